@@ -1,0 +1,116 @@
+/**
+ * Bytes: comparison, joining, and the text encodings the standards use, each in its one canonical form.
+ *
+ * @module
+ */
+import { MerkleError } from './error.ts'
+
+/** Throws unless `value` is a `Uint8Array` of `length` bytes: `TypeError` for the type, `RangeError` for the length. */
+export function assertBytes(value: unknown, length: number | undefined, title: string): asserts value is Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new TypeError(`${title} must be a Uint8Array`)
+  if (length !== undefined && value.length !== length) {
+    throw new RangeError(`${title} must be ${length} bytes, not ${value.length}`)
+  }
+}
+
+/** Whether two byte strings are equal. Not constant-time: for public values only. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+/** As {@link equalBytes}, in time that depends on the lengths alone: for values derived from secrets. */
+export function equalSecretBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  let difference = 0
+  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!
+  return difference === 0
+}
+
+/** Byte-wise lexicographic order, shorter first on a tie: the map-key order of RFC 8949 §4.2.1. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const shared = Math.min(a.length, b.length)
+  for (let i = 0; i < shared; i++) if (a[i] !== b[i]) return a[i]! - b[i]!
+  return a.length - b.length
+}
+
+/** One new array holding `parts` in order. */
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0
+  for (const part of parts) length += part.length
+  const whole = new Uint8Array(length)
+  let offset = 0
+  for (const part of parts) {
+    whole.set(part, offset)
+    offset += part.length
+  }
+  return whole
+}
+
+const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+/** Lower-case hex. */
+export function toHex(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += hexOfByte[byte]
+  return text
+}
+
+/** @throws {@link MerkleError} `malformed_encoding` unless `text` is lower-case hex of whole bytes. */
+export function fromHex(text: string): Uint8Array {
+  if (text.length % 2 !== 0 || !/^[0-9a-f]*$/.test(text)) throw new MerkleError('malformed_encoding', 'not lower-case hex')
+  const bytes = new Uint8Array(text.length / 2)
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16)
+  return bytes
+}
+
+/** Base64 with padding (RFC 4648 §4). */
+export function toBase64(bytes: Uint8Array): string {
+  let binary = ''
+  // In pieces: an argument list of a megabyte overflows the stack.
+  for (let i = 0; i < bytes.length; i += 0x2000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x2000))
+  return btoa(binary)
+}
+
+/** @throws {@link MerkleError} `malformed_encoding` unless `text` is the canonical base64, with padding, of some bytes. */
+export function fromBase64(text: string): Uint8Array {
+  let binary: string
+  try {
+    binary = atob(text)
+  } catch (cause) {
+    throw new MerkleError('malformed_encoding', 'not base64', { cause })
+  }
+  // `atob` skips white space, forgives missing padding and drops stray bits: two texts of the same bytes.
+  if (btoa(binary) !== text) throw new MerkleError('malformed_encoding', 'not canonical base64')
+  return Uint8Array.from(binary, (char) => char.charCodeAt(0))
+}
+
+/** Base64url without padding (RFC 4648 §5, as JOSE uses it). */
+export function toBase64url(bytes: Uint8Array): string {
+  return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+}
+
+/** @throws {@link MerkleError} `malformed_encoding` unless `text` is canonical, unpadded base64url. */
+export function fromBase64url(text: string): Uint8Array {
+  if (!/^[A-Za-z0-9_-]*$/.test(text)) throw new MerkleError('malformed_encoding', 'not base64url')
+  const padding = '='.repeat((4 - (text.length % 4)) % 4)
+  return fromBase64(text.replaceAll('-', '+').replaceAll('_', '/') + padding)
+}
+
+const encoder = new TextEncoder()
+const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** UTF-8 bytes of well-formed text. */
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text)
+}
+
+/** @throws {@link MerkleError} `malformed_encoding` when `bytes` are not UTF-8. A byte-order mark is kept as a character. */
+export function fromUtf8(bytes: Uint8Array): string {
+  try {
+    return strictDecoder.decode(bytes)
+  } catch (cause) {
+    throw new MerkleError('malformed_encoding', 'not UTF-8', { cause })
+  }
+}
