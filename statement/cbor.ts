@@ -1,0 +1,217 @@
+/**
+ * CBOR (RFC 8949) in one form: what we write is core-deterministic (§4.2.1), and what we read has each value in its
+ * one shortest encoding, so `encodeCbor(decodeCbor(bytes))` gives back `bytes`.
+ *
+ *     CborValue                             encoded
+ *     null, true, false                     f6 f5 f4
+ *     an integer within ±(2⁵³ − 1)          00…  20…      number or bigint in, number out; never a float
+ *     well-formed text without a BOM        60…
+ *     bytes                                 40…           a copy both ways
+ *     array, map with int and text keys     80…  a0…      keys sorted by their encoded bytes
+ *     a tag the caller asked for            c0…
+ *
+ * Nothing else exists here: no floats, no undefined, no bignums, no indefinite lengths. Serial numbers and other
+ * large integers are byte strings. `cbor-x` does the work between two gates of ours (`cbor-scan.ts` says why);
+ * this is the only file that imports it, by the paths that leave out its native addon, which hostile input need not meet.
+ *
+ * @module
+ */
+import { Decoder, Tag } from 'cbor-x/decode'
+import { Encoder } from 'cbor-x/encode'
+import { compareBytes, utf8 } from '../merkle/bytes.ts'
+import { assert } from '../merkle/error.ts'
+import { type CborLimits, DEFAULT_LIMITS, scan } from './cbor-scan.ts'
+import { StatementError } from './error.ts'
+
+export type { CborLimits } from './cbor-scan.ts'
+
+export type CborKey = number | string
+export type CborMap = ReadonlyMap<CborKey, CborValue>
+export type CborValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | readonly CborValue[]
+  | CborMap
+  | CborTag
+
+/** A tagged value (RFC 8949 §3.4). */
+export class CborTag {
+  readonly tag: number
+  readonly value: CborValue
+
+  constructor(tag: number, value: CborValue) {
+    this.tag = tag
+    this.value = value
+  }
+}
+
+export function tagged(tag: number, value: CborValue): CborTag {
+  return new CborTag(tag, value)
+}
+
+/**
+ * The core-deterministic encoding of `value`, in a new array.
+ *
+ * @throws {@link StatementError} `unencodable_value` for what has no form here, `too_large` past 16 levels
+ */
+export function encodeCbor(value: CborValue): Uint8Array {
+  const pooled: Uint8Array = encoder.encode(codecValue(value, DEFAULT_LIMITS.maxDepth))
+  // The codec hands out a view of a pool that the next call goes on writing to, and its `.buffer` is everybody's.
+  const bytes = new Uint8Array(pooled)
+  scan(bytes, OWN_OUTPUT)
+  return bytes
+}
+
+/**
+ * The value that `bytes` encode, all of them. Byte strings in it are copies.
+ *
+ * @throws {@link StatementError} `malformed_cbor`, `too_large`
+ */
+export function decodeCbor(bytes: Uint8Array, limits: Partial<CborLimits> = {}): CborValue {
+  const all = { ...DEFAULT_LIMITS, ...limits }
+  assert(all.tags.every(isPlainTag), 'a tag that the codec would interpret')
+  assert(all.maxDepth <= DEFAULT_LIMITS.maxDepth, 'a depth that the stack is not sized for')
+  const hasTags = scan(bytes, all)
+  // A plain view: the codec hangs a property on what it is given, and copies of a `Buffer`'s bytes would be `Buffer`s.
+  const value: unknown = decoder.decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  return (hasTags ? ownTags(value) : value) as CborValue
+}
+
+/**
+ * Checks that {@link decodeCbor} would accept `bytes`, without building anything.
+ *
+ * @throws {@link StatementError} `malformed_cbor`, `too_large`
+ */
+export function scanCbor(bytes: Uint8Array, limits: Partial<CborLimits> = {}): void {
+  scan(bytes, { ...DEFAULT_LIMITS, ...limits })
+}
+
+// Typed getters. `title` names the place for the message: "the receipt's tree size must be …".
+
+export function asMap(value: CborValue | undefined, title: string): CborMap {
+  return value instanceof Map ? value : mistyped(title, 'a map', value)
+}
+
+/** @param length how many elements it must have, when that is fixed */
+export function asArray(value: CborValue | undefined, title: string, length?: number): readonly CborValue[] {
+  if (!Array.isArray(value)) return mistyped(title, 'an array', value)
+  if (length !== undefined && value.length !== length) return mistyped(title, `${length} elements`, value)
+  return value
+}
+
+export function asText(value: CborValue | undefined, title: string): string {
+  return typeof value === 'string' ? value : mistyped(title, 'text', value)
+}
+
+/** @param length how many bytes it must have, when that is fixed */
+export function asBytes(value: CborValue | undefined, title: string, length?: number): Uint8Array {
+  if (!(value instanceof Uint8Array)) return mistyped(title, 'bytes', value)
+  if (length !== undefined && value.length !== length) return mistyped(title, `${length} bytes`, value)
+  return value
+}
+
+/** An integer from 0 to 2⁵³ − 1. */
+export function asUint(value: CborValue | undefined, title: string): number {
+  return typeof value === 'number' && value >= 0 ? value : mistyped(title, 'an unsigned integer', value)
+}
+
+/** An integer within ±(2⁵³ − 1). */
+export function asInt(value: CborValue | undefined, title: string): number {
+  return typeof value === 'number' ? value : mistyped(title, 'an integer', value)
+}
+
+export function asBoolean(value: CborValue | undefined, title: string): boolean {
+  return typeof value === 'boolean' ? value : mistyped(title, 'a boolean', value)
+}
+
+function mistyped(title: string, wanted: string, value: CborValue | undefined): never {
+  throw new StatementError('malformed_cbor', value === undefined ? `${title} is missing` : `${title} must be ${wanted}`)
+}
+
+// Instances of our own: the codec keeps state per instance, and its shared default one has its dialect switched on.
+const encoder = new Encoder({ useRecords: false, mapsAsObjects: false, variableMapSize: true, tagUint8Array: false })
+const decoder = new Decoder({
+  useRecords: false,
+  mapsAsObjects: false,
+  copyBuffers: true,
+  // After the scan every integer is below 2⁵³, so this loses nothing. The types of cbor-x do not know it.
+  ...{ int64AsNumber: true },
+})
+
+const OWN_OUTPUT: CborLimits = {
+  ...DEFAULT_LIMITS,
+  maxBytes: Number.POSITIVE_INFINITY,
+  maxItems: Number.POSITIVE_INFINITY,
+  tags: { includes: isPlainTag } as unknown as readonly number[],
+}
+
+/** The tags that cbor-x hands over as they are. The others it turns into dates, bignums, sets, records, or code. */
+function isPlainTag(tag: number): boolean {
+  const ranges = [1, 1, 16, 26, 30, 50, 96, 104, 106, 215, 260, 0x5fff]
+  for (let i = 0; i < ranges.length; i += 2) if (tag >= ranges[i]! && tag <= ranges[i + 1]!) return true
+  return false
+}
+
+/** `value` as cbor-x encodes it rightly: sorted maps, large integers as bigints and small ones not. */
+function codecValue(value: unknown, levels: number): unknown {
+  if (value === null || typeof value === 'boolean') return value
+  if (typeof value === 'number' || typeof value === 'bigint') return codecInteger(value)
+  if (typeof value === 'string') return codecText(value)
+  if (value instanceof Uint8Array) return value
+  if (levels === 0) throw new StatementError('too_large', 'more levels of CBOR than we read')
+  if (Array.isArray(value)) return Array.from(value, (element: unknown) => codecValue(element, levels - 1))
+  if (value instanceof Map) return codecMap(value, levels - 1)
+  if (value instanceof CborTag) {
+    if (!isPlainTag(value.tag)) throw unencodable(`tag ${value.tag}`)
+    return new Tag(codecValue(value.value, levels - 1), value.tag)
+  }
+  throw unencodable(typeof value)
+}
+
+function codecInteger(value: number | bigint): number | bigint {
+  const integer = Number(value)
+  if (!Number.isSafeInteger(integer)) throw unencodable('a number that is no integer within ±(2⁵³ − 1)')
+  // cbor-x writes numbers outside 32 bits as floats, and bigints inside 32 bits in eight bytes.
+  return integer >= 2 ** 32 || integer < -(2 ** 32) ? BigInt(integer) : integer
+}
+
+function codecText(text: string): string {
+  if (/\p{Surrogate}/u.test(text)) throw unencodable('text with a lone surrogate')
+  if (text.startsWith('\uFEFF')) throw unencodable('text with a byte-order mark')
+  return text
+}
+
+function codecMap(map: ReadonlyMap<unknown, unknown>, levels: number): Map<unknown, unknown> {
+  const entries = Array.from(map, ([key, value]) => {
+    if (typeof key !== 'string' && typeof key !== 'number') throw unencodable('a key that is no integer or text')
+    return { key, value, text: typeof key === 'string' ? utf8(codecText(key)) : undefined }
+  })
+  // The order of the encoded keys: non-negative integers, negative ones by magnitude, then text, shorter first.
+  const sorted = entries.sort((a, b) => {
+    if (a.text && b.text) return a.text.length - b.text.length || compareBytes(a.text, b.text)
+    if (a.text || b.text) return a.text ? 1 : -1
+    const [m, n] = [a.key as number, b.key as number]
+    return m < 0 !== n < 0 ? (m < 0 ? 1 : -1) : Math.abs(m) - Math.abs(n)
+  })
+  return new Map(
+    sorted.map(({ key, value }) => [typeof key === 'number' ? codecInteger(key) : key, codecValue(value, levels)]),
+  )
+}
+
+function unencodable(what: string): StatementError {
+  return new StatementError('unencodable_value', `deterministic CBOR has no form for ${what}`)
+}
+
+/** Replaces the codec's tags by ours, in place: the value is fresh and nobody else's. */
+function ownTags(value: unknown): unknown {
+  if (value instanceof Tag) return new CborTag(value.tag, ownTags(value.value) as CborValue)
+  // Tag 1, the scan having checked that this division is exact.
+  if (value instanceof Date) return new CborTag(1, value.getTime() / 1000)
+  if (Array.isArray(value)) for (let i = 0; i < value.length; i++) value[i] = ownTags(value[i])
+  if (value instanceof Map) for (const [key, inner] of value) value.set(key, ownTags(inner))
+  return value
+}
