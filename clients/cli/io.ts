@@ -1,0 +1,81 @@
+/**
+ * Everything a command may touch of the process and the machine: passed in, so that a test needs no subprocess.
+ *
+ * Results go to stdout, reasons and progress to stderr, progress only when stderr is a terminal.
+ *
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { styleText } from 'node:util'
+import { UsageError } from './command.ts'
+
+export interface Io {
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** POSIX seconds. */
+  now(): number
+  random(length: number): Uint8Array
+  sleep(milliseconds: number): Promise<void>
+  out(line: string): void
+  err(line: string): void
+  /** Overwrites one line on a terminal; nothing elsewhere. */
+  progress(line: string): void
+  /** Emphasis on a terminal whose user wants colour; the same text elsewhere. */
+  style(style: 'bold' | 'green' | 'red' | 'dim' | 'cyan', text: string): string
+  /** @throws {@link UsageError} naming the path when it cannot be read. */
+  readFile(path: string): Promise<Uint8Array>
+  /** Writes atomically: a reader sees the old bytes or the new. `secret` files get mode 0600. */
+  writeFile(path: string, bytes: Uint8Array | string, options?: { secret?: boolean }): Promise<void>
+  /** Resolves when the process is asked to end (SIGINT or SIGTERM). */
+  untilAskedToStop(): Promise<void>
+}
+
+/** The {@link Io} of a real process. */
+export function processIo(): Io {
+  const terminal = process.stderr.isTTY === true
+  return {
+    env: process.env,
+    now: () => Math.floor(Date.now() / 1000),
+    random: (length) => new Uint8Array(randomBytes(length)),
+    sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    out: (line) => process.stdout.write(`${line}\n`),
+    err: (line) => process.stderr.write(`${line}\n`),
+    progress: (line) => {
+      if (terminal) process.stderr.write(`\r\u001b[2K${line}`)
+    },
+    style: (style, text) => styleText(style, text, { validateStream: true, stream: process.stdout }),
+    readFile: async (path) => {
+      try {
+        return new Uint8Array(await readFile(path))
+      } catch (error) {
+        throw new UsageError(`cannot read ${path} (${codeOf(error)})`)
+      }
+    },
+    writeFile: async (path, bytes, options) => {
+      const temporary = `${path}.${process.pid}.tmp`
+      try {
+        await mkdir(dirname(path), { recursive: true })
+        const file = await open(temporary, 'w', options?.secret ? 0o600 : 0o644)
+        try {
+          await file.writeFile(bytes)
+          await file.sync()
+        } finally {
+          await file.close()
+        }
+        await rename(temporary, path)
+      } catch (error) {
+        throw new UsageError(`cannot write ${path} (${codeOf(error)})`)
+      }
+    },
+    untilAskedToStop: () =>
+      new Promise((resolve) => {
+        process.once('SIGINT', () => resolve())
+        process.once('SIGTERM', () => resolve())
+      }),
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+}

@@ -1,0 +1,58 @@
+/**
+ * Keys on disk: one JWK a file. Private ones are created with mode 0600.
+ *
+ * @module
+ */
+import { generateKeyPairSync } from 'node:crypto'
+import { EvidenceError } from '../../merkle/error.ts'
+import { fromUtf8 } from '../../merkle/index.ts'
+import { type PrivateJwk, type PublicJwk, parsePrivateJwk, parsePublicJwk } from '../../statement/index.ts'
+import { UsageError } from './command.ts'
+import type { Io } from './io.ts'
+
+export const KEY_ALGORITHMS = ['ES256', 'Ed25519', 'X25519'] as const
+export type KeyAlgorithm = (typeof KEY_ALGORITHMS)[number]
+
+/** A new private key. X25519 keys decrypt; the others sign. */
+export function generateKey(algorithm: KeyAlgorithm): PrivateJwk {
+  const pair = {
+    ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+    Ed25519: () => generateKeyPairSync('ed25519'),
+    X25519: () => generateKeyPairSync('x25519'),
+  }[algorithm]()
+  return parsePrivateJwk(pair.privateKey.export({ format: 'jwk' }))
+}
+
+/** @throws {@link UsageError} when the file is not a private JWK that we accept. */
+export async function readPrivateKey(io: Io, path: string): Promise<PrivateJwk> {
+  return readJwk(io, path, parsePrivateJwk)
+}
+
+/**
+ * Accepts only a public JWK: a private key handed over by mistake should not travel further.
+ *
+ * @throws {@link UsageError}
+ */
+export async function readPublicKey(io: Io, path: string): Promise<PublicJwk> {
+  return readJwk(io, path, parsePublicJwk)
+}
+
+async function readJwk<T>(io: Io, path: string, parse: (value: unknown) => T): Promise<T> {
+  const value = await readJson(io, path)
+  try {
+    return parse(value)
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error
+    throw new UsageError(`${path} is not a key for this use: ${error.message}`)
+  }
+}
+
+/** @throws {@link UsageError} when the file is not JSON. */
+export async function readJson(io: Io, path: string): Promise<unknown> {
+  try {
+    return JSON.parse(fromUtf8(await io.readFile(path)))
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    throw new UsageError(`${path} is not JSON`)
+  }
+}
