@@ -59,7 +59,8 @@ export function toHex(bytes: Uint8Array): string {
 
 /** @throws {@link MerkleError} `malformed_encoding` unless `text` is lower-case hex of whole bytes. */
 export function fromHex(text: string): Uint8Array {
-  if (text.length % 2 !== 0 || !/^[0-9a-f]*$/.test(text)) throw new MerkleError('malformed_encoding', 'not lower-case hex')
+  if (text.length % 2 !== 0 || !/^[0-9a-f]*$/.test(text))
+    throw new MerkleError('malformed_encoding', 'not lower-case hex')
   const bytes = new Uint8Array(text.length / 2)
   for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16)
   return bytes

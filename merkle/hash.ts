@@ -6,7 +6,7 @@
  */
 import { sha256, sha256Into } from '#sha256'
 import { fromHex } from './bytes.ts'
-import { assert } from './error.ts'
+import { assert, MerkleError } from './error.ts'
 
 export { sha256 }
 
@@ -17,6 +17,11 @@ export const HASH_LENGTH = 32
 
 /** The root of a tree without leaves: SHA-256 of nothing. */
 export const EMPTY_ROOT: Hash = fromHex('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855')
+
+/** @throws {@link MerkleError} `malformed_encoding` unless a hash that came from outside is 32 bytes. */
+export function checkHash(hash: Uint8Array, title: string): void {
+  if (hash.length !== HASH_LENGTH) throw new MerkleError('malformed_encoding', `${title} of ${hash.length} bytes`)
+}
 
 /** SHA-256(0x00 ‖ entry). */
 export function hashLeaf(entry: Uint8Array): Hash {

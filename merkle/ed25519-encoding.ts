@@ -1,0 +1,84 @@
+/**
+ * What both Ed25519 builds refuse before any curve arithmetic.
+ *
+ * RFC 8032 leaves room: one message can have several signatures that some libraries accept and others do not, and for a few
+ * keys a signature can be made without a private key. In a log that is a way to show two parties two histories, so both builds
+ * take exactly the signatures for which all of this holds:
+ *
+ * ```
+ *   A   y < 2²⁵⁵ − 19, and not one of the 8 points of small order
+ *   R   the same; what is compared is R's bytes, without the cofactor
+ *   S   < L: adding the group order L gives a second signature of the same message (malleability)
+ * ```
+ *
+ * @module
+ */
+
+/** 2²⁵⁵ − 19, the field prime, and L, the order of the base point: little-endian, as Ed25519 writes its numbers. */
+const fieldPrime = littleEndian(2n ** 255n - 19n)
+const groupOrder = littleEndian(2n ** 252n + 27742317777372353535851937790883648493n)
+
+/**
+ * The y coordinates of the eight points of small order: 0 (order 4), 1 (order 1), −1 (order 2) and the two of order 8. Each stands for both signs of x.
+ * Only canonical forms: the others are refused before.
+ */
+const smallOrderY = [
+  0n,
+  1n,
+  2n ** 255n - 20n,
+  0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n,
+  0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd83d3d706a17c7n,
+].map(littleEndian)
+
+/** Whether a public key and a signature have the one form we accept. Says nothing of the signature itself. */
+export function isStrictEd25519(publicKey: Uint8Array, signature: Uint8Array): boolean {
+  return (
+    signature.length === 64 &&
+    isStrictPoint(publicKey) &&
+    isStrictPoint(signature.subarray(0, 32)) &&
+    isBelow(signature.subarray(32), groupOrder)
+  )
+}
+
+/**
+ * Whether `publicKey` is worth trusting at all: 32 bytes, canonical, a point of the curve, not of small order.
+ * Ask when a key is admitted; a verification with a key for which this is false is false as well.
+ */
+export function isStrongEd25519Key(publicKey: Uint8Array): boolean {
+  return isStrictPoint(publicKey) && isOnCurve(publicKey)
+}
+
+function isStrictPoint(point: Uint8Array): boolean {
+  if (point.length !== 32) return false
+  const y = point.slice()
+  y[31]! &= 0x7f // the top bit is the sign of x
+  return isBelow(y, fieldPrime) && !smallOrderY.some((weak) => weak.every((byte, i) => byte === y[i]))
+}
+
+/** Whether x² = (y² − 1) / (d·y² + 1) has a solution, by Euler's criterion. */
+function isOnCurve(point: Uint8Array): boolean {
+  const p = 2n ** 255n - 19n
+  const d = 37095705934669439343138083508754565189542113879843219016388785533085940283555n
+  let y = 0n
+  for (let i = 31; i >= 0; i--) y = y * 256n + BigInt(i === 31 ? point[i]! & 0x7f : point[i]!)
+  const y2 = (y * y) % p
+  let base = ((y2 - 1n) * (d * y2 + 1n)) % p
+  let power = 1n
+  for (let exponent = (p - 1n) / 2n; exponent > 0n; exponent /= 2n) {
+    if (exponent % 2n === 1n) power = (power * base) % p
+    base = (base * base) % p
+  }
+  return power === 1n
+}
+
+/** Compares two little-endian numbers of 32 bytes. Signatures and keys are public: it need not take constant time. */
+function isBelow(number: Uint8Array, bound: Uint8Array): boolean {
+  for (let i = 31; i >= 0; i--) if (number[i] !== bound[i]) return number[i]! < bound[i]!
+  return false
+}
+
+function littleEndian(number: bigint): Uint8Array {
+  const bytes = new Uint8Array(32)
+  for (let i = 0; i < 32; i++) bytes[i] = Number((number / 256n ** BigInt(i)) % 256n)
+  return bytes
+}

@@ -1,0 +1,14 @@
+/**
+ * What a log is: an append-only Merkle tree, and the signed statements about it. See README.md.
+ *
+ * @module
+ */
+export * from '#ed25519'
+export * from './bytes.ts'
+export * from './compact-range.ts'
+export * from './consistency.ts'
+export * from './error.ts'
+export * from './hash.ts'
+export * from './inclusion.ts'
+export * from './subtree.ts'
+export * from './tile.ts'
