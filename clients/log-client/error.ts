@@ -1,0 +1,57 @@
+/**
+ * What a log's answer can be besides the answer: a refusal, or proof that the log misbehaved.
+ *
+ * A log that could not be reached is neither: that is an `UnavailableError`, and may be retried.
+ *
+ * @module
+ */
+import { EvidenceError } from '../../merkle/error.ts'
+
+/**
+ * The log understood the request and turned it down (any 4xx). Not a claim that it did wrong, and not worth retrying unchanged.
+ *
+ * `code` is the log's own stable word for the reason (`log-server/problem.ts`), or `http_<status>` from a server that gives none.
+ */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError'
+  /** HTTP status, 400 to 499. */
+  readonly status: number
+  readonly code: string
+  readonly title: string
+  readonly detail: string
+
+  constructor(problem: { status: number; code: string; title: string; detail: string }) {
+    super(problem.detail === '' ? problem.title : `${problem.title}: ${problem.detail}`)
+    this.status = problem.status
+    this.code = problem.code
+    this.title = problem.title
+    this.detail = problem.detail
+  }
+}
+
+/** How a log was caught. Codes are API: they may be added, never renamed or reused. */
+export type MisbehaviourCode =
+  | 'checkpoint_fork' //        two signed tree heads that no one append-only log can have both signed
+  | 'checkpoint_rollback' //    a signed checkpoint of fewer entries than one signed before
+  | 'entry_mismatch' //         entries, statements or tiles that do not lead to the signed root
+  | 'not_included' //           an answer that the signed tree does not contain at the place it names
+  | 'malformed_answer' //       an answer of the right status that is not what its path promises
+
+/**
+ * The log sent something that contradicts what it signed. Carries what a third party needs to see the same, as text:
+ * the CLI writes it to a file and exits with 5.
+ */
+export class MisbehaviourError extends EvidenceError<MisbehaviourCode> {
+  /** Name → text: `before` and `after` are signed notes; `url`, `expected`, `got` say where to look. */
+  readonly evidence: Readonly<Record<string, string>>
+
+  constructor(
+    code: MisbehaviourCode,
+    message: string,
+    evidence: Readonly<Record<string, string>>,
+    options?: ErrorOptions,
+  ) {
+    super(code, message, options)
+    this.evidence = evidence
+  }
+}

@@ -1,0 +1,12 @@
+/**
+ * Talking to a log without believing it. See README.md.
+ *
+ * @module
+ */
+export * from './client.ts'
+export * from './error.ts'
+export * from './fetcher.ts'
+export * from './log-view.ts'
+export * from './memory.ts'
+export * from './policy.ts'
+export * from './tile-reader.ts'
