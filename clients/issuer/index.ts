@@ -1,0 +1,12 @@
+/**
+ * provlog/clients/issuer: attestation results in; a credential and the logged, provable story of why it was issued out.
+ *
+ * @module
+ */
+export { IssuanceDenied, IssuerError, type IssuerErrorCode } from './error.ts'
+export { type Issued, type IssueRequest, type IssuerLog, issue } from './issue.ts'
+export { type PublishIssuancePolicyInput, type PublishedPolicy, publishIssuancePolicy } from './publish-policy.ts'
+export { type SpiffeBundle, type SpiffeBundleInput, spiffeBundle } from './spiffe-bundle.ts'
+export { type CredentialStatus, type SetCredentialStatusInput, setCredentialStatus } from './status.ts'
+export { type WitRequest, issueWit } from './wit.ts'
+export { type Anchor, type AnchorRequest, type CertificateRequest, createAnchor, issueCertificate } from './x509.ts'
