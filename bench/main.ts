@@ -1,0 +1,46 @@
+/**
+ * `npm run bench`: each figure of ours beside the bound it is held to, measured interleaved in one run.
+ *
+ * Absolute figures drift by a factor of two between minutes on a shared machine; the ratios are what is quoted.
+ * `--quick` makes every measurement short, `--json` prints one object a line.
+ *
+ * @module
+ */
+import { cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { benchAppend } from './append.ts'
+import { benchReplay } from './replay.ts'
+import type { BenchOptions, BenchResult } from './result.ts'
+import { benchStorage } from './storage.ts'
+import { benchTiles } from './tiles.ts'
+
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+})
+const options: BenchOptions = { quick: values.quick }
+
+const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.versions.node}`
+if (!values.json) {
+  console.log(machine)
+  console.log(`${'measured'.padEnd(58)} ${'ours'.padStart(12)} ${'bound'.padStart(12)}  ratio  must  goal`)
+}
+for (const bench of [benchAppend, benchStorage, benchReplay, benchTiles]) {
+  for (const result of await bench(options)) print(result)
+}
+
+function print(result: BenchResult): void {
+  if (values.json) {
+    console.log(JSON.stringify({ ...result, machine }))
+    return
+  }
+  const figures = [result.ours, result.bound].map((figure) => `${rounded(figure)} ${result.unit}`.padStart(12))
+  const verdict = result.must === undefined || result.ratio >= result.must ? '' : '  below must'
+  console.log(
+    `${result.name.padEnd(58)} ${figures.join(' ')}  ${result.ratio.toFixed(2).padStart(5)}  ` +
+      `${result.must?.toFixed(2) ?? '    '}  ${result.goal?.toFixed(2) ?? ''}${verdict}`,
+  )
+}
+
+function rounded(figure: number): string {
+  return figure >= 10_000 ? `${Math.round(figure / 1000)}k` : figure >= 100 ? `${Math.round(figure)}` : figure.toFixed(1)
+}
