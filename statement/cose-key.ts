@@ -1,0 +1,211 @@
+/**
+ * Public keys, in the two dresses the standards give them, and the name that is the same in both:
+ *
+ *     JWK (RFC 7517)   {"kty":"EC","crv":"P-256","x":…,"y":…}      files, HTTP, trust configuration
+ *     COSE_Key         {1: 2, 2: kid, 3: -7, -1: 1, -2: x, -3: y}  statements, /.well-known/scitt-keys
+ *     kid              base64url(SHA-256 of COSE's required members), 43 characters (RFC 9679)
+ *
+ * Three kinds exist here: P-256 and Ed25519 sign; P-256 and X25519 receive wrapped keys. Keys are checked on the way in
+ * (on the curve, not of small order, one encoding), so that past this file a key is a sound key.
+ *
+ * @module
+ */
+import { isStrongEd25519Key } from '#ed25519'
+import { fromBase64url, toBase64url, utf8 } from '../merkle/bytes.ts'
+import { type Hash, sha256 } from '../merkle/hash.ts'
+import { asArray, asBytes, asInt, asMap, type CborMap, type CborValue, decodeCbor, encodeCbor } from './cbor.ts'
+import { StatementError } from './error.ts'
+import { isOnP256, isStrongX25519Key } from './point.ts'
+
+export type SigningAlgorithm = 'ES256' | 'Ed25519'
+
+export interface EcPublicJwk {
+  readonly kty: 'EC'
+  readonly crv: 'P-256'
+  /** 32 bytes, base64url, as are `y` and `d`. */
+  readonly x: string
+  readonly y: string
+  readonly alg?: 'ES256' | 'ESP256' | 'ECDH-ES+A256KW'
+}
+
+export interface OkpPublicJwk {
+  readonly kty: 'OKP'
+  readonly crv: 'Ed25519' | 'X25519'
+  readonly x: string
+  readonly alg?: 'EdDSA' | 'Ed25519' | 'ECDH-ES+A256KW'
+}
+
+export type PublicJwk = EcPublicJwk | OkpPublicJwk
+export type PrivateJwk = PublicJwk & { readonly d: string }
+
+/**
+ * The key in `value`, with exactly the members above. `kid`, `use`, `key_ops` and `ext` may be there and are left out: names
+ * are computed, and what a key may do is for policy to say. Anything else is refused, a private member above all.
+ *
+ * @throws {@link StatementError} `malformed_key`, `unsupported_key`, `weak_key`
+ */
+export function parsePublicJwk(value: unknown): PublicJwk {
+  return parseJwk(value, false)
+}
+
+/**
+ * As {@link parsePublicJwk}, with the private `d`. That `d` and the public members belong together is checked when the
+ * key is imported for use.
+ *
+ * @throws {@link StatementError} `malformed_key`, `unsupported_key`, `weak_key`
+ */
+export function parsePrivateJwk(value: unknown): PrivateJwk {
+  return parseJwk(value, true) as PrivateJwk
+}
+
+/** The public half. */
+export function publicJwkOf(jwk: PublicJwk | PrivateJwk): PublicJwk {
+  const { d: _private, ...rest } = jwk as PrivateJwk
+  return rest as PublicJwk
+}
+
+/**
+ * What the key signs with.
+ *
+ * @throws {@link StatementError} `unsupported_key` for a key that is there to receive wrapped keys
+ */
+export function signingAlgorithmOf(jwk: PublicJwk): SigningAlgorithm {
+  if (jwk.alg === 'ECDH-ES+A256KW' || jwk.crv === 'X25519') {
+    throw new StatementError('unsupported_key', 'this key is for encryption and cannot sign')
+  }
+  return jwk.crv === 'P-256' ? 'ES256' : 'Ed25519'
+}
+
+/** The COSE Key Thumbprint of RFC 9679 §3: SHA-256 over the deterministic encoding of the required members alone. */
+export function coseKeyThumbprint(jwk: PublicJwk): Hash {
+  return sha256(encodeCbor(requiredMembers(jwk)))
+}
+
+/** {@link coseKeyThumbprint} as 43 base64url characters. As a `kid` header these are its ASCII bytes, so it is safe in a URL as it is. */
+export function kidOf(jwk: PublicJwk): string {
+  return toBase64url(coseKeyThumbprint(jwk))
+}
+
+/** The JWK Thumbprint of RFC 7638 with SHA-256, base64url: the name JOSE gives the same key (`cnf.jkt`, DPoP). */
+export function jwkThumbprint(jwk: PublicJwk): string {
+  const { crv, kty, x } = jwk
+  const required = jwk.kty === 'EC' ? { crv, kty, x, y: jwk.y } : { crv, kty, x }
+  return toBase64url(sha256(utf8(JSON.stringify(required))))
+}
+
+/** A COSE_Key (RFC 9052 §7), public members only. */
+export function coseKeyOf(jwk: PublicJwk, kid?: string): CborMap {
+  const key = new Map(requiredMembers(jwk))
+  if (kid !== undefined) key.set(KID, utf8(kid))
+  if (jwk.crv === 'Ed25519') key.set(ALG, -8)
+  else if (jwk.crv === 'P-256' && jwk.alg !== 'ECDH-ES+A256KW') key.set(ALG, -7)
+  return key
+}
+
+/**
+ * The key of a COSE_Key map. Its own `kid` is not looked at: see {@link kidOf}.
+ *
+ * @throws {@link StatementError} `malformed_key`, `unsupported_key`, `weak_key`, `malformed_cbor` for members of wrong types
+ */
+export function jwkOfCoseKey(value: CborValue): PublicJwk {
+  const key = asMap(value, 'a COSE_Key')
+  if (key.has(D)) throw new StatementError('malformed_key', 'a private key where a public one belongs')
+  const kind = KINDS.find(({ kty, crv }) => key.get(KTY) === kty && key.get(CRV) === crv)
+  if (!kind) throw new StatementError('unsupported_key', 'a COSE_Key that is not P-256, Ed25519 or X25519')
+  const alg = key.get(ALG)
+  if (alg !== undefined && !kind.algs.includes(asInt(alg, 'the algorithm of a COSE_Key'))) {
+    throw new StatementError('unsupported_key', `a ${kind.jwk.crv} key for algorithm ${String(alg)}`)
+  }
+  const x = toBase64url(asBytes(key.get(X), 'x of a COSE_Key', 32))
+  // Point compression (a boolean y) exists in COSE and not in JWK; nobody publishes log keys so.
+  const y = kind.kty === 2 ? { y: toBase64url(asBytes(key.get(Y), 'y of a COSE_Key', 32)) } : {}
+  return parsePublicJwk({ ...kind.jwk, x, ...y })
+}
+
+/** A COSE_KeySet: what `/.well-known/scitt-keys` serves. Each key carries {@link kidOf} as its `kid`. */
+export function encodeCoseKeySet(keys: readonly PublicJwk[]): Uint8Array {
+  return encodeCbor(keys.map((key) => coseKeyOf(key, kidOf(key))))
+}
+
+/**
+ * The keys in a COSE_KeySet that are of kinds known here; the others are left out, so that a service may publish them.
+ *
+ * @throws {@link StatementError} `malformed_cbor`, `malformed_key`, `weak_key`
+ */
+export function decodeCoseKeySet(bytes: Uint8Array): PublicJwk[] {
+  const keys = asArray(decodeCbor(bytes, { sortedKeys: false }), 'a COSE_KeySet')
+  return keys.flatMap((key) => {
+    try {
+      return [jwkOfCoseKey(key)]
+    } catch (error) {
+      if (error instanceof StatementError && error.code === 'unsupported_key') return []
+      throw error
+    }
+  })
+}
+
+// Labels of RFC 9052 §7.1 and RFC 9053 §7.
+const [KTY, KID, ALG, CRV, X, Y, D] = [1, 2, 3, -1, -2, -3, -4]
+
+interface Kind {
+  readonly kty: number
+  readonly crv: number
+  readonly algs: readonly number[]
+  readonly jwk: { readonly kty: PublicJwk['kty']; readonly crv: PublicJwk['crv'] }
+}
+
+const KINDS: readonly Kind[] = [
+  { kty: 2, crv: 1, algs: [-7, -9], jwk: { kty: 'EC', crv: 'P-256' } },
+  { kty: 1, crv: 6, algs: [-8, -19], jwk: { kty: 'OKP', crv: 'Ed25519' } },
+  { kty: 1, crv: 4, algs: [], jwk: { kty: 'OKP', crv: 'X25519' } },
+]
+
+const JWK_ALGORITHMS: Record<PublicJwk['crv'], readonly string[]> = {
+  'P-256': ['ES256', 'ESP256', 'ECDH-ES+A256KW'],
+  Ed25519: ['EdDSA', 'Ed25519'],
+  X25519: ['ECDH-ES+A256KW'],
+}
+
+function requiredMembers(jwk: PublicJwk): Map<number, CborValue> {
+  const kind = KINDS.find(({ jwk: { crv } }) => crv === jwk.crv)!
+  const members = new Map<number, CborValue>([
+    [KTY, kind.kty],
+    [CRV, kind.crv],
+    [X, fromBase64url(jwk.x)],
+  ])
+  if (jwk.kty === 'EC') members.set(Y, fromBase64url(jwk.y))
+  return members
+}
+
+function parseJwk(value: unknown, isPrivate: boolean): PublicJwk | PrivateJwk {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new StatementError('malformed_key', 'a JWK must be an object')
+  }
+  const { kid: _kid, use: _use, key_ops: _ops, ext: _ext, kty, crv, alg, ...numbers } = value as Record<string, unknown>
+  const kind = KINDS.find(({ jwk }) => jwk.kty === kty && jwk.crv === crv)
+  if (!kind) throw new StatementError('unsupported_key', 'a JWK that is not P-256, Ed25519 or X25519')
+  const { jwk } = kind
+  if (alg !== undefined && !(typeof alg === 'string' && JWK_ALGORITHMS[jwk.crv].includes(alg))) {
+    throw new StatementError('unsupported_key', `a ${jwk.crv} key for another algorithm`)
+  }
+
+  const names = ['x', ...(jwk.kty === 'EC' ? ['y'] : []), ...(isPrivate ? ['d'] : [])]
+  // No value is quoted in these messages: one of them may be a private key.
+  const unexpected = Object.keys(numbers).find((name) => !names.includes(name))
+  if (unexpected !== undefined) throw new StatementError('malformed_key', `a JWK with ${JSON.stringify(unexpected)}`)
+  const [x, y] = names.map((name) => coordinate(numbers[name], name))
+  const strong =
+    jwk.crv === 'P-256' ? isOnP256(x!, y!) : jwk.crv === 'Ed25519' ? isStrongEd25519Key(x!) : isStrongX25519Key(x!)
+  if (!strong) throw new StatementError('weak_key', `not a sound ${jwk.crv} public key`)
+  return { ...jwk, ...numbers, ...(alg === undefined ? {} : { alg }) } as PublicJwk | PrivateJwk
+}
+
+function coordinate(value: unknown, name: string): Uint8Array {
+  try {
+    const bytes = fromBase64url(value as string)
+    if (bytes.length === 32) return bytes
+  } catch {
+    // The reason would quote nothing useful, and naming the member is enough.
+  }
+  throw new StatementError('malformed_key', `${name} of a JWK must be 32 bytes of canonical base64url`)
+}

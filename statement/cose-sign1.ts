@@ -1,0 +1,203 @@
+/**
+ * COSE_Sign1 (RFC 9052 §4.2): a payload and two headers, of which one is signed.
+ *
+ *     18([ protected: bstr, unprotected: map, payload: bstr / nil, signature: bstr ])
+ *              │                                  │
+ *              └──────────┐        ┌──────────────┘
+ *     signed:  ["Signature1", protected, external_aad, payload]          the Sig_structure, §4.4
+ *
+ * The protected header is kept and hashed as it came: most COSE in the field has its keys in another order than ours, so
+ * it is read loosely in that one respect and never re-encoded. The envelope must be exactly as we would write it.
+ *
+ * @module
+ */
+import { equalBytes, toBase64url, utf8 } from '../merkle/bytes.ts'
+import { asArray, asBytes, asInt, asMap, type CborKey, type CborMap, CborTag, decodeCbor, encodeCbor } from './cbor.ts'
+import type { SigningAlgorithm } from './cose-key.ts'
+import { StatementError } from './error.ts'
+import type { SigningKey, VerificationKey } from './signature.ts'
+
+/** Header labels (IANA "COSE Header Parameters"). */
+export const LABEL = {
+  alg: 1,
+  crit: 2,
+  contentType: 3,
+  kid: 4,
+  cwtClaims: 15,
+  typ: 16,
+  x5chain: 33,
+  x5t: 34,
+  payloadHashAlg: 258,
+  preimageContentType: 259,
+  payloadLocation: 260,
+  receipts: 394,
+  vds: 395,
+  vdp: 396,
+} as const
+
+/** A COSE_Sign1 whose signature nobody has checked yet. */
+export interface CoseSign1 {
+  /** As received: what the signature covers. */
+  readonly protectedBytes: Uint8Array
+  readonly protectedHeader: CborMap
+  /** Anybody on the way may have changed it. */
+  readonly unprotected: CborMap
+  /** `null` when it is detached. */
+  readonly payload: Uint8Array | null
+  readonly signature: Uint8Array
+}
+
+/**
+ * Reads a tagged COSE_Sign1.
+ *
+ * @throws {@link StatementError} `malformed_cbor`, `too_large`, `malformed_cose`
+ */
+export function decodeCoseSign1(bytes: Uint8Array, limits: { readonly maxBytes?: number } = {}): CoseSign1 {
+  const message = decodeCbor(bytes, { ...limits, maxItems: MAX_HEADER_ITEMS, tags: [SIGN1_TAG], sortedKeys: false })
+  if (!(message instanceof CborTag)) throw new StatementError('malformed_cose', 'a COSE_Sign1 must have tag 18')
+  const [protectedBytes, unprotected, payload, signature] = asArray(message.value, 'a COSE_Sign1', 4)
+  const sign1 = {
+    protectedBytes: asBytes(protectedBytes, 'a protected header'),
+    protectedHeader: decodeProtectedHeader(asBytes(protectedBytes, 'a protected header')),
+    unprotected: asMap(unprotected, 'an unprotected header'),
+    payload: payload === null ? null : asBytes(payload, 'a payload'),
+    signature: asBytes(signature, 'a signature'),
+  }
+  checkHeaders(sign1.protectedHeader, sign1.unprotected)
+  return sign1
+}
+
+/** The tagged message; the unprotected header is sorted, everything else is as it was. */
+export function encodeCoseSign1({ protectedBytes, unprotected, payload, signature }: CoseSign1): Uint8Array {
+  return encodeCbor(new CborTag(SIGN1_TAG, [protectedBytes, unprotected, payload, signature]))
+}
+
+/** The bytes that are signed: the Sig_structure of RFC 9052 §4.4. */
+export function sigStructure(
+  protectedBytes: Uint8Array,
+  payload: Uint8Array,
+  externalAad: Uint8Array = EMPTY,
+): Uint8Array {
+  // An empty header may be sent as h'' or as h'A0', and is signed as h'' either way (§3, §4.4).
+  const body = equalBytes(protectedBytes, EMPTY_MAP) ? EMPTY : protectedBytes
+  return encodeCbor(['Signature1', body, externalAad, payload])
+}
+
+/** What to sign. `alg` and `kid` are those of the key and need not be named. */
+export interface Sign1Content {
+  readonly protectedHeader: CborMap
+  readonly unprotected?: CborMap
+  readonly payload: Uint8Array
+  /** Sign the payload and leave it out. */
+  readonly detached?: boolean
+}
+
+/** Signs `content`: `alg` and `kid` go into the protected header. */
+export async function signSign1(content: Sign1Content, key: SigningKey): Promise<CoseSign1> {
+  const { payload, detached, unprotected = new Map() } = content
+  const protectedHeader = new Map(content.protectedHeader)
+  protectedHeader.set(LABEL.alg, EMITTED_ALGORITHM[key.algorithm]).set(LABEL.kid, utf8(key.kid))
+  const protectedBytes = encodeCbor(protectedHeader)
+  const signature = await key.sign(sigStructure(protectedBytes, payload))
+  return { protectedBytes, protectedHeader, unprotected, payload: detached ? null : payload, signature }
+}
+
+/**
+ * Resolves when `sign1` is signed by `key`, every critical header is one we process, and the algorithm is the key's.
+ *
+ * @param payload the content, when it is detached; when it is attached too, the two must be equal
+ * @throws {@link StatementError} `unknown_critical_header`, `unsupported_algorithm`, `algorithm_mismatch`, `missing_payload`,
+ *   `malformed_cose`, `bad_signature`
+ */
+export async function verifySign1(
+  sign1: CoseSign1,
+  key: VerificationKey,
+  payload?: Uint8Array,
+  externalAad?: Uint8Array,
+): Promise<void> {
+  checkCritical(sign1.protectedHeader)
+  const algorithm = algorithmOf(sign1.protectedHeader)
+  if (algorithm !== key.algorithm) {
+    throw new StatementError('algorithm_mismatch', `signed as ${algorithm}, and the key is for ${key.algorithm}`)
+  }
+  const content = sign1.payload ?? payload
+  if (!content) throw new StatementError('missing_payload', 'the payload is detached and was not supplied')
+  if (payload && !equalBytes(content, payload)) {
+    throw new StatementError('bad_signature', 'the payload attached is another one than the payload expected')
+  }
+  if (!(await key.verify(sigStructure(sign1.protectedBytes, content, externalAad), sign1.signature))) {
+    throw new StatementError('bad_signature', `not a signature by key ${key.kid}`)
+  }
+}
+
+/**
+ * The algorithm that a protected header names.
+ *
+ * @throws {@link StatementError} `malformed_cose` without one, `unsupported_algorithm`
+ */
+export function algorithmOf(protectedHeader: CborMap): SigningAlgorithm {
+  const alg = protectedHeader.get(LABEL.alg)
+  // RFC 9052 lets `alg` be unprotected, and an attacker then chooses it. Nothing in SCITT does so.
+  if (alg === undefined) throw new StatementError('malformed_cose', 'no algorithm in the protected header')
+  const algorithm = ACCEPTED_ALGORITHMS.get(typeof alg === 'string' ? Number.NaN : asInt(alg, 'alg'))
+  if (!algorithm) throw new StatementError('unsupported_algorithm', `algorithm ${String(alg)}`)
+  return algorithm
+}
+
+/**
+ * A `kid` header as text: the ASCII bytes themselves where they are printable, and base64url where they are not, so that a raw
+ * 32-byte thumbprint and its text name the same key.
+ */
+export function kidText(kid: Uint8Array): string {
+  const printable = kid.length > 0 && kid.every((byte) => byte > 0x20 && byte < 0x7f)
+  return printable ? String.fromCharCode(...kid) : toBase64url(kid)
+}
+
+const SIGN1_TAG = 18
+const EMPTY: Uint8Array = new Uint8Array()
+const EMPTY_MAP = Uint8Array.of(0xa0)
+/** A header is tens of items; real ones that carry certificate chains and attestation reports stay below a hundred. */
+const MAX_HEADER_ITEMS = 4096
+
+/** RFC 9053's polymorphic identifiers, which deployed verifiers know, and the fully-specified ones of RFC 9864. */
+const ACCEPTED_ALGORITHMS = new Map<number, SigningAlgorithm>([
+  [-7, 'ES256'],
+  [-8, 'Ed25519'],
+  [-9, 'ES256'],
+  [-19, 'Ed25519'],
+])
+const EMITTED_ALGORITHM: Record<SigningAlgorithm, number> = { ES256: -7, Ed25519: -8 }
+
+/** What this folder processes when it meets it. Certificate chains are not here: nothing below `provenance/` validates one. */
+const UNDERSTOOD: ReadonlySet<CborKey> = new Set([1, 2, 3, 4, 15, 16, 258, 259, 260, 395])
+
+function decodeProtectedHeader(bytes: Uint8Array): CborMap {
+  if (bytes.length === 0) return new Map()
+  // Tag 1 is common around `iat`, wrong as it is (RFC 8392 §2 wants the plain number).
+  const header = decodeCbor(bytes, { maxItems: MAX_HEADER_ITEMS, tags: [1], sortedKeys: false })
+  return asMap(header, 'a protected header')
+}
+
+/** RFC 9052 §3 and §3.1: no label in both headers, `crit` protected, and every label in it present. */
+function checkHeaders(protectedHeader: CborMap, unprotected: CborMap): void {
+  for (const label of unprotected.keys()) {
+    if (protectedHeader.has(label)) throw new StatementError('malformed_cose', `header ${label} is in both headers`)
+  }
+  if (unprotected.has(LABEL.crit)) throw new StatementError('malformed_cose', 'crit must be protected')
+  const critical = protectedHeader.get(LABEL.crit)
+  if (critical === undefined) return
+  const labels = asArray(critical, 'crit')
+  if (labels.length === 0) throw new StatementError('malformed_cose', 'crit must not be empty')
+  for (const label of labels) {
+    if (typeof label !== 'number' && typeof label !== 'string')
+      throw new StatementError('malformed_cose', 'crit has no label')
+    if (!protectedHeader.has(label))
+      throw new StatementError('malformed_cose', `crit names ${label}, which is not there`)
+  }
+}
+
+function checkCritical(protectedHeader: CborMap): void {
+  const critical = (protectedHeader.get(LABEL.crit) ?? []) as readonly CborKey[]
+  const unknown = critical.find((label) => !UNDERSTOOD.has(label))
+  if (unknown !== undefined) throw new StatementError('unknown_critical_header', `critical header ${unknown}`)
+}

@@ -1,0 +1,98 @@
+/**
+ * Signatures over bytes where there is no Node: the portable half of the `#signature` import condition.
+ *
+ * ES256 by WebCrypto, Ed25519 by `#ed25519`. ECDSA signatures are r ‖ s, 64 bytes. Those we make have the smaller of the two
+ * values of s; others' may have either (RFC 9053 §2.1 demands nothing), which is why a log also compares what was signed.
+ *
+ * @module
+ */
+import { ed25519PublicKey, ed25519Sign, ed25519Verify } from '#ed25519'
+import { equalBytes, fromBase64url } from '../merkle/bytes.ts'
+import {
+  kidOf,
+  type PrivateJwk,
+  type PublicJwk,
+  publicJwkOf,
+  type SigningAlgorithm,
+  signingAlgorithmOf,
+} from './cose-key.ts'
+import { withLowS } from './ecdsa-malleability.ts'
+import { StatementError } from './error.ts'
+
+/** A public key, ready to verify many signatures. */
+export interface VerificationKey {
+  /** 43 characters, see `kidOf`. */
+  readonly kid: string
+  readonly algorithm: SigningAlgorithm
+  readonly jwk: PublicJwk
+  /** Whether `signature` is one over `data`. Anything malformed is `false`. */
+  verify(data: Uint8Array, signature: Uint8Array): Promise<boolean>
+}
+
+/** A private key, ready to sign. It cannot be read back. */
+export interface SigningKey {
+  readonly kid: string
+  readonly algorithm: SigningAlgorithm
+  readonly publicJwk: PublicJwk
+  /** 64 bytes: r ‖ s with the smaller s, or R ‖ S. */
+  sign(data: Uint8Array): Promise<Uint8Array>
+}
+
+/**
+ * Imports a public key, which is what costs; keep the result.
+ *
+ * @throws {@link StatementError} `unsupported_key` when it cannot sign
+ */
+export async function importVerificationKey(jwk: PublicJwk): Promise<VerificationKey> {
+  const algorithm = signingAlgorithmOf(jwk)
+  const named = { kid: kidOf(jwk), algorithm, jwk }
+  if (algorithm === 'Ed25519') {
+    const publicKey = fromBase64url(jwk.x)
+    return { ...named, verify: async (data, signature) => ed25519Verify(publicKey, data, signature) }
+  }
+  const key = await subtle.importKey('jwk', webCryptoJwk(jwk), P256, false, ['verify'])
+  return {
+    ...named,
+    verify: async (data, signature) =>
+      signature.length === 64 && subtle.verify(ES256, key, signature as BufferSource, data as BufferSource),
+  }
+}
+
+/**
+ * Imports a private key.
+ *
+ * @throws {@link StatementError} `unsupported_key` when it cannot sign, `weak_key` when its public members belong to another key
+ */
+export async function importSigningKey(jwk: PrivateJwk): Promise<SigningKey> {
+  const publicJwk = publicJwkOf(jwk)
+  const algorithm = signingAlgorithmOf(publicJwk)
+  const named = { kid: kidOf(publicJwk), algorithm, publicJwk }
+  if (algorithm === 'Ed25519') {
+    const seed = fromBase64url(jwk.d)
+    if (!equalBytes(ed25519PublicKey(seed), fromBase64url(jwk.x))) throw mismatched()
+    return { ...named, sign: async (data) => ed25519Sign(seed, data) }
+  }
+
+  const key = await subtle.importKey('jwk', webCryptoJwk(jwk), P256, false, ['sign']).catch((cause: unknown) => {
+    throw mismatched(cause)
+  })
+  const sign = async (data: Uint8Array) => withLowS(new Uint8Array(await subtle.sign(ES256, key, data as BufferSource)))
+  // Not every WebCrypto checks that d belongs to x and y. A probe does.
+  const probe = new Uint8Array(32)
+  if (!(await (await importVerificationKey(publicJwk)).verify(probe, await sign(probe)))) throw mismatched()
+  return { ...named, sign }
+}
+
+const { subtle } = globalThis.crypto
+const P256 = { name: 'ECDSA', namedCurve: 'P-256' }
+const ES256 = { name: 'ECDSA', hash: 'SHA-256' }
+
+/** Without `alg`: WebCrypto compares it with its own names. */
+function webCryptoJwk(jwk: PublicJwk | PrivateJwk): JsonWebKey {
+  const { alg: _alg, ...members } = jwk
+  return members
+}
+
+function mismatched(cause?: unknown): StatementError {
+  return new StatementError('weak_key', 'the private and the public members are not of one key', { cause })
+}

@@ -1,0 +1,198 @@
+/**
+ * A Signed Statement (RFC 9943 §6): somebody (`iss`) says something (the payload, opaque here) about something (`sub`).
+ *
+ *     as submitted    18([ protected, {receipts, wraps, …}, payload, signature ])
+ *     statement       18([ protected, {},                   payload, signature ])      what is registered
+ *     entry           SHA-256(statement)                                               what the tree holds
+ *     leaf            SHA-256(0x00 ‖ entry)
+ *
+ * What is in the unprotected header is read and left behind: it is nobody's word. Everything in the envelope that could be
+ * encoded in two ways is refused in all but one, so one signature has one statement, up to the twin that ECDSA allows
+ * ({@link statementIdentity}).
+ *
+ * @module
+ */
+import { type Hash, sha256 } from '../merkle/hash.ts'
+import { asArray, asBytes, asInt, asMap, asText, asUint, type CborMap, CborTag, type CborValue } from './cbor.ts'
+import type { PublicJwk } from './cose-key.ts'
+import {
+  type CoseSign1,
+  decodeCoseSign1,
+  encodeCoseSign1,
+  kidText,
+  LABEL,
+  signSign1,
+  sigStructure,
+  verifySign1,
+} from './cose-sign1.ts'
+import { StatementError } from './error.ts'
+import type { SigningKey, VerificationKey } from './signature.ts'
+
+/** What the protected header says. */
+export interface StatementHeader {
+  /** COSE algorithm identifier. */
+  readonly alg: number
+  /** See `kidText`. Absent only beside `x5chain` or `x5t`. */
+  readonly kid?: string
+  /** Of the payload, or of what the payload is the hash of (RFC 9995). A number is a CoAP content format. */
+  readonly contentType?: string | number
+  readonly typ?: string | number
+  /** CWT `iss`: who says it. */
+  readonly issuer: string
+  /** CWT `sub`: about what. */
+  readonly subject: string
+  /** CWT `iat`, POSIX seconds. The issuer's word. */
+  readonly issuedAt?: number
+  /** DER certificates, leaf first, validated by nobody yet. Unprotected ones are here only when `x5t` names their leaf. */
+  readonly x5chain?: readonly Uint8Array[]
+}
+
+/** A statement that is well formed; nobody has checked its signature. */
+export interface SignedStatement {
+  /** With the unprotected header emptied: what is registered. */
+  readonly bytes: Uint8Array
+  /** SHA-256 of `bytes`. */
+  readonly entry: Hash
+  readonly header: StatementHeader
+  readonly payload: Uint8Array
+  readonly sign1: CoseSign1
+  /** As received. */
+  readonly unprotected: CborMap
+}
+
+declare const verified: unique symbol
+
+/** A statement whose signature is by `signer`. Only {@link verifySignedStatement} makes one. */
+export type VerifiedStatement = SignedStatement & {
+  readonly [verified]: true
+  readonly signer: { readonly kid: string; readonly jwk: PublicJwk }
+}
+
+/**
+ * Reads a Signed Statement and checks what RFC 9943 demands of its headers.
+ *
+ * @throws {@link StatementError} `malformed_cbor`, `too_large`, `malformed_cose`, `malformed_statement`, `missing_payload`
+ */
+export function parseSignedStatement(bytes: Uint8Array, limits: { readonly maxBytes?: number } = {}): SignedStatement {
+  const sign1 = decodeCoseSign1(bytes, limits)
+  // RFC 9943 lets the payload be detached; then a log could not give it to an auditor.
+  if (sign1.payload === null) throw new StatementError('missing_payload', 'a statement must carry its payload')
+  const header = readHeader(sign1)
+  const statement = encodeCoseSign1({ ...sign1, unprotected: new Map() })
+  const { payload, unprotected } = sign1
+  return { bytes: statement, entry: sha256(statement), header, payload, sign1, unprotected }
+}
+
+/**
+ * Checks the signature.
+ *
+ * Which key is right for the issuer that the statement names is for the caller to know: the header's `kid` is only a hint.
+ *
+ * @throws {@link StatementError} `bad_signature`, `algorithm_mismatch`, `unsupported_algorithm`, `unknown_critical_header`
+ */
+export async function verifySignedStatement(
+  statement: SignedStatement,
+  key: VerificationKey,
+): Promise<VerifiedStatement> {
+  await verifySign1(statement.sign1, key)
+  return { ...statement, signer: { kid: key.kid, jwk: key.jwk } } as VerifiedStatement
+}
+
+export interface StatementContent {
+  readonly issuer: string
+  readonly subject: string
+  /** POSIX seconds. */
+  readonly issuedAt: number
+  readonly contentType: string
+  readonly typ?: string
+  readonly payload: Uint8Array
+}
+
+/** Signs a statement: deterministic header, ES256 or Ed25519 by the key. */
+export async function signStatement(content: StatementContent, key: SigningKey): Promise<SignedStatement> {
+  const { issuer, subject, issuedAt, contentType, typ, payload } = content
+  const claims = new Map<number, CborValue>([
+    [CWT.iss, issuer],
+    [CWT.sub, subject],
+    [CWT.iat, issuedAt],
+  ])
+  const protectedHeader = new Map<number, CborValue>([
+    [LABEL.contentType, contentType],
+    [LABEL.cwtClaims, claims],
+  ])
+  if (typ !== undefined) protectedHeader.set(LABEL.typ, typ)
+  // Through the reader, so that we never emit what we would refuse.
+  return parseSignedStatement(encodeCoseSign1(await signSign1({ protectedHeader, payload }, key)), {
+    maxBytes: Number.POSITIVE_INFINITY,
+  })
+}
+
+/**
+ * SHA-256 of what was signed. Two statements with one identity say the same under the same key and differ in the signature
+ * alone: ECDSA lets anybody make the second out of the first, and lets the signer make any number.
+ */
+export function statementIdentity({ sign1, payload }: SignedStatement): Hash {
+  return sha256(sigStructure(sign1.protectedBytes, payload))
+}
+
+/** CWT claims (RFC 8392 §4). */
+export const CWT = { iss: 1, sub: 2, aud: 3, exp: 4, nbf: 5, iat: 6, cti: 7 } as const
+
+/** A time claim: an integer, or one under tag 1, which RFC 8392 forbids and much of the field writes. */
+export function asTime(value: CborValue | undefined, title: string): number {
+  return asUint(value instanceof CborTag && value.tag === 1 ? value.value : value, title)
+}
+
+function readHeader({ protectedHeader, unprotected }: CoseSign1): StatementHeader {
+  const claims = asMap(protectedHeader.get(LABEL.cwtClaims), 'the CWT claims of a statement')
+  const issuer = asText(claims.get(CWT.iss), 'the issuer of a statement')
+  const subject = asText(claims.get(CWT.sub), 'the subject of a statement')
+  if (issuer.length === 0 || issuer.length > 8192) throw malformed('an issuer of 1 to 8192 characters')
+  const iat = claims.get(CWT.iat)
+  const kid = protectedHeader.get(LABEL.kid)
+  const typ = protectedHeader.get(LABEL.typ)
+  const x5t = protectedHeader.has(LABEL.x5t)
+  const x5chain = protectedHeader.get(LABEL.x5chain) ?? (x5t ? unprotected.get(LABEL.x5chain) : undefined)
+  if (kid === undefined && !x5t && !protectedHeader.has(LABEL.x5chain)) throw malformed('a kid, or a certificate')
+  const contentType = readContentType(protectedHeader, unprotected)
+  return {
+    alg: asInt(protectedHeader.get(LABEL.alg), 'alg'),
+    issuer,
+    subject,
+    ...(kid !== undefined && { kid: kidText(asBytes(kid, 'kid')) }),
+    ...(contentType !== undefined && { contentType }),
+    ...(typ !== undefined && { typ: asType(typ, 'typ') }),
+    ...(iat !== undefined && { issuedAt: asTime(iat, 'iat') }),
+    ...(x5chain !== undefined && { x5chain: readChain(x5chain) }),
+  }
+}
+
+/** Label 3; or, when the payload is a hash (RFC 9995 §3), label 259, and then label 3 nowhere. */
+function readContentType(protectedHeader: CborMap, unprotected: CborMap): string | number | undefined {
+  const { contentType, payloadHashAlg, preimageContentType, payloadLocation } = LABEL
+  for (const label of [payloadHashAlg, preimageContentType, payloadLocation]) {
+    if (unprotected.has(label)) throw malformed(`header ${label} protected`)
+  }
+  const isHash = protectedHeader.has(payloadHashAlg)
+  if (isHash && (protectedHeader.has(contentType) || unprotected.has(contentType))) {
+    throw malformed('no content type of its own beside a payload hash')
+  }
+  const type = protectedHeader.get(isHash ? preimageContentType : contentType)
+  return type === undefined ? undefined : asType(type, 'the content type')
+}
+
+function asType(value: CborValue, title: string): string | number {
+  return typeof value === 'string' ? value : asUint(value, title)
+}
+
+/** COSE_X509 (RFC 9360 §2): one certificate, or an array of two or more. */
+function readChain(value: CborValue): readonly Uint8Array[] {
+  if (value instanceof Uint8Array) return [value]
+  const chain = asArray(value, 'x5chain').map((certificate) => asBytes(certificate, 'a certificate'))
+  if (chain.length < 2) throw malformed('a chain of one certificate as that certificate')
+  return chain
+}
+
+function malformed(wanted: string): StatementError {
+  return new StatementError('malformed_statement', `a statement must have ${wanted}`)
+}
