@@ -91,7 +91,8 @@ export class Arguments {
     if (value === undefined) return undefined
     if (/^[0-9]{1,12}$/.test(value)) return Number(value)
     const milliseconds = /^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.test(value) ? Date.parse(value) : Number.NaN
-    if (Number.isNaN(milliseconds)) throw new UsageError(`--${name} is POSIX seconds or an instant such as 2026-11-22T08:00:00Z`)
+    if (Number.isNaN(milliseconds))
+      throw new UsageError(`--${name} is POSIX seconds or an instant such as 2026-11-22T08:00:00Z`)
     return Math.floor(milliseconds / 1000)
   }
 

@@ -3,11 +3,9 @@
  *
  * @module
  */
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { fromUtf8 } from '../../merkle/index.ts'
 import { parseTrust, type Trust } from '../../provenance/index.ts'
-import { type PrivateJwk, kidOf, publicJwkOf } from '../../statement/index.ts'
+import { kidOf, type PrivateJwk, publicJwkOf } from '../../statement/index.ts'
 import { type CheckpointMemory, LogClient } from '../log-client/index.ts'
 import { type Arguments, type Flag, UsageError } from './command.ts'
 import type { Io } from './io.ts'
@@ -61,20 +59,4 @@ export async function signer(args: Arguments, io: Io): Promise<{ key: PrivateJwk
 /** @throws `malformed_trust` */
 export async function readTrust(io: Io, path: string): Promise<Trust> {
   return parseTrust(fromUtf8(await io.readFile(path)))
-}
-
-/** The last verified checkpoint, kept as a file in `directory`. */
-export function checkpointFile(io: Io, directory: string): CheckpointMemory {
-  const path = join(directory, 'checkpoint')
-  return {
-    load: async () => {
-      try {
-        return await readFile(path, 'utf8')
-      } catch {
-        // The first run has nothing to remember.
-        return undefined
-      }
-    },
-    save: (note) => io.writeFile(path, note),
-  }
 }

@@ -68,12 +68,23 @@ function overview(words: readonly string[], io: Io): Exit {
   const inGroup = commands.filter(({ name }) => name.startsWith(`${group} `))
   const listed = inGroup.length > 0 ? inGroup : commands
   const lines = listed.map(({ name, summary }) => `  provlog ${name.padEnd(34)} ${summary}`)
-  const text = ['A transparency log for credential provenance.', '', ...lines, '', 'provlog COMMAND --help tells its flags.']
+  const text = [
+    'A transparency log for credential provenance.',
+    '',
+    ...lines,
+    '',
+    'provlog COMMAND --help tells its flags.',
+  ]
   if (asked || (inGroup.length > 0 && words.includes('--help'))) {
     io.out(text.join('\n'))
     return Exit.ok
   }
-  io.err(`unknown command: ${words.filter((word) => !word.startsWith('-')).slice(0, 2).join(' ')}`)
+  io.err(
+    `unknown command: ${words
+      .filter((word) => !word.startsWith('-'))
+      .slice(0, 2)
+      .join(' ')}`,
+  )
   io.err(text.join('\n'))
   return Exit.usage
 }

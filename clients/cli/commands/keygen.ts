@@ -20,7 +20,11 @@ export const keygen: Command = {
     await io.writeFile(path, `${JSON.stringify(privateJwk)}\n`, { secret: true })
     await io.writeFile(publicPath, `${JSON.stringify(publicJwk)}\n`)
     const kid = kidOf(publicJwk)
-    io.out(args.has('json') ? JSON.stringify({ key: path, publicKey: publicPath, kid }) : `${path} and ${publicPath}, kid ${kid}`)
+    io.out(
+      args.has('json')
+        ? JSON.stringify({ key: path, publicKey: publicPath, kid })
+        : `${path} and ${publicPath}, kid ${kid}`,
+    )
     return Exit.ok
   },
 }

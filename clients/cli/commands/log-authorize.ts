@@ -44,13 +44,19 @@ export const logAuthorize: Command = {
           key: encodeCoseKey(key),
           notBefore: args.time('not-before') ?? now,
           ...(notAfter === undefined ? {} : { notAfter }),
-          ...(encryptionPath === undefined ? {} : { encryptionKey: encodeCoseKey(await readPublicKey(io, encryptionPath)) }),
+          ...(encryptionPath === undefined
+            ? {}
+            : { encryptionKey: encodeCoseKey(await readPublicKey(io, encryptionPath)) }),
         },
       },
       { key: await importSigningKey(admin), issuer: policy.fields.origin, now, random: io.random },
     )
     const result = { kid: kidOf(key), entry: registered.entryHex, index: registered.index }
-    io.out(args.has('json') ? JSON.stringify(result) : `authorised ${result.kid} as ${args.text('role')}: entry ${result.index}`)
+    io.out(
+      args.has('json')
+        ? JSON.stringify(result)
+        : `authorised ${result.kid} as ${args.text('role')}: entry ${result.index}`,
+    )
     return Exit.ok
   },
 }

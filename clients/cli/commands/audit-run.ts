@@ -1,0 +1,61 @@
+/** `audit run`: replays a whole log and tells everything that is wrong with it. @module */
+import { join } from 'node:path'
+import { type AuditProgress, replay } from '../../auditor/index.ts'
+import { memoryInFile } from '../../log-client/index.ts'
+import { type Command, Exit } from '../command.ts'
+import type { Io } from '../io.ts'
+import { readPrivateKey } from '../key-files.ts'
+import { readTrust, trustedClient } from '../log-access.ts'
+
+export const auditRun: Command = {
+  name: 'audit run',
+  summary: 'replay a log: recompute the tree, check every record, open what your key opens',
+  flags: {
+    log: { value: 'URL', about: 'the log', required: true },
+    trust: { value: 'TRUST.json', about: 'the logs, trust domains, issuers and verifiers you trust', required: true },
+    state: { value: 'DIR', about: 'what was audited so far; the next run goes on from there', required: true },
+    key: { value: 'KEY.jwk', about: 'the auditor’s decryption key' },
+  },
+
+  async run(args, io) {
+    const trust = await readTrust(io, args.text('trust'))
+    const state = args.text('state')
+    const keyPath = args.optional('key')
+    const client = trustedClient(trust, args.text('log'), io, memoryInFile(join(state, 'checkpoint')))
+    const report = await replay({
+      client,
+      trust,
+      stateDir: state,
+      now: io.now(),
+      onProgress: progressBar(io),
+      ...(keyPath === undefined ? {} : { key: await readPrivateKey(io, keyPath) }),
+    })
+    io.progress('')
+
+    if (args.has('json')) io.out(JSON.stringify(report))
+    else {
+      for (const { severity, check, index, detail } of report.findings) {
+        io.out(`${io.style('red', severity.padEnd(8))} ${check} at entry ${index}: ${detail}`)
+      }
+      const opened = keyPath === undefined ? '' : `, ${report.opened} opened`
+      io.out(
+        `${report.origin}: ${report.records} records of ${report.size} entries checked${opened}, ${report.findings.length} findings`,
+      )
+    }
+    return report.findings.length === 0 ? Exit.ok : Exit.refused
+  },
+}
+
+/** `hashes [#########...........] 45%  262k/s  3 s left`, redrawn on a terminal and nowhere else. */
+function progressBar(io: Io): (progress: AuditProgress) => void {
+  const startedAt = performance.now()
+  return ({ phase, done, total }) => {
+    const share = total === 0 ? 1 : done / total
+    const seconds = (performance.now() - startedAt) / 1000
+    const rate = done / Math.max(seconds, 0.001)
+    const left = rate === 0 ? '' : `  ${Math.ceil((total - done) / rate)} s left`
+    const filled = Math.round(share * 20)
+    const bar = '#'.repeat(filled) + '.'.repeat(20 - filled)
+    io.progress(`${phase} [${bar}] ${Math.floor(share * 100)}%  ${Math.round(rate)}/s${left}`)
+  }
+}

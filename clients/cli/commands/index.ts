@@ -1,0 +1,44 @@
+/**
+ * Every command, in the order `provlog --help` lists them.
+ *
+ * @module
+ */
+import type { Command } from '../command.ts'
+import { attesterMeasure, attesterReference } from './attester.ts'
+import { auditRun } from './audit-run.ts'
+import { issuerAnchor } from './issuer-anchor.ts'
+import { issuerIssue } from './issuer-issue.ts'
+import { issuerStatus } from './issuer-status.ts'
+import { keygen } from './keygen.ts'
+import { logAuthorize } from './log-authorize.ts'
+import { logFsck } from './log-fsck.ts'
+import { logInit } from './log-init.ts'
+import { logServe } from './log-serve.ts'
+import { proof } from './proof.ts'
+import { issuerPublishPolicy, verifierPublishPolicy, verifierPublishReferenceValues } from './publish.ts'
+import { submit } from './submit.ts'
+import { trust } from './trust.ts'
+import { verifierAppraise } from './verifier-appraise.ts'
+import { verify } from './verify.ts'
+
+export const commands: readonly Command[] = [
+  keygen,
+  logInit,
+  logServe,
+  logAuthorize,
+  logFsck,
+  submit,
+  proof,
+  attesterMeasure,
+  attesterReference,
+  verifierPublishPolicy,
+  verifierPublishReferenceValues,
+  verifierAppraise,
+  issuerPublishPolicy,
+  issuerAnchor,
+  issuerIssue,
+  issuerStatus,
+  trust,
+  verify,
+  auditRun,
+]

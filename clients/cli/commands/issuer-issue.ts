@@ -1,0 +1,83 @@
+/** `issuer issue`: decides by the logged policy, issues, logs why, and writes credential and bundle. @module */
+import { join } from 'node:path'
+import { fromHex, fromUtf8, toHex } from '../../../merkle/index.ts'
+import { issue } from '../../issuer/index.ts'
+import { anchorFor } from '../anchor-file.ts'
+import { type Command, Exit } from '../command.ts'
+import { readPublicKey } from '../key-files.ts'
+import { logClient, signer, signerFlags } from '../log-access.ts'
+
+export const issuerIssue: Command = {
+  name: 'issuer issue',
+  summary: 'issue a credential to an attested workload, and log why',
+  flags: {
+    ...signerFlags,
+    policy: { value: 'POLICY_ID', about: 'the issuance policy to decide by', required: true },
+    subject: { value: 'URI', about: 'the workload identifier', required: true },
+    'workload-key': { value: 'PUB.jwk', about: 'the workload’s public key', required: true },
+    result: {
+      value: 'R.ear',
+      about: 'an attestation result; several for a composite workload',
+      required: true,
+      repeated: true,
+    },
+    sbom: { value: 'BOM', about: 'the workload’s bill of materials (CycloneDX JSON)' },
+    'workload-provenance': { value: 'ENTRY', about: 'an earlier workload-provenance record to link instead' },
+    kind: { value: 'wit|wic', about: 'a Workload Identity Token or an X.509 certificate', default: 'wit' },
+    anchor: { value: 'ANCHOR.pem', about: 'for wic: the anchor to issue under; made beside KEY.jwk when left out' },
+    lifetime: { value: 'SECONDS', about: 'of the credential', default: '3600' },
+    recipient: { value: 'PUB.jwk', about: 'who may open the sealed record', repeated: true },
+    out: { value: 'DIR', about: 'where credential.jwt or credential.pem and bundle.provlog go', required: true },
+  },
+
+  async run(args, io) {
+    const client = logClient(args, io)
+    const { key } = await signer(args, io)
+    const kind = args.choice('kind', ['wit', 'wic'])
+    const subject = args.text('subject')
+    const anchor = kind === 'wic' ? await anchorFor(args, io, key, subject) : undefined
+    const sbom = args.optional('sbom')
+    const provenance = args.optional('workload-provenance')
+    const lifetime = args.count('lifetime')
+
+    const issued = await issue({
+      client,
+      key,
+      policyId: args.text('policy'),
+      subject,
+      workloadKey: await readPublicKey(io, args.text('workload-key')),
+      results: await Promise.all(args.all('result').map(async (path) => fromUtf8(await io.readFile(path)).trim())),
+      ...(sbom === undefined ? {} : { sbom: await io.readFile(sbom) }),
+      ...(provenance === undefined ? {} : { workloadProvenance: fromHex(provenance) }),
+      kind,
+      ...(anchor === undefined ? {} : { anchor: anchor.der }),
+      ...(lifetime === undefined ? {} : { lifetime }),
+      delivery: 'file',
+      recipients: await Promise.all(args.all('recipient').map((path) => readPublicKey(io, path))),
+      now: io.now(),
+      random: io.random,
+    })
+
+    const directory = args.text('out')
+    const credential = join(directory, kind === 'wit' ? 'credential.jwt' : 'credential.pem')
+    const bundle = join(directory, 'bundle.provlog')
+    await io.writeFile(credential, issued.text, { secret: true })
+    await io.writeFile(bundle, issued.bundle)
+
+    const result = {
+      kind,
+      digest: toHex(issued.digest),
+      entry: toHex(issued.entry),
+      index: issued.index,
+      credential,
+      bundle,
+      ...(anchor === undefined ? {} : { anchor: anchor.path }),
+    }
+    io.out(
+      args.has('json')
+        ? JSON.stringify(result)
+        : `issued ${credential} and ${bundle}: entry ${result.index} ${result.entry}`,
+    )
+    return Exit.ok
+  },
+}

@@ -1,0 +1,36 @@
+/** `issuer status`: suspends, revokes or reinstates a credential, by a record on the log. @module */
+import { fromHex, toHex } from '../../../merkle/index.ts'
+import { setCredentialStatus } from '../../issuer/index.ts'
+import { type Command, Exit } from '../command.ts'
+import { logClient, signer, signerFlags } from '../log-access.ts'
+
+const STATUSES = ['suspended', 'revoked', 'reinstated', 'superseded', 'migrated'] as const
+
+export const issuerStatus: Command = {
+  name: 'issuer status',
+  summary: 'log a change of a credential’s status',
+  positionals: ['CREDENTIAL_DIGEST'],
+  flags: {
+    ...signerFlags,
+    status: { value: STATUSES.join('|'), about: 'the new status', required: true },
+    reason: { value: 'CODE', about: 'a reason code' },
+    'effective-at': { value: 'T', about: 'since when; default now' },
+  },
+
+  async run(args, io) {
+    const reasonCode = args.optional('reason')
+    const effectiveAt = args.time('effective-at')
+    const { entry, index } = await setCredentialStatus({
+      client: logClient(args, io),
+      key: (await signer(args, io)).key,
+      credentialDigest: fromHex(args.positionals[0] ?? ''),
+      status: args.choice('status', STATUSES),
+      ...(reasonCode === undefined ? {} : { reasonCode }),
+      ...(effectiveAt === undefined ? {} : { effectiveAt }),
+      now: io.now(),
+      random: io.random,
+    })
+    io.out(args.has('json') ? JSON.stringify({ entry: toHex(entry), index }) : `entry ${index} ${toHex(entry)}`)
+    return Exit.ok
+  },
+}

@@ -1,0 +1,41 @@
+/** `verifier appraise`: evidence in, a signed and logged attestation result out. @module */
+import { toHex } from '../../../merkle/index.ts'
+import { appraiseAndLog } from '../../verifier/index.ts'
+import { type Command, Exit } from '../command.ts'
+import { readPublicKey } from '../key-files.ts'
+import { logClient, signer, signerFlags } from '../log-access.ts'
+
+export const verifierAppraise: Command = {
+  name: 'verifier appraise',
+  summary: 'appraise evidence by the logged policy, and log the result',
+  flags: {
+    ...signerFlags,
+    format: { value: 'FORMAT', about: 'the evidence format: measured-files', required: true },
+    evidence: { value: 'F', about: 'the evidence', required: true },
+    policy: { value: 'POLICY_ID', about: 'the appraisal policy; may be left out while there is only one' },
+    nonce: { value: 'TEXT', about: 'the challenge that the evidence must answer' },
+    result: { value: 'OUT.ear', about: 'where the attestation result goes; stdout without it' },
+    recipient: { value: 'PUB.jwk', about: 'who may open the sealed result', repeated: true },
+  },
+
+  async run(args, io) {
+    const policyId = args.optional('policy')
+    const nonce = args.optional('nonce')
+    const { ear, tier, entry, index } = await appraiseAndLog({
+      client: logClient(args, io),
+      key: (await signer(args, io)).key,
+      format: args.text('format'),
+      evidence: await io.readFile(args.text('evidence')),
+      ...(policyId === undefined ? {} : { policyId }),
+      ...(nonce === undefined ? {} : { nonce }),
+      recipients: await Promise.all(args.all('recipient').map((path) => readPublicKey(io, path))),
+      now: io.now(),
+      random: io.random,
+    })
+    const path = args.optional('result')
+    if (path !== undefined) await io.writeFile(path, `${ear}\n`)
+    if (args.has('json')) io.out(JSON.stringify({ tier, entry: toHex(entry), index, result: path ?? ear }))
+    else io.out(`${tier}: entry ${index} ${toHex(entry)}${path === undefined ? `\n${ear}` : `, ${path}`}`)
+    return Exit.ok
+  },
+}

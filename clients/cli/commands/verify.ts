@@ -1,0 +1,56 @@
+/** `verify`: is this credential good, and why was it issued? Offline, or with a look at the log. @module */
+import type { Check, VerificationReport } from '../../../provenance/index.ts'
+import { verifyOffline, verifyOnline } from '../../relying-party/index.ts'
+import { type Command, Exit } from '../command.ts'
+import type { Io } from '../io.ts'
+import { readPrivateKey } from '../key-files.ts'
+import { readTrust, trustedClient } from '../log-access.ts'
+
+export const verify: Command = {
+  name: 'verify',
+  summary: 'check a credential and its bundle against what you trust',
+  positionals: ['CREDENTIAL'],
+  flags: {
+    bundle: { value: 'F', about: 'the credential’s bundle', required: true },
+    trust: { value: 'TRUST.json', about: 'the logs, trust domains, issuers and verifiers you trust', required: true },
+    log: { value: 'URL', about: 'also ask the log for its newest checkpoint and the credential’s status' },
+    open: { value: 'KEY.jwk', about: 'a decryption key: opens the sealed sections and checks what they say' },
+    at: { value: 'TIME', about: 'judge as of that time; default now' },
+  },
+
+  async run(args, io) {
+    const trust = await readTrust(io, args.text('trust'))
+    const openPath = args.optional('open')
+    const input = {
+      credential: await io.readFile(args.positionals[0] ?? ''),
+      bundle: await io.readFile(args.text('bundle')),
+      trust,
+      at: args.time('at') ?? io.now(),
+      ...(openPath === undefined ? {} : { openWith: await readPrivateKey(io, openPath) }),
+    }
+    const url = args.optional('log')
+    const report =
+      url === undefined
+        ? await verifyOffline(input)
+        : await verifyOnline({ ...input, client: trustedClient(trust, url, io) })
+
+    if (args.has('json')) io.out(JSON.stringify(report))
+    else printReport(report, io)
+    return report.ok ? Exit.ok : Exit.refused
+  },
+}
+
+/** One line a check: passed, FAILED or not checked, and why. */
+export function printReport(report: VerificationReport, io: Io): void {
+  for (const check of report.checks) io.out(`${mark(check, io)} ${check.title}: ${check.detail}`)
+  const failed = report.checks.filter(({ outcome }) => outcome === 'failed')
+  const unchecked = report.checks.filter(({ outcome }) => outcome === 'not-checked').length
+  if (report.ok) io.out(io.style('green', `ok, ${unchecked} not checked`))
+  else io.err(io.style('red', `refused (${failed.map(({ code, id }) => code ?? id).join(', ') || 'incomplete'})`))
+}
+
+function mark({ outcome }: Check, io: Io): string {
+  if (outcome === 'passed') return io.style('green', '  passed     ')
+  if (outcome === 'failed') return io.style('red', '  FAILED     ')
+  return io.style('dim', '  not checked')
+}

@@ -1,0 +1,27 @@
+/**
+ * What is left on disk when a log is caught: a file that shows a third party the same thing.
+ *
+ * @module
+ */
+import { join } from 'node:path'
+import { MisbehaviourError } from '../log-client/index.ts'
+import type { Io } from './io.ts'
+
+export interface Misbehaviour {
+  readonly code: string
+  readonly message: string
+  readonly extra: { readonly evidence: string }
+}
+
+/**
+ * Writes the evidence that `error` carries into the current folder, or `PROVLOG_EVIDENCE_DIR`, and returns what to tell.
+ * Undefined for every other error.
+ */
+export async function writeMisbehaviour(error: unknown, io: Io): Promise<Misbehaviour | undefined> {
+  if (!(error instanceof MisbehaviourError)) return undefined
+  const seenAt = io.now()
+  const path = join(io.env['PROVLOG_EVIDENCE_DIR'] ?? '.', `provlog-evidence-${error.code}-${seenAt}.json`)
+  const evidence = { code: error.code, message: error.message, seenAt, ...error.evidence }
+  await io.writeFile(path, `${JSON.stringify(evidence, null, 2)}\n`)
+  return { code: error.code, message: `${error.message}; evidence is in ${path}`, extra: { evidence: path } }
+}
