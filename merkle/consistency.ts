@@ -45,18 +45,36 @@ export interface ConsistencyClaim {
 export function checkConsistency({ size1, root1, size2, root2, proof }: ConsistencyClaim): void {
   checkOrder(size1, size2)
   for (const hash of [root1, root2]) checkHash(hash, 'a root')
-  for (const hash of proof) checkHash(hash, 'a proof hash')
-  const wrongLength = () =>
-    new MerkleError('proof_wrong_length', `${proof.length} hashes do not lead from ${size1} to ${size2}`)
   const mismatch = (size: number) =>
     new MerkleError('root_mismatch', `from ${size1} to ${size2}: the path leads to another root of ${size}`)
 
   if (size1 === 0 || size1 === size2) {
-    if (proof.length !== 0) throw wrongLength()
+    if (proof.length !== 0) throw wrongProofLength(proof, size1, size2)
     if (size1 === 0 && !equalBytes(root1, EMPTY_ROOT)) throw mismatch(0)
     if (size1 === size2 && !equalBytes(root1, root2)) throw mismatch(size2)
     return
   }
+
+  const implied = impliedRoots({ size1, root1, size2, proof })
+  if (!equalBytes(implied.root1, root1)) throw mismatch(size1)
+  if (!equalBytes(implied.root2, root2)) throw mismatch(size2)
+}
+
+/**
+ * Both roots that a proof leads to, for 0 < `size1` < `size2`: for who holds a signature over the later root and not the root itself.
+ * Proves nothing before `root1` is found to be the earlier root and `root2` the signed one; {@link checkConsistency} does both.
+ *
+ * @throws {@link MerkleError} as {@link checkConsistency}, but `root_mismatch`
+ */
+export function impliedRoots({ size1, root1, size2, proof }: Omit<ConsistencyClaim, 'root2'>): {
+  root1: Hash
+  root2: Hash
+} {
+  checkOrder(size1, size2)
+  if (size1 === 0 || size1 === size2)
+    throw new MerkleError('index_out_of_range', `${size1} to ${size2} leaves needs no proof`)
+  for (const hash of proof) checkHash(hash, 'a proof hash')
+  const wrongLength = () => wrongProofLength(proof, size1, size2)
 
   // `node` is the right edge of the old tree, `last` that of the new one, on one level. Below where the old edge is a left
   // child, the two trees are the same and nothing needs proof.
@@ -85,8 +103,7 @@ export function checkConsistency({ size1, root1, size2, root2, proof }: Consiste
     last = Math.floor(last / 2)
   }
   if (last !== 0) throw wrongLength()
-  if (!equalBytes(hash1, root1)) throw mismatch(size1)
-  if (!equalBytes(hash2, root2)) throw mismatch(size2)
+  return { root1: hash1, root2: hash2 }
 }
 
 /** The proof that leads from `size1` to `size2` leaves, PROOF of RFC 9162 §2.1.4.1; empty where {@link checkConsistency} wants it so. */
@@ -119,6 +136,10 @@ function oldEdge(size1: number, size2: number): { level: number; node: number; l
     level++
   }
   return { level, node, last }
+}
+
+function wrongProofLength(proof: readonly Hash[], size1: number, size2: number): MerkleError {
+  return new MerkleError('proof_wrong_length', `${proof.length} hashes do not lead from ${size1} to ${size2}`)
 }
 
 function checkOrder(size1: number, size2: number): void {

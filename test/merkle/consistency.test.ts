@@ -62,25 +62,24 @@ describe('checkConsistency', () => {
     }
   })
 
-  it('refuses every proof for another pair of sizes, in trees up to 12 leaves', () => {
-    const honest = new Set<string>()
-    for (let size2 = 1; size2 <= 12; size2++) {
+  // The sizes and roots are those that the log signed: a proof says nothing of them by itself. (That of 1 → 2 holds as one
+  // of 2 → 3 for somebody who believes that the root of 2 leaves is a leaf hash.)
+  it('refuses every proof under the tree heads of another pair of sizes, in trees up to 12 leaves', () => {
+    for (let size2 = 2; size2 <= 12; size2++) {
       for (let size1 = 1; size1 < size2; size1++) {
-        for (let other2 = 1; other2 <= 12; other2++) {
+        for (let other2 = 2; other2 <= 12; other2++) {
           for (let other1 = 1; other1 < other2; other1++) {
             if (other1 === size1 && other2 === size2) continue
-            const lie = { ...claim(size1, size2), size1: other1, size2: other2 }
+            const lie = { ...claim(other1, other2), proof: claim(size1, size2).proof }
             assert.throws(
               () => checkConsistency(lie),
               { name: 'EvidenceError' },
               `${size1}:${size2} as ${other1}:${other2}`,
             )
-            honest.add(`${size1}:${size2}`)
           }
         }
       }
     }
-    assert.equal(honest.size, 66)
   })
 
   it('refuses a rewritten history: the old root of other leaves (root_mismatch)', () => {

@@ -1,0 +1,72 @@
+/**
+ * Proofs and roots out of tiles: what a reader computes for itself from the files of a log, whoever serves them.
+ *
+ * Nothing here is verified. A tile that lies makes a proof that does not check or a root that no checkpoint has; compare
+ * with a checkpoint before believing either. All tiles that a call needs are asked for at once, each of them once.
+ *
+ * @module
+ */
+import { type CompactRange, rangeRoot } from './compact-range.ts'
+import { buildConsistencyProof, consistencyNodes } from './consistency.ts'
+import { assert, MerkleError } from './error.ts'
+import { HASH_LENGTH, type Hash, hashPairs } from './hash.ts'
+import { buildInclusionProof, inclusionNodes } from './inclusion.ts'
+import { coverRange, type NodeId, type NodeLookup } from './subtree.ts'
+import { formatTilePath, type TileId, tileOfNode } from './tile.ts'
+
+/** Where tiles come from: a directory, a log over HTTP, a cache in front of either. */
+export interface TileReader {
+  /**
+   * The bytes of each of `tiles`, in their order: `width` packed hashes, 32 · width bytes. A reader that finds only a wider form of a
+   * partial tile cuts it. Rejects with `UnavailableError` when it cannot find out.
+   */
+  readTiles(tiles: readonly TileId[]): Promise<readonly Uint8Array[]>
+}
+
+/** @throws {@link MerkleError} `index_out_of_range`, `malformed_encoding` (a tile that is not as wide as asked), and what the reader throws */
+export async function readInclusionProof(index: number, size: number, reader: TileReader): Promise<Hash[]> {
+  return buildInclusionProof(index, size, await readNodes(inclusionNodes(index, size), size, reader))
+}
+
+/** @throws {@link MerkleError} as {@link readInclusionProof} */
+export async function readConsistencyProof(size1: number, size2: number, reader: TileReader): Promise<Hash[]> {
+  return buildConsistencyProof(size1, size2, await readNodes(consistencyNodes(size1, size2), size2, reader))
+}
+
+/** The root of the first `size` leaves. @throws {@link MerkleError} as {@link readInclusionProof} */
+export async function readRoot(size: number, reader: TileReader): Promise<Hash> {
+  return rangeRoot(await readCompactRange(size, reader))
+}
+
+/** The tree of `size` leaves, ready for appending. @throws {@link MerkleError} as {@link readInclusionProof} */
+export async function readCompactRange(size: number, reader: TileReader): Promise<CompactRange> {
+  const cover = coverRange(0, size)
+  const node = await readNodes(cover, size, reader)
+  return { size, hashes: cover.map(({ level, index }) => node(level, index)) }
+}
+
+async function readNodes(nodes: readonly NodeId[], size: number, reader: TileReader): Promise<NodeLookup> {
+  const wanted = new Map<string, TileId>()
+  for (const node of nodes) {
+    const { tile } = tileOfNode(node, size)
+    wanted.set(formatTilePath(tile), tile)
+  }
+  const tiles = new Map<string, Uint8Array>()
+  const read = wanted.size === 0 ? [] : await reader.readTiles([...wanted.values()])
+  for (const [i, [path, { width }]] of [...wanted].entries()) {
+    const bytes = read[i]
+    assert(bytes, 'a tile reader answers for each tile')
+    if (bytes.length !== width * HASH_LENGTH) {
+      throw new MerkleError('malformed_encoding', `${path}: ${bytes.length} bytes instead of ${width * HASH_LENGTH}`)
+    }
+    tiles.set(path, bytes)
+  }
+  return (level, index) => {
+    const { tile, start, end } = tileOfNode({ level, index }, size)
+    const bytes = tiles.get(formatTilePath(tile))
+    assert(bytes, 'the nodes announced are those asked for')
+    let row: Uint8Array = bytes.slice(start * HASH_LENGTH, end * HASH_LENGTH)
+    while (row.length > HASH_LENGTH) row = hashPairs(row)
+    return row
+  }
+}
