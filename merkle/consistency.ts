@@ -73,6 +73,7 @@ export function impliedRoots({ size1, root1, size2, proof }: Omit<ConsistencyCla
   checkOrder(size1, size2)
   if (size1 === 0 || size1 === size2)
     throw new MerkleError('index_out_of_range', `${size1} to ${size2} leaves needs no proof`)
+  checkHash(root1, 'a root')
   for (const hash of proof) checkHash(hash, 'a proof hash')
   const wrongLength = () => wrongProofLength(proof, size1, size2)
 
