@@ -47,7 +47,9 @@ if (build) {
 /** The marker holds the digest of the lock file it was installed from, so that a changed lock installs again. */
 function installWhatIsMissing() {
   const marker = `${root}node_modules/.installed-lock`
-  const lock = createHash('sha256').update(readFileSync(`${root}package-lock.json`)).digest('hex')
+  const lock = createHash('sha256')
+    .update(readFileSync(`${root}package-lock.json`))
+    .digest('hex')
   if (existsSync(marker) && readFileSync(marker, 'utf8') === lock) return
   console.error('Installing the locked dependencies (npm ci) …')
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
