@@ -1,0 +1,268 @@
+/**
+ * X.509 certificates (RFC 5280 §4.1), read from DER into what path checking looks at.
+ *
+ *   Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signature }
+ *
+ * Reading judges nothing: `certificate-path.ts` does. In particular a certificate with a key or a signature algorithm that we
+ * do not support is read (and then cannot be verified), and every critical extension that we do not process is listed.
+ *
+ * @module
+ */
+import { equalBytes, fromBase64, fromUtf8, toBase64url, toHex } from '../merkle/bytes.ts'
+import { EvidenceError } from '../merkle/error.ts'
+import { type PublicJwk, parsePublicJwk, type SigningAlgorithm } from '../statement/cose-key.ts'
+import {
+  type DerElement,
+  DerReader,
+  derBoolean,
+  derBytesOfBits,
+  derNamedBits,
+  derOid,
+  derSerial,
+  derSmallUnsigned,
+  derTime,
+  derUnsigned,
+  readDer,
+  TAG,
+} from './der.ts'
+import { ProvenanceError } from './error.ts'
+
+/** What a certificate says. Nobody has checked the signature. */
+export interface Certificate {
+  readonly der: Uint8Array
+  /** The signed part, as it stands. */
+  readonly tbs: Uint8Array
+  /** Lower-case hex, no padding. */
+  readonly serial: string
+  /** Names as DER: they are compared as bytes. */
+  readonly issuer: Uint8Array
+  readonly subject: Uint8Array
+  /** POSIX seconds, both inclusive (RFC 5280 §4.1.2.5). */
+  readonly notBefore: number
+  readonly notAfter: number
+  /** Absent when the key is neither P-256 nor Ed25519. */
+  readonly publicJwk?: PublicJwk
+  /** Absent when the algorithm is neither ECDSA with SHA-256 nor Ed25519. `signature` is then as it stands. */
+  readonly algorithm?: SigningAlgorithm
+  /** r ‖ s or R ‖ S. */
+  readonly signature: Uint8Array
+  /** URI subject alternative names, in order. Never split from text: a comma inside one would make two of them. */
+  readonly uris: readonly string[]
+  readonly criticalAltName: boolean
+  readonly basicConstraints?: { readonly ca: boolean; readonly pathLength?: number }
+  readonly keyUsage?: ReadonlySet<KeyUsage>
+  /** OIDs of extKeyUsage. */
+  readonly purposes?: readonly string[]
+  /** Hex of the key identifiers, where there are any. */
+  readonly subjectKeyId?: string
+  readonly authorityKeyId?: string
+  /** OIDs of the extensions that restrict what follows and that we do not process. */
+  readonly unprocessed: readonly string[]
+}
+
+export type KeyUsage = 'digitalSignature' | 'keyCertSign' | 'cRLSign' | 'other'
+
+/** Longest certificate that we read. */
+const MAX_CERTIFICATE_BYTES = 64 * 1024
+
+/**
+ * Reads one certificate.
+ *
+ * @throws {@link ProvenanceError} `malformed_der`, `malformed_credential`
+ */
+export function parseCertificate(der: Uint8Array): Certificate {
+  if (der.length > MAX_CERTIFICATE_BYTES) throw refuse('too long')
+  const outer = new DerReader(readDer(der, TAG.sequence).content)
+  const tbs = outer.next(TAG.sequence)
+  const outerAlgorithm = outer.next(TAG.sequence)
+  const signature = derBytesOfBits(outer.next(TAG.bitString))
+  outer.end()
+
+  const body = new DerReader(tbs.content)
+  const version = body.optional(0xa0)
+  if (!version || derSmallUnsigned(readDer(version.content)) !== 2) throw refuse('not X.509 version 3')
+  const serial = derSerial(body.next(TAG.integer))
+  // RFC 5280 §4.1.1.2: outside of the signature and inside of it, the same algorithm.
+  if (!equalBytes(body.next(TAG.sequence).whole, outerAlgorithm.whole)) throw refuse('two signature algorithms')
+  const issuer = body.next(TAG.sequence).whole
+  const validity = body.sequence()
+  const [notBefore, notAfter] = [derTime(validity.next()), derTime(validity.next())]
+  validity.end()
+  const subject = body.next(TAG.sequence).whole
+  const publicJwk = jwkOfSpki(body.next(TAG.sequence).whole)
+  body.optional(0x81) // issuerUniqueID
+  body.optional(0x82) // subjectUniqueID
+  const extensions = body.optional(0xa3)
+  body.end()
+
+  const algorithm = SIGNATURE_ALGORITHMS.get(toHex(outerAlgorithm.whole))
+  return {
+    der,
+    tbs: tbs.whole,
+    serial,
+    issuer,
+    subject,
+    notBefore,
+    notAfter,
+    ...(publicJwk ? { publicJwk } : {}),
+    ...(algorithm ? { algorithm } : {}),
+    signature: algorithm === 'ES256' ? rawEcdsaSignature(signature) : signature,
+    ...readExtensions(extensions),
+  }
+}
+
+/**
+ * The certificates of a PEM file, in order; text around them is allowed, other kinds of objects are not.
+ *
+ * @throws {@link ProvenanceError} `malformed_credential`
+ */
+export function decodePem(text: string): Uint8Array[] {
+  const blocks = [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----\r?\n([A-Za-z0-9+/=\r\n]+?)\r?\n?-----END \1-----/g)]
+  if (blocks.length === 0 || blocks.length !== text.split('-----BEGIN ').length - 1) throw refuse('not PEM')
+  return blocks.map(([, label, body]) => {
+    // A private key beside the certificate means that a whole key file was handed over. Say so, do not read it.
+    if (label !== 'CERTIFICATE') throw refuse(`a PEM block of ${label}`)
+    try {
+      return fromBase64(body!.replaceAll(/[\r\n]/g, ''))
+    } catch (cause) {
+      throw refuse('a PEM block that is not base64', cause)
+    }
+  })
+}
+
+/** The key of a SubjectPublicKeyInfo, or undefined when it is of a kind that we do not use. @throws `malformed_der`, `weak_key` */
+export function jwkOfSpki(spki: Uint8Array): PublicJwk | undefined {
+  const reader = new DerReader(readDer(spki, TAG.sequence).content)
+  const algorithm = toHex(reader.next(TAG.sequence).whole)
+  const key = derBytesOfBits(reader.next(TAG.bitString))
+  reader.end()
+  if (algorithm === P256_KEY && key.length === 65 && key[0] === 4) {
+    const [x, y] = [toBase64url(key.subarray(1, 33)), toBase64url(key.subarray(33))]
+    return parsePublicJwk({ kty: 'EC', crv: 'P-256', x, y })
+  }
+  if (algorithm === ED25519 && key.length === 32) {
+    return parsePublicJwk({ kty: 'OKP', crv: 'Ed25519', x: toBase64url(key) })
+  }
+  return undefined
+}
+
+/** DER `SEQUENCE { r, s }` as the 64 bytes r ‖ s that everything else here speaks. */
+function rawEcdsaSignature(der: Uint8Array): Uint8Array {
+  const reader = new DerReader(readDer(der, TAG.sequence).content)
+  const raw = new Uint8Array(64)
+  for (const end of [32, 64]) {
+    const number = derUnsigned(reader.next(TAG.integer))
+    if (number.length > 32) throw refuse('a signature with numbers past 256 bits')
+    raw.set(number, end - number.length)
+  }
+  reader.end()
+  return raw
+}
+
+type Extensions = Pick<
+  Certificate,
+  | 'uris'
+  | 'criticalAltName'
+  | 'basicConstraints'
+  | 'keyUsage'
+  | 'purposes'
+  | 'subjectKeyId'
+  | 'authorityKeyId'
+  | 'unprocessed'
+>
+
+function readExtensions(wrapper: DerElement | undefined): Extensions {
+  const found: { -readonly [K in keyof Extensions]: Extensions[K] } = {
+    uris: [],
+    criticalAltName: false,
+    unprocessed: [],
+  }
+  const unprocessed: string[] = []
+  const seen = new Set<string>()
+  const list = wrapper ? new DerReader(readDer(wrapper.content, TAG.sequence).content) : new DerReader(new Uint8Array())
+  while (!list.done) {
+    const extension = list.sequence()
+    const oid = derOid(extension.next(TAG.oid))
+    const flag = extension.optional(TAG.boolean)
+    const critical = flag !== undefined && derBoolean(flag)
+    if (flag && !critical) throw refuse('a DEFAULT that is written out')
+    const value = extension.next(TAG.octetString).content
+    extension.end()
+    // RFC 5280 §4.2: at most one of each. With two, readers would disagree on which counts.
+    if (seen.has(oid)) throw refuse(`two extensions ${oid}`)
+    seen.add(oid)
+
+    if (oid === OID.subjectAltName) {
+      found.uris = urisOf(value)
+      found.criticalAltName = critical
+    } else if (oid === OID.basicConstraints) found.basicConstraints = basicConstraintsOf(value)
+    else if (oid === OID.keyUsage) found.keyUsage = keyUsageOf(value)
+    else if (oid === OID.extKeyUsage) found.purposes = purposesOf(value)
+    else if (oid === OID.subjectKeyId) found.subjectKeyId = toHex(readDer(value, TAG.octetString).content)
+    else if (oid === OID.authorityKeyId) {
+      const keyId = new DerReader(readDer(value, TAG.sequence).content).optional(0x80)
+      if (keyId) found.authorityKeyId = toHex(keyId.content)
+    }
+    // Name constraints must be critical (RFC 5280 §4.2.1.10). Where a CA forgot that, ignoring them would still widen its reach.
+    else if (critical || oid === OID.nameConstraints) unprocessed.push(oid)
+  }
+  return { ...found, unprocessed }
+}
+
+function urisOf(value: Uint8Array): string[] {
+  const names = new DerReader(readDer(value, TAG.sequence).content)
+  const uris: string[] = []
+  while (!names.done) {
+    const name = names.next()
+    if (name.tag !== 0x86) continue
+    if (name.content.some((byte) => byte >= 0x80)) throw refuse('a URI name that is not ASCII')
+    uris.push(fromUtf8(name.content))
+  }
+  return uris
+}
+
+function basicConstraintsOf(value: Uint8Array): { ca: boolean; pathLength?: number } {
+  const reader = new DerReader(readDer(value, TAG.sequence).content)
+  const flag = reader.optional(TAG.boolean)
+  const ca = flag !== undefined && derBoolean(flag)
+  if (flag && !ca) throw refuse('a DEFAULT that is written out')
+  const length = reader.optional(TAG.integer)
+  reader.end()
+  return { ca, ...(length ? { pathLength: derSmallUnsigned(length) } : {}) }
+}
+
+function keyUsageOf(value: Uint8Array): ReadonlySet<KeyUsage> {
+  const names: Record<number, KeyUsage> = { 0: 'digitalSignature', 5: 'keyCertSign', 6: 'cRLSign' }
+  return new Set([...derNamedBits(readDer(value))].map((bit) => names[bit] ?? 'other'))
+}
+
+function purposesOf(value: Uint8Array): string[] {
+  const reader = new DerReader(readDer(value, TAG.sequence).content)
+  const purposes: string[] = []
+  while (!reader.done) purposes.push(derOid(reader.next(TAG.oid)))
+  if (purposes.length === 0) throw refuse('an empty extKeyUsage')
+  return purposes
+}
+
+const OID = {
+  subjectKeyId: '2.5.29.14',
+  keyUsage: '2.5.29.15',
+  subjectAltName: '2.5.29.17',
+  basicConstraints: '2.5.29.19',
+  nameConstraints: '2.5.29.30',
+  authorityKeyId: '2.5.29.35',
+  extKeyUsage: '2.5.29.37',
+}
+
+// AlgorithmIdentifiers as whole DER: their parameters are part of what must match (RFC 5480, RFC 5758, RFC 8410).
+const P256_KEY = '301306072a8648ce3d020106082a8648ce3d030107'
+const ED25519 = '300506032b6570'
+const SIGNATURE_ALGORITHMS: ReadonlyMap<string, SigningAlgorithm> = new Map([
+  ['300a06082a8648ce3d040302', 'ES256'],
+  [ED25519, 'Ed25519'],
+])
+
+function refuse(why: string, cause?: unknown): ProvenanceError {
+  const options = cause instanceof EvidenceError ? { cause } : undefined
+  return new ProvenanceError('malformed_credential', `certificate: ${why}`, options)
+}

@@ -1,0 +1,176 @@
+/**
+ * Workload credentials as bytes with a digest, and what they claim.
+ *
+ * | kind  | what                                                           | bytes that the digest is over     |
+ * |-------|----------------------------------------------------------------|-----------------------------------|
+ * | `wit` | Workload Identity Token, a compact JWS (workload-creds §5)      | the ASCII of the JWS              |
+ * | `wic` | Workload Identity Certificate, X.509 (workload-creds §6, SVID)  | the DER of the workload certificate |
+ *
+ * A token file may end with one line break, which editors and shells add and which is not part of the token.
+ *
+ * @module
+ */
+import { fromUtf8 } from '../merkle/bytes.ts'
+import { type Hash, sha256 } from '../merkle/hash.ts'
+import { jwkThumbprint, type PublicJwk, parsePublicJwk, signingAlgorithmOf } from '../statement/cose-key.ts'
+import { type Certificate, decodePem, parseCertificate } from './certificate.ts'
+import { checkCertificatePath, subjectOfCertificate } from './certificate-path.ts'
+import { ProvenanceError } from './error.ts'
+import { parseWorkloadIdentifier, type WorkloadIdentifier } from './identifier.ts'
+import { isJsonObject, type Json, type JsonObject, parseJson } from './json.ts'
+import { decodeCompactJws, verifyCompactJws } from './jws.ts'
+
+/** What a credential says. Nobody has checked the signature: {@link verifyCredentialSignature} does. */
+export interface Credential {
+  readonly kind: 'wit' | 'wic'
+  /** Exactly what was issued: JWS ASCII, or DER. */
+  readonly bytes: Uint8Array
+  /** SHA-256 of `bytes`: the name of this credential everywhere. For a WIT it is `wth` of a proof token too. */
+  readonly digest: Hash
+  readonly subject: WorkloadIdentifier
+  /** `jti`, where the token has one, or the serial number in lower-case hex. */
+  readonly identifier: string | undefined
+  /** POSIX seconds. */
+  readonly notBefore?: number
+  /** POSIX seconds. A WIT ends before this second, a certificate with it. */
+  readonly notAfter: number
+  /** The workload's own key: `cnf.jwk`, or the certificate's. */
+  readonly publicJwk: PublicJwk
+  /** RFC 7638, base64url. */
+  readonly keyThumbprint: string
+  /** `wic` only: the workload's certificate and those that came with it. */
+  readonly certificate?: Certificate
+  readonly intermediates?: readonly Certificate[]
+}
+
+/** What one trust domain vouches with. Never a union: bundles of two domains are not merged (SPIFFE Federation §4.2). */
+export interface TrustDomainAnchors {
+  readonly trustDomain: string
+  /** `use: wit-svid`, by `kid`. */
+  readonly tokenKeys: ReadonlyMap<string, PublicJwk>
+  /** `use: x509-svid`. */
+  readonly certificates: readonly Certificate[]
+}
+
+/** Longest credential file that we read: a certificate and three intermediates fit many times. */
+const MAX_CREDENTIAL_BYTES = 256 * 1024
+
+/**
+ * Reads a credential file: a compact JWS, PEM (the workload's certificate first), or DER.
+ *
+ * @throws {@link ProvenanceError} `malformed_credential`, `malformed_identifier`, `malformed_jws`, `malformed_json`,
+ *   `malformed_der`, `unsupported_algorithm`, `unsupported_key`; `StatementError` for an unsound key
+ */
+export function parseCredential(file: Uint8Array): Credential {
+  if (file.length > MAX_CREDENTIAL_BYTES) throw refuse('too long')
+  if (file[0] === 0x30) return parseWic([file])
+  let text: string
+  try {
+    text = fromUtf8(file)
+  } catch (cause) {
+    throw new ProvenanceError('malformed_credential', 'neither a token nor a certificate', { cause })
+  }
+  if (text.includes('-----BEGIN ')) return parseWic(decodePem(text))
+  const token = text.endsWith('\r\n') ? text.slice(0, -2) : text.endsWith('\n') ? text.slice(0, -1) : text
+  return parseWit(token, file.subarray(0, token.length))
+}
+
+/**
+ * Checks who issued a credential and that it is valid at `at`, by the anchors of its own trust domain and nothing else.
+ *
+ * @throws {@link ProvenanceError} `trust_domain_mismatch`, `unknown_anchor`, `bad_signature`, `credential_expired`,
+ *   `credential_not_yet_valid`, and those of `checkCertificatePath`
+ */
+export async function verifyCredentialSignature(
+  credential: Credential,
+  anchors: TrustDomainAnchors,
+  at: number,
+): Promise<void> {
+  const { subject, certificate, intermediates = [] } = credential
+  if (subject.trustDomain !== anchors.trustDomain) {
+    throw new ProvenanceError('trust_domain_mismatch', `${subject.uri} is not in ${anchors.trustDomain}`)
+  }
+  if (certificate) {
+    await checkCertificatePath(certificate, intermediates, anchors.certificates, at)
+    return
+  }
+  const compact = fromUtf8(credential.bytes)
+  await verifyCompactJws(compact, tokenKey(decodeCompactJws(compact).header, anchors), { typ: [WIT_TYP] })
+  if (credential.notBefore !== undefined && at < credential.notBefore) {
+    throw new ProvenanceError('credential_not_yet_valid', `valid from ${credential.notBefore}, asked about ${at}`)
+  }
+  // RFC 7519 §4.1.4: on or after `exp` it must not be accepted.
+  if (at >= credential.notAfter) {
+    throw new ProvenanceError('credential_expired', `expired at ${credential.notAfter}, asked about ${at}`)
+  }
+}
+
+export const WIT_TYP = 'wit+jwt'
+
+/** The key with the token's `kid`; without one, the only key there is (workload-creds §5.1: selection must be unambiguous). */
+function tokenKey({ kid }: JsonObject, { tokenKeys, trustDomain }: TrustDomainAnchors): PublicJwk {
+  const candidates = kid === undefined ? [...tokenKeys.values()] : [tokenKeys.get(String(kid))]
+  const [key] = candidates
+  if (candidates.length !== 1 || !key) {
+    const which = kid === undefined ? 'single key' : `key ${JSON.stringify(kid)}`
+    throw new ProvenanceError('unknown_anchor', `${trustDomain} has no ${which} for tokens`)
+  }
+  return key
+}
+
+function parseWit(compact: string, bytes: Uint8Array): Credential {
+  const { header, payload } = decodeCompactJws(compact)
+  if (header['typ'] !== WIT_TYP) throw refuse(`a JWS of typ ${JSON.stringify(header['typ'])}, not ${WIT_TYP}`)
+  const { kid } = header
+  if (kid !== undefined && typeof kid !== 'string') throw refuse('kid is not text')
+  const claims = parseJson(payload)
+  if (!isJsonObject(claims)) throw refuse('the claims are not an object')
+  const { sub, jti, nbf, exp, cnf } = claims
+  if (typeof sub !== 'string') throw refuse('sub is not one identifier')
+  if (jti !== undefined && (typeof jti !== 'string' || jti === '')) throw refuse('jti is not text')
+
+  const jwk = isJsonObject(cnf) ? cnf['jwk'] : undefined
+  // The proof of possession must use this algorithm, so a key without one is no binding (workload-creds §5.1).
+  if (!isJsonObject(jwk) || typeof jwk['alg'] !== 'string') throw refuse('cnf.jwk is not a key with an alg')
+  const publicJwk = parsePublicJwk(jwk)
+  signingAlgorithmOf(publicJwk)
+  return {
+    kind: 'wit',
+    bytes,
+    digest: sha256(bytes),
+    subject: parseWorkloadIdentifier(sub),
+    identifier: jti,
+    ...(nbf === undefined ? {} : { notBefore: numericDate(nbf, 'nbf') }),
+    notAfter: numericDate(exp, 'exp'),
+    publicJwk,
+    keyThumbprint: jwkThumbprint(publicJwk),
+  }
+}
+
+function parseWic(ders: readonly Uint8Array[]): Credential {
+  const [certificate, ...intermediates] = ders.map(parseCertificate)
+  const { der, publicJwk, serial, notBefore, notAfter } = certificate!
+  if (!publicJwk) throw new ProvenanceError('unsupported_key', "a workload's key outside of P-256 and Ed25519")
+  return {
+    kind: 'wic',
+    bytes: der,
+    digest: sha256(der),
+    subject: subjectOfCertificate(certificate!),
+    identifier: serial,
+    notBefore,
+    notAfter,
+    publicJwk,
+    keyThumbprint: jwkThumbprint(publicJwk),
+    certificate: certificate!,
+    intermediates,
+  }
+}
+
+function numericDate(value: Json | undefined, claim: string): number {
+  if (typeof value !== 'number' || value < 0) throw refuse(`${claim} is not whole seconds since 1970`)
+  return value
+}
+
+function refuse(why: string): ProvenanceError {
+  return new ProvenanceError('malformed_credential', why)
+}

@@ -1,0 +1,129 @@
+/**
+ * Strict JSON: what a signature covers must mean the same to everybody who reads it.
+ *
+ * `JSON.parse` keeps the last of two members of one name, where other readers keep the first, and turns `1.6e9` into the
+ * integer 1600000000, so that nobody sees that a time was written as a float. Here duplicate members, lone surrogates and
+ * nesting past {@link MAX_JSON_DEPTH} are refused, and a number that is not written as a safe integer stays the text it was.
+ *
+ * @module
+ */
+import { ProvenanceError } from './error.ts'
+
+/** A number written with a fraction or an exponent, or past ±(2⁵³ − 1): kept as written, and no integer. */
+export class JsonNumber {
+  readonly literal: string
+  constructor(literal: string) {
+    this.literal = literal
+  }
+}
+
+/** Objects have no prototype: `__proto__` is a member like any other. A plain `number` is a safe integer. */
+export type Json = null | boolean | number | string | JsonNumber | readonly Json[] | JsonObject
+export interface JsonObject {
+  readonly [name: string]: Json
+}
+
+export const MAX_JSON_DEPTH = 32
+
+const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y
+const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*"/y
+const WHITE_SPACE = /[ \t\r\n]*/y
+
+/**
+ * Parses one JSON text (RFC 8259), duplicates refused as I-JSON (RFC 7493) has it.
+ *
+ * @throws {@link ProvenanceError} `malformed_json`, with the offset
+ */
+export function parseJson(text: string): Json {
+  let at = 0
+
+  function refuse(why: string): ProvenanceError {
+    return new ProvenanceError('malformed_json', `${why} at offset ${at}`)
+  }
+  function match(pattern: RegExp): RegExpExecArray | null {
+    pattern.lastIndex = at
+    const found = pattern.exec(text)
+    if (found) at += found[0].length
+    return found
+  }
+  function take(token: string): boolean {
+    if (!text.startsWith(token, at)) return false
+    at += token.length
+    return true
+  }
+  function readString(): string {
+    const found = match(STRING)
+    if (!found) throw refuse('not a string')
+    const value = JSON.parse(found[0]) as string
+    if (/\p{Surrogate}/u.test(value)) throw refuse('half of a surrogate pair')
+    return value
+  }
+  function readObject(depth: number): JsonObject {
+    const object = Object.create(null) as Record<string, Json>
+    match(WHITE_SPACE)
+    if (take('}')) return object
+    for (;;) {
+      match(WHITE_SPACE)
+      const name = readString()
+      if (name in object) throw refuse(`a second member ${JSON.stringify(name)}`)
+      match(WHITE_SPACE)
+      if (!take(':')) throw refuse('no ":"')
+      object[name] = readValue(depth + 1)
+      if (take('}')) return object
+      if (!take(',')) throw refuse('no "," or "}"')
+    }
+  }
+  function readArray(depth: number): Json[] {
+    const array: Json[] = []
+    match(WHITE_SPACE)
+    if (take(']')) return array
+    for (;;) {
+      array.push(readValue(depth + 1))
+      if (take(']')) return array
+      if (!take(',')) throw refuse('no "," or "]"')
+    }
+  }
+  function readNumber(): number | JsonNumber {
+    const found = match(NUMBER)
+    if (!found) throw refuse('not a value')
+    const [literal, fraction, exponent] = found
+    const value = Number(literal)
+    const plain = fraction === undefined && exponent === undefined && Number.isSafeInteger(value) && literal !== '-0'
+    return plain ? value : new JsonNumber(literal)
+  }
+  function readValue(depth: number): Json {
+    if (depth > MAX_JSON_DEPTH) throw refuse(`nested deeper than ${MAX_JSON_DEPTH}`)
+    match(WHITE_SPACE)
+    let value: Json
+    if (take('{')) value = readObject(depth)
+    else if (take('[')) value = readArray(depth)
+    else if (text[at] === '"') value = readString()
+    else if (take('true')) value = true
+    else if (take('false')) value = false
+    else if (take('null')) value = null
+    else value = readNumber()
+    match(WHITE_SPACE)
+    return value
+  }
+
+  const value = readValue(0)
+  if (at !== text.length) throw refuse('more text')
+  return value
+}
+
+/** Whether a value is an object, as against an array, a number kept as text, or a scalar. */
+export function isJsonObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof JsonNumber)
+}
+
+/**
+ * The one text of a value: members in code-unit order, no white space (RFC 8785, for values without floats).
+ * What is hashed or compared later must be written by this.
+ */
+export function canonicalJson(value: Json): string {
+  if (value instanceof JsonNumber) throw new ProvenanceError('malformed_json', `${value.literal} is not an integer`)
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (!isJsonObject(value)) return JSON.stringify(value)
+  const members = Object.keys(value).sort()
+  return `{${members.map((name) => `${JSON.stringify(name)}:${canonicalJson(value[name]!)}`).join(',')}}`
+}

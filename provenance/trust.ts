@@ -1,0 +1,245 @@
+/**
+ * TRUST.json: what a relying party or an auditor decided to believe, before any evidence arrived.
+ *
+ *   {
+ *     "logs": [{ "origin": "log.example/prov", "vkey": "log.example/prov+33d7b496+AeHTu4Q3…", "url": "https://log.example" }],
+ *     "witnessPolicy": "witness w1 w1.example+…\nquorum w1\n",
+ *     "trustDomains": { "bank.example": { "keys": [ …the domain's SPIFFE bundle… ] } },
+ *     "issuers": ["spiffe://bank.example/issuer"],
+ *     "verifiers": ["spiffe://bank.example/verifier"],
+ *     "minimumTier": "affirming",
+ *     "maximumCheckpointAge": 86400
+ *   }
+ *
+ * Nothing in a credential or a bundle names its own trust: every question of "who says so" ends in this file. It is read
+ * strictly, because a misspelt member that is skipped is a restriction that silently is not there.
+ *
+ * @module
+ */
+import { equalBytes, fromBase64, fromUtf8 } from '../merkle/bytes.ts'
+import { EvidenceError } from '../merkle/error.ts'
+import { type NoteVerifier, parseVkey } from '../merkle/note.ts'
+import { parseWitnessPolicy, type WitnessPolicy } from '../merkle/witness-policy.ts'
+import { jwkThumbprint, type PublicJwk, parsePublicJwk, signingAlgorithmOf } from '../statement/cose-key.ts'
+import { type Certificate, parseCertificate } from './certificate.ts'
+import type { TrustDomainAnchors } from './credential.ts'
+import { ProvenanceError } from './error.ts'
+import { parseTrustDomain, parseWorkloadIdentifier } from './identifier.ts'
+import { isJsonObject, type Json, type JsonObject, parseJson } from './json.ts'
+import { TIERS, type Tier } from './tier.ts'
+
+export interface TrustedLog {
+  readonly origin: string
+  readonly vkey: string
+  readonly verifier: NoteVerifier
+  readonly url?: string
+  /** A checkpoint of fewer leaves is a rollback, whoever signed it. */
+  readonly minimumSize?: number
+}
+
+/** The trust of one party. Lists may be empty, and then nothing of that kind is trusted. */
+export interface Trust {
+  readonly logs: readonly TrustedLog[]
+  readonly witnessPolicy?: WitnessPolicy
+  readonly trustDomains: ReadonlyMap<string, TrustDomainAnchors>
+  /** Workload identifiers of Credential Issuers and of Verifiers (RATS), compared whole. */
+  readonly issuers: ReadonlySet<string>
+  readonly verifiers: ReadonlySet<string>
+  /** The worst attestation result that is still good enough. */
+  readonly minimumTier: Tier
+  /** Seconds between the log's signature on its tree and the moment asked about. */
+  readonly maximumCheckpointAge?: number
+}
+
+/** The shape of the file, for those who write one. */
+export interface TrustDocument {
+  readonly logs: readonly { origin: string; vkey: string; url?: string; minimumSize?: number }[]
+  readonly witnessPolicy?: string
+  readonly trustDomains: Readonly<Record<string, SpiffeBundle>>
+  readonly issuers: readonly string[]
+  readonly verifiers: readonly string[]
+  readonly minimumTier: Tier
+  readonly maximumCheckpointAge?: number
+}
+
+/** A SPIFFE bundle document: a JWK Set with two more members. Bundles do not name their trust domain; the configuration does. */
+export interface SpiffeBundle {
+  readonly keys: readonly object[]
+  readonly spiffe_sequence?: number
+  readonly spiffe_refresh_hint?: number
+}
+
+/**
+ * Reads TRUST.json.
+ *
+ * @throws {@link ProvenanceError} `malformed_trust`; the message begins with the path of the member at fault
+ */
+export function parseTrust(jsonText: string): Trust {
+  const document = at('$', () => parseJson(jsonText))
+  const members = readMembers(document, '$', {
+    required: ['logs', 'trustDomains', 'issuers', 'verifiers', 'minimumTier'],
+    optional: ['witnessPolicy', 'maximumCheckpointAge'],
+  })
+  const { witnessPolicy, maximumCheckpointAge } = members
+  const logs = list(members['logs'], '$.logs').map((log, i) => parseLog(log, `$.logs[${i}]`))
+  if (new Set(logs.map(({ vkey }) => vkey)).size !== logs.length) throw refuse('$.logs', 'one key is listed twice')
+
+  const trustDomains = new Map<string, TrustDomainAnchors>()
+  for (const [name, bundle] of Object.entries(object(members['trustDomains'], '$.trustDomains'))) {
+    const path = `$.trustDomains[${JSON.stringify(name)}]`
+    trustDomains.set(
+      at(path, () => parseTrustDomain(name)),
+      parseBundle(bundle, name, path),
+    )
+  }
+  const minimumTier = TIERS.find((tier) => tier === members['minimumTier'])
+  if (!minimumTier) throw refuse('$.minimumTier', `not one of ${TIERS.join(', ')}`)
+  return {
+    logs,
+    trustDomains,
+    issuers: identifiers(members['issuers'], '$.issuers'),
+    verifiers: identifiers(members['verifiers'], '$.verifiers'),
+    minimumTier,
+    ...(witnessPolicy === undefined
+      ? {}
+      : { witnessPolicy: at('$.witnessPolicy', () => parseWitnessPolicy(text(witnessPolicy, '$.witnessPolicy'))) }),
+    ...(maximumCheckpointAge === undefined
+      ? {}
+      : { maximumCheckpointAge: count(maximumCheckpointAge, '$.maximumCheckpointAge') }),
+  }
+}
+
+/** Reads the bytes of TRUST.json. @throws as {@link parseTrust} */
+export function decodeTrust(bytes: Uint8Array): Trust {
+  return parseTrust(at('$', () => fromUtf8(bytes)))
+}
+
+/**
+ * Reads the bundle of one trust domain (SPIFFE Trust Domain and Bundle §4). A key for a `use` that we do not know, or of a
+ * kind that we cannot verify with, is left out as the standard has it: that trusts less, never more.
+ */
+export function parseBundle(bundle: Json | undefined, trustDomain: string, path = '$'): TrustDomainAnchors {
+  const { keys, spiffe_sequence, spiffe_refresh_hint } = readMembers(bundle, path, {
+    required: ['keys'],
+    optional: ['spiffe_sequence', 'spiffe_refresh_hint'],
+  })
+  if (spiffe_sequence !== undefined) count(spiffe_sequence, `${path}.spiffe_sequence`)
+  if (spiffe_refresh_hint !== undefined) count(spiffe_refresh_hint, `${path}.spiffe_refresh_hint`)
+  const tokenKeys = new Map<string, PublicJwk>()
+  const certificates: Certificate[] = []
+  list(keys, `${path}.keys`).forEach((value, i) => {
+    const here = `${path}.keys[${i}]`
+    const entry = object(value, here)
+    if (entry['use'] === 'wit-svid') {
+      const kid = text(entry['kid'], `${here}.kid`)
+      if (tokenKeys.has(kid)) throw refuse(`${here}.kid`, 'is the kid of another key too')
+      const jwk = supportedKey(entry, here)
+      if (jwk) tokenKeys.set(kid, jwk)
+    } else if (entry['use'] === 'x509-svid') {
+      const certificate = parseAnchor(entry, here)
+      if (certificate.publicJwk) certificates.push(certificate)
+    }
+  })
+  return { trustDomain, tokenKeys, certificates }
+}
+
+function parseAnchor(entry: JsonObject, path: string): Certificate {
+  const [der, ...more] = list(entry['x5c'], `${path}.x5c`)
+  if (der === undefined || more.length > 0) throw refuse(`${path}.x5c`, 'must have exactly one certificate')
+  const certificate = at(`${path}.x5c[0]`, () => parseCertificate(fromBase64(text(der, `${path}.x5c[0]`))))
+  // Two keys in one entry: whoever reads the other one trusts somebody else.
+  const jwk = supportedKey(entry, path)
+  const [named, certified] = [jwk, certificate.publicJwk].map((key) => key && jwkThumbprint(key))
+  if (named !== certified) throw refuse(path, 'the certificate is for another key')
+  return certificate
+}
+
+/** The JWK of an entry, or undefined when it is of a kind that we do not use; unsound keys are refused. */
+function supportedKey(entry: JsonObject, path: string): PublicJwk | undefined {
+  const { use: _use, kid: _kid, x5c: _x5c, ...jwk } = entry
+  return at(path, () => {
+    try {
+      const key = parsePublicJwk(jwk)
+      signingAlgorithmOf(key)
+      return key
+    } catch (error) {
+      if (error instanceof EvidenceError && error.code === 'unsupported_key') return undefined
+      throw error
+    }
+  })
+}
+
+function parseLog(value: Json, path: string): TrustedLog {
+  const { origin, vkey, url, minimumSize } = readMembers(value, path, {
+    required: ['origin', 'vkey'],
+    optional: ['url', 'minimumSize'],
+  })
+  const verifier = at(`${path}.vkey`, () => parseVkey(text(vkey, `${path}.vkey`)))
+  if (verifier.name !== origin) throw refuse(`${path}.vkey`, `is of ${verifier.name}, not of the origin`)
+  return {
+    origin: verifier.name,
+    vkey: text(vkey, path),
+    verifier,
+    ...(url === undefined ? {} : { url: text(url, `${path}.url`) }),
+    ...(minimumSize === undefined ? {} : { minimumSize: count(minimumSize, `${path}.minimumSize`) }),
+  }
+}
+
+function identifiers(value: Json | undefined, path: string): ReadonlySet<string> {
+  const uris = list(value, path).map(
+    (item, i) => at(`${path}[${i}]`, () => parseWorkloadIdentifier(text(item, `${path}[${i}]`))).uri,
+  )
+  return new Set(uris)
+}
+
+interface Members {
+  readonly required: readonly string[]
+  readonly optional: readonly string[]
+}
+
+function readMembers(
+  value: Json | undefined,
+  path: string,
+  { required, optional }: Members,
+): Record<string, Json | undefined> {
+  const members = object(value, path)
+  for (const name of Object.keys(members)) {
+    if (!required.includes(name) && !optional.includes(name)) throw refuse(`${path}.${name}`, 'is not known')
+  }
+  for (const name of required) if (members[name] === undefined) throw refuse(`${path}.${name}`, 'is missing')
+  return { ...members }
+}
+
+function object(value: Json | undefined, path: string): JsonObject {
+  if (!isJsonObject(value)) throw refuse(path, 'is not an object')
+  return value
+}
+
+function list(value: Json | undefined, path: string): readonly Json[] {
+  if (!Array.isArray(value)) throw refuse(path, 'is not a list')
+  return value
+}
+
+function text(value: Json | undefined, path: string): string {
+  if (typeof value !== 'string') throw refuse(path, 'is not text')
+  return value
+}
+
+function count(value: Json | undefined, path: string): number {
+  if (typeof value !== 'number' || value < 0) throw refuse(path, 'is not a whole number')
+  return value
+}
+
+/** Whatever is wrong below, the person who wrote the file is told where. */
+function at<T>(path: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof EvidenceError) || error.code === 'malformed_trust') throw error
+    throw new ProvenanceError('malformed_trust', `${path}: ${error.message}`, { cause: error })
+  }
+}
+
+function refuse(path: string, why: string): ProvenanceError {
+  return new ProvenanceError('malformed_trust', `${path} ${why}`)
+}
