@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { replay } from '../../clients/auditor/index.ts'
-import { createAnchor, issue, type Issued, publishIssuancePolicy, spiffeBundle } from '../../clients/issuer/index.ts'
+import { createAnchor, type Issued, issue, publishIssuancePolicy, spiffeBundle } from '../../clients/issuer/index.ts'
 import { verifyOffline } from '../../clients/relying-party/index.ts'
 import {
   appraiseAndLog,
@@ -36,7 +36,7 @@ const EXAMPLES = fileURLToPath(new URL('../../../docs/examples/', import.meta.ur
 const LIFETIME = 3600
 
 export async function story(world: World, tell: Teller): Promise<Told> {
-  const { client, issuer, verifier, attester, workload, auditor, random } = world
+  const { client, issuer, verifier, attester, workload, auditorEncryption, random } = world
 
   tell.step('log', 'A log starts; its policy is its first entry', {
     origin: world.server.origin,
@@ -81,7 +81,7 @@ export async function story(world: World, tell: Teller): Promise<Told> {
     format: 'measured-files',
     evidence: utf8(evidence),
     policyId: 'measured-files',
-    recipients: [auditor.public],
+    recipients: [auditorEncryption.public],
     now: world.now(),
     random,
   })
@@ -102,7 +102,7 @@ export async function story(world: World, tell: Teller): Promise<Told> {
     sbom,
     lifetime: LIFETIME,
     delivery: 'file',
-    recipients: [auditor.public],
+    recipients: [auditorEncryption.public],
     now: world.now(),
     random,
   } as const
@@ -116,11 +116,15 @@ export async function story(world: World, tell: Teller): Promise<Told> {
     token: `${issued.text.length} characters, SHA-256 ${toHex(issued.digest).slice(0, 16)}…`,
     certificate: `serial ${certificate.identifier}`,
   })
-  tell.step('log-why', 'Why is sealed into one record each, and is in the log before the credential leaves the issuer', {
-    'record of token': `entry ${issued.index}, ${toHex(issued.entry).slice(0, 16)}…`,
-    'record of cert': `entry ${certificate.index}, ${toHex(certificate.entry).slice(0, 16)}…`,
-    bundle: `${issued.bundle.length} bytes: everything the record links to, with receipts`,
-  })
+  tell.step(
+    'log-why',
+    'Why is sealed into one record each, and is in the log before the credential leaves the issuer',
+    {
+      'record of token': `entry ${issued.index}, ${toHex(issued.entry).slice(0, 16)}…`,
+      'record of cert': `entry ${certificate.index}, ${toHex(certificate.entry).slice(0, 16)}…`,
+      bundle: `${issued.bundle.length} bytes: everything the record links to, with receipts`,
+    },
+  )
 
   const trust = trustText(world, anchor.der)
   await writeFile(world.files.trust, trust)
@@ -145,7 +149,7 @@ export async function story(world: World, tell: Teller): Promise<Told> {
     client,
     trust: told.trust,
     stateDir: world.files.state,
-    key: auditor.private,
+    key: auditorEncryption.private,
     now: world.now(),
   })
   if (audit.findings.length > 0) throw new Error(`the audit found: ${JSON.stringify(audit.findings)}`)
@@ -165,11 +169,10 @@ async function authorizeWriters(world: World): Promise<void> {
     now: world.now(),
     random: world.random,
   }
-  // The auditor's record is signed under a key of its own; what it opens with is the encryption key.
   const grants = [
     { role: 'issuer', subject: ISSUER, key: world.issuer.public },
     { role: 'verifier', subject: VERIFIER, key: world.verifier.public },
-    { role: 'auditor', subject: AUDITOR, key: world.attester.public, encryptionKey: world.auditor.public },
+    { role: 'auditor', subject: AUDITOR, key: world.auditor.public, encryptionKey: world.auditorEncryption.public },
   ] as const
   for (const { role, subject, key, ...rest } of grants) {
     await world.client.registerRecord(

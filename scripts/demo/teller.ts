@@ -41,7 +41,9 @@ export function teller(json: boolean): Teller {
     note: (text) => say(`\n${text}`),
     end: (result) => {
       const log = result['log']
-      say(`\n${styleText('green', 'Every step held, every attack was refused.')} ${result['seconds']} s, log ${JSON.stringify(log)}`)
+      say(
+        `\n${styleText('green', 'Every step held, every attack was refused.')} ${result['seconds']} s, log ${JSON.stringify(log)}`,
+      )
     },
   }
 }

@@ -33,9 +33,15 @@ export interface World {
   readonly verifier: Actor
   readonly attester: Actor
   readonly workload: Actor
-  /** Signs nothing: opens sealed sections. */
   readonly auditor: Actor
-  readonly files: { readonly trust: string; readonly credential: string; readonly bundle: string; readonly state: string }
+  /** With which the auditor opens sealed sections. */
+  readonly auditorEncryption: Actor
+  readonly files: {
+    readonly trust: string
+    readonly credential: string
+    readonly bundle: string
+    readonly state: string
+  }
   now(): number
   random(length: number): Uint8Array
   close(options: { keepFiles: boolean }): Promise<void>
@@ -62,7 +68,8 @@ export async function createWorld(): Promise<World> {
     verifier: actor('ES256'),
     attester: actor('Ed25519'),
     workload: actor('ES256'),
-    auditor: actor('X25519'),
+    auditor: actor('ES256'),
+    auditorEncryption: actor('X25519'),
     files: {
       trust: join(directory, 'TRUST.json'),
       credential: join(directory, 'credential.jwt'),

@@ -1,0 +1,395 @@
+/**
+ * The five-minute path of the README, by the commands themselves, against a log that they started.
+ *
+ * @module
+ */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { after, before, describe, it } from 'node:test'
+import { TestCommand } from '../clients/test-io.ts'
+
+const TD = 'bank.example'
+const WORKLOAD = `spiffe://${TD}/payments`
+const cli = new TestCommand()
+let log = ''
+let vkey = ''
+let stop = async () => 0
+
+/** A copy of a file with one byte changed. */
+function changeByte(name: string, at: number): string {
+  const bytes = readFileSync(cli.path(name))
+  const position = at < 0 ? bytes.length + at : at
+  bytes.writeUInt8((bytes[position] ?? 0) ^ 0x01, position)
+  writeFileSync(cli.path('changed'), bytes)
+  return '@changed'
+}
+
+before(async () => {
+  for (const name of ['issuer', 'verifier', 'attester', 'workload']) {
+    await cli.json('keygen', '--alg', 'ES256', '--out', `@${name}.jwk`)
+  }
+  await cli.json('keygen', '--alg', 'X25519', '--out', '@auditor.jwk')
+  await cli.json('keygen', '--alg', 'Ed25519', '--out', '@auditor-signing.jwk')
+
+  const created = await cli.json('log', 'init', '--data', '@log', '--origin', 'log.bank.example/test')
+  const serving = await cli.start('log', 'serve', '--data', '@log', '--listen', '127.0.0.1:0')
+  log = String(serving.first['url'])
+  vkey = String(serving.first['vkey'])
+  stop = serving.stop
+  assert.equal(vkey, created['vkey'])
+
+  const admin = ['--log', log, '--admin-key', String(created['adminKey']), '--trust-domain', TD]
+  await cli.json(
+    'log',
+    'authorize',
+    ...admin,
+    '--role',
+    'issuer',
+    '--id',
+    `spiffe://${TD}/issuer`,
+    '--key',
+    '@issuer.pub.jwk',
+  )
+  await cli.json(
+    'log',
+    'authorize',
+    ...admin,
+    '--role',
+    'verifier',
+    '--id',
+    `spiffe://${TD}/verifier`,
+    '--key',
+    '@verifier.pub.jwk',
+  )
+  await cli.json(
+    'log',
+    'authorize',
+    ...admin,
+    '--role',
+    'auditor',
+    '--id',
+    `spiffe://${TD}/auditor`,
+    '--key',
+    '@auditor-signing.pub.jwk',
+    '--encryption-key',
+    '@auditor.pub.jwk',
+  )
+
+  mkdirSync(cli.path('app'))
+  writeFileSync(cli.path('app/server.js'), 'console.log("payments")\n')
+  const sbom = {
+    bomFormat: 'CycloneDX',
+    specVersion: '1.5',
+    version: 1,
+    components: [{ type: 'library', name: 'fastify', version: '5.0.0', purl: 'pkg:npm/fastify@5.0.0' }],
+  }
+  writeFileSync(cli.path('sbom.json'), JSON.stringify(sbom))
+
+  const verifier = ['--log', log, '--vkey', vkey, '--key', '@verifier.jwk']
+  await cli.json(
+    'attester',
+    'reference',
+    '--key',
+    '@attester.pub.jwk',
+    '--name',
+    'payments',
+    '--dir',
+    '@app',
+    '--out',
+    '@reference.json',
+  )
+  await cli.json('verifier', 'publish-reference-values', ...verifier, '--id', 'provlog-server', '@reference.json')
+  await cli.json(
+    'verifier',
+    'publish-policy',
+    ...verifier,
+    '--id',
+    'measured-files',
+    'docs/examples/appraisal-policy.json',
+  )
+  await cli.json(
+    'issuer',
+    'publish-policy',
+    '--log',
+    log,
+    '--vkey',
+    vkey,
+    '--key',
+    '@issuer.jwk',
+    '--id',
+    'workloads',
+    'docs/examples/issuance-policy.cedar',
+  )
+  await cli.json(
+    'attester',
+    'measure',
+    '--key',
+    '@attester.jwk',
+    '--workload-key',
+    '@workload.pub.jwk',
+    '--dir',
+    '@app',
+    '--out',
+    '@evidence.jwt',
+  )
+  await cli.json(
+    'verifier',
+    'appraise',
+    ...verifier,
+    '--format',
+    'measured-files',
+    '--evidence',
+    '@evidence.jwt',
+    '--result',
+    '@result.ear',
+    '--recipient',
+    '@auditor.pub.jwk',
+  )
+})
+after(async () => {
+  assert.equal(await stop(), 0)
+  const { exit, out } = await cli.run('log', 'fsck', '--data', '@log')
+  assert.equal(exit, 0, out)
+  cli.remove()
+})
+
+const issue = (kind: string, out: string, ...more: readonly string[]) =>
+  cli.json(
+    'issuer',
+    'issue',
+    '--log',
+    log,
+    '--vkey',
+    vkey,
+    '--key',
+    '@issuer.jwk',
+    '--policy',
+    'workloads',
+    '--subject',
+    WORKLOAD,
+    '--workload-key',
+    '@workload.pub.jwk',
+    '--result',
+    '@result.ear',
+    '--sbom',
+    '@sbom.json',
+    '--kind',
+    kind,
+    '--recipient',
+    '@auditor.pub.jwk',
+    '--out',
+    out,
+    ...more,
+  )
+
+const verify = (credential: string, bundle: string, ...more: readonly string[]) =>
+  cli.run('verify', credential, '--bundle', bundle, '--trust', '@TRUST.json', '--json', ...more)
+
+describe('the commands, by hand', () => {
+  before(async () => {
+    await cli.json('issuer', 'anchor', '--key', '@issuer.jwk', '--trust-domain', TD, '--out', '@domain')
+    await issue('wit', '@wit')
+    await issue('wic', '@wic', '--anchor', '@domain/anchor.pem')
+    await cli.json(
+      'trust',
+      '--log',
+      log,
+      '--vkey',
+      vkey,
+      '--domain',
+      `${TD}=@domain/spiffe-bundle.json`,
+      '--issuer',
+      `spiffe://${TD}/issuer`,
+      '--verifier',
+      `spiffe://${TD}/verifier`,
+      '--out',
+      '@TRUST.json',
+    )
+  })
+
+  it('keep private files private', () => {
+    for (const file of ['issuer.jwk', 'wit/credential.jwt', 'log/admin.jwk']) {
+      assert.equal(statSync(cli.path(file)).mode & 0o077, 0, file)
+    }
+  })
+
+  for (const [kind, credential] of [
+    ['wit', '@wit/credential.jwt'],
+    ['wic', '@wic/credential.pem'],
+  ] as const) {
+    it(`verify a ${kind} offline`, async () => {
+      const { exit, out } = await verify(credential, `@${kind}/bundle.provlog`)
+      assert.equal(exit, 0, out)
+    })
+
+    it(`verify a ${kind} against the log, with the auditor’s key`, async () => {
+      const { exit, out } = await verify(credential, `@${kind}/bundle.provlog`, '--log', log, '--open', '@auditor.jwk')
+      assert.equal(exit, 0, out)
+    })
+
+    it(`refuse a ${kind} with one byte changed`, async () => {
+      const { exit, out } = await verify(changeByte(credential.slice(1), -40), `@${kind}/bundle.provlog`)
+      assert.equal(exit, 1, out)
+      assert.match(out, /"outcome":"failed","code":"[a-z_]+"|"code":"[a-z_]+"/)
+    })
+
+    it(`refuse the bundle of a ${kind} with one byte changed, wherever it is`, async () => {
+      const { length } = readFileSync(cli.path(`${kind}/bundle.provlog`))
+      for (let i = 0; i < 24; i++) {
+        const at = Math.floor((i * length) / 24)
+        const { exit } = await verify(credential, changeByte(`${kind}/bundle.provlog`, at))
+        assert.equal(exit, 1, `byte ${at} of ${length}`)
+      }
+    })
+  }
+
+  it('refuse a trust file that pins another log key', async () => {
+    const text = readFileSync(cli.path('TRUST.json'), 'utf8')
+    writeFileSync(
+      cli.path('other.json'),
+      text.replace(/"vkey": "([^"]+)"/, (all) => all.replace(/.(?="$)/, (char) => (char === 'A' ? 'B' : 'A'))),
+    )
+    const { exit, out } = await cli.run(
+      'verify',
+      '@wit/credential.jwt',
+      '--bundle',
+      '@wit/bundle.provlog',
+      '--trust',
+      '@other.json',
+      '--json',
+    )
+    assert.equal(exit, 1, out)
+  })
+
+  it('make a certificate that openssl reads and accepts under its anchor', (t) => {
+    if (spawnSync('openssl', ['version']).status !== 0) return t.skip('SKIPPED: no openssl on this machine')
+    const text = spawnSync('openssl', ['x509', '-noout', '-text', '-in', cli.path('wic/credential.pem')], {
+      encoding: 'utf8',
+    })
+    assert.match(text.stdout, /URI:spiffe:\/\/bank\.example\/payments/)
+    const verdict = spawnSync(
+      'openssl',
+      ['verify', '-x509_strict', '-CAfile', cli.path('domain/anchor.pem'), cli.path('wic/credential.pem')],
+      { encoding: 'utf8' },
+    )
+    assert.equal(verdict.status, 0, verdict.stderr)
+  })
+
+  it('revoke a credential, which only a look at the log shows', async () => {
+    const { digest } = await issue('wit', '@revoked')
+    await cli.json(
+      'issuer',
+      'status',
+      '--log',
+      log,
+      '--vkey',
+      vkey,
+      '--key',
+      '@issuer.jwk',
+      String(digest),
+      '--status',
+      'revoked',
+    )
+    assert.equal((await verify('@revoked/credential.jwt', '@revoked/bundle.provlog')).exit, 0)
+    const online = await verify('@revoked/credential.jwt', '@revoked/bundle.provlog', '--log', log)
+    assert.equal(online.exit, 1)
+    assert.match(online.out, /credential_revoked/)
+  })
+
+  it('deny a workload whose files are not those of the reference values', async () => {
+    mkdirSync(cli.path('evil'), { recursive: true })
+    writeFileSync(cli.path('evil/server.js'), 'console.log("stolen")\n')
+    await cli.json(
+      'attester',
+      'measure',
+      '--key',
+      '@attester.jwk',
+      '--workload-key',
+      '@workload.pub.jwk',
+      '--dir',
+      '@evil',
+      '--out',
+      '@evil.jwt',
+    )
+    const result = await cli.json(
+      'verifier',
+      'appraise',
+      '--log',
+      log,
+      '--vkey',
+      vkey,
+      '--key',
+      '@verifier.jwk',
+      '--format',
+      'measured-files',
+      '--evidence',
+      '@evil.jwt',
+      '--result',
+      '@evil.ear',
+    )
+    assert.notEqual(result['tier'], 'affirming')
+    const { exit, out } = await cli.run(
+      'issuer',
+      'issue',
+      '--log',
+      log,
+      '--vkey',
+      vkey,
+      '--key',
+      '@issuer.jwk',
+      '--policy',
+      'workloads',
+      '--subject',
+      WORKLOAD,
+      '--workload-key',
+      '@workload.pub.jwk',
+      '--result',
+      '@evil.ear',
+      '--sbom',
+      '@sbom.json',
+      '--out',
+      '@none',
+      '--json',
+    )
+    assert.equal(exit, 1)
+    assert.match(out, /issuance_denied/)
+  })
+
+  it('audit the whole log with the auditor’s key and find nothing', async () => {
+    const report = await cli.json(
+      'audit',
+      'run',
+      '--log',
+      log,
+      '--trust',
+      '@TRUST.json',
+      '--state',
+      '@audit',
+      '--key',
+      '@auditor.jwk',
+    )
+    assert.deepEqual(report['findings'], [])
+    assert.ok(Number(report['opened']) > 0)
+  })
+
+  it('check a serving log through its tiles', async () => {
+    const { exit, out } = await cli.run('log', 'fsck', '--log', log, '--vkey', vkey)
+    assert.equal(exit, 0, out)
+  })
+
+  it('tell usage errors with exit code 2 and the usage line', async () => {
+    const wrong = await cli.run('keygen', '--alg', 'RSA', '--out', '@x.jwk')
+    assert.equal(wrong.exit, 2)
+    assert.match(wrong.err, /usage: provlog keygen/)
+    assert.equal((await cli.run('nonsense')).exit, 2)
+    assert.equal((await cli.run('verify', '@missing', '--bundle', '@x', '--trust', '@TRUST.json')).exit, 2)
+  })
+
+  it('tell a log that does not answer with exit code 3, and one that has no such entry with 4', async () => {
+    const nobody = await cli.run('proof', '--log', 'http://127.0.0.1:9', '--vkey', vkey, '0'.repeat(64))
+    assert.equal(nobody.exit, 3, nobody.err)
+    const nothing = await cli.run('proof', '--log', log, '--vkey', vkey, '0'.repeat(64))
+    assert.equal(nothing.exit, 4, nothing.err)
+  })
+})
