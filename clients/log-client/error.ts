@@ -29,13 +29,26 @@ export class RefusedError extends Error {
   }
 }
 
+/** Why an answer, or the address to ask at, was not usable. Codes are API: they may be added, never renamed or reused. */
+export type AnswerErrorCode =
+  | 'malformed_url' //        not an http or https URL that paths can be appended to
+  | 'insecure_url' //         http, and not to this machine
+  | 'answer_too_large' //     more bytes than an answer of this kind may have
+  | 'malformed_answer' //     a status, a redirect or a body that this path never has
+  | 'unknown_receipt_key' //  a receipt by a key that the log's policy does not name
+  | 'wrong_record' //         another record than the one that was asked for
+  | 'not_authorized' //       a record whose signer the log admin never authorized
+
+/** An answer that is no evidence of anything: perhaps not from a log at all. */
+export class AnswerError extends EvidenceError<AnswerErrorCode> {}
+
 /** How a log was caught. Codes are API: they may be added, never renamed or reused. */
 export type MisbehaviourCode =
   | 'checkpoint_fork' //        two signed tree heads that no one append-only log can have both signed
   | 'checkpoint_rollback' //    a signed checkpoint of fewer entries than one signed before
   | 'entry_mismatch' //         entries, statements or tiles that do not lead to the signed root
   | 'not_included' //           an answer that the signed tree does not contain at the place it names
-  | 'malformed_answer' //       an answer of the right status that is not what its path promises
+  | 'not_served' //             the log refuses to show what its checkpoint says it has
 
 /**
  * The log sent something that contradicts what it signed. Carries what a third party needs to see the same, as text:

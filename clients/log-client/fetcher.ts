@@ -1,3 +1,16 @@
+/**
+ * How requests travel: `node:http(s)` with a few kept-alive connections, a bound on every answer and a deadline on every request.
+ *
+ * Deliberately not `fetch`: that follows redirects by itself, has no bound on sockets or bytes, and costs three times as much per tile.
+ *
+ * @module
+ */
+import http, { type IncomingMessage } from 'node:http'
+import https from 'node:https'
+import { fromUtf8, UnavailableError } from '../../merkle/index.ts'
+import { decodeProblem } from '../../statement/index.ts'
+import { AnswerError, RefusedError } from './error.ts'
+
 export interface FetchRequest {
   readonly method?: 'GET' | 'POST'
   /** Below the base URL, without a leading slash: `tile/0/000`. */
@@ -10,13 +23,180 @@ export interface FetchRequest {
 }
 
 export interface FetchAnswer {
+  /** 200 to 399, and redirects are not followed. */
   readonly status: number
-  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  readonly headers: http.IncomingHttpHeaders
   readonly body: Uint8Array
 }
 
-/** How requests travel. Returns any status below 500; throws `UnavailableError` for everything that is worth retrying. */
+/** The one way to a log; a test passes its own. */
 export interface Fetcher {
+  /**
+   * @throws `RefusedError` for a 4xx; `UnavailableError` for a 5xx, a 429, a time-out or a broken connection;
+   * `AnswerError` `answer_too_large`, `malformed_answer`
+   */
   fetch(request: FetchRequest): Promise<FetchAnswer>
+  /** Ends the connections that are idle, and fails the requests under way. */
   close(): void
+}
+
+export interface FetcherOptions {
+  readonly url: string
+  /** Connections at most; further requests wait for one. */
+  readonly sockets?: number
+  /** From sending the request to the last byte of the answer, in milliseconds. */
+  readonly timeout?: number
+  /** PEM texts: other trust anchors, and a certificate of our own where the log asks for one. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+}
+
+const DEFAULT_SOCKETS = 8
+const DEFAULT_TIMEOUT = 30_000
+/** What a refusal may say. */
+const MAX_PROBLEM_BYTES = 16_384
+
+/** @throws `AnswerError` `malformed_url`, `insecure_url` */
+export function createFetcher({ url, sockets, timeout = DEFAULT_TIMEOUT, tls }: FetcherOptions): Fetcher {
+  const base = parseBaseUrl(url)
+  const secure = base.protocol === 'https:'
+  const settings = { keepAlive: true, maxSockets: sockets ?? DEFAULT_SOCKETS, scheduling: 'fifo' as const }
+  const agent = secure ? new https.Agent({ ...settings, ...tls }) : new http.Agent(settings)
+  const send = secure ? https.request : http.request
+  const target = { protocol: base.protocol, hostname: unbracket(base.hostname), port: base.port, agent }
+
+  /** One exchange. `retry` is what to do when a kept-alive connection turns out to have been closed meanwhile. */
+  function exchange(request: FetchRequest, retry: (() => Promise<FetchAnswer>) | undefined): Promise<FetchAnswer> {
+    return new Promise((resolve, reject) => {
+      const { method = 'GET', path, accept, body, contentType, maxBytes } = request
+      const headers: http.OutgoingHttpHeaders = { accept: accept ?? '*/*', 'accept-encoding': 'identity' }
+      if (contentType !== undefined) headers['content-type'] = contentType
+      if (body !== undefined) headers['content-length'] = body.length
+
+      const outgoing = send({ ...target, method, path: base.pathname + path, headers }, (incoming) => {
+        const status = incoming.statusCode ?? 0
+        const limit = status >= 400 ? MAX_PROBLEM_BYTES : maxBytes
+        readBody(incoming, limit)
+          .then((bytes) => judge(path, { status, headers: incoming.headers, body: bytes }))
+          .then(resolve, (error: unknown) => {
+            incoming.destroy()
+            reject(asUnavailable(error, path))
+          })
+          .finally(() => clearTimeout(deadline))
+      })
+      // A peer that drips one byte a second is as absent as one that sends none: the deadline is for the whole answer.
+      const deadline = setTimeout(() => {
+        outgoing.destroy(new UnavailableError(`${path}: no complete answer after ${timeout / 1000} s`))
+      }, timeout)
+      outgoing.on('error', (error) => {
+        clearTimeout(deadline)
+        if (retry !== undefined && outgoing.reusedSocket && isReset(error)) retry().then(resolve, reject)
+        else reject(asUnavailable(error, path))
+      })
+      outgoing.end(body)
+    })
+  }
+
+  return {
+    // Repeating is safe: reads change nothing, and the same statement registered twice is one entry.
+    fetch: (request) => exchange(request, () => exchange(request, undefined)),
+    close: () => agent.destroy(),
+  }
+}
+
+function parseBaseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '' || url.username !== '') {
+    throw new AnswerError('malformed_url', `not the base URL of a log: ${JSON.stringify(text.slice(0, 200))}`)
+  }
+  if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
+    throw new AnswerError('insecure_url', `${url.origin}: plain http only to this machine`)
+  }
+  if (!url.pathname.endsWith('/')) url.pathname += '/'
+  return url
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
+}
+
+function unbracket(hostname: string): string {
+  return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
+}
+
+/** Collects a body into one array of its own, sized once when the peer said how long it is. */
+function readBody(incoming: IncomingMessage, limit: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const declared = Number(incoming.headers['content-length'] ?? Number.NaN)
+    if (declared > limit) {
+      reject(new AnswerError('answer_too_large', `${declared} bytes where ${limit} are the most`))
+      return
+    }
+    let body = new Uint8Array(Number.isSafeInteger(declared) ? declared : 0)
+    let length = 0
+    incoming.on('data', (chunk: Uint8Array) => {
+      if (length + chunk.length > limit) {
+        reject(new AnswerError('answer_too_large', `more than ${limit} bytes`))
+        return
+      }
+      if (length + chunk.length > body.length) {
+        const larger = new Uint8Array(Math.min(limit, Math.max(2 * body.length, length + chunk.length)))
+        larger.set(body.subarray(0, length))
+        body = larger
+      }
+      body.set(chunk, length)
+      length += chunk.length
+    })
+    incoming.on('end', () => resolve(length === body.length ? body : body.slice(0, length)))
+    incoming.on('error', reject)
+    incoming.on('close', () => reject(new UnavailableError('the connection closed before the end of the answer')))
+  })
+}
+
+function judge(path: string, answer: FetchAnswer): FetchAnswer {
+  const { status, headers } = answer
+  if (status >= 500 || status === 429) {
+    const retryAfter = parseRetryAfter(headers)
+    throw new UnavailableError(`${path}: HTTP ${status}`, retryAfter === undefined ? {} : { retryAfter })
+  }
+  if (status >= 400) throw readRefusal(answer)
+  if (headers['content-encoding'] !== undefined && headers['content-encoding'] !== 'identity') {
+    throw new AnswerError('malformed_answer', `${path}: compressed, and we did not offer that`)
+  }
+  return answer
+}
+
+/** Seconds of a `Retry-After` header; a date there is ignored, because that would be the peer's clock against ours. */
+export function parseRetryAfter(headers: http.IncomingHttpHeaders): number | undefined {
+  const text = headers['retry-after']
+  return text !== undefined && /^[0-9]{1,6}$/.test(text) ? Number(text) : undefined
+}
+
+/** Problem details of RFC 9290 (CBOR) or RFC 9457 (JSON); of anything else, the status alone. */
+function readRefusal({ status, headers, body }: FetchAnswer): RefusedError {
+  const type = headers['content-type'] ?? ''
+  let problem: { title?: unknown; detail?: unknown; code?: unknown } = {}
+  try {
+    if (type.includes('cbor')) problem = decodeProblem(body)
+    else if (type.includes('json')) problem = Object(JSON.parse(fromUtf8(body)))
+  } catch {
+    // An unreadable refusal is still a refusal.
+  }
+  const text = (value: unknown, otherwise: string) => (typeof value === 'string' ? value.slice(0, 1000) : otherwise)
+  return new RefusedError({
+    status,
+    code: text(problem.code, `http_${status}`),
+    title: text(problem.title, `HTTP ${status}`),
+    detail: text(problem.detail, ''),
+  })
+}
+
+function isReset(error: Error): boolean {
+  return 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+}
+
+/** Our own errors as they are; whatever the network threw as "could not find out". */
+function asUnavailable(error: unknown, path: string): Error {
+  if (error instanceof UnavailableError || error instanceof RefusedError || error instanceof AnswerError) return error
+  const reason = error instanceof Error ? ('code' in error ? String(error.code) : error.message) : String(error)
+  return new UnavailableError(`${path}: ${reason}`, { cause: error })
 }
