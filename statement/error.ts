@@ -38,3 +38,15 @@ export type StatementErrorCode =
 
 /** Evidence in COSE or CBOR that does not hold up. */
 export class StatementError extends EvidenceError<StatementErrorCode> {}
+
+/** Runs `read` and reports a CBOR value of the wrong type under the name of the thing that is malformed by it. */
+export function readingAs<T>(code: StatementErrorCode, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof StatementError && error.code === 'malformed_cbor') {
+      throw new StatementError(code, error.message, { cause: error })
+    }
+    throw error
+  }
+}

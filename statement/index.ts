@@ -1,5 +1,6 @@
 /**
- * What an entry of the log is: strict CBOR, COSE_Sign1, Signed Statements, Receipts, Transparent Statements, sealed sections.
+ * What an entry of the log is: strict CBOR, COSE_Sign1, Signed Statements, receipts, Transparent Statements, sealed sections.
+ * See README.md.
  *
  * @module
  */
@@ -7,5 +8,11 @@ export * from '#signature'
 export * from './cbor.ts'
 export * from './cose-key.ts'
 export * from './cose-sign1.ts'
-export * from './error.ts'
+export * from './ecdsa-malleability.ts'
+export { StatementError, type StatementErrorCode } from './error.ts'
+export * from './problem-details.ts'
+export * from './receipt.ts'
+export * from './seal.ts'
 export * from './signed-statement.ts'
+export * from './transparent-statement.ts'
+export * from './wrap.ts'

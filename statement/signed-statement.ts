@@ -25,7 +25,7 @@ import {
   sigStructure,
   verifySign1,
 } from './cose-sign1.ts'
-import { StatementError } from './error.ts'
+import { readingAs, StatementError } from './error.ts'
 import type { SigningKey, VerificationKey } from './signature.ts'
 
 /** What the protected header says. */
@@ -77,10 +77,16 @@ export function parseSignedStatement(bytes: Uint8Array, limits: { readonly maxBy
   const sign1 = decodeCoseSign1(bytes, limits)
   // RFC 9943 lets the payload be detached; then a log could not give it to an auditor.
   if (sign1.payload === null) throw new StatementError('missing_payload', 'a statement must carry its payload')
-  const header = readHeader(sign1)
-  const statement = encodeCoseSign1({ ...sign1, unprotected: new Map() })
+  const header = readingAs('malformed_statement', () => readHeader(sign1))
+  // The envelope has one form, so a statement that came without unprotected headers is already what is registered.
+  const statement = sign1.unprotected.size === 0 ? new Uint8Array(bytes) : registeredBytes(sign1)
   const { payload, unprotected } = sign1
   return { bytes: statement, entry: sha256(statement), header, payload, sign1, unprotected }
+}
+
+/** What is registered of any COSE_Sign1, statement or not: the message with its unprotected header emptied. Its SHA-256 is the entry. */
+export function registeredBytes(sign1: CoseSign1): Uint8Array {
+  return encodeCoseSign1({ ...sign1, unprotected: new Map() })
 }
 
 /**
