@@ -27,11 +27,10 @@ export type VerifierErrorCode =
   | 'malformed_reference_values' // not reference values; the message gives the path
   | 'wrong_format' //              policy, reference values and evidence are of different formats
   // What the log has
+  | 'not_authorized' //            the log has not authorized the key as a verifier
   | 'unknown_policy' //            no appraisal policy of that id by this verifier
   | 'ambiguous_policy' //          no id given, and more than one policy that it could be
   | 'unknown_reference_values' //  the policy names reference values that this verifier has not published
-  | 'not_in_force' //              the version that the log has is not valid yet, or no longer
-  | 'digest_mismatch' //           the logged content is not what its record's digest says
 
 /** Something this verifier was given does not hold. */
 export class VerifierError extends EvidenceError<VerifierErrorCode> {}

@@ -3,39 +3,36 @@
  *
  * @module
  */
+
+export type { PublishedVersion } from '../log-client/policy-version.ts'
+export { type AppraisalPolicy, parseAppraisalPolicy } from './appraisal-policy.ts'
 export { type Appraisal, type AppraisalInput, appraise } from './appraise.ts'
-export {
-  type AppraisalCase,
-  type AppraisalPolicy,
-  APPRAISAL_CASES,
-  parseAppraisalPolicy,
-  policyFormat,
-} from './appraisal-policy.ts'
 export { VerifierError, type VerifierErrorCode } from './error.ts'
+export { APPRAISAL_CASES, type AppraisalCase } from './evidence/format.ts'
 export {
+  decodeEvidence,
   MEASURED_FILES_FORMAT,
   MEASURED_FILES_PROFILE,
   type MeasuredFile,
-  type Measurements,
   type MeasuredFilesEvidence,
-  decodeEvidence,
+  type Measurements,
   measurementRoot,
+  measurementsOf,
   signEvidence,
 } from './evidence/measured-files.ts'
 export {
   type AppraiseAndLogInput,
+  appraiseAndLog,
   type LoggedAppraisal,
   type PublishInput,
-  type Published,
-  type VerifierLog,
-  appraiseAndLog,
   publishPolicy,
   publishReferenceValues,
+  type VerifierLog,
 } from './log.ts'
 export { type MeasureLimits, measureFiles } from './measure.ts'
 export {
-  type ReferenceMeasurement,
-  type ReferenceValues,
   formatReferenceValues,
   parseReferenceValues,
+  type ReferenceMeasurement,
+  type ReferenceValues,
 } from './reference-values.ts'

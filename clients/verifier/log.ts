@@ -1,15 +1,37 @@
 /**
  * The Verifier's side of the log: what it judges by goes in first, then each result, linked to exactly that.
  *
+ *     reference-values ◄─┐
+ *     appraisal-policy ◄─┼─ attestation-result    digest, tier and times in clear; the result itself sealed
+ *     key-authorization ◄┘
+ *
  * @module
  */
-import type { Hash } from '../../merkle/index.ts'
-import type { EarClaims, Tier } from '../../provenance/index.ts'
-import type { PrivateJwk, PublicJwk } from '../../statement/index.ts'
-import type { LogClient } from '../log-client/index.ts'
+import { type Hash, sha256, utf8 } from '../../merkle/index.ts'
+import {
+  type Author,
+  type Authorization,
+  buildEarClaims,
+  EAR_TYP,
+  type EarClaims,
+  signCompactJws,
+  type Tier,
+} from '../../provenance/index.ts'
+import { importSigningKey, type PrivateJwk, type PublicJwk } from '../../statement/index.ts'
+import type { LogClient, LoggedRecord } from '../log-client/index.ts'
+import {
+  contentInForce,
+  type PublishedVersion,
+  publishVersion,
+  type VersionedType,
+} from '../log-client/policy-version.ts'
+import { type AppraisalPolicy, evidenceFormat, parseAppraisalPolicy } from './appraisal-policy.ts'
+import { appraise } from './appraise.ts'
+import { VerifierError } from './error.ts'
+import { parseReferenceValues, type ReferenceValues } from './reference-values.ts'
 
 /** What this role asks of a log. */
-export type VerifierLog = Pick<LogClient, 'authorizations' | 'latest' | 'latestAll' | 'policy' | 'registerRecord'>
+export type VerifierLog = Pick<LogClient, 'authorizations' | 'latest' | 'latestAll' | 'registerRecord'>
 
 export interface PublishInput {
   readonly client: VerifierLog
@@ -19,25 +41,14 @@ export interface PublishInput {
   readonly id: string
   /** The exact bytes of the file. */
   readonly content: Uint8Array
-  /** `application/json` unless said otherwise. */
+  /** `application/json` unless said otherwise; only that is read here. */
   readonly mediaType?: string
-  /** Seconds. From `now` unless said otherwise. */
+  /** POSIX seconds. From `now` unless said otherwise. */
   readonly notBefore?: number
-  /** Seconds. */
+  /** POSIX seconds. */
   readonly notAfter?: number
   readonly now: number
   readonly random: (length: number) => Uint8Array
-}
-
-export interface Published {
-  readonly entry: Hash
-  readonly index: number
-  /** Counted from 1. */
-  readonly version: number
-  /** SHA-256 of the content. */
-  readonly digest: Hash
-  /** The latest version on the log said the same already, and nothing was added. */
-  readonly unchanged: boolean
 }
 
 export interface AppraiseAndLogInput {
@@ -52,7 +63,7 @@ export interface AppraiseAndLogInput {
   readonly policyId?: string
   /** The challenge that the evidence must answer. */
   readonly nonce?: string
-  /** Who may open the sealed result, besides the auditors that the log requires. */
+  /** Who may open the sealed result. Those for whom the log requires a wrap must be among them. */
   readonly recipients?: readonly PublicJwk[]
   readonly now: number
   readonly random: (length: number) => Uint8Array
@@ -67,11 +78,194 @@ export interface LoggedAppraisal {
   readonly index: number
 }
 
-/** @throws `malformed_policy`, `lenient_policy`, `unsupported_claim`, and whatever the log refuses. */
-export declare function publishPolicy(input: PublishInput): Promise<Published>
+const JSON_MEDIA_TYPE = 'application/json'
 
-/** @throws `malformed_reference_values`, and whatever the log refuses. */
-export declare function publishReferenceValues(input: PublishInput): Promise<Published>
+/** @throws {@link VerifierError} `not_authorized`, `malformed_policy`, `lenient_policy`, `unsupported_claim`, … */
+export async function publishPolicy(input: PublishInput): Promise<PublishedVersion> {
+  // A policy that cannot be applied must not become the one in force. Those of other engines are not ours to read.
+  if ((input.mediaType ?? JSON_MEDIA_TYPE) === JSON_MEDIA_TYPE) parseAppraisalPolicy(input.content)
+  return publish('appraisal-policy', input)
+}
 
-/** Appraises by the versions that the log has, signs the result, and returns it once the log has it. */
-export declare function appraiseAndLog(input: AppraiseAndLogInput): Promise<LoggedAppraisal>
+/** @throws {@link VerifierError} `not_authorized`, `malformed_reference_values` */
+export async function publishReferenceValues(input: PublishInput): Promise<PublishedVersion> {
+  if ((input.mediaType ?? JSON_MEDIA_TYPE) === JSON_MEDIA_TYPE) parseReferenceValues(input.content)
+  return publish('reference-values', input)
+}
+
+/**
+ * Appraises by the versions that the log has, signs the result, logs it, and returns it once the log has it.
+ *
+ * Bad software gets a bad result, and that is logged like a good one. Evidence that proves nothing is refused and not logged.
+ *
+ * @throws {@link VerifierError} as `appraise`; `not_authorized`, `unknown_policy`, `ambiguous_policy`, `unknown_reference_values`
+ * @throws VersionError when a version that the log has cannot be decided by
+ * @throws UnavailableError when the log does not answer: no result is given that is not on the log
+ */
+export async function appraiseAndLog(input: AppraiseAndLogInput): Promise<LoggedAppraisal> {
+  const { client, key, evidence, nonce, now } = input
+  const { author, authorization } = await authorOf(input)
+  const format = evidenceFormat(input.format)
+  const chosen = await choosePolicy(input, author)
+  const references = await chooseReferenceValues(input, author, chosen.policy)
+
+  const { claims, tier, measurement, keyThumbprint } = await appraise({
+    evidence,
+    policyId: chosen.logged.record.fields.policyId,
+    policy: chosen.policy,
+    referenceValues: references.map(({ values }) => values),
+    now,
+    ...(nonce === undefined ? {} : { nonce }),
+  })
+  const ear = await signCompactJws({ typ: EAR_TYP, kid: author.key.kid }, buildEarClaims(claims), key)
+
+  const { encryptionKey } = authorization
+  const { entry, index } = await client.registerRecord(
+    {
+      type: 'attestation-result',
+      fields: {
+        resultDigest: sha256(utf8(ear)),
+        evidenceDigest: sha256(evidence),
+        format: format.name,
+        tier,
+        issuedAt: now,
+        expiresAt: now + chosen.policy.resultLifetimeSeconds,
+      },
+      links: [
+        { rel: 'appraisal-policy', entry: chosen.logged.entry },
+        ...references.map(({ logged }) => ({ rel: 'reference-values' as const, entry: logged.entry })),
+        { rel: 'key-authorization', entry: authorization.entry },
+      ],
+      sections: {
+        attestation: {
+          result: ear,
+          measurement,
+          ...(keyThumbprint === undefined ? {} : { keyThumbprint }),
+          ...(nonce === undefined ? {} : { nonce: utf8(nonce) }),
+        },
+      },
+      recipients: [...(encryptionKey ? [encryptionKey] : []), ...(input.recipients ?? [])],
+    },
+    author,
+  )
+  return { ear, claims, tier, entry, index }
+}
+
+interface Party {
+  readonly client: VerifierLog
+  readonly key: PrivateJwk
+  readonly now: number
+  readonly random: (length: number) => Uint8Array
+}
+
+/** Who we are on this log: the last word of its admin on our key. */
+async function authorOf({
+  client,
+  key: jwk,
+  now,
+  random,
+}: Party): Promise<{ author: Author; authorization: Authorization }> {
+  const key = await importSigningKey(jwk)
+  const authorization = (await client.authorizations(key.kid)).findLast(({ role }) => role === 'verifier')
+  if (!authorization) throw new VerifierError('not_authorized', `this log has not authorized ${key.kid} as a verifier`)
+  return { author: { key, issuer: authorization.subject, now, random }, authorization }
+}
+
+async function publish(type: VersionedType, input: PublishInput): Promise<PublishedVersion> {
+  const { client, id, content, mediaType = JSON_MEDIA_TYPE, notBefore = input.now, notAfter } = input
+  const { author } = await authorOf(input)
+  return publishVersion(client, author, {
+    type,
+    id,
+    content,
+    mediaType,
+    notBefore,
+    ...(notAfter === undefined ? {} : { notAfter }),
+  })
+}
+
+interface ChosenPolicy {
+  readonly logged: LoggedRecord<'appraisal-policy'>
+  readonly policy: AppraisalPolicy
+}
+
+async function choosePolicy(
+  { client, policyId, format, now }: AppraiseAndLogInput,
+  author: Author,
+): Promise<ChosenPolicy> {
+  const { kid } = author.key
+  const read = (logged: LoggedRecord<'appraisal-policy'>): ChosenPolicy => ({
+    logged,
+    policy: parseAppraisalPolicy(contentInForce(logged, now)),
+  })
+  if (policyId !== undefined) {
+    const logged = await client.latest('appraisal-policy', kid, policyId)
+    if (!logged)
+      throw new VerifierError('unknown_policy', `this verifier has no appraisal policy ${JSON.stringify(policyId)}`)
+    const chosen = read(logged)
+    if (chosen.policy.format.name !== format) {
+      throw new VerifierError(
+        'wrong_format',
+        `the policy is for ${chosen.policy.format.name}, and the evidence is ${format}`,
+      )
+    }
+    return chosen
+  }
+
+  const all = (await client.latestAll('appraisal-policy', kid)).filter((logged) => isOurs(logged, now)).map(read)
+  const [only, ...more] = all.filter(({ policy }) => policy.format.name === format)
+  if (!only) throw new VerifierError('unknown_policy', `this verifier has no appraisal policy for ${format} in force`)
+  if (more.length > 0)
+    throw new VerifierError('ambiguous_policy', `more than one appraisal policy for ${format}: name one`)
+  return only
+}
+
+interface ChosenReferenceValues {
+  readonly logged: LoggedRecord<'reference-values'>
+  readonly values: ReferenceValues
+}
+
+async function chooseReferenceValues(
+  { client, now }: AppraiseAndLogInput,
+  { key: { kid } }: Author,
+  { format, referenceValues: ids }: AppraisalPolicy,
+): Promise<ChosenReferenceValues[]> {
+  const read = (logged: LoggedRecord<'reference-values'>): ChosenReferenceValues => ({
+    logged,
+    values: parseReferenceValues(contentInForce(logged, now)),
+  })
+  if (!ids) {
+    const all = (await client.latestAll('reference-values', kid)).filter((logged) => isOurs(logged, now)).map(read)
+    const found = all.filter(({ values }) => values.format === format.name)
+    if (found.length === 0) {
+      throw new VerifierError(
+        'unknown_reference_values',
+        `this verifier has no reference values for ${format.name} in force`,
+      )
+    }
+    // A record links at most eight. Leaving some out would judge by less than the log says.
+    if (found.length > 8) throw new VerifierError('ambiguous_policy', 'more than 8 sets of reference values: name them')
+    return found
+  }
+
+  return Promise.all(
+    ids.map(async (id) => {
+      const logged = await client.latest('reference-values', kid, id)
+      if (!logged) throw new VerifierError('unknown_reference_values', `no reference values ${JSON.stringify(id)}`)
+      const chosen = read(logged)
+      if (chosen.values.format !== format.name) {
+        throw new VerifierError(
+          'wrong_format',
+          `reference values ${JSON.stringify(id)} are for ${chosen.values.format}`,
+        )
+      }
+      return chosen
+    }),
+  )
+}
+
+/** Whether a version is one that this code reads and that is in force: the others are passed over when none was named. */
+function isOurs({ record: { fields } }: LoggedRecord<'appraisal-policy' | 'reference-values'>, now: number): boolean {
+  const inForce = now >= fields.notBefore && (fields.notAfter === undefined || now < fields.notAfter)
+  return inForce && fields.mediaType === JSON_MEDIA_TYPE
+}

@@ -1,0 +1,137 @@
+/**
+ * Appraisal (RFC 9334 §8.3): evidence, judged by a policy against reference values. Pure: the same input, the same result.
+ *
+ *     evidence ──format──► what was found ──policy──► trustworthiness claims ──AR4SI──► tier
+ *
+ * @module
+ */
+import { createPublicKey } from 'node:crypto'
+import type { Hash } from '../../merkle/index.ts'
+import {
+  type Claim,
+  type EarClaims,
+  type Tier,
+  type TrustVector,
+  tierOfCode,
+  tierOfVector,
+  worstTier,
+} from '../../provenance/index.ts'
+import { jwkThumbprint, type PublicJwk } from '../../statement/index.ts'
+import type { AppraisalPolicy } from './appraisal-policy.ts'
+import { VerifierError } from './error.ts'
+import type { AppraisalCase, Examined } from './evidence/format.ts'
+import type { ReferenceValues } from './reference-values.ts'
+
+export interface AppraisalInput {
+  /** The exact bytes. */
+  readonly evidence: Uint8Array
+  /** What the result calls the policy: the id that it is logged under. */
+  readonly policyId: string
+  readonly policy: AppraisalPolicy
+  /** Of the policy's format; others are passed over. */
+  readonly referenceValues: readonly ReferenceValues[]
+  /** POSIX seconds. */
+  readonly now: number
+  /** The challenge that the evidence must answer. */
+  readonly nonce?: string
+}
+
+export interface Appraisal {
+  /** To be signed: `signEar`. */
+  readonly claims: EarClaims
+  readonly tier: Tier
+  /** What identifies the measured software. */
+  readonly measurement: Hash
+  /** RFC 7638, of the key that the evidence vouches for. */
+  readonly keyThumbprint?: string
+}
+
+/** How far an attester's clock may be ahead of ours, in seconds. */
+const MAX_CLOCK_SKEW = 60
+
+/** Who the result says appraised (`ear_verifier_id`). */
+const VERIFIER = { developer: 'https://provlog.example', build: 'provlog 0.1.0' }
+
+/**
+ * Appraises evidence.
+ *
+ * A result, however bad, is only given about evidence whose signature holds or whose attester is unknown; evidence that proves
+ * nothing at all is refused.
+ *
+ * @throws {@link VerifierError} `malformed_evidence`, `bad_evidence_signature`, `measurement_mismatch`, `evidence_from_future`;
+ *   `stale_evidence` and `wrong_nonce` unless the policy has claims for them
+ */
+export async function appraise(input: AppraisalInput): Promise<Appraisal> {
+  const { evidence, policy, policyId, now, nonce } = input
+  const references = input.referenceValues.filter(({ format }) => format === policy.format.name)
+  const found = await policy.format.examine(evidence, references)
+  const cases = [...found.cases, ...freshnessCases(found, input)]
+
+  const vector = vectorOf(policy, cases)
+  const tier = tierOfVector(vector)
+  const { workloadKey } = found
+  const answered = nonce !== undefined && !cases.includes('wrongNonce')
+  return {
+    claims: {
+      issuedAt: now,
+      expiresAt: now + policy.resultLifetimeSeconds,
+      verifier: VERIFIER,
+      status: tier,
+      ...(answered ? { nonces: [nonce] } : {}),
+      appraisals: new Map([
+        [
+          policy.format.submodule,
+          {
+            status: tier,
+            vector,
+            policyIds: [policyId],
+            ...(workloadKey ? { attestedKey: spkiOf(workloadKey) } : {}),
+            annotatedEvidence: { ...found.detail, cases },
+          },
+        ],
+      ]),
+    },
+    tier,
+    measurement: found.measurement,
+    ...(workloadKey ? { keyThumbprint: jwkThumbprint(workloadKey) } : {}),
+  }
+}
+
+function freshnessCases(
+  { issuedAt, nonce: answer }: Examined,
+  { policy, now, nonce }: AppraisalInput,
+): AppraisalCase[] {
+  if (issuedAt > now + MAX_CLOCK_SKEW) {
+    throw new VerifierError('evidence_from_future', `made at ${issuedAt}, and it is ${now}`)
+  }
+  const cases: AppraisalCase[] = []
+  if (now - issuedAt > policy.maxEvidenceAgeSeconds) {
+    const why = `${now - issuedAt} s old, and the policy takes ${policy.maxEvidenceAgeSeconds} s`
+    if (!policy.claims.stale) throw new VerifierError('stale_evidence', why)
+    cases.push('stale')
+  }
+  if (nonce !== undefined && answer !== nonce) {
+    if (!policy.claims.wrongNonce) throw new VerifierError('wrong_nonce', 'the evidence does not answer the challenge')
+    cases.push('wrongNonce')
+  }
+  return cases
+}
+
+/** What the policy says of all the cases together: for each claim the worst. */
+function vectorOf({ claims }: AppraisalPolicy, cases: readonly AppraisalCase[]): TrustVector {
+  // Of an attester that nobody knows nothing was verified, so that even the clean part of the policy does not apply.
+  const vector: { [C in Claim]?: number } = cases.includes('unknownAttester') ? {} : { ...claims.match }
+  for (const each of cases) {
+    for (const [claim, code] of Object.entries(claims[each] ?? {}) as [Claim, number][]) {
+      const before = vector[claim]
+      if (before === undefined || worstTier([tierOfCode(before), tierOfCode(code)]) === tierOfCode(code))
+        vector[claim] = code
+    }
+  }
+  return vector
+}
+
+function spkiOf(key: PublicJwk): Uint8Array {
+  const { alg: _alg, ...jwk } = key
+  return new Uint8Array(createPublicKey({ key: jwk, format: 'jwk' }).export({ type: 'spki', format: 'der' }))
+}
