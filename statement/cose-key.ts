@@ -112,9 +112,9 @@ export function jwkOfCoseKey(value: CborValue): PublicJwk {
   if (key.has(D)) throw new StatementError('malformed_key', 'a private key where a public one belongs')
   const kind = KINDS.find(({ kty, crv }) => key.get(KTY) === kty && key.get(CRV) === crv)
   if (!kind) throw new StatementError('unsupported_key', 'a COSE_Key that is not P-256, Ed25519 or X25519')
-  const alg = key.get(ALG)
-  if (alg !== undefined && !kind.algs.includes(asInt(alg, 'the algorithm of a COSE_Key'))) {
-    throw new StatementError('unsupported_key', `a ${kind.jwk.crv} key for algorithm ${String(alg)}`)
+  const alg = key.has(ALG) ? asInt(key.get(ALG), 'the algorithm of a COSE_Key') : undefined
+  if (alg !== undefined && !kind.algs.includes(alg)) {
+    throw new StatementError('unsupported_key', `a ${kind.jwk.crv} key for algorithm ${alg}`)
   }
   const x = toBase64url(asBytes(key.get(X), 'x of a COSE_Key', 32))
   // Point compression (a boolean y) exists in COSE and not in JWK; nobody publishes log keys so.

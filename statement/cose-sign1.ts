@@ -139,8 +139,9 @@ export function algorithmOf(protectedHeader: CborMap): SigningAlgorithm {
   const alg = protectedHeader.get(LABEL.alg)
   // RFC 9052 lets `alg` be unprotected, and an attacker then chooses it. Nothing in SCITT does so.
   if (alg === undefined) throw new StatementError('malformed_cose', 'no algorithm in the protected header')
-  const algorithm = ACCEPTED_ALGORITHMS.get(typeof alg === 'string' ? Number.NaN : asInt(alg, 'alg'))
-  if (!algorithm) throw new StatementError('unsupported_algorithm', `algorithm ${String(alg)}`)
+  const id = typeof alg === 'string' ? alg : asInt(alg, 'alg')
+  const algorithm = ACCEPTED_ALGORITHMS.get(id)
+  if (!algorithm) throw new StatementError('unsupported_algorithm', `algorithm ${id}`)
   return algorithm
 }
 
@@ -149,8 +150,12 @@ export function algorithmOf(protectedHeader: CborMap): SigningAlgorithm {
  * 32-byte thumbprint and its text name the same key.
  */
 export function kidText(kid: Uint8Array): string {
-  const printable = kid.length > 0 && kid.every((byte) => byte > 0x20 && byte < 0x7f)
-  return printable ? String.fromCharCode(...kid) : toBase64url(kid)
+  let text = ''
+  for (const byte of kid) {
+    if (byte <= 0x20 || byte >= 0x7f) return toBase64url(kid)
+    text += String.fromCharCode(byte)
+  }
+  return text
 }
 
 const SIGN1_TAG = 18
@@ -160,7 +165,7 @@ const EMPTY_MAP = Uint8Array.of(0xa0)
 const MAX_HEADER_ITEMS = 4096
 
 /** RFC 9053's polymorphic identifiers, which deployed verifiers know, and the fully-specified ones of RFC 9864. */
-const ACCEPTED_ALGORITHMS = new Map<number, SigningAlgorithm>([
+const ACCEPTED_ALGORITHMS = new Map<CborKey, SigningAlgorithm>([
   [-7, 'ES256'],
   [-8, 'Ed25519'],
   [-9, 'ES256'],
