@@ -35,6 +35,34 @@ export type ProvenanceErrorCode =
   | 'wrap_required' //               sealed, and not for a recipient that this log requires
   // Reading a bundle
   | 'malformed_bundle' //            not a bundle
+  // Texts and encodings
+  | 'malformed_json' //              not JSON, or with duplicate members, floats where integers belong, lone surrogates
+  | 'malformed_identifier' //        not a workload identifier or trust domain name in its one spelling
+  | 'malformed_der' //               not DER: another encoding of the same value would be shorter or canonical
+  | 'malformed_jws' //               not a compact JWS
+  | 'malformed_sbom' //              not a software bill of materials of a kind that we read
+  | 'malformed_trust' //             TRUST.json is not what it must be; the message gives the path
+  // Credentials
+  | 'malformed_credential' //        neither a WIT nor an X.509 workload certificate
+  | 'unsupported_algorithm' //       a signature algorithm other than ES256 and EdDSA
+  | 'unsupported_key' //             a key outside of P-256 and Ed25519
+  | 'bad_signature' //               well formed, and not signed by the key that should have
+  | 'unknown_trust_domain' //        nobody configured anchors for this trust domain
+  | 'unknown_anchor' //              no anchor of that trust domain has the named key or issued the certificate
+  | 'credential_expired' //          at or past its end
+  | 'credential_not_yet_valid' //    before its beginning
+  | 'certificate_not_ca' //          issued by a certificate that may not issue
+  | 'certificate_is_ca' //           a workload certificate that may issue others
+  | 'certificate_path_too_long' //   more certificates than a pathLenConstraint, or we, allow
+  | 'certificate_wrong_usage' //     keyUsage or extKeyUsage are for something else
+  | 'unknown_critical_extension' //  a critical extension that we do not process
+  // Attestation results
+  | 'malformed_result' //            not an EAR
+  | 'unsupported_profile' //         an EAT of another profile
+  | 'inconsistent_result' //         a status better than its own trustworthiness claims
+  // Issuance policies
+  | 'invalid_policy' //              not Cedar, or not valid against the issuance schema
+  | 'invalid_policy_context' //      a request that the schema does not describe
 
 /** Evidence about a credential that does not hold up. */
 export class ProvenanceError extends EvidenceError<ProvenanceErrorCode> {}

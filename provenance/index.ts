@@ -3,4 +3,86 @@
  *
  * @module
  */
+
+export {
+  type Appraisal,
+  attestedJwk,
+  buildEarClaims,
+  EAR_PROFILE,
+  type EarClaims,
+  parseEarClaims,
+  signEar,
+  tierOfResult,
+  verifyEar,
+} from './attestation-result.ts'
+export { Authorities, type Authorization, authorizationOf, foundingKey, type PolicyInForce } from './authorities.ts'
+export {
+  BUNDLE_MEDIA_TYPE,
+  type Bundle,
+  decodeBundle,
+  encodeBundle,
+  MAX_BUNDLE_BYTES,
+  MAX_BUNDLE_STATEMENTS,
+} from './bundle.ts'
+export { type Certificate, decodePem, parseCertificate } from './certificate.ts'
+export { checkCertificatePath } from './certificate-path.ts'
+export { checkRecord, type LinkTarget, linkTargetOf, type RecordContext } from './check-record.ts'
+export { type Credential, parseCredential, type TrustDomainAnchors, verifyCredentialSignature } from './credential.ts'
 export { ProvenanceError, type ProvenanceErrorCode } from './error.ts'
+export { parseTrustDomain, parseWorkloadIdentifier, type WorkloadIdentifier } from './identifier.ts'
+export { canonicalJson, isJsonObject, type Json, JsonNumber, type JsonObject, parseJson } from './json.ts'
+export { decodeCompactJws, signCompactJws, type UnverifiedJws, verifyCompactJws } from './jws.ts'
+export {
+  isRecordType,
+  LINK_RULES,
+  type LinkRelation,
+  type LinkRule,
+  linkRule,
+  linkTargetType,
+  RECORD_TYPES,
+  type RecordType,
+  ROLES,
+  type Role,
+} from './link-rules.ts'
+export {
+  type AnyRecordOf,
+  decodeRecord,
+  encodeRecord,
+  isRecordStatement,
+  issuedAtOf,
+  type Link,
+  MAX_LINKS,
+  type ProvenanceRecord,
+  RECORD_CONTENT_TYPE,
+  type RecordOf,
+  type RecordStatement,
+  recordOfStatement,
+  recordStatementOf,
+  recordSubject,
+  recordTyp,
+} from './record.ts'
+export { type Series, seriesOf, statusKey, uniqueKeys } from './record-keys.ts'
+export {
+  type Author,
+  type BuiltRecord,
+  buildRecordStatement,
+  type NewRecord,
+  openSections,
+} from './record-statement.ts'
+export type { Decision } from './records/decision.ts'
+export { SECTION_LABELS, type SectionLabel } from './records/define-record.ts'
+export { decodePublicKey, encodePublicKey } from './records/field-types.ts'
+export { type FieldsOf, RECORDS, type SectionsOf } from './records/index.ts'
+export { MAX_DOCUMENT_BYTES } from './records/policy-document.ts'
+export { deriveTagKey, TAG_KEY_LENGTH, uniqueTag } from './tags.ts'
+export {
+  type Claim,
+  isAtLeast,
+  TIERS,
+  type Tier,
+  type TrustVector,
+  tierOfCode,
+  tierOfVector,
+  worstTier,
+} from './tier.ts'
+export { decodeTrust, parseTrust, type Trust, type TrustDocument, type TrustedLog } from './trust.ts'

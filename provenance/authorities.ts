@@ -1,0 +1,178 @@
+/**
+ * Who may sign what, at each point of the log's own history.
+ *
+ *     index   record                                  from then on
+ *       0     log-policy, by admin key A              A is the admin
+ *       1     key-authorization: K1, issuer, 0–1000   K1 may sign issuer records dated 0 to 999
+ *       9     key-authorization: K1, issuer, 0–500    K1 may sign issuer records dated 0 to 499
+ *             previous → 1                            (what lies between 1 and 9 stays as it was)
+ *
+ * Nothing here comes from configuration: the log server at admission and an auditor years later build it from the same
+ * records in the same order, so they cannot come to different answers.
+ *
+ * @module
+ */
+import { toHex } from '../merkle/bytes.ts'
+import { assert } from '../merkle/error.ts'
+import type { Hash } from '../merkle/hash.ts'
+import { kidOf, type PublicJwk } from '../statement/cose-key.ts'
+import { ProvenanceError } from './error.ts'
+import type { Role } from './link-rules.ts'
+import type { RecordOf, RecordStatement } from './record.ts'
+import { decodePublicKey } from './records/field-types.ts'
+import type { FieldsOf } from './records/index.ts'
+
+/** What a `key-authorization` says, and where it stands. */
+export interface Authorization {
+  /** Of `key`. */
+  readonly kid: string
+  readonly role: Role
+  readonly trustDomain: string
+  /** Whose key it is: a workload identifier in `trustDomain`. */
+  readonly subject: string
+  readonly key: PublicJwk
+  /** POSIX seconds; valid from `notBefore` until just before `notAfter`. */
+  readonly notBefore: number
+  readonly notAfter?: number
+  readonly encryptionKey?: PublicJwk
+  /** Seconds. */
+  readonly maxCredentialLifetime?: number
+  /** Of the `key-authorization`. */
+  readonly entry: Hash
+  readonly index: number
+}
+
+/** The `log-policy` in force. */
+export interface PolicyInForce {
+  readonly entry: Hash
+  readonly index: number
+  readonly fields: FieldsOf<'log-policy'>
+  readonly adminKeys: readonly PublicJwk[]
+  readonly receiptKeys: readonly PublicJwk[]
+}
+
+/** The state that the `log-policy` and `key-authorization` records of a log have led to. */
+export class Authorities {
+  #policy: PolicyInForce | undefined
+  readonly #adminKeys = new Map<string, PublicJwk>()
+  readonly #byKid = new Map<string, Authorization[]>()
+  readonly #byEntry = new Map<string, Authorization>()
+  /** Index of the record that took an authorization's place. */
+  readonly #replacedAt = new Map<Authorization, number>()
+  #lastIndex = -1
+
+  /**
+   * Takes in the record at `index`. Records that authorize nobody are ignored. Indexes must grow; whether the record may be
+   * on the log at all is to be checked before (`checkRecord`).
+   */
+  apply(index: number, { record, entry }: RecordStatement): void {
+    assert(index > this.#lastIndex, 'records are applied in the order of the log')
+    this.#lastIndex = index
+    if (record.type === 'log-policy') this.#applyPolicy(index, entry, record)
+    if (record.type === 'key-authorization') this.#applyAuthorization(index, entry, record)
+  }
+
+  /**
+   * The policy in force after the last record applied.
+   *
+   * @throws {@link ProvenanceError} `not_a_successor` before entry 0
+   */
+  policy(): PolicyInForce {
+    if (!this.#policy) throw new ProvenanceError('not_a_successor', 'a log begins with its log-policy')
+    return this.#policy
+  }
+
+  /** False before entry 0. */
+  get hasPolicy(): boolean {
+    return this.#policy !== undefined
+  }
+
+  /** Whether this is a key of the log's admin now. */
+  isAdmin(kid: string): boolean {
+    return this.#adminKeys.has(kid)
+  }
+
+  /** The key to verify a statement of this `kid` with. Says nothing about what the key may sign. */
+  keyOf(kid: string): PublicJwk | undefined {
+    return this.#adminKeys.get(kid) ?? this.#byKid.get(kid)?.[0]?.key
+  }
+
+  /** Every authorization that this key ever had, replaced ones included, in the order of the log. */
+  authorizations(kid: string): readonly Authorization[] {
+    return this.#byKid.get(kid) ?? []
+  }
+
+  /**
+   * The authorization under which this key may sign a record of `role`, dated `at`, at position `index` (at the end of the
+   * log when not said): logged before it, not yet replaced there, and valid at that date. The latest, of several.
+   */
+  authorizedAt(
+    kid: string,
+    role: Role,
+    at: number,
+    index: number = Number.POSITIVE_INFINITY,
+  ): Authorization | undefined {
+    return this.inForce(kid, index).findLast((each) => each.role === role && isValidAt(each, at))
+  }
+
+  /** The key's authorizations at position `index`, whatever their role and dates, in the order of the log. */
+  inForce(kid: string, index: number = Number.POSITIVE_INFINITY): Authorization[] {
+    return this.authorizations(kid).filter(
+      (each) => each.index < index && (this.#replacedAt.get(each) ?? Number.POSITIVE_INFINITY) >= index,
+    )
+  }
+
+  /** What the `key-authorization` in this entry authorizes, replaced or not. */
+  authorizationIn(entry: Hash): Authorization | undefined {
+    return this.#byEntry.get(toHex(entry))
+  }
+
+  all(): Iterable<Authorization> {
+    return this.#byEntry.values()
+  }
+
+  #applyPolicy(index: number, entry: Hash, { fields }: RecordOf<'log-policy'>): void {
+    const adminKeys = fields.adminKeys.map(decodePublicKey)
+    this.#policy = { entry, index, fields, adminKeys, receiptKeys: fields.receiptKeys.map(decodePublicKey) }
+    this.#adminKeys.clear()
+    for (const key of adminKeys) this.#adminKeys.set(kidOf(key), key)
+  }
+
+  #applyAuthorization(index: number, entry: Hash, { fields, links }: RecordOf<'key-authorization'>): void {
+    const authorization = authorizationOf(index, entry, fields)
+    const { kid } = authorization
+    this.#byKid.set(kid, [...this.authorizations(kid), authorization])
+    this.#byEntry.set(toHex(entry), authorization)
+    for (const link of links) {
+      const previous = this.#byEntry.get(toHex(link.entry))
+      if (link.rel === 'previous' && previous && !this.#replacedAt.has(previous)) this.#replacedAt.set(previous, index)
+    }
+  }
+}
+
+/** What the record in entry `entry` at `index` authorizes. */
+export function authorizationOf(index: number, entry: Hash, fields: FieldsOf<'key-authorization'>): Authorization {
+  const { key, encryptionKey, ...rest } = fields
+  const jwk = decodePublicKey(key)
+  return {
+    ...rest,
+    kid: kidOf(jwk),
+    key: jwk,
+    ...(encryptionKey && { encryptionKey: decodePublicKey(encryptionKey) }),
+    entry,
+    index,
+  }
+}
+
+/** Whether `at` lies in the key's validity. */
+export function isValidAt({ notBefore, notAfter }: Authorization, at: number): boolean {
+  return at >= notBefore && (notAfter === undefined || at < notAfter)
+}
+
+/**
+ * The key that a log's entry 0 must be signed with: one of the admin keys that it names itself. Whoever relies on it must
+ * know from elsewhere that this log's entry 0 is this one.
+ */
+export function foundingKey({ fields }: RecordOf<'log-policy'>, kid: string): PublicJwk | undefined {
+  return fields.adminKeys.map(decodePublicKey).find((key) => kidOf(key) === kid)
+}

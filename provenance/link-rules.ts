@@ -1,0 +1,103 @@
+/**
+ * The table of records: who signs each type, and what each must and may link to.
+ *
+ * A link names an earlier entry by digest and says what it is to this record. The relation is the type of the record
+ * that it must lead to; only `previous` leads to the version before, of the record's own type. So the links of a
+ * `credential-provenance` record answer "why was this credential issued" completely, or the log refuses it:
+ *
+ *     credential-provenance ─┬─ workload-provenance   what the workload is made of
+ *                            ├─ attestation-result ─┬─ appraisal-policy    the criteria the Verifier applied
+ *                            │                      ├─ reference-values
+ *                            │                      └─ key-authorization   who the Verifier is
+ *                            ├─ issuance-policy       the rules of the Credential Issuer, in the version in effect
+ *                            └─ key-authorization     who the Credential Issuer is
+ *
+ * What the fields of each type are stands in `records/`; that the rules are kept is `check-record.ts`'s business.
+ *
+ * @module
+ */
+
+/** What a `key-authorization` authorizes a key for. */
+export const ROLES = ['issuer', 'verifier', 'auditor', 'gateway', 'vendor'] as const
+export type Role = (typeof ROLES)[number]
+
+/** How many links of one relation a record has. */
+export interface LinkRule {
+  readonly min: number
+  readonly max: number
+  /** The record linked to must be signed by the same party, under whichever of its keys. */
+  readonly own?: true
+}
+
+const one: LinkRule = { min: 1, max: 1 }
+const optional: LinkRule = { min: 0, max: 1 }
+const several: LinkRule = { min: 1, max: 8 }
+const any: LinkRule = { min: 0, max: 16 }
+/** The version before, or what is being changed: somebody else's is none of the signer's business. */
+const ownPrevious: LinkRule = { ...optional, own: true }
+const ownOne: LinkRule = { ...one, own: true }
+
+export const LINK_RULES = {
+  // The log's own records. Entry 0 is a `log-policy` and has no previous; every later one has.
+  'log-policy': { signers: ['admin'], links: { previous: optional } },
+  'key-authorization': { signers: ['admin'], links: { previous: optional } },
+
+  // What decisions are made by.
+  'issuance-policy': { signers: ['issuer'], links: { previous: ownPrevious } },
+  'appraisal-policy': { signers: ['verifier'], links: { previous: ownPrevious } },
+  'reference-values': { signers: ['verifier'], links: { previous: ownPrevious } },
+
+  // What they are made on.
+  'workload-provenance': { signers: ['issuer', 'vendor'], links: { previous: ownPrevious } },
+  'attestation-result': {
+    signers: ['verifier'],
+    links: { 'appraisal-policy': one, 'reference-values': several, 'key-authorization': one },
+  },
+
+  // The decisions. At least one attestation-result, unless the record says in clear that there is none.
+  'credential-provenance': {
+    signers: ['issuer'],
+    links: { 'workload-provenance': one, 'attestation-result': any, 'issuance-policy': one, 'key-authorization': one },
+  },
+  'issuance-denied': {
+    signers: ['issuer'],
+    links: {
+      'workload-provenance': optional,
+      'attestation-result': any,
+      'issuance-policy': optional,
+      'key-authorization': one,
+    },
+  },
+  'credential-status': { signers: ['issuer'], links: { 'credential-provenance': ownOne, 'key-authorization': one } },
+} as const satisfies Readonly<
+  Record<string, { signers: readonly ('admin' | Role)[]; links: Readonly<Record<string, LinkRule>> }>
+>
+
+export type RecordType = keyof typeof LINK_RULES
+export const RECORD_TYPES = Object.keys(LINK_RULES) as readonly RecordType[]
+
+export type LinkRelation = { [T in RecordType]: keyof (typeof LINK_RULES)[T]['links'] }[RecordType]
+export const LINK_RELATIONS: readonly LinkRelation[] = [
+  'previous',
+  ...RECORD_TYPES.filter((type) => RECORD_TYPES.some((from) => linkRule(from, type) !== undefined)),
+] as readonly LinkRelation[]
+
+/** How many links of relation `rel` a record of type `from` has; undefined when it must have none. */
+export function linkRule(from: RecordType, rel: string): LinkRule | undefined {
+  const links: Readonly<Record<string, LinkRule>> = LINK_RULES[from].links
+  return Object.hasOwn(links, rel) ? links[rel] : undefined
+}
+
+/** The type of the record that a link must lead to. */
+export function linkTargetType(from: RecordType, rel: LinkRelation): RecordType {
+  return rel === 'previous' ? from : rel
+}
+
+/** Who may sign a record of this type. */
+export function signersOf(type: RecordType): readonly ('admin' | Role)[] {
+  return LINK_RULES[type].signers
+}
+
+export function isRecordType(text: string): text is RecordType {
+  return Object.hasOwn(LINK_RULES, text)
+}

@@ -1,0 +1,64 @@
+/**
+ * By what a log finds a record, and what it keeps unique.
+ *
+ * @module
+ */
+import { toHex } from '../merkle/bytes.ts'
+import { kidOf } from '../statement/cose-key.ts'
+import type { RecordType } from './link-rules.ts'
+import type { ProvenanceRecord } from './record.ts'
+import { decodePublicKey } from './records/field-types.ts'
+
+/** Records of which the latest is asked for. */
+export interface Series {
+  readonly type: RecordType
+  readonly kid: string
+  readonly id: string
+}
+
+/**
+ * What no two records of a log may have in common:
+ *
+ *     record:<id>           nobody's id twice
+ *     credential:<digest>   one record for each credential, whoever signs the second
+ *     unique:<kid>:<tag>    each signer's tags
+ */
+export function uniqueKeys(record: ProvenanceRecord, signerKid: string): string[] {
+  return [
+    `record:${toHex(record.id)}`,
+    ...(record.type === 'credential-provenance' ? [`credential:${toHex(record.fields.credentialDigest)}`] : []),
+    ...record.unique.map((tag) => `unique:${signerKid}:${toHex(tag)}`),
+  ]
+}
+
+/**
+ * The series that the record is the next of, undefined when its type has none.
+ *
+ *     issuance-policy, appraisal-policy, reference-values   by signer and policy id
+ *     key-authorization                                     by the key that is authorized
+ *     attestation-result                                    by signer and digest of the result, hex
+ *     workload-provenance                                   by signer and subject, hex
+ */
+export function seriesOf(record: ProvenanceRecord, signerKid: string): Series | undefined {
+  switch (record.type) {
+    case 'issuance-policy':
+    case 'appraisal-policy':
+    case 'reference-values':
+      return { type: record.type, kid: signerKid, id: record.fields.policyId }
+    case 'key-authorization': {
+      const kid = kidOf(decodePublicKey(record.fields.key))
+      return { type: record.type, kid, id: kid }
+    }
+    case 'attestation-result':
+      return { type: record.type, kid: signerKid, id: toHex(record.fields.resultDigest) }
+    case 'workload-provenance':
+      return { type: record.type, kid: signerKid, id: toHex(record.fields.subject) }
+    default:
+      return undefined
+  }
+}
+
+/** The credential whose status the record changes: lower-case hex of its digest. */
+export function statusKey(record: ProvenanceRecord): string | undefined {
+  return record.type === 'credential-status' ? toHex(record.fields.credentialDigest) : undefined
+}

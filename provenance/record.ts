@@ -1,0 +1,225 @@
+/**
+ * A record: the payload of a Signed Statement on this log, as deterministic CBOR.
+ *
+ *     { "v": 1, "id": h'…16', "links": [["issuance-policy", h'…32'], …],
+ *       "tags"?: [h'…16', …], "unique"?: [h'…16', …],
+ *       "kind": "wit", "credentialDigest": h'…32', …         the clear fields of its type
+ *       "sealed"?: {"suite": 1, "sections": […]} }
+ *
+ * The type is not in the payload. It is the `typ` of the protected header, so a statement cannot be read as two types.
+ *
+ * @module
+ */
+import { toHex } from '../merkle/bytes.ts'
+import type { Hash } from '../merkle/hash.ts'
+import { type CborValue, decodeCbor, encodeCbor } from '../statement/cbor.ts'
+import { decodeSealed, encodeSealed, type Sealed } from '../statement/seal.ts'
+import type { SignedStatement, VerifiedStatement } from '../statement/signed-statement.ts'
+import { ProvenanceError } from './error.ts'
+import { isRecordType, LINK_RELATIONS, type LinkRelation, type RecordType } from './link-rules.ts'
+import { type RecordDefinition, SECTION_LABELS } from './records/define-record.ts'
+import { definitionOf, type FieldsOf } from './records/index.ts'
+import { bytes, list, malformed, oneOf, uint } from './schema.ts'
+import { refuseTokens } from './token-in-clear.ts'
+
+export interface Link {
+  readonly rel: LinkRelation
+  /** Of the statement linked to. */
+  readonly entry: Hash
+}
+
+/** A record of one type, as decoded: well formed, and nothing more. */
+export interface RecordOf<T extends RecordType> {
+  readonly type: T
+  /** 16 random bytes. */
+  readonly id: Uint8Array
+  /** At most {@link MAX_LINKS}. */
+  readonly links: readonly Link[]
+  /** For lookup by whoever has the tag key: 16 bytes each. */
+  readonly tags: readonly Uint8Array[]
+  /** Values that this signer may use once: 16 bytes each. */
+  readonly unique: readonly Uint8Array[]
+  readonly fields: FieldsOf<T>
+  readonly sealed?: Sealed
+}
+
+/** A record of one of the types `T`: `record.type` tells which, and TypeScript follows. */
+export type AnyRecordOf<T extends RecordType> = { readonly [K in T]: RecordOf<K> }[T]
+export type ProvenanceRecord = AnyRecordOf<RecordType>
+
+/** A record whose statement is signed by `statement.signer`. Whether that key may say so is `checkRecord`'s question. */
+export interface RecordStatement<T extends RecordType = RecordType> {
+  readonly statement: VerifiedStatement
+  readonly record: AnyRecordOf<T>
+  readonly entry: Hash
+}
+
+export const MAX_LINKS = 64
+export const RECORD_CONTENT_TYPE = 'application/vnd.provlog.record+cbor'
+
+/** The `typ` of a statement that carries a record of this type. */
+export function recordTyp(type: RecordType): string {
+  return `application/vnd.provlog.${type}+cose`
+}
+
+/** The `sub` of a statement that carries the record with this id. */
+export function recordSubject(id: Uint8Array): string {
+  return `urn:provlog:record:${toHex(id)}`
+}
+
+/**
+ * The payload.
+ *
+ * @throws {@link ProvenanceError} whatever {@link decodeRecord} would refuse it for
+ */
+export function encodeRecord(record: ProvenanceRecord): Uint8Array {
+  const { type, id, links, tags, unique, fields, sealed } = record
+  const value = new Map<string, CborValue>([
+    ['v', VERSION],
+    ['id', id],
+    ['links', links.map(({ rel, entry }) => [rel, entry])],
+  ])
+  if (tags.length > 0) value.set('tags', tags)
+  if (unique.length > 0) value.set('unique', unique)
+  for (const [key, field] of definitionOf(type).fields.schema.encode(fields) as ReadonlyMap<string, CborValue>) {
+    value.set(key, field)
+  }
+  if (sealed) value.set('sealed', encodeSealed(sealed))
+  // Through the reader, so that we never sign what we would refuse.
+  readRecord(type, value)
+  return encodeCbor(value)
+}
+
+/**
+ * The record in a payload whose statement says that it is of `type`.
+ *
+ * @throws {@link ProvenanceError} `malformed_record` naming the path, `duplicate_link`, `section_missing`, `token_in_clear`
+ * @throws StatementError `malformed_cbor`, `too_large`, `malformed_seal`
+ */
+export function decodeRecord<T extends RecordType>(type: T, payload: Uint8Array): AnyRecordOf<T> {
+  return readRecord(type, decodeCbor(payload)) as AnyRecordOf<T>
+}
+
+/** Whether a statement says that it carries one of our records, and not a payload of somebody else's. */
+export function isRecordStatement({ header }: SignedStatement): boolean {
+  return header.contentType === RECORD_CONTENT_TYPE
+}
+
+/**
+ * The record that a statement carries, if the two say the same about it.
+ *
+ * @throws {@link ProvenanceError} `unknown_record_type`, and those of {@link decodeRecord}
+ */
+export function recordOfStatement(statement: SignedStatement): ProvenanceRecord {
+  const { header, payload } = statement
+  if (!isRecordStatement(statement)) throw malformed('the content type', `must be ${RECORD_CONTENT_TYPE}`)
+  const type = /^application\/vnd\.provlog\.([a-z-]+)\+cose$/.exec(String(header.typ))?.[1]
+  if (type === undefined || !isRecordType(type)) {
+    throw new ProvenanceError(
+      'unknown_record_type',
+      `records of type ${JSON.stringify(String(header.typ).slice(0, 128))} are unknown here`,
+    )
+  }
+  if (header.kid === undefined) throw malformed('kid', 'is missing')
+  if (header.issuedAt === undefined) throw malformed('iat', 'is missing')
+  const record: ProvenanceRecord = decodeRecord(type, payload)
+  if (header.subject !== recordSubject(record.id)) throw malformed('sub', 'must name the id of the record')
+  return record
+}
+
+/**
+ * As {@link recordOfStatement}, with the statement whose signature was verified.
+ *
+ * @throws {@link ProvenanceError} also `malformed_record` when `kid` names another key than the one that verified
+ */
+export function recordStatementOf(statement: VerifiedStatement): RecordStatement {
+  // Records are found by signer. One found under a name that is not its signer's would be somebody else's word.
+  if (statement.header.kid !== statement.signer.kid) throw malformed('kid', 'must name the key that signed')
+  return { statement, record: recordOfStatement(statement), entry: statement.entry }
+}
+
+/** When the signer says that it signed: POSIX seconds. */
+export function issuedAtOf({ statement: { header } }: RecordStatement): number {
+  if (header.issuedAt === undefined) throw malformed('iat', 'is missing')
+  return header.issuedAt
+}
+
+const VERSION = 1
+const tags = bytes(16)
+const relation = oneOf(...LINK_RELATIONS)
+
+/** The part that all types share, by key: what is left over are the type's own fields. */
+const common = {
+  v: uint(),
+  id: bytes(16),
+  tags: list(tags, { min: 1, max: 64 }),
+  unique: list(tags, { min: 1, max: 16 }),
+}
+const COMMON_KEYS = ['v', 'id', 'links', 'tags', 'unique', 'sealed']
+
+function readRecord(type: RecordType, value: CborValue): ProvenanceRecord {
+  if (!(value instanceof Map)) throw malformed('a record', 'must be a map')
+  const all: ReadonlyMap<unknown, CborValue> = value
+  const take = (key: string): CborValue => {
+    const inner = all.get(key)
+    if (inner === undefined) throw malformed(key, 'is missing')
+    return inner
+  }
+  // Before anything else has a reason to quote a part of it.
+  refuseTokens(value, '')
+  if (take('v') !== VERSION) throw malformed('v', `must be ${VERSION}`)
+
+  const definition = definitionOf(type)
+  const own = new Map(Array.from(all).filter(([key]) => !COMMON_KEYS.includes(key as string)))
+  const record = {
+    type,
+    id: common.id.decode(take('id'), 'id'),
+    links: readLinks(take('links')),
+    tags: all.has('tags') ? distinct(common.tags.decode(take('tags'), 'tags'), 'tags') : [],
+    unique: all.has('unique') ? distinct(common.unique.decode(take('unique'), 'unique'), 'unique') : [],
+    fields: definition.fields.schema.decode(own as CborValue, ''),
+    ...(all.has('sealed') && { sealed: decodeSealed(take('sealed')) }),
+  }
+  checkSections(definition, record.sealed)
+  return record as ProvenanceRecord
+}
+
+function readLinks(value: CborValue): Link[] {
+  if (!Array.isArray(value)) throw malformed('links', 'must be an array')
+  const pairs: readonly CborValue[] = value
+  if (pairs.length > MAX_LINKS) throw malformed('links', `must have at most ${MAX_LINKS} elements`)
+  const seen = new Set<string>()
+  return pairs.map((pair, i) => {
+    const path = `links[${i}]`
+    if (!Array.isArray(pair) || pair.length !== 2) throw malformed(path, 'must be a relation and an entry')
+    const rel = relation.decode(pair[0], `${path}[0]`)
+    const entry = bytes(32).decode(pair[1], `${path}[1]`)
+    // A repeated link would meet the minimum of a rule for two.
+    const name = `${rel} ${toHex(entry)}`
+    if (seen.has(name)) throw new ProvenanceError('duplicate_link', `${path} repeats an earlier link`)
+    seen.add(name)
+    return { rel, entry }
+  })
+}
+
+function distinct(values: readonly Uint8Array[], path: string): readonly Uint8Array[] {
+  if (new Set(values.map(toHex)).size !== values.length) throw malformed(path, 'must not repeat')
+  return values
+}
+
+/** One encoding: known labels only, each at most once, in the order of {@link SECTION_LABELS}. */
+function checkSections(definition: RecordDefinition<RecordType, unknown, unknown>, sealed: Sealed | undefined): void {
+  const labels: readonly string[] = sealed?.sections.map(({ label }) => label) ?? []
+  const { schemas, required } = definition.sections
+  const allowed: readonly string[] = SECTION_LABELS.filter((label) => schemas.has(label))
+  let previous = -1
+  for (const label of labels) {
+    const position = allowed.indexOf(label)
+    if (position < 0) throw malformed('sealed', `must not have a section ${JSON.stringify(label)}`)
+    if (position <= previous) throw malformed('sealed', 'must have its sections in order, each once')
+    previous = position
+  }
+  for (const label of required) {
+    if (!labels.includes(label)) throw new ProvenanceError('section_missing', `a ${definition.type} must seal ${label}`)
+  }
+}

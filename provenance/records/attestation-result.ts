@@ -1,0 +1,46 @@
+/**
+ * That a Verifier appraised Evidence, by which criteria (its links), and with which outcome. The result itself, an EAT
+ * Attestation Result, is sealed: it names the workload and says what is wrong with it.
+ *
+ * @module
+ */
+import { bytes, map, oneOf, text } from '../schema.ts'
+import { TIERS } from '../tier.ts'
+import { defineRecord } from './define-record.ts'
+import { digest, time } from './field-types.ts'
+
+/** Longest attestation result, in characters of its compact form. */
+export const MAX_RESULT_LENGTH = 128 * 1024
+
+export const attestationResult = defineRecord({
+  type: 'attestation-result',
+  fields: {
+    required: {
+      /** SHA-256 of the exact result: an EAR's compact serialization, ASCII. */
+      resultDigest: digest,
+      /** SHA-256 of the exact Evidence. */
+      evidenceDigest: digest,
+      /** Of the Evidence. */
+      format: text(),
+      tier: oneOf(...TIERS),
+      issuedAt: time,
+      expiresAt: time,
+    },
+  },
+  sections: {
+    optional: {
+      attestation: map({
+        required: {
+          result: text({ max: MAX_RESULT_LENGTH }),
+          /** What identifies the measured software: the subject of a `workload-provenance`. */
+          measurement: digest,
+        },
+        optional: {
+          /** RFC 7638, of the key that the Evidence says is the workload's. */
+          keyThumbprint: text(),
+          nonce: bytes({ max: 64 }),
+        },
+      }),
+    },
+  },
+})

@@ -1,0 +1,28 @@
+/**
+ * That a credential's standing changed. The latest effective one counts.
+ *
+ * @module
+ */
+import { map, oneOf, text } from '../schema.ts'
+import { defineRecord } from './define-record.ts'
+import { digest, time } from './field-types.ts'
+
+export const credentialStatus = defineRecord({
+  type: 'credential-status',
+  fields: {
+    required: {
+      /** That of the `credential-provenance` linked to. */
+      credentialDigest: digest,
+      status: oneOf('suspended', 'revoked', 'reinstated', 'superseded', 'migrated'),
+      /** May be earlier than the record: a key is known to be stolen since then. */
+      effectiveAt: time,
+    },
+    optional: {
+      /** As RFC 5280 §5.3.1 names them. */
+      reasonCode: text({ max: 64 }),
+      /** Digest of the credential that takes its place. */
+      successor: digest,
+    },
+  },
+  sections: { optional: { detail: map({ required: { text: text({ max: 4096, lines: true }) } }) } },
+})
