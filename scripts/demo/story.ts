@@ -12,14 +12,15 @@ import { verifyOffline } from '../../clients/relying-party/index.ts'
 import {
   appraiseAndLog,
   formatReferenceValues,
+  MEASURED_FILES_FORMAT,
   measureFiles,
   publishPolicy,
   publishReferenceValues,
   signEvidence,
 } from '../../clients/verifier/index.ts'
 import { toHex, utf8 } from '../../merkle/index.ts'
-import { parseTrust, type Trust } from '../../provenance/index.ts'
-import { encodeCoseKey, importSigningKey, parsePrivateJwk } from '../../statement/index.ts'
+import { encodePublicKey, parseTrust, type Trust } from '../../provenance/index.ts'
+import { importSigningKey, parsePrivateJwk } from '../../statement/index.ts'
 import type { Teller } from './teller.ts'
 import { AUDITOR, ISSUER, TRUST_DOMAIN, VERIFIER, WORKLOAD, type World } from './world.ts'
 
@@ -55,6 +56,7 @@ export async function story(world: World, tell: Teller): Promise<Told> {
   const common = { client, now: world.now(), random }
   const referenceValues = utf8(
     formatReferenceValues({
+      format: MEASURED_FILES_FORMAT,
       attesters: [attester.public],
       measurements: [{ name: 'provlog-log-server', ...measurements }],
     }),
@@ -66,7 +68,7 @@ export async function story(world: World, tell: Teller): Promise<Told> {
   const appraisal = await publishPolicy({ ...byVerifier, id: 'measured-files', content: appraisalPolicy })
   const issuance = await publishIssuancePolicy({ ...common, key: issuer.private, id: 'workloads', content: cedar })
   tell.step('policies', 'Verifier and issuer publish what they will judge by', {
-    'reference values': `entry ${reference.index}: ${measurements.files.length} files, root ${toHex(measurements.root).slice(0, 16)}…`,
+    'reference values': `entry ${reference.index}: ${measurements.files.length} files, root ${measurements.root.slice(0, 16)}…`,
     'appraisal policy': `entry ${appraisal.index}`,
     'issuance policy': `entry ${issuance.index}: Cedar, ${cedar.length} bytes`,
   })
@@ -182,9 +184,9 @@ async function authorizeWriters(world: World): Promise<void> {
           role,
           trustDomain: TRUST_DOMAIN,
           subject,
-          key: encodeCoseKey(key),
+          key: encodePublicKey(key),
           notBefore: world.now(),
-          ...('encryptionKey' in rest ? { encryptionKey: encodeCoseKey(rest.encryptionKey) } : {}),
+          ...('encryptionKey' in rest ? { encryptionKey: encodePublicKey(rest.encryptionKey) } : {}),
         },
       },
       author,

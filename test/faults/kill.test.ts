@@ -17,16 +17,8 @@ import { generateKey } from '../../clients/cli/key-files.ts'
 import { LogClient } from '../../clients/log-client/index.ts'
 import { fsckData, initLog } from '../../log-server/index.ts'
 import { sha256, toHex } from '../../merkle/index.ts'
-import { buildRecordStatement } from '../../provenance/index.ts'
-import {
-  encodeCoseKey,
-  importSigningKey,
-  importVerificationKey,
-  parsePrivateJwk,
-  parseReceipt,
-  publicJwkOf,
-  verifyReceipt,
-} from '../../statement/index.ts'
+import { buildRecordStatement, encodePublicKey } from '../../provenance/index.ts'
+import { importSigningKey, parsePrivateJwk, parseReceipt, publicJwkOf, verifyReceipt } from '../../statement/index.ts'
 
 const KILLS = Number(process.env['PROVLOG_KILLS'] ?? 4)
 const WRITERS = 16
@@ -122,7 +114,7 @@ async function authorize(client: LogClient, adminKey: string, issuer: ReturnType
         role: 'issuer',
         trustDomain: 'bank.example',
         subject: ISSUER,
-        key: encodeCoseKey(publicJwkOf(issuer)),
+        key: encodePublicKey(publicJwkOf(issuer)),
         notBefore: now(),
       },
     },
@@ -143,11 +135,10 @@ async function policyStatement(key: ReturnType<typeof generateKey>, policyId: st
 
 /** Every entry is where it was said to be, and the receipt given then verifies now under the log's key. */
 async function checkAll(client: LogClient, acknowledged: readonly Acknowledged[]): Promise<void> {
-  const policy = await client.policy()
-  const keys = await Promise.all(policy.receiptKeys.map((jwk) => importVerificationKey(jwk)))
+  const { receiptKeys } = await client.policy()
   for (const { entry, index, receipt } of acknowledged) {
     const parsed = parseReceipt(receipt)
-    const key = keys.find(({ kid }) => kid === parsed.kid)
+    const key = receiptKeys.get(parsed.kid ?? '')
     assert.ok(key, 'the receipt names a key of the log')
     await verifyReceipt(parsed, entry, key, { origin: ORIGIN })
     assert.equal((await client.statement(entry)).index, index, toHex(entry))

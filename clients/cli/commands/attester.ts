@@ -5,9 +5,8 @@
  *
  * @module
  */
-import { toHex } from '../../../merkle/index.ts'
 import { publicJwkOf } from '../../../statement/index.ts'
-import { formatReferenceValues, measureFiles, signEvidence } from '../../verifier/index.ts'
+import { formatReferenceValues, MEASURED_FILES_FORMAT, measureFiles, signEvidence } from '../../verifier/index.ts'
 import { type Command, Exit } from '../command.ts'
 import { readPrivateKey, readPublicKey } from '../key-files.ts'
 
@@ -35,7 +34,7 @@ export const attesterMeasure: Command = {
       await readPrivateKey(io, args.text('key')),
     )
     await io.writeFile(args.text('out'), `${evidence}\n`)
-    const root = toHex(measurements.root)
+    const { root } = measurements
     const files = measurements.files.length
     io.out(
       args.has('json') ? JSON.stringify({ root, files, evidence: args.text('out') }) : `${files} files, root ${root}`,
@@ -59,11 +58,12 @@ export const attesterReference: Command = {
     const measurements = await measureFiles(args.text('dir'))
     const version = args.optional('version')
     const text = formatReferenceValues({
+      format: MEASURED_FILES_FORMAT,
       attesters: [publicJwkOf(await readPublicKey(io, args.text('key')))],
       measurements: [{ name: args.text('name'), ...(version === undefined ? {} : { version }), ...measurements }],
     })
     await io.writeFile(args.text('out'), text)
-    const root = toHex(measurements.root)
+    const { root } = measurements
     io.out(args.has('json') ? JSON.stringify({ root, referenceValues: args.text('out') }) : `root ${root}`)
     return Exit.ok
   },

@@ -1,6 +1,7 @@
 /** `log authorize`: the log admin lets a key write, in one role, for one identifier, for a period. @module */
-import { parseWorkloadIdentifier } from '../../../provenance/index.ts'
-import { encodeCoseKey, importSigningKey, kidOf } from '../../../statement/index.ts'
+import { toHex } from '../../../merkle/index.ts'
+import { encodePublicKey, parseWorkloadIdentifier } from '../../../provenance/index.ts'
+import { importSigningKey, kidOf } from '../../../statement/index.ts'
 import { type Command, Exit, UsageError } from '../command.ts'
 import { readPrivateKey, readPublicKey } from '../key-files.ts'
 import { logClient, logFlags } from '../log-access.ts'
@@ -41,17 +42,17 @@ export const logAuthorize: Command = {
           role: args.choice('role', ROLES),
           trustDomain,
           subject: subject.uri,
-          key: encodeCoseKey(key),
+          key: encodePublicKey(key),
           notBefore: args.time('not-before') ?? now,
           ...(notAfter === undefined ? {} : { notAfter }),
           ...(encryptionPath === undefined
             ? {}
-            : { encryptionKey: encodeCoseKey(await readPublicKey(io, encryptionPath)) }),
+            : { encryptionKey: encodePublicKey(await readPublicKey(io, encryptionPath)) }),
         },
       },
       { key: await importSigningKey(admin), issuer: policy.fields.origin, now, random: io.random },
     )
-    const result = { kid: kidOf(key), entry: registered.entryHex, index: registered.index }
+    const result = { kid: kidOf(key), entry: toHex(registered.entry), index: registered.index }
     io.out(
       args.has('json')
         ? JSON.stringify(result)
