@@ -8,13 +8,11 @@
  */
 import { equalBytes, toHex } from '../merkle/bytes.ts'
 import type { Hash } from '../merkle/hash.ts'
-import { kidOf } from '../statement/cose-key.ts'
-import { type Authorities, type Authorization, isValidAt } from './authorities.ts'
+import { type Authorities, type Authorization, foundingKey, isValidAt } from './authorities.ts'
 import { ProvenanceError, type ProvenanceErrorCode } from './error.ts'
 import { parseWorkloadIdentifier } from './identifier.ts'
 import { LINK_RULES, type LinkRule, linkRule, linkTargetType, type RecordType, signersOf } from './link-rules.ts'
 import { issuedAtOf, type RecordOf, type RecordStatement } from './record.ts'
-import { decodePublicKey } from './records/field-types.ts'
 
 /** What must be known of a record that others link to: {@link linkTargetOf}. */
 export interface LinkTarget {
@@ -98,7 +96,7 @@ function checkAdmin({ record, statement }: RecordStatement, { authorities, index
   const { kid } = statement.signer
   const founding = !authorities.hasPolicy && record.type === 'log-policy' && (index ?? 0) === 0
   const { fields } = founding ? record : authorities.policy()
-  if (!fields.adminKeys.some((key) => kidOf(decodePublicKey(key)) === kid)) {
+  if (!(founding ? foundingKey(record, kid) : authorities.isAdmin(kid))) {
     const known = authorities.keyOf(kid) !== undefined
     throw refuse(known ? 'role_not_authorized' : 'unknown_key', `${kid} is no key of the log's admin`)
   }
@@ -121,7 +119,8 @@ function checkSigner(r: RecordStatement, context: RecordContext): Authorization 
   const inForce = authorities.inForce(kid, index).filter((each) => forRole.includes(each))
   // The date is the signer's own word. So at admission the key must not have expired by our clock either: whoever steals
   // it afterwards could date records back into its validity.
-  const stillValid = (each: Authorization) => index !== undefined || now - maxClockSkew < (each.notAfter ?? Infinity)
+  const stillValid = (each: Authorization) =>
+    index !== undefined || now - maxClockSkew < (each.notAfter ?? Number.POSITIVE_INFINITY)
   const valid = inForce.filter((each) => isValidAt(each, issuedAt) && stillValid(each))
   if (valid.length === 0) throw refuse('outside_key_validity', `${kid} is not valid at ${issuedAt}`)
 
@@ -138,7 +137,10 @@ function checkSigner(r: RecordStatement, context: RecordContext): Authorization 
 }
 
 /** Every link leads to a record of the right type that was there before. */
-function checkLinkTargets(r: RecordStatement, { targets, index = Infinity, maxClockSkew }: RecordContext): void {
+function checkLinkTargets(
+  r: RecordStatement,
+  { targets, index = Number.POSITIVE_INFINITY, maxClockSkew }: RecordContext,
+): void {
   const { type, links } = r.record
   for (const { rel, entry } of links) {
     const target = targets.get(toHex(entry))
@@ -163,30 +165,20 @@ function checkOwnLinks(r: RecordStatement, { subject }: Authorization, { authori
 }
 
 /** What a type demands beyond its links. */
-function checkContent(
-  { record, statement }: RecordStatement,
-  authority: Authorization | 'admin',
-  context: RecordContext,
-): void {
-  switch (record.type) {
-    case 'log-policy':
-      return checkLogPolicy(record, context)
-    case 'key-authorization':
-      return checkKeyAuthorization(record, context)
-    case 'issuance-policy':
-    case 'appraisal-policy':
-    case 'reference-values':
-      return checkPeriod(record.fields.notBefore, record.fields.notAfter, 'notAfter')
-    case 'attestation-result':
-      return checkPeriod(record.fields.issuedAt, record.fields.expiresAt, 'expiresAt')
-    case 'credential-provenance':
-      return checkCredentialProvenance(record, statement.signer.kid, authority, context)
-    case 'credential-status':
-      return checkStatus(record, context)
-    case 'workload-provenance':
-    case 'issuance-denied':
-      return
+function checkContent(r: RecordStatement, authority: Authorization | 'admin', context: RecordContext): void {
+  const { record } = r
+  if (record.type === 'log-policy') checkLogPolicy(record, context)
+  if (record.type === 'key-authorization') checkKeyAuthorization(record, context)
+  if (record.type === 'issuance-policy') checkPeriod(record.fields.notBefore, record.fields.notAfter)
+  if (record.type === 'appraisal-policy') checkPeriod(record.fields.notBefore, record.fields.notAfter)
+  if (record.type === 'reference-values') checkPeriod(record.fields.notBefore, record.fields.notAfter)
+  if (record.type === 'attestation-result') checkPeriod(record.fields.issuedAt, record.fields.expiresAt)
+  if (record.type === 'credential-provenance') {
+    checkPeriod(record.fields.notBefore, record.fields.notAfter)
+    checkLifetime(record, authority)
+    checkAttestation(record, r.statement.signer.kid, context)
   }
+  if (record.type === 'credential-status') checkStatus(record, context)
 }
 
 /** A log keeps its name for life, and its policies are one chain. */
@@ -206,7 +198,7 @@ function checkKeyAuthorization(
   { fields, links }: RecordOf<'key-authorization'>,
   { authorities, index }: RecordContext,
 ): void {
-  checkPeriod(fields.notBefore, fields.notAfter, 'notAfter')
+  checkPeriod(fields.notBefore, fields.notAfter)
   if (parseWorkloadIdentifier(fields.subject).trustDomain !== fields.trustDomain) {
     throw refuse('trust_domain_mismatch', `${fields.subject} is not in ${fields.trustDomain}`)
   }
@@ -218,23 +210,22 @@ function checkKeyAuthorization(
   }
 }
 
-function checkCredentialProvenance(
-  { fields, links }: RecordOf<'credential-provenance'>,
-  kid: string,
-  authority: Authorization | 'admin',
-  { targets }: RecordContext,
-): void {
-  const { notBefore, notAfter, attestation } = fields
-  checkPeriod(notBefore, notAfter, 'notAfter')
+function checkLifetime({ fields }: RecordOf<'credential-provenance'>, authority: Authorization | 'admin'): void {
   const longest = authority === 'admin' ? undefined : authority.maxCredentialLifetime
-  if (longest !== undefined && notAfter - notBefore > longest) {
+  if (longest !== undefined && fields.notAfter - fields.notBefore > longest) {
     throw refuse('lifetime_too_long', `this issuer's credentials live at most ${longest} s`)
   }
+}
 
+function checkAttestation(
+  { fields, links }: RecordOf<'credential-provenance'>,
+  kid: string,
+  { targets }: RecordContext,
+): void {
   const results = links.filter(({ rel }) => rel === 'attestation-result')
-  if (attestation === 'attested' && results.length === 0) throw refuse('link_missing', 'attested, by no result')
-  if (attestation === 'none' && results.length > 0) throw refuse('link_too_many', 'not attested, and links to results')
-  // An issuer that vouches for itself is no Verifier (RFC 9334 §3.1): the two roles must not be one key.
+  if (fields.attestation === 'attested' && results.length === 0) throw refuse('link_missing', 'attested, by no result')
+  if (fields.attestation === 'none' && results.length > 0) throw refuse('link_too_many', 'unattested, with results')
+  // An issuer that vouches for its own subject is no Verifier (RFC 9334 §3.1): the two roles must not be one key.
   if (results.some(({ entry }) => targets.get(toHex(entry))!.signer === kid)) {
     throw refuse('issuer_is_verifier', 'issuer and verifier of a credential must have different keys')
   }
@@ -255,8 +246,8 @@ function checkWraps({ record }: RecordStatement, { authorities, index, wrapRecip
   if (missing !== undefined) throw refuse('wrap_required', `this log requires a wrap for ${missing}`)
 }
 
-function checkPeriod(from: number, until: number | undefined, path: string): void {
-  if (until !== undefined && until <= from) throw refuse('malformed_record', `${path} must be after its beginning`)
+function checkPeriod(from: number, until: number | undefined): void {
+  if (until !== undefined && until <= from) throw refuse('malformed_record', `a period from ${from} until ${until}`)
 }
 
 function refuse(code: ProvenanceErrorCode, message: string): ProvenanceError {
