@@ -38,6 +38,7 @@ export function uniqueKeys(record: ProvenanceRecord, signerKid: string): string[
  *     key-authorization                                     by the key that is authorized
  *     attestation-result                                    by signer and digest of the result, hex
  *     workload-provenance                                   by signer and subject, hex
+ *     log-policy                                            by signer and origin
  */
 export function seriesOf(record: ProvenanceRecord, signerKid: string): Series | undefined {
   switch (record.type) {
@@ -53,6 +54,8 @@ export function seriesOf(record: ProvenanceRecord, signerKid: string): Series | 
       return { type: record.type, kid: signerKid, id: toHex(record.fields.resultDigest) }
     case 'workload-provenance':
       return { type: record.type, kid: signerKid, id: toHex(record.fields.subject) }
+    case 'log-policy':
+      return { type: record.type, kid: signerKid, id: record.fields.origin }
     default:
       return undefined
   }
