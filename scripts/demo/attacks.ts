@@ -7,9 +7,9 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { LogClient, MisbehaviourError, memoryInProcess } from '../../clients/log-client/index.ts'
 import { verifyOffline } from '../../clients/relying-party/index.ts'
-import { createNoteSigner, signCheckpoint, utf8 } from '../../merkle/index.ts'
-import { decodeBundle, encodeBundle, recordOfStatement } from '../../provenance/index.ts'
-import { attachReceipts, parseTransparentStatement, replacePayload } from '../../statement/index.ts'
+import { signCheckpoint, utf8 } from '../../merkle/index.ts'
+import { decodeBundle, encodeBundle, encodeRecord, recordOfStatement } from '../../provenance/index.ts'
+import { attachReceipts, encodeCoseSign1, parseTransparentStatement } from '../../statement/index.ts'
 import type { Told } from './story.ts'
 import type { Teller } from './teller.ts'
 import type { World } from './world.ts'
@@ -63,7 +63,8 @@ function swapSealedSection(bundleBytes: Uint8Array, otherBytes: Uint8Array): Uin
   const { statement, receipts } = parseTransparentStatement(first)
   const { sealed } = recordOfStatement(parseTransparentStatement(otherFirst).statement)
   const record = { ...recordOfStatement(statement), ...(sealed === undefined ? {} : { sealed }) }
-  const swapped = attachReceipts(replacePayload(statement, record), receipts)
+  const forged = encodeCoseSign1({ ...statement.sign1, unprotected: new Map(), payload: encodeRecord(record) })
+  const swapped = attachReceipts(forged, receipts)
   return encodeBundle({ ...bundle, statements: [swapped, ...others] })
 }
 
