@@ -8,9 +8,18 @@
  *
  * @module
  */
-import { equalBytes, fromBase64, fromUtf8, toBase64url, toHex } from '../merkle/bytes.ts'
+import {
+  concatBytes,
+  equalBytes,
+  fromBase64,
+  fromBase64url,
+  fromHex,
+  fromUtf8,
+  toBase64url,
+  toHex,
+} from '../merkle/bytes.ts'
 import { EvidenceError } from '../merkle/error.ts'
-import { type PublicJwk, parsePublicJwk, type SigningAlgorithm } from '../statement/cose-key.ts'
+import { type PublicJwk, parsePublicJwk, type SigningAlgorithm, signingAlgorithmOf } from '../statement/cose-key.ts'
 import {
   type DerElement,
   DerReader,
@@ -144,6 +153,13 @@ export function jwkOfSpki(spki: Uint8Array): PublicJwk | undefined {
     return parsePublicJwk({ kty: 'OKP', crv: 'Ed25519', x: toBase64url(key) })
   }
   return undefined
+}
+
+/** The SubjectPublicKeyInfo of a key that signs: what an Attestation Result carries as `akpub`. */
+export function spkiOfJwk(jwk: PublicJwk): Uint8Array {
+  signingAlgorithmOf(jwk)
+  if (jwk.kty === 'OKP') return concatBytes(fromHex(`302a${ED25519}032100`), fromBase64url(jwk.x))
+  return concatBytes(fromHex(`3059${P256_KEY}03420004`), fromBase64url(jwk.x), fromBase64url(jwk.y))
 }
 
 /** DER `SEQUENCE { r, s }` as the 64 bytes r ‖ s that everything else here speaks. */

@@ -4,11 +4,13 @@
  * @module
  */
 
+export { loadCedar } from '#cedar'
 export {
   type Appraisal,
   attestedJwk,
   buildEarClaims,
   EAR_PROFILE,
+  EAR_TYP,
   type EarClaims,
   parseEarClaims,
   signEar,
@@ -24,14 +26,33 @@ export {
   MAX_BUNDLE_BYTES,
   MAX_BUNDLE_STATEMENTS,
 } from './bundle.ts'
-export { type Certificate, decodePem, parseCertificate } from './certificate.ts'
+export { type Certificate, decodePem, jwkOfSpki, parseCertificate, spkiOfJwk } from './certificate.ts'
 export { checkCertificatePath } from './certificate-path.ts'
 export { checkRecord, type LinkTarget, linkTargetOf, type RecordContext } from './check-record.ts'
+export { readSbom, type Sbom } from './components.ts'
 export { type Credential, parseCredential, type TrustDomainAnchors, verifyCredentialSignature } from './credential.ts'
 export { ProvenanceError, type ProvenanceErrorCode } from './error.ts'
 export { parseTrustDomain, parseWorkloadIdentifier, type WorkloadIdentifier } from './identifier.ts'
+export {
+  type AppraisedResult,
+  type AttestationFacts,
+  attestationFacts,
+  packageOf,
+  type WorkloadDescription,
+  type WorkloadFacts,
+  workloadFacts,
+} from './issuance-facts.ts'
+export {
+  CEDAR_MEDIA_TYPE,
+  checkPolicyText,
+  decideIssuance,
+  type IssuanceDecision,
+  type IssuanceRequest,
+  reevaluate,
+} from './issuance-policy.ts'
+export { ISSUANCE_SCHEMA } from './issuance-schema.ts'
 export { canonicalJson, isJsonObject, type Json, JsonNumber, type JsonObject, parseJson } from './json.ts'
-export { decodeCompactJws, signCompactJws, type UnverifiedJws, verifyCompactJws } from './jws.ts'
+export { decodeCompactJws, MAX_JWS_LENGTH, signCompactJws, type UnverifiedJws, verifyCompactJws } from './jws.ts'
 export {
   isRecordType,
   LINK_RULES,
@@ -76,6 +97,7 @@ export { type FieldsOf, RECORDS, type SectionsOf } from './records/index.ts'
 export { MAX_DOCUMENT_BYTES } from './records/policy-document.ts'
 export { deriveTagKey, TAG_KEY_LENGTH, uniqueTag } from './tags.ts'
 export {
+  CLAIMS,
   type Claim,
   isAtLeast,
   TIERS,

@@ -16,7 +16,7 @@
  *
  * @module
  */
-import { equalBytes, fromBase64, fromUtf8 } from '../merkle/bytes.ts'
+import { fromBase64, fromUtf8 } from '../merkle/bytes.ts'
 import { EvidenceError } from '../merkle/error.ts'
 import { type NoteVerifier, parseVkey } from '../merkle/note.ts'
 import { parseWitnessPolicy, type WitnessPolicy } from '../merkle/witness-policy.ts'

@@ -1,0 +1,37 @@
+/**
+ * The Cedar engine where there is no Node: the portable half of the `#cedar` import condition.
+ *
+ * @module
+ */
+import type * as wasm from '@cedar-policy/cedar-wasm/web'
+import { assert } from '../merkle/error.ts'
+
+/** The few calls of the engine that we make. */
+export type Cedar = Pick<
+  typeof wasm,
+  | 'getCedarLangVersion'
+  | 'getCedarVersion'
+  | 'policySetTextToParts'
+  | 'policyToJson'
+  | 'preparsePolicySet'
+  | 'preparseSchema'
+  | 'statefulIsAuthorized'
+  | 'validate'
+>
+
+let engine: Cedar | undefined
+
+/** The engine. {@link loadCedar} must have finished. */
+export function cedar(): Cedar {
+  assert(engine, 'loadCedar() comes before the first policy')
+  return engine
+}
+
+/** Fetches and compiles the engine, once. */
+export async function loadCedar(): Promise<void> {
+  if (engine) return
+  const module = await import('@cedar-policy/cedar-wasm/web')
+  // The initializer is the package's default export, which its type declarations leave out.
+  await (module as unknown as { default: () => Promise<unknown> }).default()
+  engine = module
+}

@@ -1,0 +1,148 @@
+/**
+ * The facts about a workload that an issuance policy decides on, out of attestation results and workload provenance.
+ *
+ * The issuer computes them to decide; whoever checks the decision computes them again from the same evidence, so that a
+ * context which says something better than the evidence is found out.
+ *
+ * @module
+ */
+import { jwkThumbprint } from '../statement/cose-key.ts'
+import { attestedJwk, type EarClaims, tierOfResult } from './attestation-result.ts'
+import { type Claim, type Tier, tierOfCode, worstTier } from './tier.ts'
+
+/** An attestation result whose signature was checked, with what its record adds. */
+export interface AppraisedResult {
+  readonly claims: EarClaims
+  /** Workload identifier of the Verifier who signed it. */
+  readonly verifier: string
+  /** What identifies the measured software, lower-case hex. */
+  readonly measurement?: string
+}
+
+/** `context.attestation` of the schema. Sets are sorted. */
+export interface AttestationFacts {
+  readonly results: number
+  readonly tier: Tier
+  readonly claims: { readonly [aspect: string]: number }
+  readonly ageSeconds: number
+  readonly keyAttested: boolean
+  readonly verifiers: readonly string[]
+  readonly policies: readonly string[]
+  readonly measurements: readonly string[]
+}
+
+/** `context.workload` of the schema. Sets are sorted. */
+export interface WorkloadFacts {
+  readonly measured: boolean
+  readonly sbomFormats: readonly string[]
+  readonly components: readonly string[]
+  readonly packages: readonly string[]
+  readonly builders: readonly string[]
+  readonly passed: readonly string[]
+  readonly failed: readonly string[]
+  readonly vendor?: string
+}
+
+/** The `workload` section of a workload-provenance record, as far as policies look at it. */
+export interface WorkloadDescription {
+  readonly sbom: readonly { readonly format: string; readonly components: readonly string[] }[]
+  readonly build: readonly { readonly builderId: string }[]
+  readonly compliance: readonly { readonly test: string; readonly result: string }[]
+  readonly vendor?: { readonly name: string }
+}
+
+/**
+ * What some attestation results say together: the weakest governs.
+ *
+ * @param keyThumbprint - RFC 7638, of the key that the credential is to be for
+ * @param now - POSIX seconds, when the decision is made
+ */
+export function attestationFacts(
+  results: readonly AppraisedResult[],
+  keyThumbprint: string,
+  now: number,
+): AttestationFacts {
+  const appraisals = results.flatMap(({ claims }) => [...claims.appraisals.values()])
+  const worst: Record<string, number> = {}
+  for (const { vector = {} } of appraisals) {
+    for (const [claim, code] of Object.entries(vector) as [Claim, number][]) {
+      const aspect = ASPECTS[claim]
+      const before = worst[aspect]
+      worst[aspect] = before === undefined ? code : worseCode(before, code)
+    }
+  }
+  const binds = ({ claims }: AppraisedResult) =>
+    [...claims.appraisals.values()].some((appraisal) => {
+      const jwk = attestedJwk(appraisal)
+      return jwk !== undefined && jwkThumbprint(jwk) === keyThumbprint
+    })
+  return {
+    results: results.length,
+    tier: worstTier(results.map(({ claims }) => tierOfResult(claims))),
+    claims: worst,
+    ageSeconds: Math.max(0, ...results.map(({ claims }) => now - claims.issuedAt)),
+    keyAttested: results.length > 0 && results.every(binds),
+    verifiers: set(results.map(({ verifier }) => verifier)),
+    policies: set(appraisals.flatMap(({ policyIds = [] }) => policyIds)),
+    measurements: set(results.flatMap(({ measurement }) => (measurement === undefined ? [] : [measurement]))),
+  }
+}
+
+/**
+ * What a workload's provenance says.
+ *
+ * @param subject - digest that the provenance is about, lower-case hex
+ * @param measurements - what the Verifiers measured
+ */
+export function workloadFacts(
+  description: WorkloadDescription | undefined,
+  subject: string,
+  measurements: readonly string[],
+): WorkloadFacts {
+  const { sbom = [], build = [], compliance = [], vendor } = description ?? {}
+  const components = set(sbom.flatMap((bill) => bill.components))
+  const tests = (passed: boolean) =>
+    set(compliance.filter(({ result }) => (result === 'pass') === passed).map(({ test }) => test))
+  return {
+    measured: measurements.length > 0 && measurements.every((measurement) => measurement === subject),
+    sbomFormats: set(sbom.map(({ format }) => format)),
+    components,
+    packages: set(components.map(packageOf)),
+    builders: set(build.map(({ builderId }) => builderId)),
+    passed: tests(true),
+    // Whatever is not plainly a pass: "skipped" and "PASS?" must not read as one.
+    failed: tests(false),
+    ...(vendor ? { vendor: vendor.name } : {}),
+  }
+}
+
+/** A package URL without version, qualifiers and subpath: `pkg:npm/%40scope/name@1.2?arch=x#lib` → `pkg:npm/%40scope/name`. */
+export function packageOf(purl: string): string {
+  const base = purl.replace(/[?#].*$/s, '')
+  // An `@` before the last slash belongs to a scope that somebody forgot to encode.
+  const version = base.indexOf('@', base.lastIndexOf('/') + 1)
+  return version < 0 ? base : base.slice(0, version)
+}
+
+const ASPECTS: Readonly<Record<Claim, string>> = {
+  'instance-identity': 'instanceIdentity',
+  configuration: 'configuration',
+  executables: 'executables',
+  'file-system': 'fileSystem',
+  hardware: 'hardware',
+  'runtime-opaque': 'runtimeOpaque',
+  'storage-opaque': 'storageOpaque',
+  'sourced-data': 'sourcedData',
+}
+
+/** The code of the worse tier; of one tier, the one further from zero, so that the order of results does not matter. */
+function worseCode(a: number, b: number): number {
+  const [tierA, tierB] = [tierOfCode(a), tierOfCode(b)]
+  if (tierA !== tierB) return worstTier([tierA, tierB]) === tierA ? a : b
+  if (Math.abs(a) !== Math.abs(b)) return Math.abs(a) > Math.abs(b) ? a : b
+  return Math.max(a, b)
+}
+
+function set(values: readonly string[]): string[] {
+  return [...new Set(values)].sort()
+}
