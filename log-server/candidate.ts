@@ -1,0 +1,43 @@
+/**
+ * What the store must know about a record: by what it is found, and what it excludes.
+ *
+ * @module
+ */
+import type { RecordType } from '../provenance/link-rules.ts'
+import { issuedAtOf, type ProvenanceRecord, type RecordStatement } from '../provenance/record.ts'
+import { seriesOf, statusKey, uniqueKeys } from '../provenance/record-keys.ts'
+import { type SignedStatement, statementIdentity } from '../statement/signed-statement.ts'
+import type { Candidate } from './types.ts'
+
+/** The candidate for a record whose signature was verified. */
+export function candidateOf(verified: RecordStatement, wraps: readonly Uint8Array[]): Candidate {
+  const { statement, record, entry } = verified
+  const issuedAt = issuedAtOf(verified)
+  const indexed = indexedBy(statement, record, statement.signer.kid)
+  return {
+    ...indexed,
+    statement: statement.bytes,
+    entry,
+    wraps,
+    issuedAt,
+    signer: statement.signer.kid,
+    record: verified,
+  }
+}
+
+/** The part of a candidate that follows from the record alone: what `fsck` compares the indexes with. */
+export function indexedBy(
+  statement: SignedStatement,
+  record: ProvenanceRecord,
+  signer: string,
+): Pick<Candidate, 'identity' | 'uniqueKeys' | 'series' | 'status'> & { readonly type: RecordType } {
+  const series = seriesOf(record, signer)
+  const status = statusKey(record)
+  return {
+    type: record.type,
+    identity: statementIdentity(statement),
+    uniqueKeys: uniqueKeys(record, signer),
+    ...(series && { series: `${series.type}/${series.kid}/${series.id}` }),
+    ...(status !== undefined && { status }),
+  }
+}
