@@ -34,9 +34,20 @@ export function deriveTagKey(privateJwk: PrivateJwk): Uint8Array {
 /**
  * The tag of `value`: HMAC-SHA256 over CBOR `[kind, scope, value]`, the first 16 bytes.
  *
- * @param scope where the value must be unique: the issuing certificate authority for a `serial`, the trust domain for a `jti`
+ * @param scope where the value must be unique: a trust domain ({@link credentialTag})
  */
 export function uniqueTag(key: Uint8Array, kind: 'serial' | 'jti', scope: string, value: string): Uint8Array {
   assert(key.length === TAG_KEY_LENGTH, 'a tag key has 32 bytes')
   return hmac(sha256, key, encodeCbor([kind, scope, value])).slice(0, TAG_LENGTH)
+}
+
+/**
+ * The tag that keeps a credential's own name, its `jti` or serial number, from being used twice. The scope is the trust
+ * domain for both: the tag key goes with one issuing key already.
+ */
+export function credentialTag(
+  key: Uint8Array,
+  credential: { readonly kind: 'wit' | 'wic'; readonly trustDomain: string; readonly identifier: string },
+): Uint8Array {
+  return uniqueTag(key, credential.kind === 'wit' ? 'jti' : 'serial', credential.trustDomain, credential.identifier)
 }
