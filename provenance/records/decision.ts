@@ -23,4 +23,4 @@ export const decision = map({
   },
 })
 
-export type Decision = Infer<typeof decision>
+export type DecisionTrace = Infer<typeof decision>
