@@ -1,0 +1,142 @@
+/**
+ * A load generator in a process of its own, so that it takes no time from the thread it measures.
+ *
+ * Closed loop over keep-alive connections: each sends its next request when it has the answer to the last. It writes and
+ * reads HTTP/1.1 by hand, because on two cores a full client would be the bottleneck of what it measures.
+ *
+ * @module
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { connect, type Socket } from 'node:net'
+
+export interface Load {
+  readonly port: number
+  readonly connections: number
+  readonly seconds: number
+  /** Asked for in turn. */
+  readonly paths: readonly string[]
+  /** POST that many bytes, different each time; GET when 0. */
+  readonly bodyBytes: number
+}
+
+export interface LoadResult {
+  readonly requestsPerSecond: number
+  /** Milliseconds. */
+  readonly p50: number
+  readonly p99: number
+  /** Answers other than 200. */
+  readonly failures: number
+}
+
+/** The generator's process; call `close` when done. */
+export class LoadProcess {
+  readonly #child: ChildProcess = fork(new URL(import.meta.url), ['--generate'])
+
+  run(load: Load): Promise<LoadResult> {
+    return new Promise((resolve, reject) => {
+      const died = (code: number | null) => reject(new Error(`the load generator ended with ${code}`))
+      this.#child.once('exit', died)
+      this.#child.once('message', (result) => {
+        this.#child.off('exit', died)
+        resolve(result as LoadResult)
+      })
+      this.#child.send(load)
+    })
+  }
+
+  close(): void {
+    this.#child.disconnect()
+  }
+}
+
+if (process.argv.includes('--generate') && process.send) {
+  process.on('message', (load) => {
+    generate(load as Load).then(
+      (result) => process.send?.(result),
+      (error: unknown) => {
+        console.error(error)
+        process.exit(1)
+      },
+    )
+  })
+}
+
+async function generate(load: Load): Promise<LoadResult> {
+  const sockets = await Promise.all(Array.from({ length: load.connections }, () => connected(load.port)))
+  const latencies: number[] = []
+  let failures = 0
+  const started = performance.now()
+  const end = started + load.seconds * 1000
+  const request = requests(load)
+  await Promise.all(
+    sockets.map(async (socket) => {
+      const answered = answers(socket)
+      for (let at = performance.now(); at < end; ) {
+        socket.write(request())
+        const status = await answered()
+        const now = performance.now()
+        latencies.push(now - at)
+        if (status !== 200) failures++
+        at = now
+      }
+      socket.destroy()
+    }),
+  )
+  const seconds = (performance.now() - started) / 1000
+  latencies.sort((a, b) => a - b)
+  const quantile = (q: number) => latencies[Math.floor((latencies.length - 1) * q)] ?? Number.NaN
+  return { requestsPerSecond: latencies.length / seconds, p50: quantile(0.5), p99: quantile(0.99), failures }
+}
+
+/** Makes the next request: one buffer each, made of a prepared head and, for POST, a body that is unlike all others. */
+function requests({ paths, bodyBytes }: Load): () => Buffer {
+  const method = bodyBytes > 0 ? 'POST' : 'GET'
+  const type = bodyBytes > 0 ? `content-type: application/octet-stream\r\ncontent-length: ${bodyBytes}\r\n` : ''
+  const heads = paths.map((path) => Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n${type}\r\n`))
+  const body = randomBytes(bodyBytes)
+  let count = 0
+  return () => {
+    const head = heads[count % heads.length]!
+    if (bodyBytes > 0) body.writeUInt32BE(count, 0)
+    count++
+    return bodyBytes > 0 ? Buffer.concat([head, body]) : head
+  }
+}
+
+/** Reads whole responses: each call resolves with the status of the next one. */
+function answers(socket: Socket): () => Promise<number> {
+  let resolveNext: ((status: number) => void) | undefined
+  let rejectNext: ((error: Error) => void) | undefined
+  let status = 0
+  let missing = 0
+  let head = ''
+  socket.on('data', (chunk: Buffer) => {
+    let from = 0
+    if (missing === 0) {
+      const end = chunk.indexOf('\r\n\r\n')
+      head += chunk.toString('latin1', 0, end < 0 ? chunk.length : end)
+      if (end < 0) return
+      status = Number(head.slice(9, 12))
+      missing = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1])
+      if (Number.isNaN(missing)) rejectNext?.(new Error(`an answer without content-length: ${head}`))
+      head = ''
+      from = end + 4
+    }
+    missing -= chunk.length - from
+    if (missing === 0) resolveNext?.(status)
+  })
+  socket.on('close', () => rejectNext?.(new Error('the server closed a connection')))
+  return () =>
+    new Promise((resolve, reject) => {
+      resolveNext = resolve
+      rejectNext = reject
+    })
+}
+
+function connected(port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true }, () => resolve(socket))
+    socket.once('error', reject)
+  })
+}
