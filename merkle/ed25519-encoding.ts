@@ -14,21 +14,16 @@
  * @module
  */
 
-/** 2²⁵⁵ − 19, the field prime, and L, the order of the base point: little-endian, as Ed25519 writes its numbers. */
-const fieldPrime = littleEndian(2n ** 255n - 19n)
+/** The field prime. */
+const p = 2n ** 255n - 19n
+const fieldPrime = littleEndian(p)
+/** L, the order of the base point. */
 const groupOrder = littleEndian(2n ** 252n + 27742317777372353535851937790883648493n)
 
-/**
- * The y coordinates of the eight points of small order: 0 (order 4), 1 (order 1), −1 (order 2) and the two of order 8. Each stands for both signs of x.
- * Only canonical forms: the others are refused before.
- */
-const smallOrderY = [
-  0n,
-  1n,
-  2n ** 255n - 20n,
-  0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n,
-  0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd83d3d706a17c7n,
-].map(littleEndian)
+// The y coordinates of the eight points of small order: 1 (order 1), −1 (order 2), 0 (order 4), and two of order 8 that are
+// each other's negative. Each stands for both signs of x; other encodings of them are not canonical.
+const order8 = 0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n
+const smallOrderY = [0n, 1n, p - 1n, order8, p - order8].map(littleEndian)
 
 /** Whether a public key and a signature have the one form we accept. Says nothing of the signature itself. */
 export function isStrictEd25519(publicKey: Uint8Array, signature: Uint8Array): boolean {
@@ -57,7 +52,6 @@ function isStrictPoint(point: Uint8Array): boolean {
 
 /** Whether x² = (y² − 1) / (d·y² + 1) has a solution, by Euler's criterion. */
 function isOnCurve(point: Uint8Array): boolean {
-  const p = 2n ** 255n - 19n
   const d = 37095705934669439343138083508754565189542113879843219016388785533085940283555n
   let y = 0n
   for (let i = 31; i >= 0; i--) y = y * 256n + BigInt(i === 31 ? point[i]! & 0x7f : point[i]!)

@@ -70,7 +70,10 @@ export function siblingsAbove(node: NodeId, size: number): NodeId[][] {
   while (last > 0) {
     if (index % 2 === 1) path.push([{ level, index: index - 1 }])
     // A rightmost node on an even place has no sibling here and rises as it is.
-    else if (index < last) path.push(coverRange((index + 1) * width, Math.min((index + 2) * width, size)))
+    else if (index < last) {
+      const end = (index + 2) * width
+      path.push(end <= size ? [{ level, index: index + 1 }] : coverRange((index + 1) * width, size))
+    }
     index = Math.floor(index / 2)
     last = Math.floor(last / 2)
     width *= 2
