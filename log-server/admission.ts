@@ -1,0 +1,213 @@
+/**
+ * What the log admits, in the order in which it is asked:
+ *
+ *     1. is it a Signed Statement, within the limits?            bytes
+ *     2. is this very statement in the log already?              then here is its receipt
+ *     3. is it a record, by a key that this log knows?           header
+ *     4. is it signed by that key?                               off the main thread
+ *     5. does the record say what its type demands?              payload
+ *     6. may its signer say so, and does what it links to exist? checkRecord, which auditors run too
+ *     7. has it been said before in a way that excludes it?      the sequencer, as it assigns the index
+ *
+ * Cheap refusals come before dear ones, so that garbage costs its sender more than it costs us. Only what is signed decides
+ * (SCRAPI: no HTTP header and no unprotected header may): everything an auditor needs to decide again is on the log.
+ *
+ * @module
+ */
+import { importVerificationKey, type VerificationKey } from '#signature'
+import { toHex } from '../merkle/bytes.ts'
+import type { Hash } from '../merkle/hash.ts'
+import type { Authorities } from '../provenance/authorities.ts'
+import { checkRecord, type LinkTarget } from '../provenance/check-record.ts'
+import { ProvenanceError } from '../provenance/error.ts'
+import { isRecordType } from '../provenance/link-rules.ts'
+import { isRecordStatement, type RecordStatement, recordStatementOf } from '../provenance/record.ts'
+import type { PublicJwk } from '../statement/cose-key.ts'
+import { StatementError } from '../statement/error.ts'
+import { parseSignedStatement, type SignedStatement, verifySignedStatement } from '../statement/signed-statement.ts'
+import { wrapRecipientKid, wrapsIn } from '../statement/wrap.ts'
+import { candidateOf } from './candidate.ts'
+import { RequestError } from './problem.ts'
+import { type Appended, BusyError, type Candidate, type Clock, type EntryMeta, type LogReader } from './types.ts'
+
+export interface AdmissionLog {
+  readonly reader: Pick<LogReader, 'locate' | 'receipt' | 'byUnique'>
+  readonly sequencer: { append(candidate: Candidate): Promise<Appended> }
+  readonly authorities: Authorities
+}
+
+export interface AdmissionLimits {
+  /** How far ahead of our clock a signer's may be, in seconds. */
+  readonly maxClockSkew: number
+  /** All wraps of one statement together. */
+  readonly maxWrapBytes: number
+  /** Statements between the first check and the receipt: how many, and how many bytes. */
+  readonly maxPending: number
+  readonly maxPendingBytes: number
+}
+
+export const DEFAULT_ADMISSION_LIMITS: AdmissionLimits = {
+  maxClockSkew: 300,
+  maxWrapBytes: 64 * 1024,
+  maxPending: 8192,
+  maxPendingBytes: 128 * 1024 * 1024,
+}
+
+/** A statement that is on the log now, or was before. */
+export interface Admitted extends Appended {
+  readonly entry: Hash
+}
+
+export interface AdmissionOptions {
+  readonly log: AdmissionLog
+  readonly now: Clock
+  readonly limits?: Partial<AdmissionLimits>
+}
+
+export class Admission {
+  readonly #log: AdmissionLog
+  readonly #now: Clock
+  readonly #limits: AdmissionLimits
+  readonly #keys = new KeyCache()
+  #pending = 0
+  #pendingBytes = 0
+
+  constructor({ log, now, limits }: AdmissionOptions) {
+    this.#log = log
+    this.#now = now
+    this.#limits = { ...DEFAULT_ADMISSION_LIMITS, ...limits }
+  }
+
+  /** The largest submission that can be admitted under the policy in force: a statement and its wraps, in bytes. */
+  get maxBytes(): number {
+    // Wraps come with a few bytes of CBOR around each.
+    return this.#maxStatementBytes + this.#limits.maxWrapBytes + 1024
+  }
+
+  /**
+   * Registers one statement as a client sent it, and resolves when it is durable and published.
+   *
+   * @throws StatementError, ProvenanceError, LogError, {@link RequestError} `unsupported_content_type`: refused, for good
+   * @throws {@link BusyError} not taken now
+   */
+  async admit(submission: Uint8Array): Promise<Admitted> {
+    const { maxPending, maxPendingBytes } = this.#limits
+    const { length } = submission
+    if (this.#pending >= maxPending || this.#pendingBytes + length > maxPendingBytes) {
+      throw new BusyError('queue_full', 'too many statements are being registered')
+    }
+    this.#pending++
+    this.#pendingBytes += length
+    try {
+      return await this.#register(submission)
+    } finally {
+      this.#pending--
+      this.#pendingBytes -= length
+    }
+  }
+
+  async #register(submission: Uint8Array): Promise<Admitted> {
+    const { reader, sequencer } = this.#log
+    const statement = parseSignedStatement(submission, { maxBytes: this.maxBytes })
+    const { bytes, entry } = statement
+    if (bytes.length > this.#maxStatementBytes) {
+      throw new StatementError(
+        'too_large',
+        `a statement of ${bytes.length} bytes, and the log takes ${this.#maxStatementBytes}`,
+      )
+    }
+    const wraps = wrapsIn(statement.unprotected)
+    const wrapBytes = wraps.reduce((sum, { length }) => sum + length, 0)
+    if (wrapBytes > this.#limits.maxWrapBytes) {
+      throw new StatementError(
+        'too_large',
+        `${wrapBytes} bytes of wraps, and the log takes ${this.#limits.maxWrapBytes}`,
+      )
+    }
+
+    // The entry is the hash of every byte we keep, the signature included: this one was checked when it came first.
+    const known = await reader.locate(entry)
+    if (known) return { entry, index: known.index, receipt: await reader.receipt(known.index), duplicate: true }
+
+    const record = await this.#recordOf(statement)
+    const recheck = await this.#authorityCheck(record, recipientsOf(record, wraps))
+    // In one go with the append: an authority that changes from here on, the sequencer knows of, and asks again.
+    recheck()
+    return { entry, ...(await sequencer.append({ ...candidateOf(record, wraps), recheck })) }
+  }
+
+  /** Steps 3 to 5. */
+  async #recordOf(statement: SignedStatement): Promise<RecordStatement> {
+    if (!isRecordStatement(statement)) {
+      throw new RequestError(
+        'unsupported_content_type',
+        'this log registers provenance records, and no other content yet',
+      )
+    }
+    const { kid = '' } = statement.header
+    const jwk = this.#log.authorities.keyOf(kid)
+    if (!jwk) throw new ProvenanceError('unknown_key', 'signed by a key that this log has authorized for nothing')
+    return recordStatementOf(await verifySignedStatement(statement, await this.#keys.get(kid, jwk)))
+  }
+
+  /** Step 6, with all that it needs looked up: asks whether the record may be on the log as its authorities are at that moment. */
+  async #authorityCheck(record: RecordStatement, wrapRecipients: readonly string[]): Promise<() => void> {
+    const { authorities, reader } = this.#log
+    const located = await Promise.all(record.record.links.map(({ entry }) => reader.locate(entry)))
+    const targets = new Map<string, LinkTarget>()
+    for (const meta of located) {
+      if (meta && isRecordType(meta.type)) targets.set(toHex(meta.entry), await this.#targetOf(meta, meta.type, record))
+    }
+    const context = { authorities, targets, now: this.#now(), maxClockSkew: this.#limits.maxClockSkew, wrapRecipients }
+    return () => void checkRecord(record, context)
+  }
+
+  async #targetOf(meta: EntryMeta, type: LinkTarget['type'], { record }: RecordStatement): Promise<LinkTarget> {
+    const { index, issuedAt, signer } = meta
+    if (record.type !== 'credential-status' || type !== 'credential-provenance')
+      return { index, type, issuedAt, signer }
+    // Which credential the target is about is in the index already, the other way round.
+    const credentialDigest = toHex(record.fields.credentialDigest)
+    const holder = await this.#log.reader.byUnique(`credential:${credentialDigest}`)
+    return { index, type, issuedAt, signer, ...(holder === index && { credentialDigest }) }
+  }
+
+  get #maxStatementBytes(): number {
+    return this.#log.authorities.policy().fields.maxStatementBytes
+  }
+}
+
+/**
+ * For whom the wraps are. They are stored for whoever reads the record, so they must be of use: wraps, and beside sealed sections.
+ * That one opens for its recipient only the recipient can tell, and the commitment in the record then shows whose fault it is.
+ */
+function recipientsOf({ record }: RecordStatement, wraps: readonly Uint8Array[]): string[] {
+  if (wraps.length > 0 && !record.sealed) {
+    throw new StatementError('malformed_wrap', 'wraps for a record that seals nothing')
+  }
+  return wraps.map((wrap) => {
+    const kid = wrapRecipientKid(wrap)
+    if (kid === undefined) throw new StatementError('malformed_wrap', 'not a JWE for one recipient')
+    return kid
+  })
+}
+
+/** Keys as the crypto library wants them, by kid. A kid is the key's own hash, so an entry is never wrong, only unused. */
+class KeyCache {
+  readonly #keys = new Map<string, Promise<VerificationKey>>()
+
+  get(kid: string, jwk: PublicJwk): Promise<VerificationKey> {
+    const cached = this.#keys.get(kid)
+    if (cached) return cached
+    // The oldest goes: with more signers than this at one time, an import costs about a verification.
+    for (const oldest of this.#keys.size >= MAX_CACHED_KEYS ? this.#keys.keys() : []) {
+      this.#keys.delete(oldest)
+      break
+    }
+    const imported = importVerificationKey(jwk)
+    this.#keys.set(kid, imported)
+    return imported
+  }
+}
+
+const MAX_CACHED_KEYS = 4096

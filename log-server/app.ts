@@ -1,0 +1,148 @@
+/**
+ * The HTTP application: which routes there are, and how much of anybody's time and memory a request may take.
+ *
+ * Knows no sockets, signals or files, so that a test can ask it things with `inject`; `main.ts` makes a server of it.
+ *
+ * @module
+ */
+import fastify, { type FastifyInstance, type FastifyLoggerOptions, LogController } from 'fastify'
+import type { Authorities } from '../provenance/authorities.ts'
+import { Admission, type AdmissionLimits, type AdmissionLog } from './admission.ts'
+import { answerClientError, RequestError, registerProblems, sendProblem } from './problem.ts'
+import { checkpointRoutes } from './routes/checkpoint.ts'
+import { entryRoutes } from './routes/entries.ts'
+import { healthRoutes } from './routes/health.ts'
+import { keyRoutes } from './routes/keys.ts'
+import { latestRoutes } from './routes/latest.ts'
+import { proofRoutes } from './routes/proofs.ts'
+import { provenanceRoutes } from './routes/provenance.ts'
+import { registerRoutes } from './routes/register.ts'
+import { statementRoutes } from './routes/statements.ts'
+import { tileRoutes } from './routes/tiles.ts'
+import { BusyError, type Clock, type LogReader } from './types.ts'
+
+/** What the application needs of a log. */
+export interface AppLog extends AdmissionLog {
+  readonly reader: LogReader
+  readonly authorities: Authorities
+}
+
+/** Where the server is in its life. `main.ts` moves it on; it never goes back. */
+export type Stage = 'serving' | 'draining' | 'closing'
+
+export interface AppOptions {
+  readonly log: AppLog
+  readonly now: Clock
+  /** Why nothing can be appended, when that is so. */
+  readonly notReady?: () => string | undefined
+  readonly stage?: () => Stage
+  readonly limits?: Partial<AdmissionLimits>
+  /** Silent when not given. Requests are never logged, only our own failures: the hot path has no time for it, and paths name entries. */
+  readonly logger?: FastifyLoggerOptions
+}
+
+/** The application over `log`, not listening yet. */
+export function buildApp({ log, now, limits, logger, notReady, stage = () => 'serving' }: AppOptions): FastifyInstance {
+  const { reader, authorities } = log
+  const admission = new Admission({ log, now, ...(limits && { limits }) })
+  const app = fastify({ ...HTTP_LIMITS, ...(logger && { logger }) })
+
+  // Nothing is parsed that a route does not ask to have parsed: not JSON, not text.
+  app.removeAllContentTypeParsers()
+  registerProblems(app)
+  const refuseOtherMethods = watchMethods(app)
+
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-content-type-options', 'nosniff')
+    if (request.method === 'GET' || request.method === 'HEAD') {
+      // What is read here is public and the same for everybody: any page may check it in its visitor's browser.
+      reply.header('access-control-allow-origin', '*')
+    } else if (stage() === 'closing') {
+      throw new BusyError('shutting_down', 'this server is shutting down')
+    }
+  })
+
+  // c2sp.org/tlog-tiles
+  app.register(checkpointRoutes, { log: reader })
+  app.register(tileRoutes, { log: reader })
+  // SCRAPI
+  app.register(registerRoutes, { admission, bodyLimit: admission.maxBytes })
+  app.register(entryRoutes, { log: reader })
+  app.register(keyRoutes, { keys: { receiptKeys: () => authorities.policy().receiptKeys } })
+  // Our own
+  app.register(provenanceRoutes, { log: reader, authorities })
+  app.register(latestRoutes, { log: reader, authorities })
+  app.register(statementRoutes, { log: reader })
+  app.register(proofRoutes, { log: reader })
+  app.register(healthRoutes, {
+    health: {
+      notReady: () => (stage() === 'serving' ? notReady?.() : 'shutting_down'),
+      size: () => reader.treeHead().size,
+      checkpointAge: () => Math.max(0, now() - reader.treeHead().issuedAt),
+    },
+  })
+
+  app.register(refuseOtherMethods)
+  return app
+}
+
+// Fastify and Node leave most of these open, in the expectation of a proxy in front. There may be none.
+const HTTP_LIMITS = {
+  http: {
+    // Enough for a path, an Accept and what browsers send along; four times the paths we have.
+    maxHeaderSize: 8 * 1024,
+    headersTimeout: 10_000,
+    // How often the two timeouts of requests under way are looked at: they are late by up to this much.
+    connectionsCheckingInterval: 2_000,
+  },
+  /** From the first byte to the last of one request: 256 KiB at 10 KiB/s. A client that drips is cut off. */
+  requestTimeout: 30_000,
+  /** A socket on which nothing moves, in either direction: longer than the slowest append. */
+  connectionTimeout: 60_000,
+  keepAliveTimeout: 65_000,
+  maxRequestsPerSocket: 100_000,
+  // For routes that say nothing; the one that reads a body has its own.
+  bodyLimit: 1024,
+  onProtoPoisoning: 'error',
+  onConstructorPoisoning: 'error',
+  // A path is what it says: `/Checkpoint`, `/checkpoint/` and `//checkpoint` are not `/checkpoint`.
+  routerOptions: {
+    maxParamLength: 1024,
+    caseSensitive: true,
+    ignoreTrailingSlash: false,
+    ignoreDuplicateSlashes: false,
+    useSemicolonDelimiter: false,
+  },
+  exposeHeadRoutes: true,
+  // No header of a proxy is believed, and nobody but us names a request.
+  trustProxy: false,
+  requestIdHeader: false,
+  // Its 503 is JSON of a form of its own. Requests that come while we close are answered, or refused by the hook above.
+  return503OnClosing: false,
+  // Sockets that idle do not hold up closing; one with a request on it is let finish.
+  forceCloseConnections: 'idle',
+  logController: new LogController({ disableRequestLogging: true }),
+  frameworkErrors: sendProblem,
+  clientErrorHandler: answerClientError,
+} as const
+
+/**
+ * Sees which methods each path gets, and returns a plugin, to be registered last, that answers all others on those paths
+ * with 405 and `Allow` (RFC 9110 §15.5.6), before a body is looked at. Fastify's own answer is 404.
+ */
+function watchMethods(app: FastifyInstance): (app: FastifyInstance) => Promise<void> {
+  const methods = new Map<string, string[]>()
+  app.addHook('onRoute', ({ url, method }) => {
+    methods.set(url, [...(methods.get(url) ?? []), ...[method].flat()])
+  })
+
+  return async (last) => {
+    for (const [url, allow] of Array.from(methods)) {
+      const refuse = async (): Promise<never> => {
+        throw new RequestError('method_not_allowed', `only ${allow.join(', ')}`, { allow })
+      }
+      const others = last.supportedMethods.filter((method) => !allow.includes(method))
+      last.route({ url, method: others, onRequest: refuse, handler: refuse })
+    }
+  }
+}

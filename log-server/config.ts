@@ -1,0 +1,117 @@
+/**
+ * How a log is served: `DIR/config.json`, which `initLog` writes, under what the caller says, over defaults.
+ *
+ *     { "origin": "log.example/2026", …                        `initLog`'s own, read by `openLog`
+ *       "server": { "listen": { "host": "127.0.0.1", "port": 8787 },
+ *                   "limits": { "maxClockSkew": 300 } } }      ours, all of it optional
+ *
+ * What may be on the log is no configuration: it is in the log's policy, where auditors see it.
+ *
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { isIPv4, isIPv6 } from 'node:net'
+import { join } from 'node:path'
+import { type Static, Type } from 'typebox'
+import { Value } from 'typebox/value'
+import { LogError } from './types.ts'
+
+const strict = { additionalProperties: false }
+
+const Listen = Type.Object(
+  {
+    host: Type.String({ minLength: 1, maxLength: 255 }),
+    port: Type.Integer({ minimum: 0, maximum: 65_535 }),
+  },
+  strict,
+)
+
+const count = (maximum: number) => Type.Optional(Type.Integer({ minimum: 1, maximum }))
+
+/** Of admission; see there what each bounds. */
+const Limits = Type.Object(
+  {
+    maxClockSkew: Type.Optional(Type.Integer({ minimum: 0, maximum: 86_400 })),
+    maxWrapBytes: count(2 ** 20),
+    maxPending: count(2 ** 20),
+    maxPendingBytes: count(2 ** 32),
+  },
+  strict,
+)
+
+const ServerSection = Type.Object({ listen: Type.Optional(Listen), limits: Type.Optional(Limits) }, strict)
+
+export type ListenAddress = Readonly<Static<typeof Listen>>
+export type ServerLimits = Readonly<Static<typeof Limits>>
+
+export interface ServerConfig {
+  readonly listen: ListenAddress
+  readonly limits: ServerLimits
+}
+
+/** What the caller says instead of the file. */
+export interface ConfigOverrides {
+  readonly listen?: ListenAddress
+  readonly insecureListen?: boolean
+  readonly limits?: ServerLimits
+}
+
+export const DEFAULT_LISTEN: ListenAddress = { host: '127.0.0.1', port: 8787 }
+
+/**
+ * The configuration of the server of the log in `dataDir`.
+ *
+ * @throws {@link LogError} `malformed_config`, naming the member; `log_missing` without a file
+ */
+export async function serverConfig(dataDir: string, overrides: ConfigOverrides = {}): Promise<ServerConfig> {
+  const path = join(dataDir, 'config.json')
+  const section = serverSection(await readText(path), path)
+  const { insecureListen = false, ...given } = overrides
+  const merged = {
+    listen: given.listen ?? section.listen ?? DEFAULT_LISTEN,
+    limits: { ...section.limits, ...given.limits },
+  }
+  check(ServerSection, merged, 'the server options')
+  if (!insecureListen && !isLoopback(merged.listen.host)) {
+    throw new LogError(
+      'malformed_config',
+      `${merged.listen.host} is not a loopback address: statements would travel in clear text, and anybody who reaches the port ` +
+        'could write to their limits. Put a proxy that ends TLS in front, or set insecureListen if that is what you want.',
+    )
+  }
+  return merged
+}
+
+/** Whether only this machine reaches a server that listens there. */
+export function isLoopback(host: string): boolean {
+  if (isIPv4(host)) return host.startsWith('127.')
+  // An IPv4 address in IPv6 notation is not in the list: nobody needs that spelling.
+  return isIPv6(host) ? host === '::1' : host === 'localhost'
+}
+
+function serverSection(text: string, path: string): Static<typeof ServerSection> {
+  let file: unknown
+  try {
+    file = JSON.parse(text)
+  } catch (cause) {
+    throw new LogError('malformed_config', `${path} is not JSON`, { cause })
+  }
+  if (typeof file !== 'object' || file === null) throw new LogError('malformed_config', `${path} is not an object`)
+  const section: unknown = (file as { server?: unknown }).server ?? {}
+  check(ServerSection, section, `${path}: server`)
+  return section
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    throw new LogError('log_missing', `no log here: ${path} cannot be read`, { cause })
+  }
+}
+
+function check<T extends typeof ServerSection>(schema: T, value: unknown, title: string): asserts value is Static<T> {
+  if (Value.Check(schema, value)) return
+  const [first] = Value.Errors(schema, value)
+  throw new LogError('malformed_config', `${title}${first?.instancePath ?? ''}: ${first?.message ?? 'is not valid'}`)
+}

@@ -1,0 +1,12 @@
+/**
+ * provlog/log-server: the transparency service. See README.md.
+ *
+ * @module
+ */
+export { type AppLog, type AppOptions, buildApp } from './app.ts'
+export type { ListenAddress, ServerLimits } from './config.ts'
+export { fsckData } from './fsck.ts'
+export { initLog } from './init.ts'
+export { openLog } from './log.ts'
+export { type RunningServer, type ServerOptions, startServer } from './main.ts'
+export * from './types.ts'

@@ -1,0 +1,94 @@
+/**
+ * A log, served: opens it, listens, and goes down without losing an answer.
+ *
+ * ```
+ *   serving ──close()──► draining ─────────► closing ──────────────────────────► closed
+ *                        /readyz says 503    no new connection, no new statement;
+ *                        (time for load      what is under way gets its receipt;
+ *                         balancers to see)  then the log is flushed and closed
+ * ```
+ *
+ * @module
+ */
+import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import { type AppOptions, buildApp, type Stage } from './app.ts'
+import { type ListenAddress, type ServerLimits, serverConfig } from './config.ts'
+import { openLog } from './log.ts'
+import type { Clock } from './types.ts'
+
+export interface ServerOptions {
+  readonly dataDir: string
+  /** Port 0 takes any free one. What the configuration says, when not given; 127.0.0.1:8787, when that says nothing. */
+  readonly listen?: ListenAddress
+  /** Listens elsewhere than on the loopback interface, in clear text. */
+  readonly insecureListen?: boolean
+  readonly limits?: ServerLimits
+  /** How long `/readyz` says 503 before connections are refused, in milliseconds; 0 when nothing polls it. */
+  readonly drainDelay?: number
+  /** Where our own failures are written. JSON lines on stderr when not given. */
+  readonly logger?: AppOptions['logger']
+  readonly now?: Clock
+}
+
+export interface RunningServer {
+  /** Where it answers, without a slash at the end. */
+  readonly url: string
+  readonly origin: string
+  readonly vkey: string
+  /** Resolves when every accepted request has its answer and the log is closed. May be called again, to wait. */
+  close(): Promise<void>
+}
+
+/** What a connection may take, in milliseconds, to finish the request that it is in when we close. */
+const CLOSE_DEADLINE = 15_000
+
+/**
+ * Resolves when the log answers.
+ *
+ * @throws LogError of `openLog`, and `malformed_config`; whatever the system says to listening
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { dataDir, now = systemClock, logger = { level: 'error', stream: process.stderr } } = options
+  const config = await serverConfig(dataDir, options)
+  const log = await openLog({ dataDir, now })
+
+  let stage: Stage = 'serving'
+  const app = buildApp({
+    log,
+    now,
+    logger,
+    limits: config.limits,
+    stage: () => stage,
+    notReady: () => (log.sequencer.accepting ? undefined : 'log_stopped'),
+  })
+  try {
+    await app.listen(config.listen)
+  } catch (error) {
+    await log.close()
+    throw error
+  }
+
+  let closed: Promise<void> | undefined
+  async function close(): Promise<void> {
+    stage = 'draining'
+    await delay(options.drainDelay ?? 0)
+    stage = 'closing'
+    // Fastify waits for requests under way for as long as they take: a reader who stopped reading would keep us up.
+    const deadline = setTimeout(() => app.server.closeAllConnections(), CLOSE_DEADLINE)
+    await app.close()
+    clearTimeout(deadline)
+    await log.close()
+  }
+  return { url: urlOf(app), origin: log.origin, vkey: log.vkey, close: () => (closed ??= close()) }
+}
+
+function urlOf(app: FastifyInstance): string {
+  const { address, family, port } = app.server.address() as AddressInfo
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+}
+
+function systemClock(): number {
+  return Math.floor(Date.now() / 1000)
+}

@@ -1,0 +1,342 @@
+/**
+ * Errors as HTTP answers: the only file that knows statuses.
+ *
+ *     thrown                         answered
+ *     EvidenceError with a code      the row of PROBLEMS for it; its message is the detail
+ *     UnavailableError               503 and Retry-After
+ *     Fastify's or Node's own        the request error that it amounts to
+ *     anything else                  500, which says nothing but a request id; the cause is in the server's log
+ *
+ * The body is concise problem details in CBOR (RFC 9290) on the paths of SCRAPI, which demands it of every 4xx and 5xx, and
+ * `application/problem+json` (RFC 9457) on all others; a client that says in `Accept` which one it wants gets that one.
+ * Either way `code` is the stable name of what went wrong.
+ *
+ * @module
+ */
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { EvidenceError, type MerkleErrorCode, UnavailableError } from '../merkle/error.ts'
+import type { ProvenanceErrorCode } from '../provenance/error.ts'
+import type { StatementErrorCode } from '../statement/error.ts'
+import { encodeProblem } from '../statement/problem-details.ts'
+import { BusyError, type LogErrorCode } from './types.ts'
+
+/** Why a request was refused as a request, whatever it was about. */
+export type RequestErrorCode =
+  | 'malformed_request' //        not HTTP, or not as this route reads it
+  | 'invalid_locator' //          a path that names nothing this log could ever have
+  | 'not_found' //                a well-formed name of something this log does not have
+  | 'unknown_kid' //              a key id that is none of this log's keys
+  | 'method_not_allowed' //       the path exists, the method does not
+  | 'request_timeout' //          the request did not arrive in time
+  | 'uri_too_long'
+  | 'headers_too_large'
+  | 'unsupported_media_type' //   a body in another media type than the route reads
+  | 'unsupported_content_type' // a signed statement about something that this log does not register
+  | 'bundle_too_large' //         a provenance with more statements or bytes than a bundle may carry
+  | 'unavailable' //              try again later, unchanged
+  | 'internal' //                 our fault
+
+/** A request that cannot be answered as it is. */
+export class RequestError extends EvidenceError<RequestErrorCode> {
+  /** Methods that the path does have, for `method_not_allowed`. */
+  readonly allow: readonly string[] | undefined
+
+  constructor(code: RequestErrorCode, message: string, options?: ErrorOptions & { allow?: readonly string[] }) {
+    super(code, message, options)
+    this.allow = options?.allow
+  }
+}
+
+/** Every code that an answer of this server may carry. */
+export type ProblemCode =
+  | MerkleErrorCode
+  | StatementErrorCode
+  | ProvenanceErrorCode
+  | LogErrorCode
+  | BusyError['code']
+  | RequestErrorCode
+
+type Row = readonly [status: number, title: string]
+
+// The titles that SCRAPI defines (specs/scitt.md §1.6), for the cases it defines them for.
+const MALFORMED: Row = [400, 'Malformed request']
+const REJECTED: Row = [400, 'Rejected']
+const FORBIDDEN: Row = [403, 'Rejected']
+const CONFLICT: Row = [409, 'Rejected']
+const BAD_ALGORITHM: Row = [400, 'Bad Signature Algorithm']
+const BAD_LOCATOR: Row = [400, 'Invalid locator']
+const TOO_LARGE: Row = [413, 'Content Too Large']
+const NOT_FOUND: Row = [404, 'Not Found']
+const TRY_LATER: Row = [503, 'Service Unavailable']
+const BROKEN: Row = [500, 'Internal Server Error']
+
+/**
+ * Status and title of every code. The type makes the list complete: a layer that adds a code adds a row here.
+ *
+ * 400 is for what can never be registered, 403 for a signer who may not say it, 409 for what the log already has otherwise.
+ */
+const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
+  malformed_request: MALFORMED,
+  invalid_locator: BAD_LOCATOR,
+  not_found: NOT_FOUND,
+  unknown_kid: [404, 'No such key'],
+  method_not_allowed: [405, 'Method Not Allowed'],
+  request_timeout: [408, 'Request Timeout'],
+  uri_too_long: [414, 'URI Too Long'],
+  headers_too_large: [431, 'Request Header Fields Too Large'],
+  unsupported_media_type: [415, 'Unsupported Media Type'],
+  unsupported_content_type: REJECTED,
+  bundle_too_large: [422, 'Bundle Too Large'],
+  unavailable: TRY_LATER,
+  internal: BROKEN,
+
+  // merkle/
+  malformed_encoding: MALFORMED,
+  malformed_tile_path: BAD_LOCATOR,
+  malformed_entry_bundle: MALFORMED,
+  malformed_note: MALFORMED,
+  malformed_vkey: MALFORMED,
+  malformed_checkpoint: MALFORMED,
+  malformed_proof: MALFORMED,
+  malformed_policy: MALFORMED,
+  unsupported_key: REJECTED,
+  unknown_signer: REJECTED,
+  bad_signature: REJECTED,
+  wrong_origin: REJECTED,
+  quorum_not_met: REJECTED,
+  index_out_of_range: BAD_LOCATOR,
+  proof_wrong_length: REJECTED,
+  root_mismatch: REJECTED,
+  tile_mismatch: REJECTED,
+
+  // statement/
+  malformed_cbor: MALFORMED,
+  too_large: TOO_LARGE,
+  unencodable_value: MALFORMED,
+  malformed_key: MALFORMED,
+  weak_key: REJECTED,
+  malformed_cose: MALFORMED,
+  unsupported_algorithm: BAD_ALGORITHM,
+  algorithm_mismatch: BAD_ALGORITHM,
+  unknown_critical_header: REJECTED,
+  missing_payload: [400, 'Payload Missing'],
+  malformed_statement: MALFORMED,
+  malformed_receipt: MALFORMED,
+  unsupported_vds: REJECTED,
+  unbound_receipt: REJECTED,
+  wrong_tree_size: REJECTED,
+  wrong_key: REJECTED,
+  malformed_seal: MALFORMED,
+  decryption_failed: REJECTED,
+  malformed_padding: REJECTED,
+  malformed_wrap: MALFORMED,
+  wrong_recipient: REJECTED,
+  malformed_problem: MALFORMED,
+
+  // provenance/
+  malformed_record: MALFORMED,
+  unknown_record_type: REJECTED,
+  duplicate_link: REJECTED,
+  section_missing: REJECTED,
+  token_in_clear: REJECTED,
+  unknown_key: FORBIDDEN,
+  role_not_authorized: FORBIDDEN,
+  outside_key_validity: FORBIDDEN,
+  issuer_mismatch: FORBIDDEN,
+  trust_domain_mismatch: FORBIDDEN,
+  issuer_is_verifier: FORBIDDEN,
+  wrong_authorization: FORBIDDEN,
+  link_not_own: FORBIDDEN,
+  not_a_successor: CONFLICT,
+  link_missing: REJECTED,
+  link_too_many: REJECTED,
+  link_dangling: REJECTED,
+  link_wrong_type: REJECTED,
+  link_later_than_record: REJECTED,
+  issued_in_future: REJECTED,
+  lifetime_too_long: REJECTED,
+  status_mismatch: REJECTED,
+  wrap_required: REJECTED,
+  malformed_bundle: MALFORMED,
+  malformed_json: MALFORMED,
+  malformed_identifier: MALFORMED,
+  malformed_der: MALFORMED,
+  malformed_jws: MALFORMED,
+  malformed_sbom: MALFORMED,
+  malformed_trust: MALFORMED,
+  malformed_credential: MALFORMED,
+  malformed_result: MALFORMED,
+  unknown_trust_domain: REJECTED,
+  unknown_anchor: REJECTED,
+  credential_expired: REJECTED,
+  credential_not_yet_valid: REJECTED,
+  certificate_not_ca: REJECTED,
+  certificate_is_ca: REJECTED,
+  certificate_path_too_long: REJECTED,
+  certificate_wrong_usage: REJECTED,
+  unknown_critical_extension: REJECTED,
+  unsupported_profile: REJECTED,
+  inconsistent_result: REJECTED,
+  invalid_policy: REJECTED,
+  invalid_policy_context: REJECTED,
+
+  // The state of this log
+  conflict_signature: CONFLICT,
+  duplicate_credential: CONFLICT,
+  duplicate_unique_tag: CONFLICT,
+  duplicate_record_id: CONFLICT,
+  queue_full: TRY_LATER,
+  shutting_down: TRY_LATER,
+  log_stopped: TRY_LATER,
+  // What keeps a log from opening keeps its server from starting, so nobody is answered with these.
+  log_exists: BROKEN,
+  log_missing: BROKEN,
+  log_locked: BROKEN,
+  log_damaged: BROKEN,
+  log_behind_guard: BROKEN,
+  log_forked: BROKEN,
+  guard_missing: BROKEN,
+  guard_damaged: BROKEN,
+  malformed_config: BROKEN,
+}
+
+/** What an error answer says. */
+export interface Problem {
+  readonly status: number
+  readonly title: string
+  readonly code: ProblemCode
+  readonly detail: string
+  /** Seconds, for 503. */
+  readonly retryAfter?: number
+  readonly allow?: readonly string[]
+}
+
+/** The answer that `error` amounts to. `requestId` is all that a 500 tells. */
+export function problemOf(error: unknown, requestId: string): Problem {
+  if (error instanceof UnavailableError) {
+    const code = error instanceof BusyError ? error.code : 'unavailable'
+    return { ...describe(code, error.message), retryAfter: Math.ceil(error.retryAfter ?? 1) }
+  }
+  if (error instanceof RequestError && error.allow)
+    return { ...describe(error.code, error.message), allow: error.allow }
+  if (error instanceof EvidenceError && Object.hasOwn(PROBLEMS, error.code)) {
+    return describe(error.code as ProblemCode, error.message)
+  }
+  const code = frameworkCode(error)
+  return code ? describe(code, (error as Error).message) : describe('internal', `request ${requestId}`)
+}
+
+/**
+ * Makes every error of `app`, its own and the framework's, a problem. Call before any route is registered.
+ */
+export function registerProblems(app: FastifyInstance): void {
+  app.setErrorHandler(sendProblem)
+  app.setNotFoundHandler(async () => {
+    throw new RequestError('not_found', 'no such path')
+  })
+}
+
+/** Answers `request` with the problem that `error` amounts to. Fits both `setErrorHandler` and `frameworkErrors`. */
+export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = problemOf(error, request.id)
+  if (problem.status === 500) {
+    // The route's pattern and the stack: neither the address nor the body, which may hold what nobody should log.
+    request.log.error({ reqId: request.id, route: request.routeOptions.url, err: error }, 'request failed')
+  }
+
+  const cbor = wantsCbor(request)
+  reply.code(problem.status)
+  reply.header('cache-control', 'no-store')
+  if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
+  if (problem.allow) reply.header('allow', problem.allow.join(', '))
+  reply.type(cbor ? 'application/concise-problem-details+cbor' : 'application/problem+json')
+  // As bytes: to text Fastify would append a charset, which JSON does not have.
+  void reply.send(Buffer.from(cbor ? encodeProblem(bodyOf(problem)) : JSON.stringify(jsonOf(problem))))
+}
+
+/**
+ * Answers what Node could not read as HTTP, on the bare socket: there is no request, so no path and no `Accept`.
+ */
+export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const problem = describe(clientErrorCode(error.code), 'not an HTTP request that this server reads')
+  const body = JSON.stringify(jsonOf(problem))
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n` +
+      'content-type: application/problem+json\r\n' +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  )
+}
+
+function describe(code: ProblemCode, detail: string): Problem {
+  const [status, title] = PROBLEMS[code]
+  // Messages are short and quote little; a bound all the same, since some quote what came in. Through a buffer, which turns
+  // half a character at the cut into one that can be encoded.
+  return { status, title, code, detail: Buffer.from(detail.slice(0, 300)).toString() }
+}
+
+function bodyOf({ title, detail, code, status }: Problem): {
+  title: string
+  detail: string
+  code: string
+  status: number
+} {
+  return { title, detail, code, status }
+}
+
+function jsonOf(problem: Problem): object {
+  return { type: 'about:blank', ...bodyOf(problem) }
+}
+
+/** Fastify's own errors, by the request error each amounts to. Those not listed are bugs of ours: wrong schemas, replies sent twice. */
+const FRAMEWORK: Readonly<Record<string, RequestErrorCode | 'too_large'>> = {
+  FST_ERR_NOT_FOUND: 'not_found',
+  FST_ERR_BAD_URL: 'invalid_locator',
+  // Schemas are on path parameters only.
+  FST_ERR_VALIDATION: 'invalid_locator',
+  FST_ERR_MAX_PARAM_LENGTH: 'uri_too_long',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'malformed_request',
+  FST_ERR_ROUTE_MISSING_CONTENT_TYPE: 'unsupported_media_type',
+  FST_ERR_HANDLER_TIMEOUT: 'unavailable',
+  ECONNRESET: 'malformed_request',
+}
+
+function frameworkCode(error: unknown): RequestErrorCode | 'too_large' | undefined {
+  const code = (error as { code?: unknown } | null)?.code
+  return typeof code === 'string' && Object.hasOwn(FRAMEWORK, code) ? FRAMEWORK[code] : undefined
+}
+
+function clientErrorCode(code: string | undefined): RequestErrorCode | 'too_large' {
+  if (code === 'HPE_HEADER_OVERFLOW') return 'headers_too_large'
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout'
+  return code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW' ? 'too_large' : 'malformed_request'
+}
+
+/** Whether `path` is one of SCRAPI's, whose clients read CBOR and nothing else. */
+function isScittPath(path: string): boolean {
+  return /^\/(?:entries|\.well-known\/scitt-keys)(?:[/?]|$)/.test(path)
+}
+
+const CBOR_TYPES = /^application\/(?:concise-problem-details\+cbor|cbor|cose|scitt-(?:receipt|statement)\+cose)$/
+const JSON_TYPES = /^application\/(?:problem\+)?json$/
+
+function wantsCbor(request: { readonly raw: IncomingMessage }): boolean {
+  const { accept = '' } = request.raw.headers
+  let cbor = 0
+  let json = 0
+  for (const range of accept.slice(0, 1024).split(',')) {
+    const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
+    const q = parameters.find((parameter) => parameter.startsWith('q='))
+    const weight = q === undefined ? 1 : Number(q.slice(2)) || 0
+    if (CBOR_TYPES.test(type)) cbor = Math.max(cbor, weight)
+    if (JSON_TYPES.test(type)) json = Math.max(json, weight)
+  }
+  return cbor === json ? isScittPath(request.raw.url ?? '') : cbor > json
+}

@@ -1,0 +1,47 @@
+/**
+ * What several routes say in the same words: path parameters, media types, caching.
+ *
+ * @module
+ */
+import type { FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { RequestError } from '../problem.ts'
+
+/** For bytes that the path names for good. */
+export const IMMUTABLE = 'public, max-age=31536000, immutable'
+
+/** An entry: the hex of its hash, or `0.<index>` as clients that know CCF's transaction ids expect. */
+export const EntryId = Type.String({ pattern: '^(?:[0-9a-f]{64}|0\\.(?:0|[1-9][0-9]{0,15}))$' })
+
+/** A SHA-256 value in hex. */
+export const HexDigest = Type.String({ pattern: '^[0-9a-f]{64}$' })
+
+/** An RFC 9679 thumbprint in base64url. */
+export const Kid = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
+
+/** A count or an index, in its one decimal form. {@link integer} gives its value. */
+export const Decimal = Type.String({ pattern: '^(?:0|[1-9][0-9]{0,15})$' })
+
+/** @throws {@link RequestError} `invalid_locator` past 2⁵³ − 1 */
+export function integer(decimal: string): number {
+  const value = Number(decimal)
+  if (!Number.isSafeInteger(value)) throw new RequestError('invalid_locator', 'a number past 2⁵³ − 1')
+  return value
+}
+
+/** The path of `request` as it came over the wire: nothing decoded, without the query, which no route reads. */
+export function pathOf(request: FastifyRequest): string {
+  const url = request.raw.url ?? ''
+  const query = url.indexOf('?')
+  return query < 0 ? url : url.slice(0, query)
+}
+
+/** `bytes` as Fastify sends them, uncopied. */
+export function octets(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** `named` when the `Accept` header names it, and otherwise `application/cose`: the bytes are the same. */
+export function coseType(request: FastifyRequest, named: string): string {
+  return request.headers.accept?.includes(named) ? named : 'application/cose'
+}

@@ -1,0 +1,77 @@
+/**
+ * GET /v1/latest/… and /v1/authorizations/… — the newest statement of a series, found by who signed it and what about.
+ *
+ *     /v1/latest/<type>/<kid>/<id>     one Transparent Statement: the newest version of a policy, a result, …
+ *     /v1/latest/<type>/<kid>          a CBOR array of them: the newest of each series of that signer, at most 100
+ *     /v1/authorizations/<kid>         a CBOR array: every key-authorization of that key, oldest first
+ *
+ * A convenience, and no proof that nothing newer exists: an auditor who replays the log knows that.
+ *
+ * @module
+ */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply } from 'fastify'
+import { Type } from 'typebox'
+import type { Authorities } from '../../provenance/authorities.ts'
+import { isRecordType } from '../../provenance/link-rules.ts'
+import { encodeCbor } from '../../statement/cbor.ts'
+import { RequestError } from '../problem.ts'
+import { Snapshot, type SnapshotSource } from '../snapshot.ts'
+import type { LogReader } from '../types.ts'
+import { coseType, Kid, octets } from './http.ts'
+
+export interface LatestOptions {
+  readonly log: SnapshotSource & Pick<LogReader, 'latest' | 'latestAll'>
+  readonly authorities: Pick<Authorities, 'authorizations'>
+}
+
+/** Statements in one answer. */
+const MAX_STATEMENTS = 100
+
+const RecordName = Type.String({ pattern: '^[a-z-]{1,64}$' })
+const SeriesParams = Type.Object({ type: RecordName, kid: Kid, id: Type.String({ minLength: 1, maxLength: 256 }) })
+const SignerParams = Type.Object({ type: RecordName, kid: Kid })
+const KeyParams = Type.Object({ kid: Kid })
+
+export const latestRoutes: FastifyPluginAsyncTypebox<LatestOptions> = async (app, { log, authorities }) => {
+  app.get('/v1/latest/:type/:kid/:id', { schema: { params: SeriesParams } }, async (request, reply) => {
+    const { type, kid, id } = request.params
+    // The id is whatever the signer called his policy. It is the last part of the key, so nothing in it can reach another series.
+    const index = await log.latest(`${prefixOf(type, kid)}${id}`)
+    const snapshot = new Snapshot(log)
+    if (!snapshot.has(index)) throw new RequestError('not_found', `no ${type} of that name by that key`)
+    return reply
+      .type(coseType(request, 'application/scitt-statement+cose'))
+      .headers({ vary: 'accept', 'cache-control': 'no-store' })
+      .send(octets(await snapshot.transparentStatement(index)))
+  })
+
+  app.get('/v1/latest/:type/:kid', { schema: { params: SignerParams } }, async (request, reply) => {
+    const { type, kid } = request.params
+    return sendAll(reply, await log.latestAll(prefixOf(type, kid), MAX_STATEMENTS))
+  })
+
+  app.get('/v1/authorizations/:kid', { schema: { params: KeyParams } }, async (request, reply) => {
+    const found = authorities.authorizations(request.params.kid)
+    // The newest, when an admin has authorized one key that often: those are in force.
+    return sendAll(
+      reply,
+      found.slice(-MAX_STATEMENTS).map(({ index }) => index),
+    )
+  })
+
+  async function sendAll(reply: FastifyReply, indexes: readonly number[]): Promise<FastifyReply> {
+    const snapshot = new Snapshot(log)
+    const published = indexes.filter((index) => snapshot.has(index))
+    const statements = await Promise.all(published.map((index) => snapshot.transparentStatement(index)))
+    return reply
+      .type('application/cbor')
+      .header('cache-control', 'no-store')
+      .send(octets(encodeCbor(statements)))
+  }
+}
+
+function prefixOf(type: string, kid: string): string {
+  if (!isRecordType(type)) throw new RequestError('invalid_locator', 'no such type of record')
+  return `${type}/${kid}/`
+}

@@ -1,0 +1,27 @@
+/**
+ * GET /v1/statements/<index>[.p/<width>] — the statements under an entry bundle, for replay.
+ *
+ * The path has the grammar of a tile's. The body is each statement after its length: u32 big-endian, bytes, up to 256 times.
+ * An entry bundle proves each of them: its entry is the statement's SHA-256.
+ *
+ * @module
+ */
+import type { FastifyPluginAsync } from 'fastify'
+import { parseTileIndex } from '../../merkle/tile.ts'
+import { RequestError } from '../problem.ts'
+import type { LogReader } from '../types.ts'
+import { IMMUTABLE, octets, pathOf } from './http.ts'
+
+const PREFIX = '/v1/statements/'
+
+export const statementRoutes: FastifyPluginAsync<{ log: Pick<LogReader, 'statementBundle'> }> = async (
+  app,
+  { log },
+) => {
+  app.get(`${PREFIX}*`, async (request, reply) => {
+    const { index, width } = parseTileIndex(pathOf(request).slice(PREFIX.length))
+    const bytes = await log.statementBundle(index, width)
+    if (!bytes) throw new RequestError('not_found', 'this log has no such bundle, or not of that width')
+    return reply.type('application/octet-stream').header('cache-control', IMMUTABLE).send(octets(bytes))
+  })
+}

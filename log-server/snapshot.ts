@@ -1,0 +1,54 @@
+/**
+ * One answer, one tree: everything that an answer proves, it proves at the tree head it started from.
+ *
+ * The log grows between two awaits. An answer made of parts of different ages would carry receipts of several sizes and a
+ * checkpoint of yet another, and whoever holds it offline could not tell them to be one history. So a route takes a snapshot
+ * first, and proves at its size whatever it reads later: entries below that size never change.
+ *
+ * @module
+ */
+import { assert } from '../merkle/error.ts'
+import { buildReceipt, type SignedTreeHead } from '../statement/receipt.ts'
+import { attachReceipts } from '../statement/transparent-statement.ts'
+import type { LogReader } from './types.ts'
+
+export type SnapshotSource = Pick<LogReader, 'treeHead' | 'checkpoint' | 'statement' | 'inclusionProof'>
+
+export class Snapshot {
+  readonly head: SignedTreeHead
+  /** The signed note of the same tree. */
+  readonly checkpoint: string
+  readonly #source: SnapshotSource
+
+  /** Of the last published tree. */
+  constructor(source: SnapshotSource) {
+    this.#source = source
+    // Both in one go, with nothing awaited between: they are of one tree.
+    this.head = source.treeHead()
+    this.checkpoint = source.checkpoint()
+  }
+
+  /** Whether the entry at `index` is in this tree. `undefined` is no index, as lookups return it. */
+  has(index: number | undefined): index is number {
+    return index !== undefined && index < this.head.size
+  }
+
+  /** A receipt for the entry at `index`, which must be in this tree. */
+  async receipt(index: number): Promise<Uint8Array> {
+    assert(this.has(index), `entry ${index} is not in a tree of ${this.head.size}`)
+    return buildReceipt(this.head, { index, proof: await this.#source.inclusionProof(index, this.head.size) })
+  }
+
+  /** The statement at `index`, as registered. */
+  async statement(index: number): Promise<Uint8Array> {
+    const bytes = await this.#source.statement(index)
+    assert(bytes, `statement ${index} is not stored`)
+    return bytes
+  }
+
+  /** The statement at `index` with its receipt. */
+  async transparentStatement(index: number): Promise<Uint8Array> {
+    const [bytes, receipt] = await Promise.all([this.statement(index), this.receipt(index)])
+    return attachReceipts(bytes, [receipt])
+  }
+}
