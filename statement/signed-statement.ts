@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { equalBytes } from '../merkle/bytes.ts'
 import { type Hash, sha256 } from '../merkle/hash.ts'
 import { asArray, asBytes, asInt, asMap, asText, asUint, type CborMap, CborTag, type CborValue } from './cbor.ts'
 import type { PublicJwk } from './cose-key.ts'
@@ -157,9 +158,11 @@ function readHeader({ protectedHeader, unprotected }: CoseSign1): StatementHeade
   const iat = claims.get(CWT.iat)
   const kid = protectedHeader.get(LABEL.kid)
   const typ = protectedHeader.get(LABEL.typ)
-  const x5t = protectedHeader.has(LABEL.x5t)
-  const x5chain = protectedHeader.get(LABEL.x5chain) ?? (x5t ? unprotected.get(LABEL.x5chain) : undefined)
-  if (kid === undefined && !x5t && !protectedHeader.has(LABEL.x5chain)) throw malformed('a kid, or a certificate')
+  const x5chain = readCertificates(protectedHeader, unprotected)
+  const certified = protectedHeader.has(LABEL.x5chain) || protectedHeader.has(LABEL.x5t)
+  if (kid === undefined && !certified) throw malformed('a kid, or a certificate')
+  // What a certificate vouches for has to be an absolute URI.
+  if (certified && !/^[A-Za-z][A-Za-z0-9+.-]*:[^\s]+$/.test(issuer)) throw malformed('a URI as issuer beside a certificate')
   const contentType = readContentType(protectedHeader, unprotected)
   return {
     alg: asInt(protectedHeader.get(LABEL.alg), 'alg'),
@@ -169,7 +172,7 @@ function readHeader({ protectedHeader, unprotected }: CoseSign1): StatementHeade
     ...(contentType !== undefined && { contentType }),
     ...(typ !== undefined && { typ: asType(typ, 'typ') }),
     ...(iat !== undefined && { issuedAt: asTime(iat, 'iat') }),
-    ...(x5chain !== undefined && { x5chain: readChain(x5chain) }),
+    ...(x5chain !== undefined && { x5chain }),
   }
 }
 
@@ -191,13 +194,28 @@ function asType(value: CborValue, title: string): string | number {
   return typeof value === 'string' ? value : asUint(value, title)
 }
 
-/** COSE_X509 (RFC 9360 §2): one certificate, or an array of two or more. */
+/** The protected chain; or an unprotected one whose leaf the protected `x5t` names (RFC 9360 §2). */
+function readCertificates(protectedHeader: CborMap, unprotected: CborMap): readonly Uint8Array[] | undefined {
+  const { x5chain, x5t } = LABEL
+  if (protectedHeader.has(x5chain)) return readChain(protectedHeader.get(x5chain)!)
+  if (!protectedHeader.has(x5t) || !unprotected.has(x5chain)) return undefined
+  const [alg, hash] = asArray(protectedHeader.get(x5t), 'x5t', 2)
+  if (alg !== SHA_256) return undefined
+  const chain = readChain(unprotected.get(x5chain)!)
+  if (!equalBytes(sha256(chain[0]!), asBytes(hash, 'the hash of x5t'))) throw malformed('the certificate that x5t names')
+  return chain
+}
+
+/** COSE_X509: one certificate, or an array of two or more. */
 function readChain(value: CborValue): readonly Uint8Array[] {
   if (value instanceof Uint8Array) return [value]
   const chain = asArray(value, 'x5chain').map((certificate) => asBytes(certificate, 'a certificate'))
   if (chain.length < 2) throw malformed('a chain of one certificate as that certificate')
   return chain
 }
+
+/** COSE hash algorithm identifier (RFC 9054). */
+const SHA_256 = -16
 
 function malformed(wanted: string): StatementError {
   return new StatementError('malformed_statement', `a statement must have ${wanted}`)

@@ -38,7 +38,7 @@ export const ED25519_JWK = parsePrivateJwk({
   kty: 'OKP',
   crv: 'Ed25519',
   x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo',
-  d: 'nWGxne_9WmC6hEr0kuwsxERJxXN7MmkZcDusAxyuf2A',
+  d: 'nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A',
 })
 
 /** The X25519 keys of RFC 7748 §6.1, Alice's and Bob's. */
