@@ -4,7 +4,7 @@
  * @module
  */
 import { existsSync } from 'node:fs'
-import { fromBase64, fromUtf8, toBase64 } from '../../merkle/index.ts'
+import { fromBase64, fromUtf8 } from '../../merkle/index.ts'
 import { parseWorkloadIdentifier } from '../../provenance/index.ts'
 import type { PrivateJwk } from '../../statement/index.ts'
 import { createAnchor } from '../issuer/index.ts'
@@ -23,15 +23,10 @@ export async function anchorFor(args: Arguments, io: Io, key: PrivateJwk, subjec
   if (given !== undefined || existsSync(path)) return { path, der: derOfPem(fromUtf8(await io.readFile(path)), path) }
 
   const { trustDomain } = parseWorkloadIdentifier(subject)
-  const { der } = await createAnchor({ key, trustDomain, now: io.now(), random: io.random })
-  await io.writeFile(path, pemOfDer(der))
+  const { der, pem } = await createAnchor({ key, trustDomain, now: io.now(), random: io.random })
+  await io.writeFile(path, pem)
   io.err(`made the anchor ${path} for ${trustDomain}`)
   return { path, der }
-}
-
-export function pemOfDer(der: Uint8Array): string {
-  const lines = toBase64(der).match(/.{1,64}/g) ?? []
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
 }
 
 function derOfPem(pem: string, path: string): Uint8Array {

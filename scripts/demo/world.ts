@@ -4,13 +4,14 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generateKey } from '../../clients/cli/key-files.ts'
 import { LogClient } from '../../clients/log-client/index.ts'
 import { initLog, type RunningServer, startServer } from '../../log-server/index.ts'
-import { type PrivateJwk, type PublicJwk, publicJwkOf } from '../../statement/index.ts'
+import { createNoteSigner, fromBase64url, type NoteSigner } from '../../merkle/index.ts'
+import { type PrivateJwk, type PublicJwk, parsePrivateJwk, publicJwkOf } from '../../statement/index.ts'
 
 export const TRUST_DOMAIN = 'bank.example'
 export const ISSUER = `spiffe://${TRUST_DOMAIN}/issuer`
@@ -42,6 +43,8 @@ export interface World {
     readonly bundle: string
     readonly state: string
   }
+  /** The log's own checkpoint key, as a dishonest operator could use it. */
+  logSigner(): Promise<NoteSigner>
   now(): number
   random(length: number): Uint8Array
   close(options: { keepFiles: boolean }): Promise<void>
@@ -52,7 +55,7 @@ export async function createWorld(): Promise<World> {
   const now = () => Math.floor(Date.now() / 1000)
   const random = (length: number) => new Uint8Array(randomBytes(length))
   const dataDir = join(directory, 'log')
-  const created = await initLog({ dataDir, origin: 'log.bank.example/demo', now: now(), random })
+  const created = await initLog({ dataDir, origin: 'log.bank.example/demo', now, random })
   const server = await startServer({ dataDir, listen: { host: '127.0.0.1', port: 0 } })
   const client = new LogClient({
     url: server.url,
@@ -75,6 +78,10 @@ export async function createWorld(): Promise<World> {
       credential: join(directory, 'credential.jwt'),
       bundle: join(directory, 'bundle.provlog'),
       state: join(directory, 'audit'),
+    },
+    logSigner: async () => {
+      const { d } = parsePrivateJwk(JSON.parse(await readFile(join(dataDir, 'checkpoint.jwk'), 'utf8')))
+      return createNoteSigner(created.origin, fromBase64url(d))
     },
     now,
     random,

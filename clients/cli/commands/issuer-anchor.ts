@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { parseTrustDomain } from '../../../provenance/index.ts'
 import { publicJwkOf } from '../../../statement/index.ts'
 import { createAnchor, spiffeBundle } from '../../issuer/index.ts'
-import { pemOfDer } from '../anchor-file.ts'
 import { type Command, Exit } from '../command.ts'
 import { readPrivateKey } from '../key-files.ts'
 
@@ -19,12 +18,12 @@ export const issuerAnchor: Command = {
   async run(args, io) {
     const key = await readPrivateKey(io, args.text('key'))
     const trustDomain = parseTrustDomain(args.text('trust-domain'))
-    const { der } = await createAnchor({ key, trustDomain, now: io.now(), random: io.random })
+    const { der, pem } = await createAnchor({ key, trustDomain, now: io.now(), random: io.random })
     const bundle = spiffeBundle({ anchors: [der], witKeys: [publicJwkOf(key)] })
 
     const anchorPath = join(args.text('out'), 'anchor.pem')
     const bundlePath = join(args.text('out'), 'spiffe-bundle.json')
-    await io.writeFile(anchorPath, pemOfDer(der))
+    await io.writeFile(anchorPath, pem)
     await io.writeFile(bundlePath, `${JSON.stringify(bundle, null, 2)}\n`)
     const result = { anchor: anchorPath, spiffeBundle: bundlePath }
     io.out(args.has('json') ? JSON.stringify(result) : `${anchorPath} and ${bundlePath}`)

@@ -14,7 +14,7 @@ export const logInit: Command = {
     const created = await initLog({
       dataDir: args.text('data'),
       origin: args.text('origin'),
-      now: io.now(),
+      now: io.now,
       random: io.random,
     })
     if (args.has('json')) io.out(JSON.stringify(created))
