@@ -162,7 +162,8 @@ function readHeader({ protectedHeader, unprotected }: CoseSign1): StatementHeade
   const certified = protectedHeader.has(LABEL.x5chain) || protectedHeader.has(LABEL.x5t)
   if (kid === undefined && !certified) throw malformed('a kid, or a certificate')
   // What a certificate vouches for has to be an absolute URI.
-  if (certified && !/^[A-Za-z][A-Za-z0-9+.-]*:[^\s]+$/.test(issuer)) throw malformed('a URI as issuer beside a certificate')
+  if (certified && !/^[A-Za-z][A-Za-z0-9+.-]*:[^\s]+$/.test(issuer))
+    throw malformed('a URI as issuer beside a certificate')
   const contentType = readContentType(protectedHeader, unprotected)
   return {
     alg: asInt(protectedHeader.get(LABEL.alg), 'alg'),
@@ -202,7 +203,8 @@ function readCertificates(protectedHeader: CborMap, unprotected: CborMap): reado
   const [alg, hash] = asArray(protectedHeader.get(x5t), 'x5t', 2)
   if (alg !== SHA_256) return undefined
   const chain = readChain(unprotected.get(x5chain)!)
-  if (!equalBytes(sha256(chain[0]!), asBytes(hash, 'the hash of x5t'))) throw malformed('the certificate that x5t names')
+  if (!equalBytes(sha256(chain[0]!), asBytes(hash, 'the hash of x5t')))
+    throw malformed('the certificate that x5t names')
   return chain
 }
 

@@ -93,8 +93,16 @@ describe('parsePublicJwk', () => {
 
   it('quotes no private value when it refuses a private key', () => {
     const secret = ES256_JWK.d
-    for (const value of [ES256_JWK, { ...ES256_JWK, y: 'bad' }, { ...ES256_JWK, alg: secret }, { ...ES256_JWK, crv: secret }]) {
-      assert.throws(() => parsePublicJwk(value), (error: Error) => !error.message.includes(secret))
+    for (const value of [
+      ES256_JWK,
+      { ...ES256_JWK, y: 'bad' },
+      { ...ES256_JWK, alg: secret },
+      { ...ES256_JWK, crv: secret },
+    ]) {
+      assert.throws(
+        () => parsePublicJwk(value),
+        (error: Error) => !error.message.includes(secret),
+      )
     }
   })
 })

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { CborValue } from '../../statement/cbor.ts'
+import { encodeCoseSign1 } from '../../statement/cose-sign1.ts'
+import { buildReceipt, parseReceipt, signTreeHead, verifyReceipt } from '../../statement/receipt.ts'
+import { signStatement, verifySignedStatement } from '../../statement/signed-statement.ts'
+import { attachReceipts, parseTransparentStatement } from '../../statement/transparent-statement.ts'
+import { attachWraps, wrapsIn } from '../../statement/wrap.ts'
+import { ED25519_JWK, ES256_JWK, hex, keysOf, someEntries, treeOf, utf8 } from './fixtures.ts'
+
+const issuer = await keysOf(ED25519_JWK)
+const log = await keysOf(ES256_JWK)
+const content = { issuer: 'a', subject: 'b', issuedAt: 0, contentType: 'text/plain', payload: utf8('x') }
+const statement = await signStatement(content, issuer.signing)
+
+describe('a Transparent Statement', () => {
+  it('verifies as a statement and by its receipt, and stripped is what was registered', async () => {
+    const tree = treeOf([...someEntries(4), statement.entry])
+    const head = await signTreeHead({ origin: 'log', size: 5, root: tree.root(5), issuedAt: 0 }, log.signing)
+    const bytes = attachReceipts(statement.bytes, [buildReceipt(head, { index: 4, proof: tree.inclusion(4, 5) })])
+
+    const { statement: read, receipts } = parseTransparentStatement(bytes)
+    assert.deepEqual(read.bytes, statement.bytes)
+    await verifySignedStatement(read, issuer.verification)
+    const verified = await verifyReceipt(parseReceipt(receipts[0]!), read.entry, log.verification, { origin: 'log' })
+    assert.equal(verified.index, 4)
+  })
+
+  it('collects receipts of several logs, each once, and keeps other headers', () => {
+    const once = attachReceipts(attachWraps(statement.bytes, [utf8('{}')]), [hex('01'), hex('02')])
+    const twice = attachReceipts(once, [hex('02'), hex('03')])
+    const read = parseTransparentStatement(twice)
+    assert.deepEqual(read.receipts, [hex('01'), hex('02'), hex('03')])
+    assert.deepEqual(wrapsIn(read.statement.unprotected), [utf8('{}')])
+    assert.deepEqual(read.statement.entry, statement.entry)
+  })
+
+  it('is the statement itself when there is no receipt', () => {
+    assert.deepEqual(attachReceipts(statement.bytes, []), statement.bytes)
+    assert.deepEqual(parseTransparentStatement(statement.bytes).receipts, [])
+  })
+
+  const many = (count: number) => Array.from({ length: count }, (_, i) => Uint8Array.of(i))
+  it('holds 16 receipts and no more (too_large)', () => {
+    assert.equal(parseTransparentStatement(attachReceipts(statement.bytes, many(16))).receipts.length, 16)
+    assert.throws(() => attachReceipts(statement.bytes, many(17)), { code: 'too_large' })
+  })
+
+  const refused: [what: string, code: string, receipts: CborValue][] = [
+    ['17 receipts', 'too_large', many(17)],
+    ['an empty list', 'malformed_statement', []],
+    ['no list', 'malformed_statement', hex('01')],
+    // RFC 9943's CDDL reads so; RFC 9942 and every implementation write byte strings.
+    ['a receipt that is not in a byte string', 'malformed_statement', [[hex('a0'), new Map(), null, hex('00')]]],
+  ]
+  for (const [what, code, receipts] of refused) {
+    it(`refuses ${what} (${code})`, () => {
+      const bytes = encodeCoseSign1({ ...statement.sign1, unprotected: new Map([[394, receipts]]) })
+      assert.throws(() => parseTransparentStatement(bytes), { code })
+    })
+  }
+})
