@@ -12,6 +12,8 @@
  */
 import {
   type CompactRange,
+  decodeEntryBundle,
+  encodeEntryBundle,
   equalBytes,
   formatEntriesPath,
   formatTileIndex,
@@ -20,32 +22,39 @@ import {
   readCompactRange,
   readConsistencyProof,
   readInclusionProof,
+  TILE_WIDTH,
   type TileReader,
   toHex,
   type VerifiedCheckpoint,
   type WitnessPolicy,
 } from '../../merkle/index.ts'
+import { isValidAt } from '../../provenance/authorities.ts'
 import {
   type AnyRecordOf,
   type Author,
-  type Authorization,
   Authorities,
+  type Authorization,
   buildRecordStatement,
   type NewRecord,
-  recordStatementOf,
   type RecordStatement,
   type RecordType,
+  recordOfStatement,
+  recordStatementOf,
   seriesOf,
 } from '../../provenance/index.ts'
+import { signersOf } from '../../provenance/link-rules.ts'
 import {
   asArray,
   asBytes,
+  attachWraps,
   decodeCbor,
   importVerificationKey,
+  type PublicJwk,
+  parseReceipt,
   parseSignedStatement,
   parseTransparentStatement,
-  type PublicJwk,
   type SignedStatement,
+  type VerifiedReceipt,
   verifySignedStatement,
 } from '../../statement/index.ts'
 import { AnswerError, RefusedError } from './error.ts'
@@ -54,7 +63,7 @@ import { bindToView, checkReceipt, proveIncluded } from './inclusion.ts'
 import { LogView } from './log-view.ts'
 import { type CheckpointMemory, memoryInProcess } from './memory.ts'
 import { type LogPolicy, policyInForce, readPolicyFields, verifyPolicy } from './policy.ts'
-import { attachWraps, postStatement, type Sleep } from './register.ts'
+import { postStatement, type Sleep } from './register.ts'
 import { decodeStatementBundle } from './statement-bundle.ts'
 import { HttpTileReader } from './tile-reader.ts'
 
@@ -100,7 +109,7 @@ export interface LoggedStatement {
   readonly receipt: Uint8Array
 }
 
-/** A record in the log whose signature verified under a key that the log admin authorized at some time for something. */
+/** A record in the log whose signer the log admin had authorized, at that place and date, to sign such records. */
 export type LoggedRecord<T extends RecordType = RecordType> = RecordStatement<T> & { readonly index: number }
 
 const MAX_STATEMENT_BYTES = 4 * 1024 * 1024
@@ -214,15 +223,7 @@ export class LogClient {
 
   /** What the log admin authorized this key for, each record of it verified. Empty when nothing. @throws as {@link latest} */
   async authorizations(kid: string): Promise<readonly Authorization[]> {
-    const policies = await this.#knownPolicies()
-    const path = `v1/authorizations/${encodeURIComponent(kid)}`
-    const found = await Promise.all((await this.#list(path)).map((bytes) => this.#readRecord(bytes)))
-
-    // In the order of the log, policies among them: so a later authorization replaces an earlier one as it does for the server.
-    const authorities = new Authorities()
-    const applied = [...policies.map(({ statement, index }) => ({ ...statement, index })), ...found]
-    for (const record of applied.sort((a, b) => a.index - b.index)) authorities.apply(record.index, record)
-    return authorities.authorizations(kid)
+    return (await this.#authoritiesOf(kid)).authorizations(kid)
   }
 
   /** The provenance bundle of a credential, raw: `verifyCredential` judges it. @throws `RefusedError` with status 404 */
@@ -251,8 +252,13 @@ export class LogClient {
   }
 
   /** `tile/entries/…`, raw. */
-  entryBundle(index: number, width: number): Promise<Uint8Array> {
-    return this.#get(formatEntriesPath(index, width), MAX_ENTRY_BUNDLE_BYTES)
+  async entryBundle(index: number, width: number): Promise<Uint8Array> {
+    if (width === TILE_WIDTH) return this.#get(formatEntriesPath(index, width), MAX_ENTRY_BUNDLE_BYTES)
+    const partial = await this.#find(formatEntriesPath(index, width), MAX_ENTRY_BUNDLE_BYTES)
+    if (partial !== undefined) return partial
+    // A log may drop a partial bundle once the full one exists.
+    const full = await this.#get(formatEntriesPath(index, TILE_WIDTH), MAX_ENTRY_BUNDLE_BYTES)
+    return encodeEntryBundle(decodeEntryBundle(full, TILE_WIDTH).slice(0, width))
   }
 
   /** Statements [256·index, 256·index + width), raw: each is only as good as its entry in the tree. */
@@ -320,16 +326,40 @@ export class LogClient {
     await proveIncluded(first.entry, 0, await view.current(), this.#tiles)
     const policies = [await verifyPolicy(first, 0, undefined)]
     if (policies[0]!.fields.origin !== view.origin) {
-      throw new AnswerError('wrong_record', `the first entry is the policy of ${policies[0]!.fields.origin}, not of ${view.origin}`)
+      throw new AnswerError(
+        'wrong_record',
+        `the first entry is the policy of ${policies[0]!.fields.origin}, not of ${view.origin}`,
+      )
     }
-    for (const later of await this.#laterPolicies(policies[0]!)) {
-      policies.push(await verifyPolicy(later.statement, later.index, policies.at(-1)))
+    // An admin of the newest version may have signed one more.
+    for (let more = await this.#laterPolicies(policies[0]!); more.length > 0; ) {
+      for (const { statement, index } of more) policies.push(await verifyPolicy(statement, index, policies.at(-1)))
+      more = await this.#laterPolicies(policies.at(-1)!)
     }
     return policies
   }
 
-  /** The versions after `first`, oldest first: the newest that the log shows, and back along its links. */
-  async #laterPolicies(first: LogPolicy): Promise<{ statement: SignedStatement; index: number }[]> {
+  /**
+   * The version that the log shows as the newest by an admin of `known`, and those between the two, oldest first. Empty when
+   * `known` is the newest.
+   */
+  async #laterPolicies(known: LogPolicy): Promise<LoggedStatement[]> {
+    for (const kid of known.adminKeys.keys()) {
+      const path = `v1/latest/log-policy/${kid}/${encodeURIComponent(known.fields.origin)}`
+      const bytes = await this.#find(path, MAX_STATEMENT_BYTES)
+      if (bytes === undefined) continue
+      const chain: LoggedStatement[] = []
+      for (let next = await this.#readLogged(bytes, [known]); next.index > known.index; ) {
+        chain.unshift(next)
+        if (chain.length > MAX_POLICY_VERSIONS)
+          throw new AnswerError('wrong_record', 'a chain of log policies without end')
+        const previous = recordOfStatement(next.statement).links.find(({ rel }) => rel === 'previous')
+        if (previous === undefined || equalBytes(previous.entry, known.entry)) break
+        const path = `entries/${toHex(previous.entry)}/statement`
+        next = await this.#readLogged(await this.#get(path, MAX_STATEMENT_BYTES), [known])
+      }
+      if (chain.length > 0) return chain
+    }
     return []
   }
 
@@ -339,7 +369,7 @@ export class LogClient {
   }
 
   /** A receipt may be signed by a key of a policy that is newer than what we know: then we look once more. */
-  async #checkReceipt(receipt: Uint8Array, entry: Hash) {
+  async #checkReceipt(receipt: Uint8Array, entry: Hash): Promise<VerifiedReceipt> {
     const { origin } = await this.#open()
     try {
       return await checkReceipt(receipt, entry, origin, await this.#knownPolicies())
@@ -350,12 +380,21 @@ export class LogClient {
     }
   }
 
-  async #readLogged(bytes: Uint8Array): Promise<LoggedStatement> {
+  /** @param policies while those of the log are being found out: the receipt is then only a hint, and the tiles prove it */
+  async #readLogged(bytes: Uint8Array, policies?: readonly LogPolicy[]): Promise<LoggedStatement> {
     const { statement, receipts } = parseTransparentStatement(bytes)
     const [receipt] = receipts
     if (receipt === undefined) throw new AnswerError('malformed_answer', 'a statement without a receipt')
+    const view = await this.#open()
+    if (policies !== undefined) {
+      const index = parseReceipt(receipt).inclusion[0]?.index ?? 0
+      let checkpoint = await view.current()
+      if (index >= checkpoint.size) checkpoint = await view.refresh()
+      await proveIncluded(statement.entry, index, checkpoint, this.#tiles)
+      return { statement, index, receipt }
+    }
     const verified = await this.#checkReceipt(receipt, statement.entry)
-    await bindToView(verified, receipt, statement.entry, await this.#open(), this.#tiles)
+    await bindToView(verified, receipt, statement.entry, view, this.#tiles)
     return { statement, index: verified.index, receipt }
   }
 
@@ -363,19 +402,51 @@ export class LogClient {
     return this.#checkSigner(await this.#readLogged(bytes))
   }
 
-  async #checkSigner({ statement, index }: LoggedStatement): Promise<LoggedRecord> {
-    const kid = statement.header.kid ?? ''
-    const key = await this.#signerKey(kid, index)
-    if (key === undefined) throw new AnswerError('not_authorized', `entry ${index} is signed by ${kid}, which is authorized for nothing`)
-    const verified = await verifySignedStatement(statement, await importVerificationKey(key))
-    return { ...recordStatementOf(verified), index }
+  /** By an admin in force there, or under an authorization for that type of record, in force there and valid at its date. */
+  async #checkSigner(logged: LoggedStatement): Promise<LoggedRecord> {
+    const { statement, index } = logged
+    const record = recordOfStatement(statement)
+    const { kid = '', issuer, issuedAt = 0 } = statement.header
+    const roles: readonly string[] = signersOf(record.type)
+    if (roles.includes('admin')) return this.#checkAdmin(logged)
+
+    const inForce = (await this.#authoritiesOf(kid)).inForce(kid, index)
+    const authorization = inForce.find(
+      (each) => roles.includes(each.role) && each.subject === issuer && isValidAt(each, issuedAt),
+    )
+    if (authorization === undefined) {
+      throw new AnswerError(
+        'not_authorized',
+        `entry ${index}: ${kid} was not authorized to sign a ${record.type} as ${issuer}`,
+      )
+    }
+    return { ...(await verifyRecord(statement, authorization.key)), index }
   }
 
-  /** An admin key in force at `index`, or else one that an admin authorized. */
-  async #signerKey(kid: string, index: number): Promise<PublicJwk | undefined> {
-    const admin = policyInForce(await this.#knownPolicies(), index)?.adminKeys.get(kid)
-    if (admin !== undefined) return admin.jwk
-    return (await this.authorizations(kid))[0]?.key
+  async #checkAdmin({ statement, index }: LoggedStatement): Promise<LoggedRecord> {
+    const policy = policyInForce(await this.#knownPolicies(), index)
+    const { kid = '', issuer } = statement.header
+    const admin = policy?.adminKeys.get(kid)
+    if (admin === undefined || issuer !== policy?.fields.origin) {
+      throw new AnswerError('not_authorized', `entry ${index}: ${kid} was no admin of this log`)
+    }
+    return { ...(await verifyRecord(statement, admin.jwk)), index }
+  }
+
+  /** The log's policies and what they authorize `kid` for, in the order of the log: so that later ones replace earlier ones. */
+  async #authoritiesOf(kid: string): Promise<Authorities> {
+    const path = `v1/authorizations/${encodeURIComponent(kid)}`
+    const answers = await this.#list(path)
+    const found = await Promise.all(answers.map(async (bytes) => this.#checkAdmin(await this.#readLogged(bytes))))
+    for (const record of found) {
+      const series = seriesOf(record.record, signerOf(record))
+      if (series?.type !== 'key-authorization' || series.kid !== kid) throw wrongRecord(path, record)
+    }
+    const policies = (await this.#knownPolicies()).map(({ statement, index }) => ({ ...statement, index }))
+    const authorities = new Authorities()
+    for (const record of [...policies, ...found].sort((a, b) => a.index - b.index))
+      authorities.apply(record.index, record)
+    return authorities
   }
 
   async #get(path: string, maxBytes: number): Promise<Uint8Array> {
@@ -407,10 +478,17 @@ function readByteStrings(bytes: Uint8Array, path: string): Uint8Array[] {
   return asArray(decodeCbor(bytes, { maxBytes: MAX_LIST_BYTES }), path).map((item) => asBytes(item, path))
 }
 
+async function verifyRecord(statement: SignedStatement, key: PublicJwk): Promise<RecordStatement> {
+  return recordStatementOf(await verifySignedStatement(statement, await importVerificationKey(key)))
+}
+
 function signerOf(record: LoggedRecord): string {
   return record.statement.signer.kid
 }
 
 function wrongRecord(path: string, { record, index }: LoggedRecord): AnswerError {
-  return new AnswerError('wrong_record', `${path}: the log answered with a ${record.type}, entry ${index}, of another series`)
+  return new AnswerError(
+    'wrong_record',
+    `${path}: the log answered with a ${record.type}, entry ${index}, of another series`,
+  )
 }

@@ -38,6 +38,7 @@ export type AnswerErrorCode =
   | 'unknown_receipt_key' //  a receipt by a key that the log's policy does not name
   | 'wrong_record' //         another record than the one that was asked for
   | 'not_authorized' //       a record whose signer the log admin never authorized
+  | 'untrusted_log' //        a log that nobody told us to believe
 
 /** An answer that is no evidence of anything: perhaps not from a log at all. */
 export class AnswerError extends EvidenceError<AnswerErrorCode> {}

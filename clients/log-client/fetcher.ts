@@ -105,7 +105,13 @@ export function createFetcher({ url, sockets, timeout = DEFAULT_TIMEOUT, tls }: 
 
 function parseBaseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '' || url.username !== '') {
+  if (
+    url === undefined ||
+    !/^https?:$/.test(url.protocol) ||
+    url.search !== '' ||
+    url.hash !== '' ||
+    url.username !== ''
+  ) {
     throw new AnswerError('malformed_url', `not the base URL of a log: ${JSON.stringify(text.slice(0, 200))}`)
   }
   if (url.protocol === 'http:' && !isLoopback(url.hostname)) {

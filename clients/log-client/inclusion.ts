@@ -83,12 +83,16 @@ export async function bindToView(
   if (receipt.size > checkpoint.size) checkpoint = await view.refresh()
   if (receipt.size === checkpoint.size) {
     if (equalBytes(receipt.root, checkpoint.root)) return
-    throw new MisbehaviourError('checkpoint_fork', `a receipt and a checkpoint sign two roots for ${receipt.size} entries`, {
-      origin: checkpoint.origin,
-      after: checkpoint.note,
-      receipt: toHex(bytes),
-      entry: toHex(entry),
-    })
+    throw new MisbehaviourError(
+      'checkpoint_fork',
+      `a receipt and a checkpoint sign two roots for ${receipt.size} entries`,
+      {
+        origin: checkpoint.origin,
+        after: checkpoint.note,
+        receipt: toHex(bytes),
+        entry: toHex(entry),
+      },
+    )
   }
   await proveIncluded(entry, receipt.index, checkpoint, tiles)
 }

@@ -31,7 +31,8 @@ export interface LogPolicy {
 /** What `statement` says if it is a log policy. Neither inclusion nor signature is checked. @throws `AnswerError` `wrong_record` */
 export function readPolicyFields(statement: SignedStatement): FieldsOf<'log-policy'> {
   const record = recordOfStatement(statement)
-  if (record.type !== 'log-policy') throw new AnswerError('wrong_record', `a ${record.type} where the log policy belongs`)
+  if (record.type !== 'log-policy')
+    throw new AnswerError('wrong_record', `a ${record.type} where the log policy belongs`)
   return record.fields
 }
 
@@ -47,13 +48,15 @@ export async function verifyPolicy(
   before: LogPolicy | undefined,
 ): Promise<LogPolicy> {
   const record = recordOfStatement(statement)
-  if (record.type !== 'log-policy') throw new AnswerError('wrong_record', `a ${record.type} where the log policy belongs`)
+  if (record.type !== 'log-policy')
+    throw new AnswerError('wrong_record', `a ${record.type} where the log policy belongs`)
   const { fields } = record
   const adminKeys = await importKeys(fields.adminKeys)
   const receiptKeys = await importKeys(fields.receiptKeys)
 
   const previous = record.links.find(({ rel }) => rel === 'previous')?.entry
-  const follows = before === undefined ? previous === undefined : previous !== undefined && equalBytes(previous, before.entry)
+  const follows =
+    before === undefined ? previous === undefined : previous !== undefined && equalBytes(previous, before.entry)
   if (!follows || (before !== undefined && index <= before.index)) {
     throw new AnswerError('wrong_record', `the log policy at ${index} does not follow the one known before it`)
   }

@@ -7,7 +7,6 @@
  * @module
  */
 import { UnavailableError } from '../../merkle/index.ts'
-import { decodeCoseSign1, encodeCoseSign1, WRAPS_LABEL } from '../../statement/index.ts'
 import { AnswerError } from './error.ts'
 import { type FetchAnswer, type Fetcher, parseRetryAfter } from './fetcher.ts'
 
@@ -19,13 +18,6 @@ const LONGEST_WAIT = 30_000
 /** How often an asynchronous log is asked whether it is done. */
 const POLLS = 60
 const MAX_RECEIPT_BYTES = 65_536
-
-/** `statement` with `wraps` in its unprotected header, where the log looks for them. They are not part of the entry. */
-export function attachWraps(statement: Uint8Array, wraps: readonly Uint8Array[]): Uint8Array {
-  if (wraps.length === 0) return statement
-  const sign1 = decodeCoseSign1(statement)
-  return encodeCoseSign1({ ...sign1, unprotected: new Map([...sign1.unprotected, [WRAPS_LABEL, wraps]]) })
-}
 
 /**
  * Sends a statement and returns the receipt, unverified.
@@ -67,7 +59,8 @@ async function poll(first: FetchAnswer, fetcher: Fetcher, sleep: Sleep): Promise
 /** Where to ask, as a path of this log. A location elsewhere is not followed: it would make us fetch whatever the answer names. */
 function entryPath(location: string | undefined): string {
   const id = /(?:^|\/)entries\/([A-Za-z0-9._-]{1,128})$/.exec(location ?? '')?.[1]
-  if (id === undefined) throw new AnswerError('malformed_answer', 'a redirect to something that is no entry of this log')
+  if (id === undefined)
+    throw new AnswerError('malformed_answer', 'a redirect to something that is no entry of this log')
   return `entries/${id}`
 }
 

@@ -73,7 +73,10 @@ export class HttpTileReader implements TileReader {
     const length = tile.width * HASH_LENGTH
     const { status, body } = await this.#fetcher.fetch({ path, maxBytes: length })
     if (status !== 200 || body.length !== length) {
-      throw new AnswerError('malformed_answer', `${path}: HTTP ${status} with ${body.length} bytes where ${length} belong`)
+      throw new AnswerError(
+        'malformed_answer',
+        `${path}: HTTP ${status} with ${body.length} bytes where ${length} belong`,
+      )
     }
     return body
   }

@@ -1,0 +1,8 @@
+/**
+ * An auditor: the whole log again, from its bytes. See README.md.
+ *
+ * @module
+ */
+export { CHECKS, type CheckId, type Finding, type Severity } from './checks.ts'
+export { type AuditLog, type AuditProgress, type AuditReport, type ReplayInput, replay } from './replay.ts'
+export { type EntrySource, type ReplayHashesOptions, replayHashes } from './replay-hashes.ts'

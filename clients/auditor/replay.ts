@@ -1,0 +1,200 @@
+/**
+ * The audit: first the tree, from its entries; then every statement, as if it asked for admission again; and with a key, what is
+ * sealed in it.
+ *
+ * ```
+ *   phase 1   tile/entries ──hash──▶ root of the checkpoint            all of it, and nothing else
+ *   phase 2   v1/statements ──SHA-256──▶ entry ──▶ signature ──▶ may it be here? ──▶ said before? ──▶ sealed
+ * ```
+ *
+ * What is wrong with a record is a finding. A log that shows something else than it signed is a `MisbehaviourError`.
+ *
+ * @module
+ */
+import {
+  type CompactRange,
+  decodeEntryBundle,
+  EvidenceError,
+  equalBytes,
+  type Hash,
+  sha256,
+  TILE_WIDTH,
+  tileWidth,
+  toHex,
+  type VerifiedCheckpoint,
+} from '../../merkle/index.ts'
+import type { Trust } from '../../provenance/index.ts'
+import { kidOf, type PrivateJwk, publicJwkOf } from '../../statement/index.ts'
+import { AnswerError, type LogClient, MisbehaviourError, RefusedError } from '../log-client/index.ts'
+import type { Finding } from './checks.ts'
+import { History, type Recorded } from './history.ts'
+import { replayHashes } from './replay-hashes.ts'
+import { SealedReader } from './sealed.ts'
+import { type AuditedSoFar, AuditState, startOf } from './state.ts'
+import { StatementAudit } from './statements.ts'
+
+/** What an audit asks of a log. */
+export type AuditLog = Pick<
+  LogClient,
+  | 'acceptCheckpoint'
+  | 'checkpoint'
+  | 'entryBundle'
+  | 'origin'
+  | 'record'
+  | 'statementBundle'
+  | 'tiles'
+  | 'vkey'
+  | 'wraps'
+>
+
+export interface AuditProgress {
+  readonly phase: 'hashes' | 'statements'
+  /** Entries. */
+  readonly done: number
+  readonly total: number
+}
+
+export interface ReplayInput {
+  readonly client: AuditLog
+  /** The log must be one of these. */
+  readonly trust: Trust
+  /** Where the audit is kept, one directory per log. */
+  readonly stateDir: string
+  /** POSIX seconds. */
+  readonly now: number
+  /** Opens what was wrapped for it. */
+  readonly key?: PrivateJwk
+  readonly onProgress?: (progress: AuditProgress) => void
+}
+
+export interface AuditReport {
+  readonly origin: string
+  /** Entries of the checkpoint that everything was held against. */
+  readonly size: number
+  /** Lower-case hex. */
+  readonly root: string
+  /** Entries that an earlier audit had seen to. */
+  readonly resumedFrom: number
+  readonly records: number
+  /** Records of which at least one sealed section was opened. */
+  readonly opened: number
+  /** Of all entries up to `size`, those of earlier audits included; in the order of the log. */
+  readonly findings: readonly Finding[]
+}
+
+/** Bundles between two writes of the state: 16 384 entries. */
+const SAVE_EVERY = 64
+
+/**
+ * Audits a log up to its newest checkpoint, from where the last audit in `stateDir` ended.
+ *
+ * @throws `MisbehaviourError` `checkpoint_fork`, `checkpoint_rollback`, `entry_mismatch`, `not_served`; `AnswerError` `untrusted_log`;
+ *   `UnavailableError`: what was audited until then is kept
+ */
+export async function replay(input: ReplayInput): Promise<AuditReport> {
+  const { client, stateDir, now, key, onProgress = () => {} } = input
+  await checkTrusted(input)
+  const origin = await client.origin()
+  const openedWith = key && kidOf(publicJwkOf(key))
+  const state = new AuditState(stateDir)
+  const [before, recorded] = (await state.load(origin, openedWith)) ?? [startOf(origin, openedWith), []]
+
+  // The last audited checkpoint goes first, so that what the log shows now is held against it.
+  if (before.note !== undefined) await client.acceptCheckpoint(before.note)
+  const checkpoint = await client.checkpoint()
+
+  const bundles = new Map<number, Uint8Array>()
+  const ranges = new Map<number, CompactRange>()
+  await replayHashes(client, checkpoint, {
+    from: before.range,
+    onBundle: (index, bytes) => bundles.set(index, bytes),
+    onRange: (range) => ranges.set(range.size, range),
+    onProgress: (done, total) => onProgress({ phase: 'hashes', done, total }),
+  })
+
+  const history = new History()
+  for (const [index, each] of recorded.entries()) await history.restore(index, each)
+  const sealed = key && new SealedReader(client, key)
+  const audit = new StatementAudit({ history, now, ...(sealed && { sealed }) })
+
+  let audited: AuditedSoFar = before
+  let unsaved: Recorded[] = []
+  const end = Math.ceil(checkpoint.size / TILE_WIDTH)
+  const first = Math.floor(before.range.size / TILE_WIDTH)
+  let ahead = first < end ? readStatements(client, first, checkpoint) : undefined
+  for (let bundle = first; bundle < end; bundle++) {
+    const statements = await ahead!
+    // The next ones travel while these are checked.
+    ahead = bundle + 1 < end ? readStatements(client, bundle + 1, checkpoint) : undefined
+    ahead?.catch(() => {})
+
+    const start = Math.max(bundle * TILE_WIDTH, audited.range.size)
+    const entries = decodeEntryBundle(bundles.get(bundle)!, statements.length)
+    const known = start - bundle * TILE_WIDTH
+    const pairs = entries.slice(known).map((entry, i) => ({ entry, index: start + i, bytes: statements[known + i]! }))
+    for (const pair of pairs) checkDigest(pair, checkpoint)
+
+    const { recorded: added, findings, records, opened } = await audit.take(pairs)
+    unsaved.push(...added)
+    audited = {
+      ...audited,
+      note: checkpoint.note,
+      range: ranges.get(start + pairs.length)!,
+      records: audited.records + records,
+      opened: audited.opened + opened,
+      findings: [...audited.findings, ...findings],
+    }
+    onProgress({ phase: 'statements', done: audited.range.size, total: checkpoint.size })
+    if ((bundle + 1) % SAVE_EVERY === 0 || bundle + 1 === end) {
+      await state.save(audited, unsaved)
+      unsaved = []
+    }
+  }
+  return {
+    origin,
+    size: checkpoint.size,
+    root: toHex(checkpoint.root),
+    resumedFrom: before.range.size,
+    records: audited.records,
+    opened: audited.opened,
+    findings: audited.findings,
+  }
+}
+
+/** An audit against a key that the log itself supplied would find whatever the log likes. */
+async function checkTrusted({ client, trust }: ReplayInput): Promise<void> {
+  const [origin, vkey] = [await client.origin(), await client.vkey()]
+  if (!trust.logs.some((log) => log.origin === origin && log.vkey === vkey)) {
+    throw new AnswerError('untrusted_log', `${origin} is no log of the trust file, or not under this key`)
+  }
+}
+
+async function readStatements(client: AuditLog, bundle: number, checkpoint: VerifiedCheckpoint): Promise<Uint8Array[]> {
+  const width = tileWidth(0, bundle, checkpoint.size)
+  try {
+    return await client.statementBundle(bundle, width)
+  } catch (cause) {
+    if (!(cause instanceof RefusedError) && !(cause instanceof EvidenceError)) throw cause
+    throw new MisbehaviourError(
+      'not_served',
+      `the log does not show the statements of bundle ${bundle}: ${cause.message}`,
+      { origin: checkpoint.origin, after: checkpoint.note, bundle: String(bundle), reason: cause.message },
+      { cause },
+    )
+  }
+}
+
+/** The bytes are those that the entry stands for; an erased statement has none. */
+function checkDigest(pair: { entry: Hash; index: number; bytes: Uint8Array }, checkpoint: VerifiedCheckpoint): void {
+  const { entry, index, bytes } = pair
+  if (bytes.length === 0) return
+  const got = sha256(bytes)
+  if (equalBytes(got, entry)) return
+  throw new MisbehaviourError('entry_mismatch', `the log serves another statement for entry ${index} than it signed`, {
+    origin: checkpoint.origin,
+    after: checkpoint.note,
+    index: String(index),
+    expected: toHex(entry),
+    got: toHex(got),
+  })
+}

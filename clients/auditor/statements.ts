@@ -1,0 +1,185 @@
+/**
+ * Phase 2: each statement in the order of the log, judged as of its place.
+ *
+ * Signatures are verified many at a time, off the main thread. That must not change who is authorized when, so a bundle is cut into
+ * runs that end with a record which changes exactly that:
+ *
+ * ```
+ *   r r r K │ r r r r r r K │ r r          K: log-policy or key-authorization
+ * ```
+ *
+ * @module
+ */
+import { EvidenceError, type Hash, toHex } from '../../merkle/index.ts'
+import {
+  checkRecord,
+  issuedAtOf,
+  type ProvenanceRecord,
+  type RecordStatement,
+  recordOfStatement,
+  recordStatementOf,
+} from '../../provenance/index.ts'
+import {
+  parseSignedStatement,
+  type SignedStatement,
+  StatementError,
+  statementIdentity,
+  verifySignedStatement,
+} from '../../statement/index.ts'
+import { checkClear } from './check-clear.ts'
+import { CHECKS, type CheckId, type Finding } from './checks.ts'
+import { authorizesSomebody, type History, type Recorded, recordedOf } from './history.ts'
+import type { SealedReader } from './sealed.ts'
+
+export interface LoggedBytes {
+  readonly index: number
+  readonly entry: Hash
+  /** Hashes to `entry`; empty when the log no longer has it. */
+  readonly bytes: Uint8Array
+}
+
+export interface AuditedEntries {
+  /** One for each, in order. */
+  readonly recorded: Recorded[]
+  readonly findings: Finding[]
+  readonly records: number
+  readonly opened: number
+}
+
+/** Says what was found about the entry at hand. */
+export type Report = (check: CheckId, detail: string) => void
+
+/** How far the clock of an honest signer may be ahead, in seconds; as the log server's default. */
+const MAX_CLOCK_SKEW = 300
+
+interface Parsed {
+  readonly logged: LoggedBytes
+  /** Absent with a reason in `flaw`. */
+  readonly statement?: SignedStatement
+  readonly record?: ProvenanceRecord
+  readonly flaw?: readonly [CheckId, string]
+}
+
+export class StatementAudit {
+  readonly #history: History
+  readonly #now: number
+  readonly #sealed: SealedReader | undefined
+
+  constructor({ history, now, sealed }: { history: History; now: number; sealed?: SealedReader }) {
+    this.#history = history
+    this.#now = now
+    this.#sealed = sealed
+  }
+
+  /** Judges the entries that follow the last ones taken. */
+  async take(entries: readonly LoggedBytes[]): Promise<AuditedEntries> {
+    const all = { recorded: [] as Recorded[], findings: [] as Finding[], records: 0, opened: 0 }
+    let run: Parsed[] = []
+    for (const [i, logged] of entries.entries()) {
+      const parsed = parse(logged)
+      run.push(parsed)
+      const changesAuthority = parsed.record !== undefined && authorizesSomebody(parsed.record.type)
+      if (!changesAuthority && i + 1 < entries.length) continue
+      await this.#takeRun(run, all)
+      run = []
+    }
+    all.findings.sort((a, b) => a.index - b.index)
+    return all
+  }
+
+  async #takeRun(
+    run: readonly Parsed[],
+    all: { -readonly [K in keyof AuditedEntries]: AuditedEntries[K] },
+  ): Promise<void> {
+    const verified = await Promise.all(run.map((parsed) => this.#verify(parsed)))
+    const sound: RecordStatement[] = []
+    for (const [i, { logged }] of run.entries()) {
+      const [record, flaw] = verified[i]!
+      const { index } = logged
+      const report = reporterFor(logged, all.findings)
+      if (flaw !== undefined) report(...flaw)
+      if (record === undefined) {
+        const { statement } = run[i]!
+        const identity = statement === undefined ? '' : toHex(statementIdentity(statement))
+        all.recorded.push(this.#apply(index, { entry: toHex(logged.entry), identity, unique: [] }))
+        continue
+      }
+      all.records++
+      const permitted = this.#judge(record, index, report)
+      const authority = permitted && authorizesSomebody(record.record.type) ? record : undefined
+      all.recorded.push(this.#apply(index, recordedOf(index, record, permitted), authority))
+      sound.push(record)
+    }
+
+    const sealed = this.#sealed
+    if (sealed === undefined) return
+    const indexes = new Map(run.map(({ logged }) => [toHex(logged.entry), logged]))
+    const opened = await Promise.all(
+      sound.map((record) =>
+        sealed.check(record, this.#history, reporterFor(indexes.get(toHex(record.entry))!, all.findings)),
+      ),
+    )
+    all.opened += opened.filter(Boolean).length
+  }
+
+  #apply(index: number, recorded: Recorded, authority?: RecordStatement): Recorded {
+    this.#history.apply(index, recorded, authority)
+    return recorded
+  }
+
+  /** The record under a valid signature, or what is wrong. */
+  async #verify({ statement, flaw }: Parsed): Promise<[RecordStatement | undefined, Parsed['flaw']]> {
+    if (statement === undefined) return [undefined, flaw]
+    try {
+      const key = await this.#history.keyOf(statement)
+      if (key === undefined)
+        return [undefined, ['record-refused', `unknown_key: ${statement.header.kid} is not authorized`]]
+      return [recordStatementOf(await verifySignedStatement(statement, key)), undefined]
+    } catch (error) {
+      if (!(error instanceof EvidenceError)) throw error
+      const check =
+        error instanceof StatementError && error.code === 'bad_signature' ? 'signature-invalid' : 'statement-malformed'
+      return [undefined, [check, `${error.code}: ${error.message}`]]
+    }
+  }
+
+  /** Everything that can be said without a key. Returns whether the record may be on this log. */
+  #judge(record: RecordStatement, index: number, report: Report): boolean {
+    const history = this.#history
+    checkClear(record, history, report)
+    const { authorities, targets } = history
+    try {
+      checkRecord(record, { authorities, targets, now: this.#now, maxClockSkew: MAX_CLOCK_SKEW, index })
+    } catch (error) {
+      if (!(error instanceof EvidenceError)) throw error
+      report('record-refused', `${error.code}: ${error.message}`)
+      return false
+    }
+    const late = history.latestDate - issuedAtOf(record)
+    if (late > MAX_CLOCK_SKEW) report('back-dated', `dated ${late} s before an earlier entry`)
+    return true
+  }
+}
+
+function parse(logged: LoggedBytes): Parsed {
+  if (logged.bytes.length === 0) return { logged, flaw: ['statement-erased', 'the log has no bytes for it'] }
+  try {
+    const statement = parseSignedStatement(logged.bytes)
+    if (toHex(statement.entry) !== toHex(logged.entry)) {
+      return {
+        logged,
+        flaw: ['statement-malformed', 'its encoding is not the canonical one, or its unprotected header is not empty'],
+      }
+    }
+    return { logged, statement, record: recordOfStatement(statement) }
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error
+    return { logged, flaw: ['statement-malformed', `${error.code}: ${error.message}`] }
+  }
+}
+
+function reporterFor({ index, entry }: LoggedBytes, findings: Finding[]): Report {
+  return (check, detail) => {
+    findings.push({ check, severity: CHECKS[check].severity, index, entry: toHex(entry), detail })
+  }
+}
