@@ -68,6 +68,6 @@ export function isKeyName(name: string): boolean {
 
 /** Whether `text` may stand in a note: well-formed Unicode, and below U+0020 nothing but line feeds. */
 export function isNoteText(text: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point
-  return !/[\p{Surrogate}\u0000-\u0009\u000b-\u001f]/u.test(text)
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) < 0x20 && text[i] !== '\n') return false
+  return !/\p{Surrogate}/u.test(text)
 }

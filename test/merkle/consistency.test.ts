@@ -5,6 +5,7 @@ import {
   type ConsistencyClaim,
   checkConsistency,
   consistencyNodes,
+  impliedRoots,
 } from '../../merkle/consistency.ts'
 import { EMPTY_ROOT } from '../../merkle/hash.ts'
 import { leavesOf, lookupIn, mth, proof } from './rfc-tree.ts'
@@ -118,5 +119,26 @@ describe('checkConsistency', () => {
   it('refuses two empty trees under one root that is not the empty one (root_mismatch)', () => {
     const lie = { size1: 0, size2: 0, root1: roots[1]!, root2: roots[1]!, proof: [] }
     assert.throws(() => checkConsistency(lie), { code: 'root_mismatch' })
+  })
+})
+
+describe('impliedRoots', () => {
+  it('leads to both roots, for all sizes up to 50', () => {
+    for (let size2 = 2; size2 <= 50; size2++) {
+      for (let size1 = 1; size1 < size2; size1++) {
+        assert.deepEqual(impliedRoots(claim(size1, size2)), { root1: roots[size1], root2: roots[size2] })
+      }
+    }
+  })
+
+  it('has nothing to say where there is no proof (index_out_of_range)', () => {
+    for (const [size1, size2] of [
+      [0, 5],
+      [5, 5],
+      [6, 5],
+    ] as const) {
+      const nothing = { size1, size2, root1: roots[size1]!, proof: [] }
+      assert.throws(() => impliedRoots(nothing), { name: 'EvidenceError', code: 'index_out_of_range' })
+    }
   })
 })

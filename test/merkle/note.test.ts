@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { concatBytes, fromHex, toBase64, utf8 } from '../../merkle/bytes.ts'
+import { concatBytes, fromHex, utf8 } from '../../merkle/bytes.ts'
 import { MerkleError } from '../../merkle/error.ts'
 import {
   createNoteSigner,
@@ -234,13 +234,13 @@ describe('parseVkey', () => {
     ['a line feed at the end', 'malformed_vkey', `${good}\n`],
     ['a short key', 'malformed_vkey', formatVkey('log.example', 1, key.slice(1))],
     ['a long key', 'malformed_vkey', formatVkey('log.example', 1, concatBytes(key, key))],
-    ['no key at all', 'unsupported_key', `${name}+${id}+${toBase64(new Uint8Array(0))}x`],
+    ['no key at all', 'malformed_vkey', `${name}+${id}+`],
     ['an ECDSA key', 'unsupported_key', formatVkey('log.example', 2, key)],
     ['an ML-DSA key', 'unsupported_key', formatVkey('log.example', 6, new Uint8Array(1312))],
     ['a key of small order', 'unsupported_key', formatVkey('log.example', 1, new Uint8Array(32))],
     ['a cosignature key of small order', 'unsupported_key', formatVkey('log.example', 4, new Uint8Array(32))],
   ]
-  for (const [what, code, vkey] of refused.filter(([what]) => what !== 'no key at all')) {
+  for (const [what, code, vkey] of refused) {
     it(`refuses ${what} (${code})`, () => {
       assert.throws(() => parseVkey(vkey), { name: 'EvidenceError', code })
     })

@@ -37,19 +37,19 @@ describe('tile paths', () => {
   }
 
   const refused = [
-    ...['', 'tile', 'tile/0', 'tile/0/', '/tile/0/000', 'tile/0/000/', 'tile/0/000\n', ' tile/0/000', 'Tile/0/000'],
-    ...['tile/64/000', 'tile/00/000', 'tile/01/000', 'tile/-1/000', 'tile/+1/000', 'tile/1e1/000', 'tile/entries/000'],
-    ...['tile/0/0', 'tile/0/00', 'tile/0/0000', 'tile/0/1000', 'tile/0/x000', 'tile/0/001/000', 'tile/0/X001/000'],
-    ...['tile/0/x000/001', 'tile/0/x000/x001/000', 'tile/0/x001/x000', 'tile/0/x1/000', 'tile/0/x001//000'],
-    ...['tile/0/000.p', 'tile/0/000.p/', 'tile/0/000.p/0', 'tile/0/000.p/256', 'tile/0/000.p/01', 'tile/0/000.p/1000'],
-    ...['tile/0/000.p/1/', 'tile/0/000.p/-1', 'tile/0/000.p/1.0', 'tile/0/000.P/1', 'tile/0/000p/1', 'tile/0/.p/1'],
-    ...[
+    ['', 'tile', 'tile/0', 'tile/0/', '/tile/0/000', 'tile/0/000/', 'tile/0/000\n', ' tile/0/000', 'Tile/0/000'],
+    ['tile/64/000', 'tile/00/000', 'tile/01/000', 'tile/-1/000', 'tile/+1/000', 'tile/1e1/000', 'tile/entries/000'],
+    ['tile/0/0', 'tile/0/00', 'tile/0/0000', 'tile/0/1000', 'tile/0/x000', 'tile/0/001/000', 'tile/0/X001/000'],
+    ['tile/0/x000/001', 'tile/0/x000/x001/000', 'tile/0/x001/x000', 'tile/0/x1/000', 'tile/0/x001//000'],
+    ['tile/0/000.p', 'tile/0/000.p/', 'tile/0/000.p/0', 'tile/0/000.p/256', 'tile/0/000.p/01', 'tile/0/000.p/1000'],
+    ['tile/0/000.p/1/', 'tile/0/000.p/-1', 'tile/0/000.p/1.0', 'tile/0/000.P/1', 'tile/0/000p/1', 'tile/0/.p/1'],
+    [
       'tile/0/x009/x007/x199/x254/x740/992',
       'tile/0/x001/x009/x007/x199/x254/x740/991',
       'tile/0/٠٠٠',
       'tile/0/../0/000',
     ],
-  ]
+  ].flat()
   for (const path of refused) {
     it(`refuses ${JSON.stringify(path)} (malformed_tile_path)`, () => {
       assert.throws(() => parseTilePath(path), malformed)
