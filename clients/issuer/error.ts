@@ -13,9 +13,6 @@ export type IssuerErrorCode =
   | 'wrong_trust_domain' //         the subject is not in the issuer's trust domain
   // What it is decided by
   | 'unknown_policy' //             no issuance policy of that id by this issuer
-  | 'not_in_force' //               the version that the log has is not valid yet, or no longer
-  | 'digest_mismatch' //            the logged policy text is not what its record's digest says
-  | 'malformed_policy' //           the issuance policy does not parse or does not fit the schema
   // Attestation results
   | 'too_many_results' //           more results than one record may link
   | 'malformed_result' //           not an EAR
@@ -25,10 +22,10 @@ export type IssuerErrorCode =
   | 'bad_result_signature' //       not signed by the verifier that logged it
   | 'expired_result' //             no longer, or not yet, valid
   | 'result_record_mismatch' //     the record says something else than the result
-  | 'key_not_attested' //           the result attests another key than the workload's
+  | 'key_not_attested' //           a result attests another key than the workload's
   // Workload provenance
-  | 'malformed_sbom' //             not a bill of materials that this version reads
-  | 'unknown_provenance' //         the entry given is not a workload-provenance record
+  | 'unknown_provenance' //         the entry given is not a workload-provenance record on this log
+  | 'provenance_sealed' //          it is sealed, and not for a key that was given
   // The decision and the credential
   | 'issuance_denied' //            the issuance policy says no; the refusal is on the log
   | 'lifetime_too_long' //          longer than the issuer or its anchor may issue for

@@ -3,10 +3,19 @@
  *
  * @module
  */
+
+export type { PublishedVersion } from '../log-client/policy-version.ts'
 export { IssuanceDenied, IssuerError, type IssuerErrorCode } from './error.ts'
 export { type Issued, type IssueRequest, type IssuerLog, issue } from './issue.ts'
-export { type PublishIssuancePolicyInput, type PublishedPolicy, publishIssuancePolicy } from './publish-policy.ts'
+export { type PublishIssuancePolicyInput, publishIssuancePolicy } from './publish-policy.ts'
 export { type SpiffeBundle, type SpiffeBundleInput, spiffeBundle } from './spiffe-bundle.ts'
 export { type CredentialStatus, type SetCredentialStatusInput, setCredentialStatus } from './status.ts'
-export { type WitRequest, issueWit } from './wit.ts'
-export { type Anchor, type AnchorRequest, type CertificateRequest, createAnchor, issueCertificate } from './x509.ts'
+export { issueWit, type WitRequest } from './wit.ts'
+export {
+  type Anchor,
+  type AnchorRequest,
+  type CertificateRequest,
+  createAnchor,
+  encodePem,
+  issueCertificate,
+} from './x509.ts'

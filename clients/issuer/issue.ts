@@ -1,15 +1,52 @@
 /**
- * Issuance, from top to bottom.
+ * Issuance, from top to bottom:
+ *
+ *     who am I          key-authorization of this issuer
+ *     the rules         issuance-policy, the latest version of the id
+ *     the results       each on the log, signed by an authorized Verifier, not expired, about this key
+ *     the workload      workload-provenance: logged now, or linked
+ *     the decision      Cedar, on all of the above ── no ──► issuance-denied, and nothing is issued
+ *     the credential    signed
+ *     the record        credential-provenance, linked to everything that was decided on ── not logged ──► nothing is issued
+ *     the check         the bundle that a relying party will get, verified as one would
+ *
+ * A credential leaves this file only when its record is in the log, with a receipt that was verified.
  *
  * @module
  */
-import type { Hash } from '../../merkle/index.ts'
-import type { Tier } from '../../provenance/index.ts'
-import type { PrivateJwk, PublicJwk } from '../../statement/index.ts'
+import { fromUtf8, type Hash, toBase64url, utf8 } from '../../merkle/index.ts'
+import {
+  attestationFacts,
+  type Credential,
+  credentialTag,
+  type Decision,
+  decideIssuance,
+  deriveTagKey,
+  type Link,
+  loadCedar,
+  parseCertificate,
+  parseCredential,
+  parseWorkloadIdentifier,
+  type Tier,
+  type WorkloadIdentifier,
+  workloadFacts,
+} from '../../provenance/index.ts'
+import { jwkThumbprint, kidOf, type PrivateJwk, type PublicJwk } from '../../statement/index.ts'
 import type { LogClient } from '../log-client/index.ts'
+import { contentInForce } from '../log-client/policy-version.ts'
+import { type AuthorizedParty, authorizedIssuer } from './author.ts'
+import { IssuanceDenied, IssuerError } from './error.ts'
+import { type AcceptedResult, acceptResult, MAX_RESULTS } from './results.ts'
+import { checkAsRelyingParty } from './self-check.ts'
+import { issueWit } from './wit.ts'
+import { workloadProvenance } from './workload.ts'
+import { encodePem, issueCertificate } from './x509.ts'
 
 /** What this role asks of a log. */
-export type IssuerLog = Pick<LogClient, 'authorizations' | 'bundle' | 'latest' | 'origin' | 'policy' | 'registerRecord' | 'vkey'>
+export type IssuerLog = Pick<
+  LogClient,
+  'authorizations' | 'bundle' | 'latest' | 'origin' | 'policy' | 'record' | 'registerRecord' | 'wraps'
+>
 
 export interface IssueRequest {
   readonly client: IssuerLog
@@ -20,24 +57,28 @@ export interface IssueRequest {
   /** The workload identifier to issue for. */
   readonly subject: string
   readonly workloadKey: PublicJwk
-  /** Attestation results as their Verifiers signed them (compact JWS); several for a composite workload. */
+  /** Attestation results as their Verifiers signed them (compact JWS): several for a composite workload, none only if the policy takes that. */
   readonly results: readonly string[]
-  /** A CycloneDX bill of materials: the exact bytes of the file. */
+  /** A bill of materials, CycloneDX or SPDX in JSON: the exact bytes of the file. */
   readonly sbom?: Uint8Array
-  /** An earlier workload-provenance record to link, instead of logging one. */
+  /** The entry of an earlier workload-provenance record to link, instead of logging one. */
   readonly workloadProvenance?: Hash
+  /** A key that the earlier record is sealed for. */
+  readonly openWith?: PrivateJwk
   readonly kind: 'wit' | 'wic'
   /** DER of the anchor to issue under: for `wic`. */
   readonly anchor?: Uint8Array
-  /** Seconds. An hour unless said otherwise. */
+  /** Seconds. An hour, or as long as this issuer may, unless said otherwise. */
   readonly lifetime?: number
+  /** How the credential will reach the workload; `file` unless said otherwise. */
   readonly delivery?: 'file' | 'env' | 'local-api' | 'direct' | 'agent'
   /** Verifiers of other trust domains whose results are accepted, by workload identifier. */
   readonly verifiers?: readonly string[]
   /** What an audit may want to know later, sealed into the record. */
   readonly attributes?: Readonly<Record<string, string>>
-  /** Who may open the sealed record, besides the auditors that the log requires. */
+  /** Who may open the sealed record. Those for whom the log requires a wrap must be among them. */
   readonly recipients?: readonly PublicJwk[]
+  /** POSIX seconds. */
   readonly now: number
   readonly random: (length: number) => Uint8Array
 }
@@ -50,19 +91,197 @@ export interface Issued {
   readonly text: string
   /** `.provlog` */
   readonly bundle: Uint8Array
+  /** SHA-256 of `credential`. */
   readonly digest: Hash
   /** jti, or serial number in lower-case hex. */
   readonly identifier: string
+  /** POSIX seconds. */
   readonly notBefore: number
   readonly notAfter: number
+  /** The weakest of the results. */
   readonly tier: Tier
   readonly entry: Hash
   readonly index: number
 }
 
 /**
- * @throws {@link IssuanceDenied} when the policy says no
- * @throws {@link IssuerError}
+ * Decides, issues and logs.
+ *
+ * @throws {@link IssuanceDenied} `issuance_denied` when the policy says no
+ * @throws {@link IssuerError} VersionError `not_in_force`, … for a policy that cannot be decided by
+ * @throws ProvenanceError `malformed_identifier`, `malformed_sbom`; RefusedError when the log turns a record down
  * @throws UnavailableError when the log does not answer: nothing is issued that is not on the log
  */
-export declare function issue(request: IssueRequest): Promise<Issued>
+export async function issue(request: IssueRequest): Promise<Issued> {
+  const { client, now } = request
+  const party = await authorizedIssuer(request)
+  const subject = parseWorkloadIdentifier(request.subject)
+  if (subject.trustDomain !== party.authorization.trustDomain) {
+    throw new IssuerError('wrong_trust_domain', `${subject.uri} is not in ${party.authorization.trustDomain}`)
+  }
+  const notAfter = now + lifetimeOf(request, party)
+  const policy = await client.latest('issuance-policy', party.author.key.kid, request.policyId)
+  if (!policy) throw new IssuerError('unknown_policy', `no issuance policy ${JSON.stringify(request.policyId)}`)
+  const policyText = fromUtf8(contentInForce(policy, now))
+
+  const links: Link[] = [
+    { rel: 'issuance-policy', entry: policy.entry },
+    { rel: 'key-authorization', entry: party.authorization.entry },
+  ]
+  const recipients = distinctKeys([party.authorization.encryptionKey, ...(request.recipients ?? [])])
+  const results = await acceptResults(request, party, links)
+  links.push(...results.map(({ entry }) => ({ rel: 'attestation-result' as const, entry })))
+
+  const attestation = attestationFacts(results, jwkThumbprint(request.workloadKey), now)
+  const { measurements } = attestation
+  const workload = await workloadProvenance({ ...request, author: party.author, measurements, recipients })
+  links.push({ rel: 'workload-provenance', entry: workload.entry })
+
+  await loadCedar()
+  const decision = decideIssuance(policyText, {
+    subject,
+    attestation,
+    workload: workloadFacts(workload.description, workload.subject, measurements),
+    credential: { kind: request.kind, lifetimeSeconds: notAfter - now },
+  })
+  if (decision.decision === 'deny') throw await logDenial(request, party, { links, decision, recipients })
+
+  const credential = await signCredential(request, { subject, issuer: party.author.issuer, notAfter })
+  const tagKey = deriveTagKey(request.key)
+  const named = { kind: request.kind, trustDomain: subject.trustDomain, identifier: credential.identifier! }
+  const { entry, index } = await client.registerRecord(
+    {
+      type: 'credential-provenance',
+      fields: {
+        kind: request.kind,
+        credentialDigest: credential.digest,
+        notBefore: now,
+        notAfter,
+        delivery: request.delivery ?? 'file',
+        attestation: results.length > 0 ? 'attested' : 'none',
+      },
+      links,
+      unique: [credentialTag(tagKey, named)],
+      sections: {
+        credential: {
+          subject: subject.uri,
+          trustDomain: subject.trustDomain,
+          identifier: named.identifier,
+          keyThumbprint: credential.keyThumbprint,
+          ...(request.attributes ? { attributes: new Map(Object.entries(request.attributes)) } : {}),
+        },
+        decision: sealedDecision(decision),
+        tags: { key: tagKey },
+      },
+      recipients,
+    },
+    party.author,
+  )
+
+  const bundle = await client.bundle(credential.digest)
+  const verifiers = attestation.verifiers
+  await checkAsRelyingParty({ client, credential, bundle, issuer: party, anchor: request.anchor, verifiers, now })
+  return {
+    kind: request.kind,
+    credential: credential.bytes,
+    text: request.kind === 'wit' ? fromUtf8(credential.bytes) : encodePem(credential.bytes),
+    bundle,
+    digest: credential.digest,
+    identifier: named.identifier,
+    notBefore: now,
+    notAfter,
+    tier: attestation.tier,
+    entry,
+    index,
+  }
+}
+
+/** Seconds. A credential outlives neither what the log's admin allows, nor its issuer's key, nor its anchor. */
+function lifetimeOf({ kind, anchor, lifetime, now }: IssueRequest, { authorization }: AuthorizedParty): number {
+  if (kind === 'wic' && !anchor) throw new IssuerError('anchor_required', 'a certificate is issued under an anchor')
+  const longest = Math.min(
+    authorization.maxCredentialLifetime ?? Number.POSITIVE_INFINITY,
+    (authorization.notAfter ?? Number.POSITIVE_INFINITY) - now,
+    (kind === 'wic' && anchor ? parseCertificate(anchor).notAfter : Number.POSITIVE_INFINITY) - now,
+  )
+  const wanted = lifetime ?? Math.min(3600, longest)
+  if (wanted > longest) throw new IssuerError('lifetime_too_long', `${wanted} s, where ${longest} s are allowed`)
+  if (wanted <= 0) throw new IssuerError('anchor_expired', 'nothing can be issued any more')
+  return wanted
+}
+
+/** All results, or none: a refused one leaves a trace in the log, as whatever was asked for and not given. */
+async function acceptResults(
+  request: IssueRequest,
+  party: AuthorizedParty,
+  links: readonly Link[],
+): Promise<AcceptedResult[]> {
+  const { client, workloadKey, verifiers = [], now } = request
+  const { key } = party.author
+  const compacts = [...new Set(request.results)]
+  try {
+    if (compacts.length > MAX_RESULTS) throw new IssuerError('too_many_results', `${compacts.length} results`)
+    const context = {
+      client,
+      issuer: key.kid,
+      trustDomain: party.authorization.trustDomain,
+      verifiers,
+      workloadKey,
+      now,
+    }
+    return await Promise.all(compacts.map((compact) => acceptResult(compact, context)))
+  } catch (error) {
+    if (error instanceof IssuerError) {
+      await client.registerRecord({ type: 'issuance-denied', fields: { reason: error.code }, links }, party.author)
+    }
+    throw error
+  }
+}
+
+async function logDenial(
+  { client }: IssueRequest,
+  { author }: AuthorizedParty,
+  denied: { readonly links: readonly Link[]; readonly decision: Decision; readonly recipients: readonly PublicJwk[] },
+): Promise<IssuanceDenied> {
+  const { links, decision, recipients } = denied
+  const { entry, index } = await client.registerRecord(
+    {
+      type: 'issuance-denied',
+      fields: { reason: 'policy_denied' },
+      links,
+      sections: { decision: sealedDecision(decision) },
+      recipients,
+    },
+    author,
+  )
+  const { reasons, errors } = decision
+  const why = [...reasons, ...errors].join('; ') || 'nothing in the policy permits it'
+  return new IssuanceDenied(`the issuance policy denies: ${why}`, { reasons, entry, index })
+}
+
+interface Granted {
+  readonly subject: WorkloadIdentifier
+  /** Workload identifier of the issuer. */
+  readonly issuer: string
+  readonly notAfter: number
+}
+
+async function signCredential(request: IssueRequest, { subject, issuer, notAfter }: Granted): Promise<Credential> {
+  const { key, kind, anchor, workloadKey, now, random } = request
+  if (kind === 'wic' && anchor) {
+    const certified = { subject: subject.uri, workloadJwk: workloadKey, serial: random(16), notBefore: now, notAfter }
+    return parseCredential(await issueCertificate({ anchor, key, ...certified }))
+  }
+  const token = { subject: subject.uri, workloadJwk: workloadKey, issuer, jti: toBase64url(random(16)) }
+  return parseCredential(utf8(await issueWit({ ...token, issuedAt: now, expiresAt: notAfter }, key)))
+}
+
+function sealedDecision({ errors: _errors, ...recorded }: Decision): Omit<Decision, 'errors'> {
+  return recorded
+}
+
+function distinctKeys(keys: readonly (PublicJwk | undefined)[]): PublicJwk[] {
+  const byKid = new Map<string, PublicJwk>()
+  for (const key of keys) if (key) byKid.set(kidOf(key), key)
+  return [...byKid.values()]
+}

@@ -5,18 +5,18 @@
  *
  * @module
  */
-import { createPublicKey } from 'node:crypto'
-import type { Hash } from '../../merkle/index.ts'
+import { type Hash, toHex } from '../../merkle/index.ts'
 import {
   type Claim,
   type EarClaims,
+  spkiOfJwk,
   type Tier,
   type TrustVector,
   tierOfCode,
   tierOfVector,
   worstTier,
 } from '../../provenance/index.ts'
-import { jwkThumbprint, type PublicJwk } from '../../statement/index.ts'
+import { jwkThumbprint } from '../../statement/index.ts'
 import type { AppraisalPolicy } from './appraisal-policy.ts'
 import { VerifierError } from './error.ts'
 import type { AppraisalCase, Examined } from './evidence/format.ts'
@@ -85,8 +85,8 @@ export async function appraise(input: AppraisalInput): Promise<Appraisal> {
             status: tier,
             vector,
             policyIds: [policyId],
-            ...(workloadKey ? { attestedKey: spkiOf(workloadKey) } : {}),
-            annotatedEvidence: { ...found.detail, cases },
+            ...(workloadKey ? { attestedKey: spkiOfJwk(workloadKey) } : {}),
+            annotatedEvidence: { ...found.detail, measurement: toHex(found.measurement), cases },
           },
         ],
       ]),
@@ -129,9 +129,4 @@ function vectorOf({ claims }: AppraisalPolicy, cases: readonly AppraisalCase[]):
     }
   }
   return vector
-}
-
-function spkiOf(key: PublicJwk): Uint8Array {
-  const { alg: _alg, ...jwk } = key
-  return new Uint8Array(createPublicKey({ key: jwk, format: 'jwk' }).export({ type: 'spki', format: 'der' }))
 }

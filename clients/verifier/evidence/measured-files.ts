@@ -234,7 +234,7 @@ export const measuredFiles: EvidenceFormat = {
     const attester = references.flatMap(({ attesters }) => attesters).find((key) => kidOf(key) === evidence.attester)
     if (!attester) {
       // Nothing to verify with. The key in it is not passed on: nobody we know vouches for it.
-      return { ...facts, cases: ['unknownAttester'], detail: { attester: evidence.attester, root: measurements.root } }
+      return { ...facts, cases: ['unknownAttester'], detail: { attester: evidence.attester } }
     }
     try {
       await verifyCompactJws(fromUtf8(bytes), attester, { typ: [TYP] })
@@ -252,7 +252,7 @@ export const measuredFiles: EvidenceFormat = {
       ...facts,
       cases,
       workloadKey,
-      detail: { attester: evidence.attester, root: measurements.root, ...detail },
+      detail: { attester: evidence.attester, ...detail },
     }
   },
 }

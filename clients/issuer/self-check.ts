@@ -1,0 +1,57 @@
+/**
+ * The issuer as its own first relying party: a credential that would not verify is not handed out.
+ *
+ * @module
+ */
+import { type Credential, parseTrust, type TrustDocument, verifyCredential } from '../../provenance/index.ts'
+import type { LogClient } from '../log-client/index.ts'
+import type { AuthorizedParty } from './author.ts'
+import { IssuerError } from './error.ts'
+import { spiffeBundle } from './spiffe-bundle.ts'
+
+export interface SelfCheck {
+  readonly client: Pick<LogClient, 'origin' | 'policy'>
+  readonly credential: Credential
+  /** As the log gives it to anybody. */
+  readonly bundle: Uint8Array
+  readonly issuer: AuthorizedParty
+  /** DER. */
+  readonly anchor: Uint8Array | undefined
+  /** Of the Verifiers whose results were accepted. */
+  readonly verifiers: readonly string[]
+  /** POSIX seconds. */
+  readonly now: number
+}
+
+/**
+ * Verifies a credential and its bundle as a relying party would that trusts exactly this issuer and the Verifiers it relied on.
+ *
+ * @throws {@link IssuerError} `self_check_failed`, with the checks that failed
+ */
+export async function checkAsRelyingParty({ credential, bundle, now, ...context }: SelfCheck): Promise<void> {
+  const trust = parseTrust(JSON.stringify(await trustOf(context)))
+  const { ok, checks } = await verifyCredential({ credential: credential.bytes, bundle, trust, at: now })
+  if (ok) return
+  const failed = checks
+    .filter(({ outcome }) => outcome === 'failed')
+    .map(({ id, code, detail }) => `${id} (${code}): ${detail}`)
+  throw new IssuerError(
+    'self_check_failed',
+    `the credential is withheld: ${failed.join('; ') || 'a check could not be made'}`,
+  )
+}
+
+async function trustOf(context: Omit<SelfCheck, 'credential' | 'bundle' | 'now'>): Promise<TrustDocument> {
+  const { client, issuer, anchor, verifiers } = context
+  const [origin, { fields }] = await Promise.all([client.origin(), client.policy()])
+  const anchors = anchor ? [anchor] : []
+  const { key } = issuer.author
+  return {
+    logs: fields.vkeys.map((vkey) => ({ origin, vkey })),
+    trustDomains: { [issuer.authorization.trustDomain]: spiffeBundle({ anchors, witKeys: [key.publicJwk] }) },
+    issuers: [issuer.author.issuer],
+    verifiers,
+    // How good the results must be was the policy's to decide.
+    minimumTier: 'contraindicated',
+  }
+}

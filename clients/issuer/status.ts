@@ -1,0 +1,95 @@
+/**
+ * What becomes of a credential after it was issued: suspended, revoked, reinstated, superseded, migrated.
+ *
+ * @module
+ */
+import { equalBytes, type Hash, toHex } from '../../merkle/index.ts'
+import { decodeBundle, type FieldsOf, type RecordOf, recordOfStatement } from '../../provenance/index.ts'
+import { type PublicJwk, parseTransparentStatement } from '../../statement/index.ts'
+import { type LogClient, RefusedError } from '../log-client/index.ts'
+import { authorizedIssuer, type Party } from './author.ts'
+import { IssuerError } from './error.ts'
+
+export type CredentialStatus = FieldsOf<'credential-status'>['status']
+
+export interface SetCredentialStatusInput extends Party {
+  readonly client: Pick<LogClient, 'authorizations' | 'bundle' | 'registerRecord'>
+  /** SHA-256 of the credential. */
+  readonly credentialDigest: Hash
+  readonly status: CredentialStatus
+  /** POSIX seconds; may be in the past. `now` unless said otherwise. */
+  readonly effectiveAt?: number
+  /** As RFC 5280 §5.3.1 names them: `keyCompromise`, … */
+  readonly reasonCode?: string
+  /** Digest of the credential that takes its place. */
+  readonly successor?: Hash
+  /** For whoever may open it. */
+  readonly detail?: string
+  readonly recipients?: readonly PublicJwk[]
+}
+
+/**
+ * Logs a change of status.
+ *
+ * @throws {@link IssuerError} `unknown_credential`, `illegal_status`, `not_authorized`
+ */
+export async function setCredentialStatus(input: SetCredentialStatusInput): Promise<{ entry: Hash; index: number }> {
+  const { client, credentialDigest, status, now, effectiveAt = now, reasonCode, successor, detail } = input
+  const { author, authorization } = await authorizedIssuer(input)
+  const { provenance, statuses } = await findCredential(client, credentialDigest)
+  if (status !== 'revoked' && statuses.some((each) => each.fields.status === 'revoked')) {
+    throw new IssuerError('illegal_status', 'a revoked credential stays revoked')
+  }
+  if (status === 'reinstated' && statuses.at(-1)?.fields.status !== 'suspended') {
+    throw new IssuerError('illegal_status', 'only a suspended credential can be reinstated')
+  }
+
+  const { encryptionKey } = authorization
+  const { entry, index } = await client.registerRecord(
+    {
+      type: 'credential-status',
+      fields: {
+        credentialDigest,
+        status,
+        effectiveAt,
+        ...(reasonCode === undefined ? {} : { reasonCode }),
+        ...(successor === undefined ? {} : { successor }),
+      },
+      links: [
+        { rel: 'credential-provenance', entry: provenance },
+        { rel: 'key-authorization', entry: authorization.entry },
+      ],
+      ...(detail === undefined ? {} : { sections: { detail: { text: detail } } }),
+      recipients: [...(encryptionKey ? [encryptionKey] : []), ...(input.recipients ?? [])],
+    },
+    author,
+  )
+  return { entry, index }
+}
+
+/**
+ * The record of a credential and the statuses it had, in the order of the log. As the log says: it checks both links itself
+ * when the new record arrives, so a wrong answer here can only make it refuse.
+ */
+async function findCredential(
+  client: SetCredentialStatusInput['client'],
+  digest: Hash,
+): Promise<{ provenance: Hash; statuses: readonly RecordOf<'credential-status'>[] }> {
+  let encoded: Uint8Array
+  try {
+    encoded = await client.bundle(digest)
+  } catch (error) {
+    if (!(error instanceof RefusedError) || error.status !== 404) throw error
+    throw new IssuerError('unknown_credential', `this log has no credential ${toHex(digest)}`, { cause: error })
+  }
+  const statements = decodeBundle(encoded).statements.map((bytes) => parseTransparentStatement(bytes).statement)
+  const records = statements.map(recordOfStatement)
+  const [record] = records
+  if (record?.type !== 'credential-provenance' || !equalBytes(record.fields.credentialDigest, digest)) {
+    throw new IssuerError('unknown_credential', `the log answers about another credential than ${toHex(digest)}`)
+  }
+  return {
+    provenance: statements[0]!.entry,
+    statuses: records.filter((each) => each.type === 'credential-status'),
+  }
+}
