@@ -90,12 +90,12 @@ export {
   type NewRecord,
   openSections,
 } from './record-statement.ts'
-export type { Decision } from './records/decision.ts'
+export type { DecisionTrace } from './records/decision.ts'
 export { SECTION_LABELS, type SectionLabel } from './records/define-record.ts'
 export { decodePublicKey, encodePublicKey } from './records/field-types.ts'
 export { type FieldsOf, RECORDS, type SectionsOf } from './records/index.ts'
 export { MAX_DOCUMENT_BYTES } from './records/policy-document.ts'
-export { deriveTagKey, TAG_KEY_LENGTH, uniqueTag } from './tags.ts'
+export { credentialTag, deriveTagKey, TAG_KEY_LENGTH, uniqueTag } from './tags.ts'
 export {
   CLAIMS,
   type Claim,

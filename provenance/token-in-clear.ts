@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { CborValue } from '../statement/cbor.ts'
+import type { CborMap, CborValue } from '../statement/cbor.ts'
 import { ProvenanceError } from './error.ts'
 
 /**
@@ -23,9 +23,9 @@ export function refuseTokens(value: CborValue, path: string): void {
       refuseTokens(element, `${path}[${i}]`)
     })
   } else if (value instanceof Map) {
-    for (const [key, inner] of value as ReadonlyMap<CborValue, CborValue>) {
+    for (const [key, inner] of value as CborMap) {
       refuseTokens(key, `a key of ${path || 'the record'}`)
-      refuseTokens(inner, path === '' ? String(key) : `${path}.${String(key)}`)
+      refuseTokens(inner, path === '' ? `${key}` : `${path}.${key}`)
     }
   }
 }

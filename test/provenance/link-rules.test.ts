@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import {
+  isRecordType,
+  LINK_RULES,
+  linkRule,
+  linkTargetType,
+  MAX_LINKS,
+  RECORD_TYPES,
+  RECORDS,
+} from '../../provenance/index.ts'
+import { LINK_RELATIONS, signersOf } from '../../provenance/link-rules.ts'
+
+describe('the link table', () => {
+  it('has a row for each record type, in one order with the definitions', () => {
+    assert.deepEqual(Object.keys(RECORDS), [...RECORD_TYPES])
+    for (const type of RECORD_TYPES) {
+      assert.equal(RECORDS[type].type, type)
+      assert.equal(RECORDS[type].signers, LINK_RULES[type].signers)
+      assert.equal(RECORDS[type].links, LINK_RULES[type].links)
+    }
+  })
+
+  it('names in each relation the type of the record that it leads to', () => {
+    for (const type of RECORD_TYPES) {
+      for (const rel of LINK_RELATIONS) {
+        if (linkRule(type, rel)) assert.ok(RECORD_TYPES.includes(linkTargetType(type, rel)))
+      }
+      for (const rel of Object.keys(LINK_RULES[type].links)) assert.ok((LINK_RELATIONS as string[]).includes(rel))
+    }
+    assert.equal(linkTargetType('reference-values', 'previous'), 'reference-values')
+    assert.equal(linkTargetType('credential-status', 'credential-provenance'), 'credential-provenance')
+  })
+
+  it('never allows more links than a record holds', () => {
+    for (const type of RECORD_TYPES) {
+      const most = Object.values(LINK_RULES[type].links).reduce((sum, { max }) => sum + max, 0)
+      assert.ok(most <= MAX_LINKS)
+    }
+  })
+
+  it('leaves what the log obeys to its admin, and nothing else', () => {
+    const byAdmin = RECORD_TYPES.filter((type) => signersOf(type).includes('admin'))
+    assert.deepEqual(byAdmin, ['log-policy', 'key-authorization'])
+    for (const type of byAdmin) assert.deepEqual(signersOf(type), ['admin'])
+  })
+
+  it('binds whatever is signed under a role and not only published to a key-authorization', () => {
+    for (const type of [
+      'attestation-result',
+      'credential-provenance',
+      'issuance-denied',
+      'credential-status',
+    ] as const) {
+      assert.deepEqual(linkRule(type, 'key-authorization'), { min: 1, max: 1 })
+    }
+  })
+
+  it('does not mistake the names that every JavaScript object has for types or relations', () => {
+    assert.equal(isRecordType('constructor'), false)
+    assert.equal(isRecordType('credential-provenance'), true)
+    assert.equal(linkRule('log-policy', 'toString'), undefined)
+  })
+})
