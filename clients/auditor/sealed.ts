@@ -9,6 +9,7 @@
 import { EvidenceError, equalBytes, fromUtf8, type Hash, sha256, toHex, utf8 } from '../../merkle/index.ts'
 import {
   attestedJwk,
+  credentialTag,
   issuedAtOf,
   loadCedar,
   openSections,
@@ -19,7 +20,6 @@ import {
   reevaluate,
   type SectionsOf,
   tierOfResult,
-  uniqueTag,
   verifyEar,
 } from '../../provenance/index.ts'
 import {
@@ -95,7 +95,7 @@ export class SealedReader {
     if (subject.trustDomain !== credential.trustDomain) {
       report('credential-differs', `${credential.subject} is not in ${credential.trustDomain}`)
     }
-    checkTag(record, r, sections, report)
+    checkTag(record, sections, report)
 
     const linked = await Promise.all(
       record.links.map(async ({ rel, entry }) => ({ rel, ...(await this.#linked(entry)) })),
@@ -194,15 +194,11 @@ async function checkResult(
 
 function checkTag(
   { fields, unique }: RecordOf<'credential-provenance'>,
-  { statement }: RecordStatement,
   { credential, tags }: Sections<'credential-provenance'>,
   report: Report,
 ): void {
   if (tags === undefined || credential === undefined) return
-  const tag =
-    fields.kind === 'wit'
-      ? uniqueTag(tags.key, 'jti', credential.trustDomain, credential.identifier)
-      : uniqueTag(tags.key, 'serial', statement.header.issuer, credential.identifier)
+  const tag = credentialTag(tags.key, { kind: fields.kind, ...credential })
   if (!unique.some((each) => equalBytes(each, tag))) {
     report(
       'tag-differs',

@@ -1,0 +1,406 @@
+/**
+ * The log client against a real log, and against liars in front of it.
+ *
+ * @module
+ */
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import {
+  createFetcher,
+  LogClient,
+  MisbehaviourError,
+  memoryInFile,
+  memoryInProcess,
+  RefusedError,
+} from '../../clients/log-client/index.ts'
+import { checkInclusion, createNoteSigner, hashLeaf, signCheckpoint, UnavailableError } from '../../merkle/index.ts'
+import { buildRecordStatement } from '../../provenance/index.ts'
+import { attachReceipts } from '../../statement/index.ts'
+import { listen, NOW, newKey, ORIGIN, policyOf, random, serveLies, serveLog } from './served-log.ts'
+
+describe('registering', () => {
+  it('returns the place of a statement with a receipt that verified', async (t) => {
+    const log = await serveLog(t)
+    const issuer = await log.authorize('issuer')
+    const { entry, index } = await log.client.registerRecord(policyOf('permit'), issuer)
+    assert.equal(index, 2)
+
+    const { size, root } = await log.client.checkpoint()
+    const proof = await log.client.inclusionProof(index, size)
+    checkInclusion({ index, size, leafHash: hashLeaf(entry), proof }, root)
+  })
+
+  it('gives a statement that is registered twice one place', async (t) => {
+    const log = await serveLog(t)
+    const { statement } = await buildRecordStatement(policyOf('permit'), await log.authorize('issuer'))
+    const first = await log.client.register(statement.bytes)
+    assert.deepEqual((await log.client.register(statement.bytes)).index, first.index)
+  })
+
+  it('passes on the log’s own code when it refuses', async (t) => {
+    const log = await serveLog(t)
+    const { importSigningKey } = await import('../../statement/index.ts')
+    const stranger = { ...log.admin, key: await importSigningKey(newKey()) }
+    await assert.rejects(log.client.registerRecord(policyOf('permit'), stranger), (error) => {
+      assert.ok(error instanceof RefusedError)
+      assert.equal(error.code, 'unknown_key')
+      assert.ok(error.status >= 400 && error.status < 500)
+      return true
+    })
+  })
+
+  it('tries again when the log is busy, as long after as it says, and gives up after six times', async (t) => {
+    const log = await serveLog(t)
+    const issuer = await log.authorize('issuer')
+    const waits: number[] = []
+    let busy = 2
+    const url = await serveLies(t, log.url, (path) => {
+      if (path !== 'entries' || busy-- <= 0) return undefined
+      return { status: 503, headers: { 'retry-after': '7' }, body: new Uint8Array() }
+    })
+    const client = log.clientAt(url, { sleep: async (milliseconds) => void waits.push(milliseconds) })
+    await client.registerRecord(policyOf('permit'), issuer)
+    assert.deepEqual(waits, [7000, 7000])
+
+    busy = Number.POSITIVE_INFINITY
+    await assert.rejects(client.registerRecord(policyOf('another'), issuer), (error) => {
+      assert.ok(error instanceof UnavailableError)
+      assert.equal(error.retryAfter, 7)
+      return true
+    })
+    assert.equal(waits.length, 7)
+  })
+
+  it('asks an asynchronous log until the receipt is there, and only at that log', async (t) => {
+    const log = await serveLog(t)
+    const issuer = await log.authorize('issuer')
+    let polls = 0
+    let location = ''
+    const url = await serveLies(t, log.url, (path, { headers }) => {
+      if (path === 'entries') return { status: 303, headers: { location }, body: new Uint8Array() }
+      if (/^entries\/0\.\d+$/.test(path) && polls++ < 3) return { status: 302, headers: { ...headers, location } }
+      return undefined
+    })
+    const client = log.clientAt(url)
+    location = '/entries/0.2'
+    const { index } = await client.registerRecord(policyOf('permit'), issuer)
+    assert.equal(index, 2)
+    assert.equal(polls, 4)
+
+    location = 'https://elsewhere.example/entries/'
+    await assert.rejects(client.registerRecord(policyOf('another'), issuer), { code: 'malformed_answer' })
+  })
+
+  it('refuses a receipt for another statement (bad_signature)', async (t) => {
+    const log = await serveLog(t)
+    const issuer = await log.authorize('issuer')
+    const { receipt } = await log.client.registerRecord(policyOf('permit'), issuer)
+    const url = await serveLies(t, log.url, (path) => (path === 'entries' ? { body: receipt } : undefined))
+    await assert.rejects(log.clientAt(url).registerRecord(policyOf('another'), issuer), { code: 'bad_signature' })
+  })
+
+  it('refuses a receipt by a key that the log policy does not name (unknown_receipt_key)', async (t) => {
+    const [log, other] = [await serveLog(t), await serveLog(t)]
+    const { receipt } = await other.client.registerRecord(policyOf('permit'), await other.authorize('issuer'))
+    const issuer = await log.authorize('issuer')
+    const url = await serveLies(t, log.url, (path) => (path === 'entries' ? { body: receipt } : undefined))
+    await assert.rejects(log.clientAt(url).registerRecord(policyOf('permit'), issuer), { code: 'unknown_receipt_key' })
+  })
+})
+
+describe('looking things up', () => {
+  it('finds the newest of a series, all series of a signer, and what a key may do', async (t) => {
+    const log = await serveLog(t)
+    const issuer = await log.authorize('issuer')
+    const { kid } = issuer.key
+    const first = await log.client.registerRecord(policyOf('one'), issuer)
+    const second = policyOf('two', { version: 2 })
+    await log.client.registerRecord({ ...second, links: [{ rel: 'previous', entry: first.entry }] }, issuer)
+    await log.client.registerRecord(policyOf('three', { policyId: 'cards / debit' }), issuer)
+
+    const latest = await log.client.latest('issuance-policy', kid, 'payments')
+    assert.equal(latest?.record.fields.version, 2)
+    assert.equal(latest?.index, 3)
+    assert.equal(await log.client.latest('issuance-policy', kid, 'unheard of'), undefined)
+    assert.equal((await log.client.latest('issuance-policy', kid, 'cards / debit'))?.index, 4)
+    const all = await log.client.latestAll('issuance-policy', kid)
+    assert.deepEqual(
+      all.map(({ record }) => record.fields.policyId),
+      ['cards / debit', 'payments'],
+    )
+
+    const [authorization, ...more] = await log.client.authorizations(kid)
+    assert.equal(authorization?.role, 'issuer')
+    assert.equal(more.length, 0)
+    assert.deepEqual(await log.client.authorizations('A'.repeat(43)), [])
+    assert.equal((await log.client.record(first.entry)).record.type, 'issuance-policy')
+    await assert.rejects(log.client.statement(random(32)), { name: 'RefusedError', status: 404 })
+  })
+
+  it('proves an answer by the tiles when the tree has grown since', async (t) => {
+    const log = await serveLog(t)
+    const issuer = await log.authorize('issuer')
+    const { entry } = await log.client.registerRecord(policyOf('permit'), issuer)
+    const reader = log.clientAt(log.url)
+    await reader.checkpoint()
+    const old = await reader.statement(entry)
+    for (let i = 0; i < 3; i++) await log.client.registerRecord(policyOf(`${i}`, { policyId: `p${i}` }), issuer)
+    await reader.checkpoint()
+
+    // The receipt of before, for a tree smaller than the one that the reader knows now.
+    const stale = attachReceipts(old.statement.bytes, [old.receipt])
+    const url = await serveLies(t, log.url, (path) => (path.endsWith('/statement') ? { body: stale } : undefined))
+    const client = log.clientAt(url)
+    await client.checkpoint()
+    assert.equal((await client.statement(entry)).index, old.index)
+  })
+
+  it('refuses another statement than the one asked for (wrong_record)', async (t) => {
+    const log = await serveLog(t)
+    const issuer = await log.authorize('issuer')
+    const { entry } = await log.client.registerRecord(policyOf('permit'), issuer)
+    const authorization = await log.client.statement(issuer.entry)
+    const body = attachReceipts(authorization.statement.bytes, [authorization.receipt])
+    const url = await serveLies(t, log.url, (path) => (/statement$|latest/.test(path) ? { body } : undefined))
+    const client = log.clientAt(url)
+    await assert.rejects(client.statement(entry), { code: 'wrong_record' })
+    await assert.rejects(client.latest('issuance-policy', issuer.key.kid, 'payments'), { code: 'wrong_record' })
+  })
+
+  it('refuses a record whose signer the log never authorized for it (not_authorized)', async (t) => {
+    const log = await serveLog(t)
+    const issuer = await log.authorize('issuer')
+    const { entry } = await log.client.registerRecord(policyOf('permit'), issuer)
+    const url = await serveLies(t, log.url, (path) =>
+      path.startsWith('v1/authorizations/') ? { body: Uint8Array.of(0x80) } : undefined,
+    )
+    await assert.rejects(log.clientAt(url).record(entry), { code: 'not_authorized' })
+  })
+
+  it('refuses an authorization of somebody else', async (t) => {
+    const log = await serveLog(t)
+    const [issuer, other] = [await log.authorize('issuer'), await log.authorize('issuer', 'spiffe://bank.example/b')]
+    const honest = await fetch(`${log.url}/v1/authorizations/${other.key.kid}`)
+    const body = new Uint8Array(await honest.arrayBuffer())
+    const url = await serveLies(t, log.url, (path) => (path.startsWith('v1/authorizations/') ? { body } : undefined))
+    await assert.rejects(log.clientAt(url).authorizations(issuer.key.kid), { code: 'wrong_record' })
+  })
+})
+
+describe('the view of a log', () => {
+  it('is consistent with what was remembered in an earlier run', async (t) => {
+    const log = await serveLog(t)
+    const remembered = memoryInFile(join(log.scratch, 'memory', 'checkpoint'))
+    const first = await log.clientAt(log.url, { remembered }).checkpoint()
+    await log.authorize('issuer')
+    const second = await log.clientAt(log.url, { remembered }).checkpoint()
+    assert.deepEqual([first.size, second.size], [1, 2])
+    assert.equal(await remembered.load(), second.note)
+  })
+
+  it('refuses a second root of one size, and carries both notes (checkpoint_fork)', async (t) => {
+    const log = await serveLog(t)
+    const honest = await log.client.checkpoint()
+    const forked = signCheckpoint({ ...honest, root: random(32) }, [log.noteSigner])
+    await refusesCheckpoint(t, log, forked, 'checkpoint_fork', honest.note)
+  })
+
+  it('refuses a larger tree that does not start with the one seen (checkpoint_fork)', async (t) => {
+    const log = await serveLog(t)
+    const honest = await log.client.checkpoint()
+    await log.authorize('issuer')
+    const forked = signCheckpoint({ origin: ORIGIN, size: 2, root: random(32) }, [log.noteSigner])
+    await refusesCheckpoint(t, log, forked, 'checkpoint_fork', honest.note)
+  })
+
+  it('refuses a checkpoint of before (checkpoint_rollback)', async (t) => {
+    const log = await serveLog(t)
+    const old = await log.client.checkpoint()
+    await log.authorize('issuer')
+    const honest = await log.client.checkpoint()
+    await refusesCheckpoint(t, log, old.note, 'checkpoint_rollback', honest.note)
+  })
+
+  it('refuses a checkpoint by another key (unknown_signer), and one of another log (wrong_origin)', async (t) => {
+    const log = await serveLog(t)
+    const { size, root } = await log.client.checkpoint()
+    const stranger = createNoteSigner(ORIGIN, random(32))
+    const cases = [
+      [signCheckpoint({ origin: ORIGIN, size, root }, [stranger]), 'unknown_signer'],
+      [signCheckpoint({ origin: 'other.example', size, root }, [log.noteSigner]), 'wrong_origin'],
+    ] as const
+    for (const [note, code] of cases) {
+      const url = await serveLies(t, log.url, (path) =>
+        path === 'checkpoint' ? { body: Buffer.from(note) } : undefined,
+      )
+      await assert.rejects(log.clientAt(url).checkpoint(), { code })
+    }
+  })
+
+  it('asks a log without key for its own, and says that it did', async (t) => {
+    const log = await serveLog(t)
+    const client = new LogClient({ url: log.url, clock: () => NOW })
+    t.after(() => client.close())
+    assert.equal(client.pinned, false)
+    assert.equal(await client.origin(), ORIGIN)
+    assert.equal(await client.vkey(), log.vkey)
+    assert.equal((await client.policy()).fields.origin, ORIGIN)
+    assert.equal(log.client.pinned, true)
+  })
+
+  it('finds the log policy in force behind the first one, and takes receipts by its keys', async (t) => {
+    const log = await serveLog(t)
+    const first = await log.client.policy()
+    const { entry } = await log.client.registerRecord(
+      {
+        type: 'log-policy',
+        fields: { ...first.fields, maxStatementBytes: 12_345 },
+        links: [{ rel: 'previous', entry: first.entry }],
+      },
+      log.admin,
+    )
+    await log.client.registerRecord(
+      {
+        type: 'log-policy',
+        fields: { ...first.fields, maxStatementBytes: 23_456 },
+        links: [{ rel: 'previous', entry }],
+      },
+      log.admin,
+    )
+    const policy = await log.clientAt(log.url).policy()
+    assert.equal(policy.fields.maxStatementBytes, 23_456)
+    assert.equal(policy.index, 2)
+  })
+
+  it('refuses a first entry that is not in the tree (not_included)', async (t) => {
+    const [log, other] = [await serveLog(t), await serveLog(t)]
+    const honest = await fetch(`${other.url}/v1/statements/000.p/1`)
+    const body = new Uint8Array(await honest.arrayBuffer())
+    const url = await serveLies(t, log.url, (path) => (path.startsWith('v1/statements/') ? { body } : undefined))
+    await assert.rejects(log.clientAt(url).policy(), { code: 'not_included' })
+  })
+
+  it('refuses tiles that do not lead to the signed root (not_included)', async (t) => {
+    const log = await serveLog(t)
+    const issuer = await log.authorize('issuer')
+    const url = await serveLies(t, log.url, (path, { body }) =>
+      path.startsWith('tile/0/') ? { body: body.map((byte) => byte ^ 1) } : undefined,
+    )
+    await assert.rejects(log.clientAt(url).record(issuer.entry), { code: 'not_included' })
+  })
+})
+
+describe('a request', () => {
+  it('goes in clear text to this machine only', () => {
+    assert.throws(() => createFetcher({ url: 'http://log.example' }), { code: 'insecure_url' })
+    assert.throws(() => createFetcher({ url: 'http://127.0.0.1.log.example' }), { code: 'insecure_url' })
+    for (const url of ['ftp://127.0.0.1', 'no url', 'https://log.example/?a=b', 'https://me@log.example']) {
+      assert.throws(() => createFetcher({ url }), { code: 'malformed_url' })
+    }
+    for (const url of ['https://log.example/prov', 'http://127.0.0.1:1', 'http://[::1]:1', 'http://localhost:1']) {
+      createFetcher({ url }).close()
+    }
+  })
+
+  const answers: [what: string, status: number, headers: Record<string, string>, body: string, expected: object][] = [
+    [
+      'a refusal in JSON',
+      409,
+      { 'content-type': 'application/problem+json' },
+      '{"title":"T","detail":"D","code":"C"}',
+      { name: 'RefusedError', status: 409, code: 'C', message: 'T: D' },
+    ],
+    [
+      'a refusal in anything else',
+      404,
+      { 'content-type': 'text/html' },
+      '<h1>',
+      { name: 'RefusedError', status: 404, code: 'http_404' },
+    ],
+    ['a server that is down', 502, { 'retry-after': '3' }, '', { name: 'UnavailableError', retryAfter: 3 }],
+    [
+      'a server that wants fewer requests',
+      429,
+      { 'retry-after': '5' },
+      '',
+      { name: 'UnavailableError', retryAfter: 5 },
+    ],
+    ['an answer that is too long', 200, {}, 'x'.repeat(101), { code: 'answer_too_large' }],
+    ['an answer that says it is too long', 200, { 'content-length': '1000000' }, '', { code: 'answer_too_large' }],
+    ['a compressed answer', 200, { 'content-encoding': 'gzip' }, 'x', { code: 'malformed_answer' }],
+  ]
+  for (const [what, status, headers, body, expected] of answers) {
+    it(`makes something of ${what}`, async (t) => {
+      const url = await listen(
+        t,
+        createServer((_request, response) => {
+          response.writeHead(status, headers)
+          response.write(body)
+          response.end()
+        }),
+      )
+      const fetcher = createFetcher({ url })
+      t.after(() => fetcher.close())
+      await assert.rejects(fetcher.fetch({ path: 'x', maxBytes: 100 }), expected)
+    })
+  }
+
+  it('is unavailable when nobody answers, when the answer breaks off, and when it never ends', async (t) => {
+    const url = await listen(
+      t,
+      createServer((request, response) => {
+        response.writeHead(200, { 'content-length': '10' })
+        response.write('x')
+        if (request.url === '/breaks') setImmediate(() => response.destroy())
+      }),
+    )
+    const fetcher = createFetcher({ url, timeout: 50 })
+    t.after(() => fetcher.close())
+    for (const path of ['breaks', 'hangs']) {
+      await assert.rejects(fetcher.fetch({ path, maxBytes: 100 }), { name: 'UnavailableError' })
+    }
+    const nobody = createFetcher({ url: 'http://127.0.0.1:1' })
+    await assert.rejects(nobody.fetch({ path: 'x', maxBytes: 1 }), { name: 'UnavailableError' })
+  })
+
+  it('follows no redirect', async (t) => {
+    const log = await serveLog(t)
+    const url = await listen(
+      t,
+      createServer((request, response) => void response.writeHead(302, { location: `${log.url}${request.url}` }).end()),
+    )
+    await assert.rejects(log.clientAt(url).checkpoint(), { name: 'EvidenceError', code: 'malformed_answer' })
+  })
+
+  it('is answered over a connection that was closed meanwhile', async (t) => {
+    const server = createServer((_request, response) => void response.end('ok'))
+    const url = await listen(t, server)
+    const fetcher = createFetcher({ url, sockets: 1 })
+    t.after(() => fetcher.close())
+    await fetcher.fetch({ path: 'x', maxBytes: 10 })
+    server.closeIdleConnections()
+    assert.equal((await fetcher.fetch({ path: 'x', maxBytes: 10 })).status, 200)
+  })
+})
+
+async function refusesCheckpoint(
+  t: Parameters<typeof serveLog>[0],
+  log: Awaited<ReturnType<typeof serveLog>>,
+  note: string,
+  code: string,
+  before: string,
+): Promise<void> {
+  const remembered = memoryInProcess()
+  await remembered.save(before)
+  const url = await serveLies(t, log.url, (path) => (path === 'checkpoint' ? { body: Buffer.from(note) } : undefined))
+  const client = log.clientAt(url, { remembered })
+  await assert.rejects(client.checkpoint(), (error) => {
+    assert.ok(error instanceof MisbehaviourError)
+    assert.equal(error.code, code)
+    assert.deepEqual(error.evidence, { origin: ORIGIN, before, after: note })
+    return true
+  })
+  assert.equal(await remembered.load(), before)
+}
