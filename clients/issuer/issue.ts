@@ -19,9 +19,10 @@ import {
   attestationFacts,
   type Credential,
   credentialTag,
-  type Decision,
+  type DecisionTrace,
   decideIssuance,
   deriveTagKey,
+  type IssuanceDecision,
   type Link,
   loadCedar,
   parseCertificate,
@@ -241,7 +242,11 @@ async function acceptResults(
 async function logDenial(
   { client }: IssueRequest,
   { author }: AuthorizedParty,
-  denied: { readonly links: readonly Link[]; readonly decision: Decision; readonly recipients: readonly PublicJwk[] },
+  denied: {
+    readonly links: readonly Link[]
+    readonly decision: IssuanceDecision
+    readonly recipients: readonly PublicJwk[]
+  },
 ): Promise<IssuanceDenied> {
   const { links, decision, recipients } = denied
   const { entry, index } = await client.registerRecord(
@@ -276,8 +281,8 @@ async function signCredential(request: IssueRequest, { subject, issuer, notAfter
   return parseCredential(utf8(await issueWit({ ...token, issuedAt: now, expiresAt: notAfter }, key)))
 }
 
-function sealedDecision({ errors: _errors, ...recorded }: Decision): Omit<Decision, 'errors'> {
-  return recorded
+function sealedDecision({ errors: _errors, ...trace }: IssuanceDecision): DecisionTrace {
+  return trace
 }
 
 function distinctKeys(keys: readonly (PublicJwk | undefined)[]): PublicJwk[] {

@@ -86,7 +86,12 @@ async function authorizedVerifier(
   const found = (await client.authorizations(kid)).findLast(
     (each) => each.role === 'verifier' && (each.trustDomain === trustDomain || verifiers.includes(each.subject)),
   )
-  if (!found) throw new IssuerError('verifier_not_authorized', `${kid} is no verifier for ${trustDomain}`)
+  if (!found) {
+    throw new IssuerError(
+      'verifier_not_authorized',
+      `${kid} is no verifier of ${trustDomain}, nor one that is accepted besides`,
+    )
+  }
   if (now < found.notBefore || (found.notAfter !== undefined && now >= found.notAfter)) {
     throw new IssuerError('verifier_not_authorized', `the authorization of ${found.subject} is not valid at ${now}`)
   }

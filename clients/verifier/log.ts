@@ -57,7 +57,7 @@ export interface AppraiseAndLogInput {
   readonly key: PrivateJwk
   /** The name of the evidence format: `measured-files`. */
   readonly format: string
-  /** The exact bytes of the evidence. */
+  /** A file of evidence. Its digest on the log is that of the evidence itself: of a token, without a line break at its end. */
   readonly evidence: Uint8Array
   /** May be left out while this Verifier has exactly one appraisal policy of the format. */
   readonly policyId?: string
@@ -103,9 +103,10 @@ export async function publishReferenceValues(input: PublishInput): Promise<Publi
  * @throws UnavailableError when the log does not answer: no result is given that is not on the log
  */
 export async function appraiseAndLog(input: AppraiseAndLogInput): Promise<LoggedAppraisal> {
-  const { client, key, evidence, nonce, now } = input
+  const { client, key, nonce, now } = input
   const { author, authorization } = await authorOf(input)
   const format = evidenceFormat(input.format)
+  const evidence = format.ofFile(input.evidence)
   const chosen = await choosePolicy(input, author)
   const references = await chooseReferenceValues(input, author, chosen.policy)
 

@@ -13,7 +13,6 @@
  */
 import { type Static, Type } from 'typebox'
 import { utf8 } from '../../merkle/index.ts'
-import { canonicalJson, type Json } from '../../provenance/index.ts'
 import { kidOf, type PublicJwk, parsePublicJwk, signingAlgorithmOf } from '../../statement/index.ts'
 import { readDocument } from './document.ts'
 import { VerifierError } from './error.ts'
@@ -78,12 +77,20 @@ export function parseReferenceValues(content: Uint8Array): ReferenceValues {
   }
 }
 
-/** The document for `values`, to be published or shipped with a release. Parses as what was given. */
-export function formatReferenceValues(values: ReferenceValues): string {
-  const text = `${JSON.stringify(JSON.parse(canonicalJson(values as unknown as Json)), null, 2)}\n`
+/** The document for `values`, to be published or shipped with a release: one line for each file. */
+export function formatReferenceValues({ format, attesters, measurements }: ReferenceValues): string {
+  const document = {
+    format,
+    attesters,
+    measurements: measurements.map(({ name, version, root, files }) => ({ name, version, root, files })),
+  }
+  const text = `${JSON.stringify(document, null, 2).replace(FILE, '{ "path": $1, "size": $2, "sha256": "$3" }')}\n`
   parseReferenceValues(utf8(text))
   return text
 }
+
+/** A file as `JSON.stringify` indents it. */
+const FILE = /\{\s+"path": ("(?:[^"\\]|\\.)*"),\s+"size": (\d+),\s+"sha256": "([0-9a-f]{64})"\s+\}/g
 
 function parseAttester(value: unknown, i: number): PublicJwk {
   try {

@@ -43,6 +43,8 @@ export interface EvidenceFormat {
   readonly submodule: string
   /** The AR4SI claims that evidence of this format can bear on. A policy that makes any other claim from it is refused. */
   readonly claims: readonly Claim[]
+  /** The evidence in a file of it: a token without the line break that editors and shells add. */
+  ofFile(file: Uint8Array): Uint8Array
   /** @throws VerifierError `malformed_evidence`, `bad_evidence_signature`, `measurement_mismatch` */
   examine(evidence: Uint8Array, references: readonly ReferenceValues[]): Promise<Examined>
 }

@@ -222,6 +222,8 @@ export const measuredFiles: EvidenceFormat = {
   // Not `hardware` or `runtime-opaque`, nor where data rest: files say nothing about those.
   claims: ['instance-identity', 'configuration', 'executables', 'file-system'],
 
+  ofFile: (file) => (file.at(-1) === 0x0a ? file.subarray(0, -1) : file),
+
   async examine(bytes: Uint8Array, references: readonly ReferenceValues[]): Promise<Examined> {
     const evidence = decodeEvidence(bytes)
     const { issuedAt, nonce, measurements, workloadKey } = evidence
