@@ -48,12 +48,14 @@ export interface PolicyInForce {
   readonly index: number
   readonly fields: FieldsOf<'log-policy'>
   readonly adminKeys: readonly PublicJwk[]
+  /** Their names, in the same order. */
+  readonly adminKids: readonly string[]
   readonly receiptKeys: readonly PublicJwk[]
 }
 
 /** The state that the `log-policy` and `key-authorization` records of a log have led to. */
 export class Authorities {
-  #policy: PolicyInForce | undefined
+  readonly #policies: PolicyInForce[] = []
   readonly #adminKeys = new Map<string, PublicJwk>()
   readonly #byKid = new Map<string, Authorization[]>()
   readonly #byEntry = new Map<string, Authorization>()
@@ -78,21 +80,22 @@ export class Authorities {
    * @throws {@link ProvenanceError} `not_a_successor` before entry 0
    */
   policy(): PolicyInForce {
-    if (!this.#policy) throw new ProvenanceError('not_a_successor', 'a log begins with its log-policy')
-    return this.#policy
+    const policy = this.policyAt(Number.POSITIVE_INFINITY)
+    if (!policy) throw new ProvenanceError('not_a_successor', 'a log begins with its log-policy')
+    return policy
   }
 
-  /** False before entry 0. */
+  /** False until entry 0 is applied. */
   get hasPolicy(): boolean {
-    return this.#policy !== undefined
+    return this.#policies.length > 0
   }
 
-  /** Whether this is a key of the log's admin now. */
-  isAdmin(kid: string): boolean {
-    return this.#adminKeys.has(kid)
+  /** The policy that a record at position `index` is under: the last one before it. Entry 0 is under none. */
+  policyAt(index: number): PolicyInForce | undefined {
+    return this.#policies.findLast((each) => each.index < index)
   }
 
-  /** The key to verify a statement of this `kid` with. Says nothing about what the key may sign. */
+  /** The key to verify a statement of this `kid` with: of whoever was ever an admin or authorized. It may sign nothing by now. */
   keyOf(kid: string): PublicJwk | undefined {
     return this.#adminKeys.get(kid) ?? this.#byKid.get(kid)?.[0]?.key
   }
@@ -133,9 +136,10 @@ export class Authorities {
 
   #applyPolicy(index: number, entry: Hash, { fields }: RecordOf<'log-policy'>): void {
     const adminKeys = fields.adminKeys.map(decodePublicKey)
-    this.#policy = { entry, index, fields, adminKeys, receiptKeys: fields.receiptKeys.map(decodePublicKey) }
-    this.#adminKeys.clear()
-    for (const key of adminKeys) this.#adminKeys.set(kidOf(key), key)
+    const receiptKeys = fields.receiptKeys.map(decodePublicKey)
+    const adminKids = adminKeys.map(kidOf)
+    this.#policies.push({ entry, index, fields, adminKeys, adminKids, receiptKeys })
+    for (const [i, kid] of adminKids.entries()) this.#adminKeys.set(kid, adminKeys[i]!)
   }
 
   #applyAuthorization(index: number, entry: Hash, { fields, links }: RecordOf<'key-authorization'>): void {

@@ -27,7 +27,7 @@ export interface LinkTarget {
 }
 
 export interface RecordContext {
-  /** As of the records before this one. May know later ones, if `index` is given. */
+  /** From the records before this one. May know later ones too, if `index` is given. */
   readonly authorities: Authorities
   /** What the links lead to, by entry in lower-case hex. Links to what is not here are dangling. */
   readonly targets: ReadonlyMap<string, LinkTarget>
@@ -94,9 +94,11 @@ function isAdminRecord({ record: { type } }: RecordStatement): boolean {
 /** By an admin key of the policy in force; for entry 0, by one of those that it names itself. In the name of the log. */
 function checkAdmin({ record, statement }: RecordStatement, { authorities, index }: RecordContext): 'admin' {
   const { kid } = statement.signer
-  const founding = !authorities.hasPolicy && record.type === 'log-policy' && (index ?? 0) === 0
-  const { fields } = founding ? record : authorities.policy()
-  if (!(founding ? foundingKey(record, kid) : authorities.isAdmin(kid))) {
+  const policy = authorities.policyAt(index ?? Number.POSITIVE_INFINITY)
+  const founding = policy === undefined && record.type === 'log-policy' && (index ?? 0) === 0
+  const { fields } = founding ? record : (policy ?? authorities.policy())
+  const isAdmin = founding ? foundingKey(record, kid) !== undefined : policy?.adminKids.includes(kid)
+  if (!isAdmin) {
     const known = authorities.keyOf(kid) !== undefined
     throw refuse(known ? 'role_not_authorized' : 'unknown_key', `${kid} is no key of the log's admin`)
   }
@@ -182,13 +184,14 @@ function checkContent(r: RecordStatement, authority: Authorization | 'admin', co
 }
 
 /** A log keeps its name for life, and its policies are one chain. */
-function checkLogPolicy({ fields, links }: RecordOf<'log-policy'>, { authorities }: RecordContext): void {
+function checkLogPolicy({ fields, links }: RecordOf<'log-policy'>, { authorities, index }: RecordContext): void {
   const previous = links[0]
-  if (!authorities.hasPolicy) {
+  const policy = authorities.policyAt(index ?? Number.POSITIVE_INFINITY)
+  if (!policy) {
     if (previous) throw refuse('not_a_successor', 'the first policy has none before it')
     return
   }
-  const { entry, fields: inForce } = authorities.policy()
+  const { entry, fields: inForce } = policy
   if (fields.origin !== inForce.origin) throw refuse('wrong_origin', `this log is ${inForce.origin}`)
   if (!previous) throw refuse('link_missing', 'a later log-policy must link to the one in force')
   if (!equalBytes(previous.entry, entry)) throw refuse('not_a_successor', 'its previous is not the policy in force')

@@ -42,8 +42,19 @@ describe('Authorities', () => {
       [admin.publicJwk.x],
     )
     assert.equal(receiptKeys.length, 1)
-    assert.equal(log.authorities.isAdmin(admin.kid), true)
-    assert.equal(log.authorities.isAdmin(issuer.kid), false)
+  })
+
+  it('know who the admin was at each index', async () => {
+    const longer = await createSmallLog()
+    const fields = { ...FIELDS['log-policy'], adminKeys: [encodePublicKey(stranger.publicJwk)] }
+    const next = newRecord(longer, 'log-policy', { fields, links: [longer.link('previous', 0)] })
+    longer.append(await signRecord(next, author(admin, 109)))
+    const { authorities } = longer
+    const admins = [0, 1, 9, 10].map((index) => authorities.policyAt(index)?.adminKids)
+    assert.deepEqual(admins, [undefined, [admin.kid], [admin.kid], [stranger.kid]])
+    assert.equal(authorities.policy().index, 9)
+    // Its older records are still there to be verified.
+    assert.equal(authorities.keyOf(admin.kid)?.x, admin.publicJwk.x)
   })
 
   it('know nobody before the first record', () => {
