@@ -14,9 +14,9 @@ import { UsageError } from './command.ts'
 export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>
   /** POSIX seconds. */
-  now(): number
-  random(length: number): Uint8Array
-  sleep(milliseconds: number): Promise<void>
+  readonly now: () => number
+  readonly random: (length: number) => Uint8Array
+  readonly sleep: (milliseconds: number) => Promise<void>
   out(line: string): void
   err(line: string): void
   /** Overwrites one line on a terminal; nothing elsewhere. */

@@ -198,7 +198,7 @@ async function authorizeWriters(world: World): Promise<void> {
 function npmSbom(): Uint8Array {
   const root = fileURLToPath(new URL('../../..', import.meta.url))
   const { stdout, status, stderr } = spawnSync('npm', ['sbom', '--sbom-format=cyclonedx', '--omit=dev'], { cwd: root })
-  if (status !== 0) throw new Error(`npm sbom failed: ${stderr}`)
+  if (status !== 0) throw new Error(`npm sbom failed: ${stderr.toString()}`)
   return new Uint8Array(stdout)
 }
 

@@ -44,9 +44,9 @@ export interface World {
     readonly state: string
   }
   /** The log's own checkpoint key, as a dishonest operator could use it. */
-  logSigner(): Promise<NoteSigner>
-  now(): number
-  random(length: number): Uint8Array
+  readonly logSigner: () => Promise<NoteSigner>
+  readonly now: () => number
+  readonly random: (length: number) => Uint8Array
   close(options: { keepFiles: boolean }): Promise<void>
 }
 

@@ -35,7 +35,7 @@ function print(value: CborValue, indent: number): string {
       ']',
       indent,
     )
-  return String(value)
+  return `${value as boolean | number | bigint | null}`
 }
 
 function wrapped(open: string, items: readonly string[], close: string, indent: number): string {
