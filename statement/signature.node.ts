@@ -17,7 +17,8 @@ import type { SigningKey, VerificationKey } from './signature.ts'
 export type { SigningKey, VerificationKey } from './signature.ts'
 
 /** As in `signature.ts`. */
-export async function importVerificationKey(jwk: PublicJwk): Promise<VerificationKey> {
+export async function importVerificationKey(publicJwk: PublicJwk): Promise<VerificationKey> {
+  const jwk = publicJwkOf(publicJwk)
   const algorithm = signingAlgorithmOf(jwk)
   const publicKey = fromBase64url(jwk.x)
   const object = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' })

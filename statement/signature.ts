@@ -43,7 +43,9 @@ export interface SigningKey {
  *
  * @throws {@link StatementError} `unsupported_key` when it cannot sign
  */
-export async function importVerificationKey(jwk: PublicJwk): Promise<VerificationKey> {
+export async function importVerificationKey(publicJwk: PublicJwk): Promise<VerificationKey> {
+  // A private key fits the type, and must not live on in a key that is passed around.
+  const jwk = publicJwkOf(publicJwk)
   const algorithm = signingAlgorithmOf(jwk)
   const named = { kid: kidOf(jwk), algorithm, jwk }
   if (algorithm === 'Ed25519') {

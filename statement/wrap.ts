@@ -14,7 +14,7 @@
  *
  * @module
  */
-import { GeneralEncrypt, type GeneralJWE, generalDecrypt, importJWK } from 'jose'
+import { flattenedDecrypt, GeneralEncrypt, type GeneralJWE, importJWK, type JWEHeaderParameters } from 'jose'
 import { equalBytes, fromUtf8, utf8 } from '../merkle/bytes.ts'
 import { asArray, asBytes, asMap, type CborMap, type CborValue, decodeCbor, encodeCbor } from './cbor.ts'
 import { kidOf, type PrivateJwk, type PublicJwk, publicJwkOf } from './cose-key.ts'
@@ -47,7 +47,7 @@ export async function wrapKeys(
   )
   const jwe = await new GeneralEncrypt(plaintext)
     .setProtectedHeader({ enc: ENC, typ: TYP })
-    .addRecipient(await importRecipient(recipient))
+    .addRecipient(await importRecipient(publicJwkOf(recipient)))
     .setUnprotectedHeader({ alg: ALG, kid: kidOf(recipient) })
     .encrypt()
   return utf8(JSON.stringify(jwe))
@@ -63,14 +63,21 @@ export async function unwrapKeys(
   wrap: Uint8Array,
   recipient: PrivateJwk,
 ): Promise<{ recordId: Uint8Array; keys: ReadonlyMap<string, Uint8Array> }> {
-  const jwe = parseWrap(wrap)
+  const { recipients, ...shared } = parseWrap(wrap)
+  const kid = kidOf(publicJwkOf(recipient))
   const key = await importRecipient(recipient)
-  const { plaintext, protectedHeader } = await generalDecrypt(jwe, key, {
-    // Without these lists the sender would choose, among algorithms with known attacks.
+  if (recipients[0].header.kid !== kid)
+    throw new StatementError('wrong_recipient', `a wrap for another key than ${kid}`)
+  // By the flattened form, of one recipient: the general one does not say what was wrong.
+  const { plaintext, protectedHeader } = await flattenedDecrypt({ ...shared, ...recipients[0] }, key, {
+    // Without these lists the sender would choose, among algorithms with known attacks, and among compressions of zeros.
     keyManagementAlgorithms: [ALG],
     contentEncryptionAlgorithms: [ENC],
-  }).catch((cause: unknown) => {
-    throw new StatementError('wrong_recipient', `a wrap that ${kidOf(publicJwkOf(recipient))} does not open`, { cause })
+    maxDecompressedLength: 0,
+  }).catch((cause: { code?: string }) => {
+    if (cause.code === 'ERR_JWE_DECRYPTION_FAILED')
+      throw new StatementError('wrong_recipient', `a wrap that ${kid} does not open`, { cause })
+    throw new StatementError('malformed_wrap', 'a JWE of another kind', { cause })
   })
   if (protectedHeader?.['typ'] !== TYP) throw new StatementError('malformed_wrap', 'a JWE that is no wrap')
   return readingAs('malformed_wrap', () => {
@@ -87,7 +94,7 @@ export async function unwrapKeys(
 /** Whom the wrap says it is for: the `kid` of its one recipient; undefined when it is no wrap at all. Nobody vouches for it. */
 export function wrapRecipientKid(wrap: Uint8Array): string | undefined {
   try {
-    return parseWrap(wrap).recipients[0]?.header?.kid
+    return parseWrap(wrap).recipients[0].header.kid
   } catch {
     return undefined
   }
@@ -128,20 +135,25 @@ const ALG = 'ECDH-ES+A256KW'
 const ENC = 'A256GCM'
 const TYP = 'provlog-wrap+jwe'
 
-function parseWrap(wrap: Uint8Array): GeneralJWE & { readonly recipients: readonly { header?: { kid?: string } }[] } {
+/** A General JWE of one recipient who is named. What else is in it is for jose to check. */
+interface Wrap extends GeneralJWE {
+  readonly recipients: [{ readonly header: JWEHeaderParameters & { readonly kid: string } }]
+}
+
+function parseWrap(wrap: Uint8Array): Wrap {
   checkLength(wrap)
-  let jwe: unknown
+  let jwe: Partial<GeneralJWE> | null
   try {
-    jwe = JSON.parse(fromUtf8(wrap))
+    jwe = JSON.parse(fromUtf8(wrap)) as Partial<GeneralJWE> | null
   } catch (cause) {
     throw new StatementError('malformed_wrap', 'a wrap that is no JSON', { cause })
   }
-  const { recipients } = (jwe ?? {}) as { recipients?: unknown }
+  const recipients: unknown = jwe?.recipients
   if (!Array.isArray(recipients) || recipients.length !== 1)
     throw new StatementError('malformed_wrap', 'not one recipient')
-  const kid: unknown = (recipients[0] as { header?: { kid?: unknown } } | null)?.header?.kid
+  const kid: unknown = (recipients[0] as Partial<Wrap['recipients'][0]> | null)?.header?.kid
   if (typeof kid !== 'string') throw new StatementError('malformed_wrap', 'a recipient without a kid')
-  return jwe as GeneralJWE & { recipients: { header: { kid: string } }[] }
+  return jwe as Wrap
 }
 
 function checkCount(wraps: readonly Uint8Array[]): void {

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { toHex } from '../../merkle/bytes.ts'
+import { type CborValue, encodeCbor } from '../../statement/cbor.ts'
+import { decodeProblem, encodeProblem } from '../../statement/problem-details.ts'
+import { hex, utf8 } from './fixtures.ts'
+
+describe('concise problem details', () => {
+  it('are there and back what they were', () => {
+    const short = { title: 'Rejected', detail: 'no such issuer' }
+    const full = { ...short, code: 'unknown_issuer', status: 403 }
+    for (const problem of [short, full]) assert.deepEqual(decodeProblem(encodeProblem(problem)), problem)
+  })
+
+  it('have the labels of RFC 9290 and the form of SCRAPI', () => {
+    assert.equal(toHex(encodeProblem({ title: 'a', detail: 'b' })), 'a2206161216162')
+  })
+
+  it('of others may have other members, in any order, and lack some of ours', () => {
+    const others = hex('a3 24 00 21 61 62 20 61 61')
+    assert.deepEqual(decodeProblem(others), { title: 'a', detail: 'b' })
+    assert.deepEqual(decodeProblem(hex('a0')), { title: '', detail: '' })
+  })
+
+  const refused: [what: string, code: string, bytes: Uint8Array][] = [
+    ['an array', 'malformed_problem', encodeCbor([])],
+    ['a title that is no text', 'malformed_problem', encodeCbor(new Map<number, CborValue>([[-1, 1]]))],
+    ['a status that is text', 'malformed_problem', encodeCbor(new Map<number, CborValue>([[-4, '400']]))],
+    ['JSON', 'malformed_cbor', utf8('{"title": "no"}')],
+    ['70 000 bytes', 'too_large', new Uint8Array(70_000)],
+  ]
+  for (const [what, code, bytes] of refused) {
+    it(`refuse ${what} (${code})`, () => assert.throws(() => decodeProblem(bytes), { code }))
+  }
+})
