@@ -8,6 +8,7 @@
  */
 import type { FastifyPluginAsync } from 'fastify'
 import { toHex } from '../../merkle/bytes.ts'
+import { assert } from '../../merkle/error.ts'
 import type { Admission } from '../admission.ts'
 import { RequestError } from '../problem.ts'
 import { coseType, octets } from './http.ts'
@@ -39,9 +40,7 @@ export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, {
     },
     handler: async (request, reply) => {
       const { body } = request
-      // No body at all reaches the handler without passing the parser.
-      if (!(body instanceof Uint8Array)) throw new RequestError('malformed_request', 'no body')
-
+      assert(body instanceof Uint8Array, 'a request with one of these media types passed its parser')
       const { entry, receipt } = await admission.admit(body)
       return reply
         .code(201)
