@@ -38,15 +38,10 @@ export interface AppraisalPolicy {
 
 type RequiredCase = 'match' | 'mismatch' | 'unknownFile' | 'unknownAttester'
 
-const Vector = Type.Partial(
-  Type.Object(
-    Object.fromEntries(CLAIMS.map((claim) => [claim, Type.Integer({ minimum: -128, maximum: 127 })])) as Record<
-      Claim,
-      ReturnType<typeof Type.Integer>
-    >,
-    { additionalProperties: false },
-  ),
-)
+const Code = Type.Optional(Type.Integer({ minimum: -128, maximum: 127 }))
+const Vector = Type.Object(Object.fromEntries(CLAIMS.map((claim) => [claim, Code])) as Record<Claim, typeof Code>, {
+  additionalProperties: false,
+})
 
 const Document = Type.Object(
   {

@@ -19,9 +19,11 @@ export function readDocument<S extends TSchema>(
   code: VerifierErrorCode,
 ): Static<S> {
   if (content.length > MAX_DOCUMENT_BYTES) throw new VerifierError(code, `longer than ${MAX_DOCUMENT_BYTES} bytes`)
+  let text: string
   let value: unknown
   try {
-    value = parseJson(typeof content === 'string' ? content : fromUtf8(content))
+    text = typeof content === 'string' ? content : fromUtf8(content)
+    value = parseJson(text)
   } catch (cause) {
     throw new VerifierError(code, `not JSON: ${cause instanceof Error ? cause.message : cause}`, { cause })
   }
@@ -29,5 +31,6 @@ export function readDocument<S extends TSchema>(
     const [first] = Value.Errors(schema, value)
     throw new VerifierError(code, `${first?.instancePath || '/'} ${first?.message ?? 'does not fit'}`)
   }
-  return value
+  // Read strictly and found good: now as ordinary objects, which have a prototype.
+  return JSON.parse(text)
 }
