@@ -48,7 +48,7 @@ export interface SealContext {
  * Seals each plaintext under a key of its own.
  *
  * @param plaintexts by label
- * @param random that many unpredictable bytes: `crypto.getRandomValues`, except in tests
+ * @param random that many unpredictable bytes: the platform’s secure source, except in tests
  * @returns the sections in the order of `plaintexts`, and the CEK of each by label
  */
 export async function sealSections(
