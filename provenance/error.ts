@@ -60,6 +60,23 @@ export type ProvenanceErrorCode =
   | 'malformed_result' //            not an EAR
   | 'unsupported_profile' //         an EAT of another profile
   | 'inconsistent_result' //         a status better than its own trustworthiness claims
+  // Whether a credential's story holds
+  | 'untrusted_log' //               a log that TRUST.json does not list, or under another key
+  | 'untrusted_issuer' //            a Credential Issuer that TRUST.json does not list
+  | 'untrusted_verifier' //          a Verifier that TRUST.json does not list
+  | 'checkpoint_too_old' //          the tree was signed longer ago than TRUST.json allows
+  | 'checkpoint_rollback' //         fewer leaves than were seen before
+  | 'missing_receipt' //             a statement without a receipt of the bundle's log
+  | 'unexpected_record' //           a record that has no place in this bundle, or not this often
+  | 'credential_mismatch' //         the record is about another credential, or says something else about this one
+  | 'not_attested' //                no attestation result, where one is demanded
+  | 'tier_too_low' //                an attestation result worse than TRUST.json demands
+  | 'result_not_current' //          an attestation result from after the issuance, or expired at it
+  | 'policy_not_in_force' //         decided by a policy before it began or after it ended
+  | 'credential_revoked' //          by its issuer, effective at the moment asked about
+  | 'credential_suspended' //        by its issuer, and not reinstated
+  | 'section_mismatch' //            a sealed section contradicts the clear part or the credential
+  | 'decision_mismatch' //           the issuance decision does not follow from the policy and the evidence
   // Issuance policies
   | 'invalid_policy' //              not Cedar, or not valid against the issuance schema
   | 'invalid_policy_context' //      a request that the schema does not describe

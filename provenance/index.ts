@@ -108,3 +108,11 @@ export {
   worstTier,
 } from './tier.ts'
 export { decodeTrust, parseTrust, type Trust, type TrustDocument, type TrustedLog } from './trust.ts'
+export {
+  type Check,
+  type CheckOutcome,
+  TITLES as CHECK_TITLES,
+  type VerificationInput,
+  type VerificationReport,
+  verifyCredential,
+} from './verify-credential.ts'

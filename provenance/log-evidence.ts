@@ -1,0 +1,242 @@
+/**
+ * What a bundle proves by itself, from the pinned key of the log down:
+ *
+ *   vkey (TRUST.json) ──signs──▶ checkpoint ──root──▶ every statement's inclusion path
+ *                                                        │
+ *   entry 0 … the log's policy in force  ◀───────────────┤  receipt keys, admin keys
+ *   key-authorizations  ◀──signed by admin keys──────────┤  who may sign what, at which index
+ *   all other records   ◀──signed by authorized keys─────┘  checked as the log checked them
+ *
+ * Each function takes what the one before it returned. Nothing in the bundle is used before something above it in this
+ * drawing vouches for it.
+ *
+ * @module
+ */
+import { importVerificationKey, type VerificationKey } from '#signature'
+import { toHex } from '../merkle/bytes.ts'
+import { openCheckpoint, type VerifiedCheckpoint } from '../merkle/checkpoint.ts'
+import { hashLeaf } from '../merkle/hash.ts'
+import { checkInclusion } from '../merkle/inclusion.ts'
+import { kidOf } from '../statement/cose-key.ts'
+import { StatementError } from '../statement/error.ts'
+import { parseReceipt, type Receipt, verifyReceipt } from '../statement/receipt.ts'
+import { type SignedStatement, verifySignedStatement } from '../statement/signed-statement.ts'
+import { parseTransparentStatement } from '../statement/transparent-statement.ts'
+import { Authorities, type Authorization, foundingKey } from './authorities.ts'
+import type { Bundle } from './bundle.ts'
+import { checkRecord, type LinkTarget, linkTargetOf } from './check-record.ts'
+import { ProvenanceError } from './error.ts'
+import type { LinkRelation, RecordType } from './link-rules.ts'
+import {
+  type AnyRecordOf,
+  type Link,
+  type ProvenanceRecord,
+  type RecordStatement,
+  recordOfStatement,
+  recordStatementOf,
+} from './record.ts'
+import type { Trust, TrustedLog } from './trust.ts'
+
+/** A statement whose path leads to the checkpoint. Nobody has checked who signed it. */
+export interface IncludedStatement {
+  readonly statement: SignedStatement
+  readonly record: ProvenanceRecord
+  readonly receipt: Receipt
+  readonly index: number
+}
+
+/** A record that is on the log and may be there. */
+export interface LoggedRecord<T extends RecordType = RecordType> {
+  readonly index: number
+  readonly signed: RecordStatement<T>
+  /** Under what it was signed; of the log's own records, `admin`. */
+  readonly authority: Authorization | 'admin'
+}
+
+/** How far the clocks of a log and of those who sign may be apart, in seconds: what log servers allow at admission. */
+const MAX_CLOCK_SKEW = 300
+
+/** @throws `untrusted_log`, `checkpoint_rollback`, and those of `openCheckpoint` */
+export function openBundleCheckpoint(
+  bundle: Bundle,
+  trust: Trust,
+): { log: TrustedLog; checkpoint: VerifiedCheckpoint } {
+  const logs = trust.logs.filter(({ origin }) => origin === bundle.origin)
+  const [log] = logs
+  if (!log) throw new ProvenanceError('untrusted_log', `${bundle.origin} is not a log that you trust`)
+  const verifiers = logs.map(({ verifier }) => verifier)
+  const checkpoint = openCheckpoint(bundle.checkpoint, { origin: bundle.origin, verifiers })
+  const minimum = Math.max(0, ...logs.map(({ minimumSize }) => minimumSize ?? 0))
+  if (checkpoint.size < minimum) {
+    throw new ProvenanceError('checkpoint_rollback', `${checkpoint.size} leaves, where ${minimum} were seen before`)
+  }
+  return { log, checkpoint }
+}
+
+/**
+ * Recomputes the root of the checkpoint from every statement in the bundle.
+ *
+ * @throws `missing_receipt`, `wrong_tree_size`, `root_mismatch`, `unexpected_record` for one statement twice, and those of
+ *   reading statements, records and receipts
+ */
+export function checkAllIncluded(bundle: Bundle, checkpoint: VerifiedCheckpoint): readonly IncludedStatement[] {
+  const indexes = new Set<number>()
+  return bundle.statements.map((bytes) => {
+    const { statement, receipts } = parseTransparentStatement(bytes, { maxBytes: Number.POSITIVE_INFINITY })
+    const receipt = receiptOf(receipts, checkpoint)
+    const { index, size, proof } = receipt.inclusion[0]!
+    const { entry } = statement
+    checkInclusion({ index, size, proof, leafHash: hashLeaf(entry) }, checkpoint.root)
+    if (indexes.has(index)) throw new ProvenanceError('unexpected_record', `entry ${index} is there twice`)
+    indexes.add(index)
+    return { statement, record: recordOfStatement(statement), receipt, index }
+  })
+}
+
+/** The receipt by which this log put the statement into the tree of this checkpoint. Those of other logs are passed over. */
+function receiptOf(receipts: readonly Uint8Array[], { origin, size }: VerifiedCheckpoint): Receipt {
+  const own = receipts.map(readReceipt).filter((receipt) => receipt?.origin === origin) as Receipt[]
+  if (own.length === 0) throw new ProvenanceError('missing_receipt', `a statement without a receipt of ${origin}`)
+  const receipt = own.find((each) => each.inclusion.length === 1 && each.inclusion[0]!.size === size)
+  if (!receipt || receipt.treeSize !== size) {
+    throw new StatementError('wrong_tree_size', `a receipt that is not for the ${size} leaves of the checkpoint`)
+  }
+  return receipt
+}
+
+function readReceipt(bytes: Uint8Array): Receipt | undefined {
+  try {
+    return parseReceipt(bytes)
+  } catch (error) {
+    if (error instanceof StatementError && error.code === 'unsupported_vds') return undefined
+    throw error
+  }
+}
+
+/**
+ * Follows the log's own records from entry 0: its policy, and the keys it authorized. Only what the bundle brings along is
+ * known, so a key that the log replaced later than the records at hand may still look good; the log itself knew better when
+ * it admitted them.
+ *
+ * @throws `unexpected_record` without entry 0, `untrusted_log` when the policy does not name the pinned key, and the codes
+ *   of `checkRecord`
+ */
+export async function openAuthorities(
+  included: readonly IncludedStatement[],
+  log: TrustedLog,
+): Promise<{ authorities: Authorities; records: readonly LoggedRecord[] }> {
+  const authorities = new Authorities()
+  const targets = new Map<string, LinkTarget>()
+  const records: LoggedRecord[] = []
+  const ours = included.filter(({ record: { type } }) => type === 'log-policy' || type === 'key-authorization')
+  const keys = new KeyRing()
+  for (const { statement, record, index } of ours.toSorted((a, b) => a.index - b.index)) {
+    const kid = statement.header.kid!
+    const isFirst = records.length === 0
+    if (isFirst && (index !== 0 || record.type !== 'log-policy')) {
+      throw new ProvenanceError('unexpected_record', "the bundle does not begin with the log's entry 0")
+    }
+    const jwk = isFirst ? record.type === 'log-policy' && foundingKey(record, kid) : authorities.keyOf(kid)
+    if (!jwk) throw new ProvenanceError('unknown_key', `the log's own record at ${index} is signed by ${kid}`)
+    const signed = recordStatementOf(await verifySignedStatement(statement, await keys.import(jwk)))
+    // No clock: the dates of these records and the time of the tree are both the log's word.
+    const context = { authorities, targets, index, now: Number.POSITIVE_INFINITY, maxClockSkew: MAX_CLOCK_SKEW }
+    const authority = checkRecord(signed, context)
+    authorities.apply(index, signed)
+    targets.set(toHex(signed.entry), linkTargetOf(index, signed))
+    records.push({ index, signed, authority })
+  }
+  const { fields } = authorities.policy()
+  if (fields.origin !== log.origin || !fields.vkeys.includes(log.vkey)) {
+    throw new ProvenanceError('untrusted_log', 'the policy at entry 0 is not of the log whose key you pinned')
+  }
+  return { authorities, records }
+}
+
+/**
+ * Checks the log's signature on every receipt: by the keys of its policy, over the size and root of the checkpoint.
+ *
+ * @returns when the log signed the tree, by its clock: the earliest, should receipts differ
+ * @throws `unknown_key`, and those of `verifyReceipt`
+ */
+export async function checkReceipts(
+  included: readonly IncludedStatement[],
+  authorities: Authorities,
+): Promise<{ signedAt: number }> {
+  const { receiptKeys, fields } = authorities.policy()
+  const keys = new KeyRing()
+  let signedAt = Number.POSITIVE_INFINITY
+  for (const { statement, receipt } of included) {
+    const jwk = receiptKeys.find((key) => kidOf(key) === receipt.kid)
+    if (!jwk) throw new ProvenanceError('unknown_key', `a receipt signed by ${receipt.kid}, which the log does not use`)
+    const head = await verifyReceipt(receipt, statement.entry, await keys.import(jwk), { origin: fields.origin })
+    signedAt = Math.min(signedAt, head.issuedAt)
+  }
+  return { signedAt }
+}
+
+/**
+ * Checks the signature, the signer's authority and the links of everything else in the bundle, as the log did.
+ *
+ * A link to the version before may lead out of the bundle: history is not needed to judge what was decided by this version.
+ *
+ * @param own - the log's own records, as checked before
+ * @param now - POSIX seconds, when the log signed the tree: nothing in it can be dated much later
+ * @throws `unknown_key`, `bad_signature`, and the codes of `checkRecord`
+ */
+export async function checkRecords(
+  included: readonly IncludedStatement[],
+  authorities: Authorities,
+  own: readonly LoggedRecord[],
+  now: number,
+): Promise<readonly LoggedRecord[]> {
+  const keys = new KeyRing()
+  const others: { index: number; signed: RecordStatement }[] = []
+  for (const { statement, record, index } of included) {
+    if (own.some((logged) => logged.index === index)) continue
+    const kid = statement.header.kid!
+    const jwk = authorities.keyOf(kid)
+    if (!jwk) throw new ProvenanceError('unknown_key', `the ${record.type} is signed by ${kid}, authorized for nothing`)
+    others.push({ index, signed: recordStatementOf(await verifySignedStatement(statement, await keys.import(jwk))) })
+  }
+  const targets = new Map(
+    [...own, ...others].map(({ index, signed }) => [toHex(signed.entry), linkTargetOf(index, signed)]),
+  )
+  const checked = others.map(({ index, signed }): LoggedRecord => {
+    const inBundle = ({ rel, entry }: Link) => rel !== 'previous' || targets.has(toHex(entry))
+    const seen = { ...signed, record: { ...signed.record, links: signed.record.links.filter(inBundle) } }
+    const context = { authorities, targets, index, now, maxClockSkew: MAX_CLOCK_SKEW }
+    return { index, signed, authority: checkRecord(seen as RecordStatement, context) }
+  })
+  return [...own, ...checked]
+}
+
+/** The records that `from` links to by `rel`, in the order of its links. They were checked to be there and of that type. */
+export function linked<T extends RecordType & LinkRelation>(
+  records: readonly LoggedRecord[],
+  from: LoggedRecord,
+  rel: T,
+): readonly LoggedRecord<T>[] {
+  return from.signed.record.links.flatMap((link) =>
+    link.rel === rel
+      ? (records.filter(({ signed }) => toHex(signed.entry) === toHex(link.entry)) as LoggedRecord<T>[])
+      : [],
+  )
+}
+
+/** The record of a logged statement, by its type; undefined when it is of another. */
+export function recordIf<T extends RecordType>(logged: LoggedRecord | undefined, type: T): AnyRecordOf<T> | undefined {
+  return logged?.signed.record.type === type ? (logged.signed.record as AnyRecordOf<T>) : undefined
+}
+
+/** Each key is imported once: that is what costs. */
+class KeyRing {
+  readonly #keys = new Map<string, VerificationKey>()
+
+  async import(jwk: Parameters<typeof importVerificationKey>[0]): Promise<VerificationKey> {
+    const kid = kidOf(jwk)
+    const known = this.#keys.get(kid) ?? (await importVerificationKey(jwk))
+    this.#keys.set(kid, known)
+    return known
+  }
+}

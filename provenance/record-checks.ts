@@ -1,0 +1,171 @@
+/**
+ * What a relying party asks of the records in a bundle, once it is known that they are on the log and signed by whom they say:
+ * is this the credential, are these parties ones that I trust, was this good enough, did it happen in the right order?
+ *
+ * @module
+ */
+import { toHex } from '../merkle/bytes.ts'
+import type { Hash } from '../merkle/hash.ts'
+import type { Authorization } from './authorities.ts'
+import type { Credential } from './credential.ts'
+import { ProvenanceError } from './error.ts'
+import type { RecordType } from './link-rules.ts'
+import { type LoggedRecord, linked } from './log-evidence.ts'
+import { isAtLeast, type Tier, worstTier } from './tier.ts'
+import type { Trust } from './trust.ts'
+import type { Finding } from './verification-report.ts'
+
+/** The first statement. That it is the only provenance record keeps a reader from being shown one of two. */
+export function provenanceOf(records: readonly LoggedRecord[], index: number): LoggedRecord<'credential-provenance'> {
+  const found = recordsOf(records, 'credential-provenance')
+  if (found.length !== 1 || found[0]!.index !== index) {
+    throw new ProvenanceError('unexpected_record', `${found.length} provenance records in the bundle, or not the first`)
+  }
+  return found[0]!
+}
+
+/** RP check 7 (specs/domain.md §2.6): a record for the right digest may still tell a better story than the credential. */
+export function checkClearFields({ signed }: LoggedRecord<'credential-provenance'>, credential: Credential): void {
+  const { fields } = signed.record
+  checkDigest(fields.credentialDigest, credential, 'the record')
+  if (fields.kind !== credential.kind) throw mismatch(`the record is about a ${fields.kind}`)
+  if (fields.notAfter !== credential.notAfter) throw mismatch(`the record says until ${time(fields.notAfter)}`)
+  if (credential.notBefore !== undefined && fields.notBefore !== credential.notBefore) {
+    throw mismatch(`the record says from ${time(fields.notBefore)}`)
+  }
+  if (signed.statement.header.issuedAt! >= fields.notAfter)
+    throw mismatch('the record is from after the credential expired')
+}
+
+/** RP check 9: the weakest result governs. */
+export function checkAttestation(
+  record: LoggedRecord<'credential-provenance'>,
+  records: readonly LoggedRecord[],
+  { minimumTier }: Trust,
+): Finding<Tier> {
+  const results = linked(records, record, 'attestation-result')
+  const decidedAt = issuedAt(record)
+  for (const { signed } of results) {
+    const { issuedAt: from, expiresAt } = signed.record.fields
+    if (from > decidedAt || expiresAt <= decidedAt) {
+      const period = `from ${time(from)} until ${time(expiresAt)}`
+      throw new ProvenanceError('result_not_current', `a result ${period}, and an issuance at ${time(decidedAt)}`)
+    }
+  }
+  const tier = worstTier(results.map(({ signed }) => signed.record.fields.tier))
+  if (!isAtLeast(tier, minimumTier)) {
+    const code = results.length === 0 ? 'not_attested' : 'tier_too_low'
+    throw new ProvenanceError(code, `${results.length} results, ${tier}; you demand ${minimumTier}`)
+  }
+  return { value: tier, detail: `${results.length} results, ${tier}; you demand ${minimumTier}` }
+}
+
+/** RP check 10: what was decided by, at the time it was decided. */
+export function checkPolicies(
+  record: LoggedRecord<'credential-provenance'>,
+  records: readonly LoggedRecord[],
+  trust: Trust,
+): Finding<unknown> {
+  const [issuance] = linked(records, record, 'issuance-policy')
+  checkTrusted(issuance!, trust.issuers, 'untrusted_issuer')
+  checkInForce(issuance!, issuedAt(record))
+  for (const result of linked(records, record, 'attestation-result')) {
+    const criteria = [...linked(records, result, 'appraisal-policy'), ...linked(records, result, 'reference-values')]
+    for (const each of criteria) {
+      checkTrusted(each, trust.verifiers, 'untrusted_verifier')
+      checkInForce(each, result.signed.record.fields.issuedAt)
+    }
+  }
+  const [provenance] = linked(records, record, 'workload-provenance')
+  // A vendor vouches for what it built, and is trusted by those who wrote the policy, not by those who read the result.
+  const { role } = partyOf(provenance!)
+  if (role === 'issuer') checkTrusted(provenance!, trust.issuers, 'untrusted_issuer')
+  const { policyId, version } = issuance!.signed.record.fields
+  return { value: issuance, detail: `issued under ${policyId} version ${version}` }
+}
+
+function checkInForce(
+  { signed }: LoggedRecord<'issuance-policy' | 'appraisal-policy' | 'reference-values'>,
+  moment: number,
+): void {
+  const { policyId, notBefore, notAfter } = signed.record.fields
+  if (moment < notBefore || (notAfter !== undefined && moment >= notAfter)) {
+    throw new ProvenanceError('policy_not_in_force', `${policyId} at ${time(moment)}`)
+  }
+}
+
+/**
+ * RP check 11. Of the changes that are effective, the last one on the log counts, with one exception: a revocation is for
+ * ever (RFC 5280 §5.3.1), so a reinstatement after it does not.
+ */
+export function checkStatus(
+  record: LoggedRecord<'credential-provenance'>,
+  records: readonly LoggedRecord[],
+  at: number,
+): Finding<string> {
+  const digest = toHex(record.signed.record.fields.credentialDigest)
+  const changes = recordsOf(records, 'credential-status')
+    .filter(({ signed }) => toHex(signed.record.fields.credentialDigest) === digest)
+    .filter(({ signed }) => signed.record.fields.effectiveAt <= at)
+    .toSorted((a, b) => a.index - b.index)
+    .map(({ signed }) => signed.record.fields)
+  const revoked = changes.find(({ status }) => status === 'revoked')
+  if (revoked) throw new ProvenanceError('credential_revoked', `since ${time(revoked.effectiveAt)}${reason(revoked)}`)
+  const last = changes.at(-1)
+  if (last?.status === 'suspended') {
+    throw new ProvenanceError('credential_suspended', `since ${time(last.effectiveAt)}${reason(last)}`)
+  }
+  return {
+    value: last?.status ?? 'valid',
+    detail: last ? `${last.status} since ${time(last.effectiveAt)}` : 'no change of status',
+  }
+}
+
+function reason({ reasonCode }: { readonly reasonCode?: string }): string {
+  return reasonCode === undefined ? '' : `: ${reasonCode}`
+}
+
+export function checkDigest(digest: Hash, credential: Credential, what: string): void {
+  if (toHex(digest) !== toHex(credential.digest)) {
+    throw new ProvenanceError('credential_mismatch', `${what} is about credential ${toHex(digest)}`)
+  }
+}
+
+export function checkTrusted(
+  logged: LoggedRecord,
+  trusted: ReadonlySet<string>,
+  code: 'untrusted_issuer' | 'untrusted_verifier',
+): void {
+  const { subject } = partyOf(logged)
+  if (!trusted.has(subject)) {
+    throw new ProvenanceError(
+      code,
+      `${subject}, who signed the ${logged.signed.record.type}, is not one that you trust`,
+    )
+  }
+}
+
+/** Whose word a record is. Types that the administrator signs do not come here: the link table keeps them apart. */
+export function partyOf({ authority, signed }: LoggedRecord): Authorization {
+  if (authority === 'admin')
+    throw new ProvenanceError('unexpected_record', `a ${signed.record.type} by the administrator`)
+  return authority
+}
+
+function recordsOf<T extends RecordType>(records: readonly LoggedRecord[], type: T): readonly LoggedRecord<T>[] {
+  return records.filter(({ signed }) => signed.record.type === type) as LoggedRecord<T>[]
+}
+
+export function issuedAt({ signed }: LoggedRecord): number {
+  return signed.statement.header.issuedAt!
+}
+
+function mismatch(why: string): ProvenanceError {
+  return new ProvenanceError('credential_mismatch', why)
+}
+
+/** For people: evidence may hold a time beyond what a calendar has. */
+export function time(seconds: number): string {
+  const date = new Date(seconds * 1000)
+  return Number.isNaN(date.getTime()) ? `${seconds} s` : date.toISOString().replace('.000Z', 'Z')
+}

@@ -1,0 +1,229 @@
+/**
+ * What the sealed sections of a bundle say, for whoever has a key, and whether it agrees with what everybody can see.
+ *
+ * Sealing commits (`statement/seal.ts`): a section opens to what its signer sealed or not at all. What is left to check is
+ * that the signer did not seal one thing and show another, and that the decision follows from the evidence:
+ *
+ *   credential section  ==  the credential
+ *   EAR                 ==  clear fields of its record, signed by the same Verifier
+ *   policy text + facts ──Cedar──▶ the decision that was recorded
+ *
+ * @module
+ */
+import { loadCedar } from '#cedar'
+import { equalBytes, fromUtf8, toHex, utf8 } from '../merkle/bytes.ts'
+import { sha256 } from '../merkle/hash.ts'
+import { kidOf, type PrivateJwk, publicJwkOf } from '../statement/cose-key.ts'
+import { StatementError } from '../statement/error.ts'
+import { unwrapKeys, wrapRecipientKid } from '../statement/wrap.ts'
+import { type EarClaims, tierOfResult, verifyEar } from './attestation-result.ts'
+import type { Bundle } from './bundle.ts'
+import type { Credential } from './credential.ts'
+import { ProvenanceError } from './error.ts'
+import { attestationFacts, type WorkloadDescription, workloadFacts } from './issuance-facts.ts'
+import { type IssuanceDecision, reevaluate } from './issuance-policy.ts'
+import { canonicalJson, isJsonObject, type Json, parseJson } from './json.ts'
+import type { RecordType } from './link-rules.ts'
+import { type LoggedRecord, linked } from './log-evidence.ts'
+import type { RecordOf } from './record.ts'
+import { openSections } from './record-statement.ts'
+import type { SectionsOf } from './records/index.ts'
+import { credentialTag } from './tags.ts'
+import { worstTier } from './tier.ts'
+
+/** An attestation result that was sealed in its record, checked. */
+export interface OpenedResult {
+  /** Workload identifier of the Verifier. */
+  readonly verifier: string
+  /** The EAR as the Verifier signed it. */
+  readonly result: string
+  readonly claims: EarClaims
+  /** Lower-case hex. */
+  readonly measurement: string
+}
+
+/**
+ * Opens the sections of a record for a recipient.
+ *
+ * @returns undefined when no wraps came along: there may never have been any, or they were destroyed to erase the record
+ * @throws `wrong_recipient` when all wraps are for others, `wrong_key` when a key is not the one that was committed to
+ */
+export async function openRecord<T extends RecordType>(
+  { signed }: LoggedRecord<T>,
+  wraps: Bundle['wraps'],
+  recipient: PrivateJwk,
+): Promise<Partial<SectionsOf<T>> | undefined> {
+  const candidates = wraps.get(toHex(signed.entry)) ?? []
+  if (candidates.length === 0) return undefined
+  const kid = kidOf(publicJwkOf(recipient))
+  const wrap = candidates.find((each) => wrapRecipientKid(each) === kid)
+  if (!wrap) throw new StatementError('wrong_recipient', `no wrap of the ${signed.record.type} is for ${kid}`)
+  const { recordId, keys } = await unwrapKeys(wrap, recipient)
+  if (!equalBytes(recordId, signed.record.id)) throw new StatementError('wrong_key', 'a wrap of another record')
+  return openSections<T>(signed as Parameters<typeof openSections<T>>[0], keys)
+}
+
+/** As {@link openRecord}, for what others sealed, perhaps not for us. */
+export async function tryOpenRecord<T extends RecordType>(
+  logged: LoggedRecord<T>,
+  wraps: Bundle['wraps'],
+  recipient: PrivateJwk,
+): Promise<Partial<SectionsOf<T>> | undefined> {
+  try {
+    return await openRecord(logged, wraps, recipient)
+  } catch (error) {
+    if (error instanceof StatementError && error.code === 'wrong_recipient') return undefined
+    throw error
+  }
+}
+
+type CredentialSection = SectionsOf<'credential-provenance'>['credential']
+
+/** The issuer's words about the credential against the credential. @throws `section_mismatch` */
+export function checkCredentialSection(section: CredentialSection, credential: Credential): void {
+  const { subject, identifier, keyThumbprint } = credential
+  const pairs: [string, string, string | undefined][] = [
+    ['subject', section.subject, subject.uri],
+    ['trust domain', section.trustDomain, subject.trustDomain],
+    ['identifier', section.identifier, identifier],
+    ['key thumbprint', section.keyThumbprint, keyThumbprint],
+  ]
+  for (const [name, sealed, actual] of pairs) {
+    if (sealed !== actual)
+      throw mismatch(`the sealed ${name} is ${sealed}, and the credential's is ${actual ?? 'absent'}`)
+  }
+}
+
+/** The `unique` tag made again, by the issuer's sealed tag key. @throws `section_mismatch` */
+export function checkUniqueTag(
+  record: RecordOf<'credential-provenance'>,
+  key: Uint8Array,
+  { trustDomain, identifier }: CredentialSection,
+): void {
+  const tag = credentialTag(key, { kind: record.fields.kind, trustDomain, identifier })
+  if (!record.unique.some((each) => equalBytes(each, tag))) {
+    throw mismatch('the log was not asked to keep this serial number or jti unique')
+  }
+}
+
+/**
+ * Checks a sealed EAR: signed with the key that signed its record, and saying what the record says in clear.
+ *
+ * @throws `section_mismatch`, and those of `verifyEar`
+ */
+export async function checkSealedResult(
+  logged: LoggedRecord<'attestation-result'>,
+  section: SectionsOf<'attestation-result'>['attestation'] & object,
+  records: readonly LoggedRecord[],
+): Promise<OpenedResult> {
+  const { record, statement } = logged.signed
+  const { result, measurement, keyThumbprint } = section
+  const { fields } = record
+  if (!equalBytes(sha256(utf8(result)), fields.resultDigest)) throw mismatch('another attestation result than in clear')
+  const claims = await verifyEar(result, statement.signer.jwk)
+  if (tierOfResult(claims) !== fields.tier)
+    throw mismatch(`the result is ${tierOfResult(claims)}, in clear ${fields.tier}`)
+  if (claims.issuedAt !== fields.issuedAt || (claims.expiresAt ?? fields.expiresAt) !== fields.expiresAt) {
+    throw mismatch('the result has other times than in clear')
+  }
+  const applied = linked(records, logged, 'appraisal-policy').map(({ signed }) => signed.record.fields.policyId)
+  const named = [...claims.appraisals.values()].flatMap(({ policyIds = [] }) => policyIds)
+  const stranger = named.find((id) => !applied.includes(id))
+  if (stranger !== undefined)
+    throw mismatch(`the result was appraised by ${stranger}, and the record links to another policy`)
+
+  const hex = toHex(measurement)
+  const opened = { verifier: statement.header.issuer, result, claims, measurement: hex }
+  if (keyThumbprint !== undefined && !attestationFacts([opened], keyThumbprint, 0).keyAttested) {
+    throw mismatch('the result does not attest the key that its record names')
+  }
+  return opened
+}
+
+/** All that a decision was made on, as far as it could be opened. */
+export interface DecisionEvidence {
+  readonly credential: Credential
+  readonly record: LoggedRecord<'credential-provenance'>
+  readonly records: readonly LoggedRecord[]
+  readonly trace: SectionsOf<'credential-provenance'>['decision']
+  /** The text that the linked issuance policy has the digest of. */
+  readonly policyText: string
+  /** Absent unless every result could be opened. */
+  readonly results?: readonly OpenedResult[]
+  /** Absent unless the workload's provenance could be opened. */
+  readonly workload?: WorkloadDescription
+}
+
+/** Between deciding and signing the record of it, in seconds. */
+const MAX_DECISION_DELAY = 60
+
+/**
+ * Makes the decision again, and holds what it was based on against the evidence.
+ *
+ * @throws `decision_mismatch`, and those of `reevaluate`
+ */
+export async function checkDecision(evidence: DecisionEvidence): Promise<IssuanceDecision> {
+  const { trace, policyText, credential } = evidence
+  if (!equalBytes(sha256(utf8(trace.context)), trace.contextDigest)) throw wrong('its context is another one')
+  if (!equalBytes(sha256(utf8(policyText)), trace.policyDigest)) throw wrong('it was made by another policy')
+  if (trace.decision !== 'allow') throw wrong('it was to deny')
+  await loadCedar()
+  const again = reevaluate(policyText, credential.subject, trace.context)
+  if (again.decision !== 'allow') throw wrong('the policy denies this')
+  if (again.reasons.join() !== trace.reasons.toSorted().join()) {
+    throw wrong(`it was for ${trace.reasons.join(', ')}, and the policy says ${again.reasons.join(', ')}`)
+  }
+  checkFacts(parseJson(trace.context), evidence)
+  return again
+}
+
+/** The context against what the evidence gives: the issuer must not have decided on something better. */
+function checkFacts(context: Json, { credential, record, records, results, workload }: DecisionEvidence): void {
+  if (!isJsonObject(context)) throw wrong('its context is no object')
+  const { fields } = record.signed.record
+  const logged = linked(records, record, 'attestation-result').map(({ signed }) => signed.record.fields.tier)
+  const decidedAt = record.signed.statement.header.issuedAt!
+  compare(context['credential'], { kind: fields.kind, lifetimeSeconds: fields.notAfter - fields.notBefore })
+  compare(context['attestation'], { results: logged.length, tier: worstTier(logged) })
+  if (!results) return
+  const facts = attestationFacts(results, credential.keyThumbprint, decidedAt)
+  const age = isJsonObject(context['attestation']) ? context['attestation']['ageSeconds'] : undefined
+  if (typeof age !== 'number' || age > facts.ageSeconds || age < facts.ageSeconds - MAX_DECISION_DELAY) {
+    throw wrong(`the results were ${facts.ageSeconds} s old, not ${String(age)}`)
+  }
+  // Whole objects from here on: what the evidence does not give, the decision must not have seen.
+  compare(context, { attestation: { ...facts, ageSeconds: age } })
+  const subject = toHex(linked(records, record, 'workload-provenance')[0]!.signed.record.fields.subject)
+  const described = workloadFacts(workload, subject, facts.measurements)
+  if (workload) compare(context, { workload: { ...described } })
+  else compare(context['workload'], { measured: described.measured })
+}
+
+function compare(context: Json | undefined, facts: { readonly [name: string]: Json }): void {
+  for (const [name, fact] of Object.entries(facts)) {
+    const said = isJsonObject(context) ? context[name] : undefined
+    const [saw, is] = [said ?? null, fact].map(canonicalJson)
+    if (saw !== is)
+      throw wrong(`it was based on ${name} ${saw!.slice(0, 500)}, and the evidence gives ${is!.slice(0, 500)}`)
+  }
+}
+
+/** The text of a policy record: in clear, or from its section; undefined when this reader has neither. @throws `section_mismatch` */
+export function policyTextOf(
+  { signed }: LoggedRecord<'issuance-policy'>,
+  sections: Partial<SectionsOf<'issuance-policy'>> | undefined,
+): string | undefined {
+  const { content, digest } = signed.record.fields
+  const bytes = content ?? sections?.policy?.content
+  if (!bytes) return undefined
+  if (!equalBytes(sha256(bytes), digest)) throw mismatch('the text of the policy has another digest')
+  return fromUtf8(bytes)
+}
+
+function mismatch(why: string): ProvenanceError {
+  return new ProvenanceError('section_mismatch', why)
+}
+
+function wrong(why: string): ProvenanceError {
+  return new ProvenanceError('decision_mismatch', `the decision: ${why}`)
+}
