@@ -22,7 +22,7 @@ import { candidateOf } from './candidate.ts'
 import { Edge } from './edge.ts'
 import { Guard, isCode, syncDirectory, writeFileDurably } from './guard.ts'
 import { closeAll, createSequencer, paths } from './log.ts'
-import { Publication } from './publisher.ts'
+import { importBlockingKey, Publication } from './publisher.ts'
 import { StoredLog } from './reader.ts'
 import { Store } from './store.ts'
 import { type Clock, LogError } from './types.ts'
@@ -93,7 +93,7 @@ export async function initLog({
   const guard = await Guard.open(at.guard)
   const [edge, publication] = [new Edge(), new Publication(undefined)]
   const reader = new StoredLog(store, edge, publication)
-  const keys = { checkpointKey, receiptKey: await importSigningKey(receiptJwk) }
+  const keys = { checkpointKey, receiptKey: await importBlockingKey(receiptJwk) }
   let failure: unknown
   const fatal = (error: unknown) => {
     failure = error

@@ -18,7 +18,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { importSigningKey, importVerificationKey, type SigningKey } from '#signature'
+import { importVerificationKey, type SigningKey } from '#signature'
 import { equalBytes, fromBase64url, fromUtf8 } from '../merkle/bytes.ts'
 import { openCheckpoint } from '../merkle/checkpoint.ts'
 import { assert, EvidenceError } from '../merkle/error.ts'
@@ -33,7 +33,7 @@ import { parseReceipt, verifyReceipt } from '../statement/receipt.ts'
 import { parseSignedStatement, verifySignedStatement } from '../statement/signed-statement.ts'
 import { Edge } from './edge.ts'
 import { Guard, isCode, type Mark } from './guard.ts'
-import { Publication, Publisher } from './publisher.ts'
+import { importBlockingKey, Publication, Publisher } from './publisher.ts'
 import { StoredLog } from './reader.ts'
 import { Sequencer } from './sequencer.ts'
 import { changesAuthority, type Signed, Store, unpack } from './store.ts'
@@ -245,7 +245,13 @@ async function restoreEdge(store: Store, size: number): Promise<Edge> {
   return Edge.restore(fullTiles, levels, entries)
 }
 
-async function checkSignatures(signed: Signed, reader: StoredLog, config: LogConfig, receiptKey: PublicJwk) {
+/** Both signatures over the newest tree: the checkpoint as a client opens it, the tree head in a receipt. @throws {@link LogError} `log_damaged` */
+export async function checkSignatures(
+  signed: Signed,
+  reader: StoredLog,
+  config: LogConfig,
+  receiptKey: PublicJwk,
+): Promise<void> {
   const { head, checkpoint } = signed
   try {
     const opened = openCheckpoint(checkpoint, { origin: config.origin, verifiers: [parseVkey(config.vkey)] })
@@ -268,7 +274,7 @@ async function checkSignatures(signed: Signed, reader: StoredLog, config: LogCon
 async function readLogKeys(dataDir: string, { origin, vkey, kid }: LogConfig): Promise<LogKeys> {
   const [checkpointPath, receiptPath] = [paths(dataDir).checkpointKey, paths(dataDir).receiptKey]
   const checkpointKey = createNoteSigner(origin, fromBase64url((await readKey(checkpointPath, dataDir)).d))
-  const receiptKey = await importSigningKey(await readKey(receiptPath, dataDir))
+  const receiptKey = await importBlockingKey(await readKey(receiptPath, dataDir))
   if (checkpointKey.vkey !== vkey) throw new LogError('malformed_config', `${checkpointPath} is not the key of ${vkey}`)
   if (receiptKey.kid !== kid) throw new LogError('malformed_config', `${receiptPath} is not the key ${kid}`)
   return { checkpointKey, receiptKey }

@@ -14,15 +14,19 @@ import { readConsistencyProof, readInclusionProof, type TileReader } from '../me
 import { buildReceipt, type SignedTreeHead } from '../statement/receipt.ts'
 import { BUNDLE_STRIDE, type Edge } from './edge.ts'
 import type { Publication } from './publisher.ts'
+import { Recent } from './recent.ts'
 import { type Store, unpack } from './store.ts'
 import { type EntryMeta, LogError, type LogReader } from './types.ts'
 
 const DEFAULT_LIMIT = 100
+/** Full tiles and entry bundles, 8 KiB each: those above every proof, and the newest, which every follower fetches. */
+const RECENT_BYTES = 8 * 1024 * 1024
 
 export class StoredLog implements LogReader, TileReader {
   readonly #store: Store
   readonly #edge: Edge
   readonly #publication: Publication
+  readonly #recent = new Recent(RECENT_BYTES)
 
   constructor(store: Store, edge: Edge, publication: Publication) {
     this.#store = store
@@ -48,7 +52,7 @@ export class StoredLog implements LogReader, TileReader {
     if (!this.#has(index)) return undefined
     const n = Math.floor(index / TILE_WIDTH)
     const at = (index % TILE_WIDTH) * BUNDLE_STRIDE + 2
-    const bundle = this.#edge.tile(0, n)?.bundle ?? stored(await this.#store.bundle(n), `entry bundle ${n}`)
+    const bundle = this.#edge.tile(0, n)?.bundle ?? (await this.#fullBundle(n))
     return bundle.slice(at, at + HASH_LENGTH)
   }
 
@@ -81,7 +85,7 @@ export class StoredLog implements LogReader, TileReader {
     if (!this.#hasTile({ level: 0, index: n, width })) return undefined
     const growing = this.#edge.tile(0, n)?.bundle
     if (growing) return growing.slice(0, width * BUNDLE_STRIDE)
-    return stored(await this.#store.bundle(n), `entry bundle ${n}`).subarray(0, width * BUNDLE_STRIDE)
+    return (await this.#fullBundle(n)).subarray(0, width * BUNDLE_STRIDE)
   }
 
   async tile(id: TileId): Promise<Uint8Array | undefined> {
@@ -89,7 +93,8 @@ export class StoredLog implements LogReader, TileReader {
     const { level, index, width } = id
     const growing = this.#edge.tile(level, index)
     if (growing) return growing.nodes.slice(0, width * HASH_LENGTH)
-    const full = stored(await this.#store.tile(level, index), `tile ${level}/${index}`)
+    const name = `tile ${level}/${index}`
+    const full = stored(await this.#recent.get(name, () => this.#store.tile(level, index)), name)
     return full.subarray(0, width * HASH_LENGTH)
   }
 
@@ -133,6 +138,11 @@ export class StoredLog implements LogReader, TileReader {
 
   async receipt(index: number, head: SignedTreeHead = this.treeHead()): Promise<Uint8Array> {
     return buildReceipt(head, { index, proof: await this.inclusionProof(index, head.size) })
+  }
+
+  async #fullBundle(n: number): Promise<Uint8Array> {
+    const name = `entry bundle ${n}`
+    return stored(await this.#recent.get(name, () => this.#store.bundle(n)), name)
   }
 
   #has(index: number): boolean {

@@ -87,6 +87,9 @@ interface Held {
   readonly refusal: LogError | undefined
 }
 
+/** What a batch brings, by name ({@link namesOf}): the store may not know of it yet. */
+type Brought = Map<string, number>
+
 export class Sequencer {
   readonly #options: SequencerOptions
   #queue: Waiter[] = []
@@ -200,9 +203,16 @@ export class Sequencer {
 
   async #run(): Promise<void> {
     try {
-      while (this.#queue.length > 0) {
-        const batch = this.#takeBatch()
-        await this.#sequence(batch)
+      let next = this.#prepare()
+      let before: Brought = new Map()
+      while (next) {
+        const { batch, holders } = next
+        const { brought, committed } = this.#sequence(batch, await holders, before)
+        // The lookups of the next batch run beside this commit. They may miss what it brings; `before` will tell.
+        next = this.#prepare()
+        await committed
+        next ??= this.#prepare()
+        before = brought
         if (batch.some(({ entry }) => changesAuthority(entry.type))) {
           // Everybody after this batch is judged by what it changed, which takes effect when it is published.
           await this.#publishing
@@ -214,6 +224,16 @@ export class Sequencer {
     } finally {
       this.#loop = undefined
     }
+  }
+
+  /** Takes a batch from the queue, if there is any, and asks the store what it knows of it. */
+  #prepare(): { batch: readonly Waiter[]; holders: Promise<Holders[]> } | undefined {
+    const batch = this.#takeBatch()
+    if (batch.length === 0) return undefined
+    const holders = this.#options.store.holders(batch.map(({ entry }) => entry))
+    // Awaited only after the commit before it: until then a failure is nobody's, and would end the process without a word.
+    holders.catch(() => undefined)
+    return { batch, holders }
   }
 
   /** The head of the queue, up to the bounds; a change of authority is always the last of its batch. */
@@ -233,15 +253,18 @@ export class Sequencer {
     return batch
   }
 
-  async #sequence(batch: readonly Waiter[]): Promise<void> {
-    const { store, edge, publisher, publication, guard } = this.#options
-    // The batch before is committed, so the store knows of everything but this batch itself.
-    const holders = await store.holders(batch.map(({ entry }) => entry))
-    const first = edge.size
-    const { fresh, held } = this.#judge(batch, holders, first)
-    if (fresh.length === 0) return this.#settleHeld(held)
+  /** Gives out indexes, at once; `committed` resolves when they are durable. */
+  #sequence(batch: readonly Waiter[], holders: readonly Holders[], before: Brought) {
+    const first = this.#options.edge.size
+    const { fresh, held, brought } = this.#judge(batch, holders, before, first)
+    for (const { entry } of fresh) this.#options.edge.append(entry.entry)
+    if (fresh.length > 0) return { brought, committed: this.#commit(first, fresh, held) }
+    this.#settleHeld(held)
+    return { brought, committed: Promise.resolve() }
+  }
 
-    for (const { entry } of fresh) edge.append(entry.entry)
+  async #commit(first: number, fresh: readonly Waiter[], held: readonly Held[]): Promise<void> {
+    const { store, edge, publisher, publication, guard } = this.#options
     const signed = await publisher.sign(edge.size, edge.root())
     const committed = store.commit({
       first,
@@ -256,7 +279,8 @@ export class Sequencer {
     edge.settle()
 
     await this.#publishing
-    if (this.#state === 'stopped') return // the guard of the batch before could not be written: nothing is published over that
+    // The guard of the batch before could not be written: nothing is published over that.
+    if (this.#state === 'stopped') return
     this.#publishing = guard
       .write(signed.head)
       .then(() => {
@@ -272,23 +296,23 @@ export class Sequencer {
   }
 
   /** Who gets an index, counted from `first` in this order, and who is answered with somebody else's. */
-  #judge(batch: readonly Waiter[], holders: readonly Holders[], first: number): { fresh: Waiter[]; held: Held[] } {
+  #judge(batch: readonly Waiter[], holders: readonly Holders[], before: Brought, first: number) {
     const fresh: Waiter[] = []
     const held: Held[] = []
-    // What this batch brings, by entry, identity and unique key: the store does not know of it yet.
-    const brought = new Map<string, number>()
+    const brought: Brought = new Map()
+    const holderOf = (name: string, stored: number | undefined) => stored ?? before.get(name) ?? brought.get(name)
     for (const [i, waiter] of batch.entries()) {
       const { entry, candidate, epoch } = waiter
       const { entry: same, identity, unique } = holders[i]!
       const names = namesOf(entry)
-      const repeated = same ?? brought.get(names.entry)
+      const repeated = holderOf(names.entry, same)
       if (repeated !== undefined) {
         held.push({ waiter, index: repeated, refusal: undefined })
         continue
       }
       const refusal =
-        conflict('conflict_signature', identity ?? brought.get(names.identity)) ??
-        firstOf(names.unique, (name, at) => conflict(uniqueCode(name), unique[at] ?? brought.get(name)))
+        conflict('conflict_signature', holderOf(names.identity, identity)) ??
+        firstOf(names.unique, (name, at) => conflict(uniqueCode(name), holderOf(name, unique[at])))
       if (refusal) {
         held.push({ waiter, index: refusal.index!, refusal })
         continue
@@ -308,7 +332,7 @@ export class Sequencer {
       if (names.identity !== NO_NAME) brought.set(names.identity, index)
       for (const name of names.unique) brought.set(name, index)
     }
-    return { fresh, held }
+    return { fresh, held, brought }
   }
 
   /** Answers that name another entry, as soon as that entry is published. */

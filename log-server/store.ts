@@ -79,8 +79,16 @@ export function changesAuthority(type: string): boolean {
   return type === 'key-authorization' || type === 'log-policy'
 }
 
+/** A read that waits for the end of this turn of the event loop. */
+interface Wanted {
+  readonly key: Uint8Array
+  readonly resolve: (value: Uint8Array | undefined) => void
+  readonly reject: (error: unknown) => void
+}
+
 export class Store {
   readonly #db: Level<Uint8Array, Uint8Array>
+  #wanted: Wanted[] = []
 
   private constructor(db: Level<Uint8Array, Uint8Array>) {
     this.#db = db
@@ -205,6 +213,10 @@ export class Store {
     return keys.map((key) => readInteger(key, key.length - 6)).reverse()
   }
 
+  async hasStatus(credentialDigest: string, index: number): Promise<boolean> {
+    return (await this.#get(statusKey(credentialDigest, index))) !== undefined
+  }
+
   /** Indexes of the statements that say who may write, in order. */
   async authorityStatements(): Promise<number[]> {
     const keys = await this.#db.keys(prefixRange(textKey('a', ''))).all()
@@ -219,9 +231,31 @@ export class Store {
     }
   }
 
-  async #get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    const value = await this.#db.get(key)
-    return value && plain(value)
+  /**
+   * All that is asked for in one turn of the event loop goes to the thread pool together: at 64 connections a tile costs a third
+   * less than by a `get` of its own.
+   */
+  #get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.#wanted.push({ key, resolve, reject }) === 1) setImmediate(() => this.#getWanted())
+    })
+  }
+
+  #getWanted(): void {
+    const wanted = this.#wanted
+    this.#wanted = []
+    // In parts, so that many large values do not keep one thread while the others are idle.
+    for (let from = 0; from < wanted.length; from += READ_TOGETHER) {
+      const part = wanted.slice(from, from + READ_TOGETHER)
+      this.#db.getMany(part.map(({ key }) => key)).then(
+        (values) => {
+          for (const [i, { resolve }] of part.entries()) resolve(values[i] && plain(values[i]))
+        },
+        (error: unknown) => {
+          for (const { reject } of part) reject(error)
+        },
+      )
+    }
   }
 }
 
@@ -326,6 +360,7 @@ function decodeSigned(value: Uint8Array): Signed {
 }
 
 const PIECE_BYTES = 64 * 1024
+const READ_TOGETHER = 32
 const NOTHING = new Uint8Array(0)
 const HEAD_KEY = textKey('k', 'head')
 
