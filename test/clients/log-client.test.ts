@@ -17,7 +17,7 @@ import {
 } from '../../clients/log-client/index.ts'
 import { checkInclusion, createNoteSigner, hashLeaf, signCheckpoint, UnavailableError } from '../../merkle/index.ts'
 import { buildRecordStatement } from '../../provenance/index.ts'
-import { attachReceipts } from '../../statement/index.ts'
+import { attachReceipts, importSigningKey } from '../../statement/index.ts'
 import { listen, NOW, newKey, ORIGIN, policyOf, random, serveLies, serveLog } from './served-log.ts'
 
 describe('registering', () => {
@@ -41,7 +41,6 @@ describe('registering', () => {
 
   it('passes on the log’s own code when it refuses', async (t) => {
     const log = await serveLog(t)
-    const { importSigningKey } = await import('../../statement/index.ts')
     const stranger = { ...log.admin, key: await importSigningKey(newKey()) }
     await assert.rejects(log.client.registerRecord(policyOf('permit'), stranger), (error) => {
       assert.ok(error instanceof RefusedError)
