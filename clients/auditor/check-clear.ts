@@ -49,7 +49,8 @@ function checkChain({ record, statement }: RecordStatement, history: History, re
   if (previous === undefined && latest !== undefined && 'version' in record.fields) {
     report('chain-broken', `does not link to the version before it, ${latest}`)
   }
-  if (previous !== undefined && latest !== undefined && toHex(previous.entry) !== latest) {
+  if (previous === undefined || history.erased.has(toHex(previous.entry))) return
+  if (latest !== undefined && toHex(previous.entry) !== latest) {
     report('chain-broken', `follows ${toHex(previous.entry)}, and the latest is ${latest}`)
   }
 }

@@ -30,6 +30,12 @@ export const CHECKS = {
     spec: 'design: entry and statement',
     whatToDo: 'Look for the erasure policy it fell under. Without one, ask the operator.',
   },
+  'link-erased': {
+    severity: 'warning',
+    meaning: 'A record links to an entry whose statement the log no longer keeps: nobody can say what it was.',
+    spec: 'design: entry and statement',
+    whatToDo: 'As for the erased statement. What rests on it is unexplained from now on.',
+  },
   'statement-malformed': {
     severity: 'error',
     meaning: 'The entry is not the hash of a Signed Statement that carries a record.',
@@ -115,21 +121,14 @@ export const CHECKS = {
   },
   'credential-differs': {
     severity: 'error',
-    meaning: 'The sealed description of the credential contradicts the clear record, or its issuer’s authorization.',
+    meaning: 'The sealed description of the credential contradicts itself or its issuer’s authorization.',
     spec: 'domain §2.6, 3 to 7',
     whatToDo: ISSUER,
   },
-  'result-invalid': {
-    severity: 'error',
-    meaning:
-      'The sealed attestation result is not the one of the digest, or not signed by the Verifier, or not an EAR.',
-    spec: 'draft-ietf-rats-ear-03',
-    whatToDo: 'Ask the Verifier. Every credential that rests on this result is unexplained until then.',
-  },
   'result-differs': {
     severity: 'error',
-    meaning: 'The clear record says something else (tier, times) than the attestation result in it.',
-    spec: 'draft-ietf-rats-ar4si-09 §2.3.2',
+    meaning: 'The sealed attestation result is not the Verifier’s, or says something else than the clear record.',
+    spec: 'draft-ietf-rats-ear-03; draft-ietf-rats-ar4si-09 §2.3.2',
     whatToDo: 'Relying parties decided by the clear tier. Ask the Verifier, and re-examine what was issued on it.',
   },
   'result-unfit': {
@@ -141,7 +140,8 @@ export const CHECKS = {
   },
   'decision-differs': {
     severity: 'error',
-    meaning: 'The issuance policy, evaluated again on the recorded context, does not decide as recorded.',
+    meaning:
+      'The issuance decision, made again, comes out otherwise; or what it was made on is not what the evidence gives.',
     spec: 'design §9 (Cedar is deterministic)',
     whatToDo: ISSUER,
   },

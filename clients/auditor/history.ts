@@ -9,6 +9,7 @@
 import { assert, toHex } from '../../merkle/index.ts'
 import {
   Authorities,
+  type Authorization,
   foundingKey,
   type LinkTarget,
   linkTargetOf,
@@ -36,6 +37,8 @@ export interface Recorded {
   readonly entry: string
   /** Of the content without its signature, lower-case hex: {@link statementIdentity}. */
   readonly identity: string
+  /** The log no longer has the statement. */
+  readonly erased?: true
   /** Undefined for what could not be read as a record, which nothing can link to. */
   readonly target?: LinkTarget
   readonly unique: readonly string[]
@@ -52,6 +55,8 @@ export interface Recorded {
 export class History {
   readonly authorities = new Authorities()
   readonly targets = new Map<string, LinkTarget>()
+  /** Entries without a statement, lower-case hex. */
+  readonly erased = new Set<string>()
   /** Index that holds each unique key, and each content. */
   readonly #holders = new Map<string, number>()
   /** The latest entry of each series. */
@@ -92,6 +97,11 @@ export class History {
     return period && at >= period[0] && (period[1] === null || at < period[1])
   }
 
+  /** Under whose authority a record that may be on the log was signed. */
+  authorityOver({ statement: { signer } }: RecordStatement, index: number): Authorization | 'admin' {
+    return this.authorities.inForce(signer.kid, index).at(-1) ?? 'admin'
+  }
+
   /** The latest date that any record so far gives, POSIX seconds. */
   get latestDate(): number {
     return this.#latestDate
@@ -100,6 +110,7 @@ export class History {
   /** Takes in the entry at `index`. `record` is what to apply, when it authorizes somebody and may. */
   apply(index: number, recorded: Recorded, record: RecordStatement | undefined): void {
     const { entry, identity, target, unique, series, status, period } = recorded
+    if (recorded.erased) this.erased.add(entry)
     if (target !== undefined) {
       this.targets.set(entry, target)
       this.#latestDate = Math.max(this.#latestDate, target.issuedAt)

@@ -77,11 +77,17 @@ export async function replayHashes(
   const worker = async (): Promise<void> => {
     while (asked < end) {
       const index = asked++
-      const width = tileWidth(0, index, checkpoint.size)
-      const bytes = await readBundle(source, checkpoint, index, width)
-      onBundle?.(index, bytes, width)
-      waiting.set(index, hashBundle(bytes, index, width, from.size, checkpoint))
-      appendReady()
+      try {
+        const width = tileWidth(0, index, checkpoint.size)
+        const bytes = await readBundle(source, checkpoint, index, width)
+        onBundle?.(index, bytes, width)
+        waiting.set(index, hashBundle(bytes, index, width, from.size, checkpoint))
+        appendReady()
+      } catch (error) {
+        // The others stop after what they have under way.
+        asked = end
+        throw error
+      }
     }
   }
 

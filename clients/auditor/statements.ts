@@ -19,6 +19,7 @@ import {
   recordOfStatement,
   recordStatementOf,
 } from '../../provenance/index.ts'
+import type { LoggedRecord } from '../../provenance/log-evidence.ts'
 import {
   parseSignedStatement,
   type SignedStatement,
@@ -92,7 +93,7 @@ export class StatementAudit {
     all: { -readonly [K in keyof AuditedEntries]: AuditedEntries[K] },
   ): Promise<void> {
     const verified = await Promise.all(run.map((parsed) => this.#verify(parsed)))
-    const sound: RecordStatement[] = []
+    const sound: LoggedRecord[] = []
     for (const [i, { logged }] of run.entries()) {
       const [record, flaw] = verified[i]!
       const { index } = logged
@@ -101,29 +102,31 @@ export class StatementAudit {
       if (record === undefined) {
         const { statement } = run[i]!
         const identity = statement === undefined ? '' : toHex(statementIdentity(statement))
-        all.recorded.push(this.#apply(index, { entry: toHex(logged.entry), identity, unique: [] }))
+        const erased = logged.bytes.length === 0 && { erased: true as const }
+        all.recorded.push(this.#apply(index, { entry: toHex(logged.entry), identity, unique: [], ...erased }))
         continue
       }
       all.records++
-      const permitted = this.#judge(record, index, report)
-      const authority = permitted && authorizesSomebody(record.record.type) ? record : undefined
-      all.recorded.push(this.#apply(index, recordedOf(index, record, permitted), authority))
-      sound.push(record)
+      const authority = this.#judge(record, index, report)
+      const permitted = authority !== undefined
+      const authorizing = permitted && authorizesSomebody(record.record.type) ? record : undefined
+      all.recorded.push(this.#apply(index, recordedOf(index, record, permitted), authorizing))
+      if (permitted) sound.push({ index, signed: record, authority })
     }
 
     const sealed = this.#sealed
     if (sealed === undefined) return
-    const indexes = new Map(run.map(({ logged }) => [toHex(logged.entry), logged]))
     const opened = await Promise.all(
-      sound.map((record) =>
-        sealed.check(record, this.#history, reporterFor(indexes.get(toHex(record.entry))!, all.findings)),
-      ),
+      sound.map((logged) => {
+        const { index, signed } = logged
+        return sealed.check(logged, this.#history, reporterFor({ index, entry: signed.entry }, all.findings))
+      }),
     )
     all.opened += opened.filter(Boolean).length
   }
 
-  #apply(index: number, recorded: Recorded, authority?: RecordStatement): Recorded {
-    this.#history.apply(index, recorded, authority)
+  #apply(index: number, recorded: Recorded, authorizing?: RecordStatement): Recorded {
+    this.#history.apply(index, recorded, authorizing)
     return recorded
   }
 
@@ -143,21 +146,25 @@ export class StatementAudit {
     }
   }
 
-  /** Everything that can be said without a key. Returns whether the record may be on this log. */
-  #judge(record: RecordStatement, index: number, report: Report): boolean {
+  /** Everything that can be said without a key. Returns under whose authority the record is on this log, if it may be. */
+  #judge(record: RecordStatement, index: number, report: Report): LoggedRecord['authority'] | undefined {
     const history = this.#history
     checkClear(record, history, report)
-    const { authorities, targets } = history
-    try {
-      checkRecord(record, { authorities, targets, now: this.#now, maxClockSkew: MAX_CLOCK_SKEW, index })
-    } catch (error) {
-      if (!(error instanceof EvidenceError)) throw error
-      report('record-refused', `${error.code}: ${error.message}`)
-      return false
-    }
     const late = history.latestDate - issuedAtOf(record)
     if (late > MAX_CLOCK_SKEW) report('back-dated', `dated ${late} s before an earlier entry`)
-    return true
+    const { authorities, targets } = history
+    try {
+      return checkRecord(record, { authorities, targets, now: this.#now, maxClockSkew: MAX_CLOCK_SKEW, index })
+    } catch (error) {
+      if (!(error instanceof EvidenceError)) throw error
+      const gone = record.record.links.find(({ entry }) => history.erased.has(toHex(entry)))
+      if (error.code === 'link_dangling' && gone !== undefined) {
+        report('link-erased', `${gone.rel} ${toHex(gone.entry)}`)
+        return history.authorityOver(record, index)
+      }
+      report('record-refused', `${error.code}: ${error.message}`)
+      return undefined
+    }
   }
 }
 
@@ -178,7 +185,7 @@ function parse(logged: LoggedBytes): Parsed {
   }
 }
 
-function reporterFor({ index, entry }: LoggedBytes, findings: Finding[]): Report {
+function reporterFor({ index, entry }: Pick<LoggedBytes, 'index' | 'entry'>, findings: Finding[]): Report {
   return (check, detail) => {
     findings.push({ check, severity: CHECKS[check].severity, index, entry: toHex(entry), detail })
   }
