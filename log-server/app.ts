@@ -62,6 +62,11 @@ export function buildApp({ log, now, limits, logger, notReady, stage = () => 'se
     }
   })
 
+  // A client that keeps its connection must not send its next request into the moment that we drop it.
+  app.addHook('onSend', async (_request, reply) => {
+    if (stage() === 'closing') reply.header('connection', 'close')
+  })
+
   // c2sp.org/tlog-tiles
   app.register(checkpointRoutes, { log: reader })
   app.register(tileRoutes, { log: reader })

@@ -43,6 +43,7 @@ export interface RunningServer {
 
 /** What a connection may take, in milliseconds, to finish the request that it is in when we close. */
 const CLOSE_DEADLINE = 15_000
+const IDLE_SWEEP = 50
 
 /**
  * Resolves when the log answers.
@@ -64,7 +65,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     notReady: () => (log.sequencer.accepting ? undefined : 'log_stopped'),
   })
   try {
-    await app.listen(config.listen)
+    // A copy: Fastify writes into what it is given.
+    await app.listen({ ...config.listen })
   } catch (error) {
     await log.close()
     throw error
@@ -75,9 +77,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     stage = 'draining'
     await delay(options.drainDelay ?? 0)
     stage = 'closing'
-    // Fastify waits for requests under way for as long as they take: a reader who stopped reading would keep us up.
+    // Closing waits for requests under way for as long as they take, and then for their connections to time out: those are
+    // idle only now. A reader who stopped reading would keep us up for good.
+    const sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP)
     const deadline = setTimeout(() => app.server.closeAllConnections(), CLOSE_DEADLINE)
     await app.close()
+    clearInterval(sweep)
     clearTimeout(deadline)
     await log.close()
   }

@@ -20,6 +20,7 @@ import { EvidenceError, type MerkleErrorCode, UnavailableError } from '../merkle
 import type { ProvenanceErrorCode } from '../provenance/error.ts'
 import type { StatementErrorCode } from '../statement/error.ts'
 import { encodeProblem } from '../statement/problem-details.ts'
+import { pathOf } from './request-path.ts'
 import { BusyError, type LogErrorCode } from './types.ts'
 
 /** Why a request was refused as a request, whatever it was about. */
@@ -337,7 +338,7 @@ function clientErrorCode(code: string | undefined): RequestErrorCode | 'too_larg
 
 /** Whether `path` is one of SCRAPI's, whose clients read CBOR and nothing else. */
 function isScittPath(path: string): boolean {
-  return /^\/(?:entries|\.well-known\/scitt-keys)(?:[/?]|$)/.test(path)
+  return /^\/(?:entries|\.well-known\/scitt-keys)(?:\/|$)/.test(path)
 }
 
 const CBOR_TYPES = /^application\/(?:concise-problem-details\+cbor|cbor|cose|scitt-(?:receipt|statement)\+cose)$/
@@ -354,5 +355,5 @@ function wantsCbor(request: { readonly raw: IncomingMessage }): boolean {
     if (CBOR_TYPES.test(type)) cbor = Math.max(cbor, weight)
     if (JSON_TYPES.test(type)) json = Math.max(json, weight)
   }
-  return cbor === json ? isScittPath(request.raw.url ?? '') : cbor > json
+  return cbor === json ? isScittPath(pathOf(request)) : cbor > json
 }

@@ -29,13 +29,6 @@ export function integer(decimal: string): number {
   return value
 }
 
-/** The path of `request` as it came over the wire: nothing decoded, without the query, which no route reads. */
-export function pathOf(request: FastifyRequest): string {
-  const url = request.raw.url ?? ''
-  const query = url.indexOf('?')
-  return query < 0 ? url : url.slice(0, query)
-}
-
 /** `bytes` as Fastify sends them, uncopied. */
 export function octets(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -9,8 +9,9 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { parseTileIndex } from '../../merkle/tile.ts'
 import { RequestError } from '../problem.ts'
+import { pathOf } from '../request-path.ts'
 import type { LogReader } from '../types.ts'
-import { IMMUTABLE, octets, pathOf } from './http.ts'
+import { IMMUTABLE, octets } from './http.ts'
 
 const PREFIX = '/v1/statements/'
 

@@ -9,8 +9,9 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { parseEntriesPath, parseTilePath } from '../../merkle/tile.ts'
 import { RequestError } from '../problem.ts'
+import { pathOf } from '../request-path.ts'
 import type { LogReader } from '../types.ts'
-import { IMMUTABLE, octets, pathOf } from './http.ts'
+import { IMMUTABLE, octets } from './http.ts'
 
 export const tileRoutes: FastifyPluginAsync<{ log: Pick<LogReader, 'tile' | 'entryBundle'> }> = async (
   app,

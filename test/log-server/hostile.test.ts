@@ -1,0 +1,348 @@
+// What somebody sends who wants the server to stop: design §6.5. No input ends the process, holds its one thread for more than
+// 5 ms, or gets a vague answer.
+import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import { performance } from 'node:perf_hooks'
+import { after, before, describe, it } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { concatBytes, fromHex, utf8 } from '../../merkle/index.ts'
+import { encodeRecord, RECORD_CONTENT_TYPE, recordSubject, recordTyp } from '../../provenance/index.ts'
+import { attachWraps, type CborValue, encodeCbor, encodeCoseSign1, signStatement } from '../../statement/index.ts'
+import { digestOf, FIELDS } from '../provenance/small-log.ts'
+import { assertUnchanged, issuer, problemIn, type ServedLog, serveLog } from './served-log.ts'
+
+let world: ServedLog
+let address: { port: number }
+before(async () => {
+  world = await serveLog(3)
+  await world.app.listen({ host: '127.0.0.1', port: 0 })
+  address = world.app.server.address() as { port: number }
+})
+after(() => world.close())
+
+/**
+ * How long, in milliseconds, a request may keep every other one waiting.
+ *
+ * Design §6 says 5 on the machines it is for. A test machine is shared: its clock shows what the neighbours and the garbage collector did
+ * as well. So the figure is the best of several tries, and what is asserted leaves room for a machine three times as slow. What this is to
+ * catch is not a factor of two but a shape: quadratic decoding takes seconds here (specs/scitt.md §3.2).
+ */
+const LONGEST_HOLD = 5
+const SLOW_MACHINE = 3
+const TRIES = 5
+
+/** The longest time that the event loop did not turn while `work` was under way; the least of several tries. */
+async function longestHold(work: () => Promise<unknown>): Promise<number> {
+  let least = Number.POSITIVE_INFINITY
+  for (let i = 0; i < TRIES; i++) {
+    let running = true
+    let longest = 0
+    const watch = (async () => {
+      for (let last = performance.now(); running; ) {
+        await nextTurn()
+        const now = performance.now()
+        longest = Math.max(longest, now - last)
+        last = now
+      }
+    })()
+    await work()
+    running = false
+    await watch
+    least = Math.min(least, longest)
+  }
+  return least
+}
+
+const LIMIT = 256 * 1024
+const BODY_LIMIT = LIMIT + 64 * 1024
+
+/** `unit` as often as it fits into `length` bytes, after `head`. */
+function repeated(head: string, unit: string, length = BODY_LIMIT): Uint8Array {
+  const [start, each] = [fromHex(head), fromHex(unit)]
+  const bytes = new Uint8Array(length)
+  bytes.set(start)
+  for (let at = start.length; at + each.length <= length; at += each.length) bytes.set(each, at)
+  return bytes
+}
+
+/** An envelope of the right form around a protected header and a payload of somebody who is nobody. */
+function envelope(
+  protectedBytes: Uint8Array,
+  payload = new Uint8Array(1),
+  unprotected: ReadonlyMap<string, CborValue> = new Map(),
+): Uint8Array {
+  return encodeCoseSign1({
+    protectedBytes,
+    protectedHeader: new Map(),
+    unprotected,
+    payload,
+    signature: new Uint8Array(64),
+  })
+}
+
+const honestHeader = encodeCbor(
+  new Map<number, CborValue>([
+    [1, -7],
+    [3, RECORD_CONTENT_TYPE],
+    [4, utf8('nobody')],
+    [
+      15,
+      new Map<number, CborValue>([
+        [1, 'x'],
+        [2, 'y'],
+      ]),
+    ],
+  ]),
+)
+
+/** A statement that the issuer signed: so that what is in the payload is really looked at. */
+async function signed(payload: Uint8Array): Promise<Uint8Array> {
+  const content = {
+    issuer: issuer.issuer,
+    subject: recordSubject(new Uint8Array(16)),
+    issuedAt: 110,
+    contentType: RECORD_CONTENT_TYPE,
+    typ: recordTyp('issuance-policy'),
+    payload,
+  }
+  return (await signStatement(content, issuer.key)).bytes
+}
+
+function record(fields: object): Uint8Array {
+  return encodeRecord({
+    type: 'issuance-policy',
+    id: new Uint8Array(16),
+    links: [],
+    tags: [],
+    unique: [],
+    fields: { ...FIELDS['issuance-policy'], ...fields },
+  })
+}
+
+describe('a body of the largest size', () => {
+  const bombs: readonly (readonly [what: string, body: () => Uint8Array | Promise<Uint8Array>])[] = [
+    ['of arrays in one another', () => repeated('', '81')],
+    ['of maps in one another', () => repeated('', 'a100')],
+    ['of tags in one another', () => repeated('', 'd2')],
+    ['of indefinite arrays', () => repeated('d2', '9f')],
+    ['of a bignum', () => concatBytes(fromHex('d284c25a00050000'), new Uint8Array(BODY_LIMIT - 8).fill(0xff))],
+    ['of small integers', () => repeated('d2849a0004ffff', '00')],
+    ['of empty arrays', () => repeated('d2849a0004ffff', '80')],
+    ['of empty maps', () => repeated('d2849a0004ffff', 'a0')],
+    ['of map entries', () => repeated('d28440ba00027fff', '0000')],
+    ['of one long text', () => concatBytes(fromHex('d2847a0004fff0'), new Uint8Array(BODY_LIMIT - 7).fill(0x61))],
+    ['of emoji', () => repeated('d2847a0004fff0', 'f09f9880')],
+    ['of a payload by nobody', () => envelope(honestHeader, new Uint8Array(LIMIT))],
+    ['of a protected header', () => envelope(encodeCbor(new Map([['x', new Uint8Array(LIMIT)]])))],
+    [
+      'of a protected header of 4000 keys',
+      () => envelope(encodeCbor(new Map(Array.from({ length: 4000 }, (_, i) => [`k${i}`.padEnd(60, 'x'), i])))),
+    ],
+    [
+      'of a protected header of long keys',
+      () => envelope(encodeCbor(new Map(Array.from({ length: 40 }, (_, i) => [`${'x'.repeat(6000)}${i}`, i])))),
+    ],
+    [
+      'of certificates',
+      () =>
+        envelope(
+          encodeCbor(
+            new Map<number, CborValue>([
+              [33, Array.from({ length: 2000 }, () => new Uint8Array(100))],
+              [1, -7],
+            ]),
+          ),
+        ),
+    ],
+    [
+      'of wraps',
+      () =>
+        envelope(
+          honestHeader,
+          new Uint8Array(1),
+          new Map([['provlog-wraps', Array.from({ length: 64 }, () => new Uint8Array(5000))]]),
+        ),
+    ],
+    ['signed, of small integers', () => signed(repeated('9a0003ff00', '00', LIMIT - 1024))],
+    ['signed, of 16 000 integers', () => signed(encodeCbor(Array.from({ length: 16_000 }, (_, i) => i)))],
+    ['signed, of 8000 fields', () => signed(encodeCbor(new Map(Array.from({ length: 8000 }, (_, i) => [`k${i}`, i]))))],
+    [
+      'signed, of links',
+      () =>
+        signed(
+          encodeCbor(
+            new Map<string, CborValue>([
+              ['v', 1],
+              ['id', new Uint8Array(16)],
+              ['links', Array.from({ length: 5000 }, () => ['previous', digestOf('x')])],
+            ]),
+          ),
+        ),
+    ],
+    [
+      'signed, of wraps that are deep JSON',
+      async () =>
+        attachWraps(
+          await signed(record({})),
+          Array.from({ length: 4 }, (_, i) => utf8(`${' '.repeat(i)}${'['.repeat(16_000)}`)),
+        ),
+    ],
+  ]
+  for (const [what, make] of bombs) {
+    it(`${what} is refused by name, and holds nobody up`, async () => {
+      const body = await make()
+      assert.ok(body.length > 20_000, `${body.length} bytes are no bomb`)
+      await assertUnchanged(world, async () => {
+        const answer = await world.post(body)
+        assert.ok(answer.statusCode >= 400 && answer.statusCode < 500, `${answer.statusCode}`)
+        assert.notEqual(problemIn(answer).code, undefined)
+        const hold = await longestHold(() => world.post(body))
+        assert.ok(hold < LONGEST_HOLD * SLOW_MACHINE, `the event loop stood still for ${hold.toFixed(1)} ms`)
+      })
+    })
+  }
+
+  it('that is honest holds nobody up either', async () => {
+    const { statement } = await world.build('issuance-policy', {
+      fields: { ...FIELDS['issuance-policy'], content: new Uint8Array(200_000) },
+    })
+    const hold = await longestHold(() => world.post(statement.bytes))
+    assert.ok(hold < LONGEST_HOLD * SLOW_MACHINE, `the event loop stood still for ${hold.toFixed(1)} ms`)
+  })
+})
+
+/** What comes back for these bytes, on a socket of their own. */
+async function raw(request: string): Promise<{ status: number; head: string; body: string }> {
+  const socket = connect(address.port, '127.0.0.1')
+  socket.on('error', () => {})
+  socket.write(Buffer.from(request, 'latin1'))
+  let text = ''
+  for await (const chunk of socket) {
+    text += (chunk as Buffer).toString('latin1')
+    // Keep-alive answers do not end by themselves.
+    const [head = '', body] = text.split('\r\n\r\n')
+    const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? Number.NaN)
+    if (body !== undefined && body.length >= length) break
+  }
+  socket.destroy()
+  const [head = '', body = ''] = text.split('\r\n\r\n')
+  return { status: Number(head.split(' ')[1]), head, body }
+}
+
+const get = (path: string, headers = '') => raw(`GET ${path} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`)
+
+describe('over a socket', () => {
+  it('no path leads out of the routes', async () => {
+    // As a client sends it that does not resolve them first.
+    const paths = [
+      '/tile/../config.json',
+      '/tile/0/../../config.json',
+      '/tile/0/./000.p/1',
+      '/tile/0/../0/000.p/1',
+      '/tile/%2e%2e/%2e%2e/config.json',
+      '/tile/..%2f..%2fconfig.json',
+      '/tile/..%5c..%5cconfig.json',
+      '/tile/0\\000.p\\1',
+      '/tile/0/000.p/1%00',
+      '/tile//0/000.p/1',
+      '/tile/0/000.p/1/../1',
+      '/v1/statements/../statements/000.p/1',
+      '/v1/latest/issuance-policy/../../../checkpoint.jwk',
+      '/../../../../etc/passwd',
+      '/..%2f..%2fetc%2fpasswd',
+      '//etc/passwd',
+      '/entries/../checkpoint',
+      '/.well-known/../checkpoint.jwk',
+      '/%2e/checkpoint',
+      '/checkpoint%00',
+      '/checkpoint%0d%0aset-cookie:x',
+      '*',
+    ]
+    for (const path of paths) {
+      const { status, body, head } = await get(path)
+      assert.ok(status === 400 || status === 404, `${path}: ${status}`)
+      assert.match(body, /code/, path)
+      assert.doesNotMatch(head, /set-cookie/i)
+    }
+  })
+
+  it('an address in its absolute form is read as its path', async () => {
+    for (const path of ['/checkpoint', '/tile/0/000.p/3']) {
+      assert.equal((await get(`http://other.example${path}`)).body, (await get(path)).body)
+    }
+    assert.match((await get('http://x/entries/x')).head, /concise-problem-details/)
+  })
+
+  it('headers of proxies change nothing', async () => {
+    const honest = await get('/entries/0.1/statement')
+    const spoofed = await get(
+      '/entries/0.1/statement',
+      'X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Client-Cert: By=x;URI=spiffe://x\r\nX-HTTP-Method-Override: DELETE\r\nX-Request-Id: canary\r\n',
+    )
+    assert.equal(spoofed.status, 200)
+    assert.equal(spoofed.body, honest.body)
+    assert.doesNotMatch(spoofed.head, /canary|evil/)
+  })
+
+  const malformed: readonly (readonly [what: string, request: string, status: number, code: string])[] = [
+    ['what is not HTTP', 'hello\r\n\r\n', 400, 'malformed_request'],
+    ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n', 400, 'malformed_request'],
+    ['HTTP/2 as it begins', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400, 'malformed_request'],
+    [
+      'two lengths',
+      'POST /entries HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab',
+      400,
+      'malformed_request',
+    ],
+    [
+      'a length and chunks',
+      'POST /entries HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      400,
+      'malformed_request',
+    ],
+    ['a negative length', 'POST /entries HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n', 400, 'malformed_request'],
+    ['a header without a colon', 'GET / HTTP/1.1\r\nHost: x\r\nnonsense\r\n\r\n', 400, 'malformed_request'],
+    [
+      'a header of 16 KiB',
+      `GET / HTTP/1.1\r\nHost: x\r\nAccept: ${'a'.repeat(16_384)}\r\n\r\n`,
+      431,
+      'headers_too_large',
+    ],
+    ['a path of 16 KiB', `GET /${'a'.repeat(16_384)} HTTP/1.1\r\nHost: x\r\n\r\n`, 431, 'headers_too_large'],
+    [
+      'a compressed body',
+      'POST /entries HTTP/1.1\r\nHost: x\r\nContent-Type: application/cose\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08',
+      400,
+      'malformed_cbor',
+    ],
+  ]
+  for (const [what, request, status, code] of malformed) {
+    it(`${what} is answered with ${status} (${code})`, async () => {
+      const answer = await raw(request)
+      assert.equal(answer.status, status)
+      assert.match(answer.body, new RegExp(code))
+    })
+  }
+
+  it('a body longer than it may be is cut off when it says so, and when it does not', async () => {
+    const head = 'POST /entries HTTP/1.1\r\nHost: x\r\nContent-Type: application/cose\r\n'
+    const declared = await raw(`${head}Content-Length: 10000000\r\n\r\n`)
+    assert.equal(declared.status, 413)
+    const chunk = `10000\r\n${'a'.repeat(0x10000)}\r\n`
+    const chunked = await raw(`${head}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(6)}`)
+    assert.equal(chunked.status, 413)
+    assert.match(chunked.body, /too_large/)
+  })
+
+  it('time and number are bounded for every connection', () => {
+    const { headersTimeout, requestTimeout, timeout, keepAliveTimeout, maxRequestsPerSocket } = world.app.server
+    for (const bound of [headersTimeout, requestTimeout, timeout, keepAliveTimeout, maxRequestsPerSocket]) {
+      assert.ok(bound !== null && bound > 0)
+    }
+    assert.ok(headersTimeout <= requestTimeout)
+  })
+
+  it('after all of this the server answers', async () => {
+    assert.equal((await get('/readyz')).status, 200)
+  })
+})
