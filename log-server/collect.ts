@@ -28,10 +28,6 @@ export interface BundleSource {
   readonly authorities: Pick<Authorities, 'authorizations' | 'policy'>
 }
 
-/** Of each of these the newest: whoever changes a credential or a key more often than that leaves the rest to the auditor. */
-const MAX_STATUSES = 16
-const MAX_AUTHORIZATIONS = 8
-
 /**
  * The bundle of the credential with this digest.
  *
@@ -46,7 +42,8 @@ export async function collectBundle(credentialDigest: Hash, { log, authorities }
   if (!snapshot.has(root)) throw new RequestError('not_found', 'this log records no credential with that digest')
 
   const found = new Map<number, Found>()
-  const wanted = [root, ...(await log.statuses(hex, MAX_STATUSES)), policy]
+  // All of them or no bundle: one that left out the oldest could leave out the revocation.
+  const wanted = [root, ...(await log.statuses(hex, MAX_BUNDLE_STATEMENTS)), policy]
   // The list grows while it is read: what an entry links to is wanted too.
   for (const index of wanted) {
     if (!snapshot.has(index) || found.has(index)) continue
@@ -55,7 +52,7 @@ export async function collectBundle(credentialDigest: Hash, { log, authorities }
     found.set(index, entry)
 
     const signer = authorities.authorizations(entry.statement.header.kid ?? '')
-    wanted.push(...signer.slice(-MAX_AUTHORIZATIONS).map((authorization) => authorization.index))
+    wanted.push(...signer.map((authorization) => authorization.index))
     const targets = await Promise.all(followed(entry.record).map((link) => log.locate(link.entry)))
     wanted.push(...targets.flatMap((target) => (target ? [target.index] : [])))
   }

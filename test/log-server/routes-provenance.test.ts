@@ -5,6 +5,7 @@ import { collectBundle } from '../../log-server/collect.ts'
 import { Snapshot } from '../../log-server/snapshot.ts'
 import { equalBytes, fromHex, openCheckpoint, parseVkey, toHex } from '../../merkle/index.ts'
 import { decodeBundle, encodePublicKey, type Link } from '../../provenance/index.ts'
+import { checkAllIncluded, checkReceipts, checkRecords, openAuthorities } from '../../provenance/log-evidence.ts'
 import {
   asArray,
   asBytes,
@@ -131,14 +132,13 @@ describe('GET /v1/provenance/{digest}', () => {
     assert.deepEqual(Array.from(bundle.wraps), [[toHex(statement.entry), [wrap]]])
   })
 
-  it('keeps to the newest statuses when there are many', async () => {
-    const registered: string[] = []
-    for (let i = 0; i < 20; i++) registered.push(toHex((await register(world.build('credential-status'))).entry))
-    const entries = entriesOf((await fetchBundle()).statements)
-    assert.deepEqual(
-      registered.filter((entry) => entries.includes(entry)),
-      registered.slice(-16),
+  it('leaves out no status, however many there are: the first may be the revocation', async () => {
+    const entries = Array.from({ length: 20 }, async () =>
+      toHex((await register(world.build('credential-status'))).entry),
     )
+    const registered = await Promise.all(entries)
+    const brought = new Set(entriesOf((await fetchBundle()).statements))
+    assert.ok(registered.every((entry) => brought.has(entry)))
   })
 
   it('brings the newer authorizations of a signer, which say whether its key was taken away', async () => {
@@ -163,6 +163,18 @@ describe('GET /v1/provenance/{digest}', () => {
     )
     const entries = entriesOf((await fetchBundle()).statements)
     assert.ok(entries.includes(toHex(newer.entry)) && entries.includes(toHex(world.statements[0]!.entry)))
+  })
+
+  it('holds up before a relying party who knows nothing else of the log', async () => {
+    const { bundle } = await fetchBundle()
+    const { origin, vkey } = world.log
+    const verifier = parseVkey(vkey)
+    const checkpoint = openCheckpoint(bundle.checkpoint, { origin, verifiers: [verifier] })
+    const included = checkAllIncluded(bundle, checkpoint)
+    const own = await openAuthorities(included, { origin, vkey, verifier })
+    const { signedAt } = await checkReceipts(included, own.authorities)
+    const records = await checkRecords(included, own.authorities, own.records, signedAt)
+    assert.equal(records.length, bundle.statements.length)
   })
 
   it('refuses more statements than a bundle may carry (bundle_too_large)', async () => {
@@ -195,11 +207,14 @@ describe('GET /v1/provenance/{digest}', () => {
       ...results,
     ]
     await register(world.build('credential-provenance', { fields, links }))
-    assertRefused(await world.get(`/v1/provenance/${toHex(digestOf('composite'))}`), {
-      status: 422,
-      code: 'bundle_too_large',
-      type: JSON_PROBLEM,
-    })
+    const many = Array.from({ length: 120 }, () => register(world.build('credential-status')))
+    await Promise.all(many)
+    for (const digest of [digestOf('composite'), digestOf('credential')])
+      assertRefused(await world.get(`/v1/provenance/${toHex(digest)}`), {
+        status: 422,
+        code: 'bundle_too_large',
+        type: JSON_PROBLEM,
+      })
   })
 
   it('knows no other credential (not_found), and no other name (invalid_locator)', async () => {

@@ -5,6 +5,7 @@ import {
   checkConsistency,
   checkInclusion,
   decodeEntryBundle,
+  EMPTY_ROOT,
   equalBytes,
   formatEntriesPath,
   formatTilePath,
@@ -150,7 +151,8 @@ describe('GET /tile/…', () => {
 
 describe('GET /v1/proof/…', () => {
   it('proves every entry in every tree that has it', async () => {
-    const roots = await Promise.all(Array.from({ length: 10 }, (_, size) => (size ? readRoot(size, tiles) : undefined)))
+    const roots = [EMPTY_ROOT]
+    for (let size = 1; size <= 9; size++) roots.push(await readRoot(size, tiles))
     for (let size = 1; size <= 9; size++) {
       for (let index = 0; index < size; index++) {
         const answer = await world.get(`/v1/proof/inclusion/${index}/${size}`)

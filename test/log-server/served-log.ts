@@ -32,6 +32,7 @@ import {
   decodeProblem,
   importSigningKey,
   parsePrivateJwk,
+  parseSignedStatement,
   publicJwkOf,
   type SignedStatement,
 } from '../../statement/index.ts'
@@ -62,7 +63,7 @@ export interface ServedLog {
   build<T extends RecordType>(type: T, change?: Partial<NewRecord<T>>, by?: Party, issuedAt?: number): Promise<Built>
   post(body: Uint8Array, headers?: Readonly<Record<string, string>>): Promise<LightMyRequestResponse>
   get(url: string, headers?: Readonly<Record<string, string>>): Promise<LightMyRequestResponse>
-  link(rel: Link['rel'], index: number): Link
+  readonly link: (rel: Link['rel'], index: number) => Link
   close(): Promise<void>
 }
 
@@ -113,7 +114,6 @@ export async function serveLog(length = 9, options: Partial<AppOptions> = {}): P
   }
   const entry0 = await log.reader.statement(0)
   assert.ok(entry0)
-  const { parseSignedStatement } = await import('../../statement/index.ts')
   statements.push(parseSignedStatement(entry0))
   for (const [i, [type, change]] of HONEST.entries()) {
     if (i + 1 >= length) break
