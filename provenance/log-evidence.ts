@@ -29,7 +29,6 @@ import { ProvenanceError } from './error.ts'
 import type { LinkRelation, RecordType } from './link-rules.ts'
 import {
   type AnyRecordOf,
-  type Link,
   type ProvenanceRecord,
   type RecordStatement,
   recordOfStatement,
@@ -141,7 +140,8 @@ export async function openAuthorities(
     const signed = recordStatementOf(await verifySignedStatement(statement, await keys.import(jwk)))
     // No clock: the dates of these records and the time of the tree are both the log's word.
     const context = { authorities, targets, index, now: Number.POSITIVE_INFINITY, maxClockSkew: MAX_CLOCK_SKEW }
-    const authority = checkRecord(signed, context)
+    // The policies are one chain; of a key that took another's place it is enough to know the key.
+    const authority = checkRecord(record.type === 'log-policy' ? signed : withKnownLinks(signed, targets), context)
     authorities.apply(index, signed)
     targets.set(toHex(signed.entry), linkTargetOf(index, signed))
     records.push({ index, signed, authority })
@@ -203,12 +203,16 @@ export async function checkRecords(
     [...own, ...others].map(({ index, signed }) => [toHex(signed.entry), linkTargetOf(index, signed)]),
   )
   const checked = others.map(({ index, signed }): LoggedRecord => {
-    const inBundle = ({ rel, entry }: Link) => rel !== 'previous' || targets.has(toHex(entry))
-    const seen = { ...signed, record: { ...signed.record, links: signed.record.links.filter(inBundle) } }
     const context = { authorities, targets, index, now, maxClockSkew: MAX_CLOCK_SKEW }
-    return { index, signed, authority: checkRecord(seen as RecordStatement, context) }
+    return { index, signed, authority: checkRecord(withKnownLinks(signed, targets), context) }
   })
   return [...own, ...checked]
+}
+
+/** Without links to earlier versions that did not come along. */
+function withKnownLinks(signed: RecordStatement, targets: ReadonlyMap<string, LinkTarget>): RecordStatement {
+  const links = signed.record.links.filter(({ rel, entry }) => rel !== 'previous' || targets.has(toHex(entry)))
+  return { ...signed, record: { ...signed.record, links } as ProvenanceRecord }
 }
 
 /** The records that `from` links to by `rel`, in the order of its links. They were checked to be there and of that type. */

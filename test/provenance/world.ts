@@ -194,13 +194,10 @@ export class TinyLog {
     return buildConsistencyProof(size1, size2, this.node)
   }
 
-  /** Transparent statements of these entries, with receipts at `size`. */
-  async transparent(
-    indexes: readonly number[],
-    size = this.statements.length,
-    signedAt = ISSUED_AT,
-  ): Promise<Uint8Array[]> {
-    const head = { origin: this.origin, size, root: this.root(0, size), issuedAt: signedAt }
+  /** Transparent statements of these entries, with receipts at `size`, signed when the last of them was. */
+  async transparent(indexes: readonly number[], size = this.statements.length): Promise<Uint8Array[]> {
+    const issuedAt = Math.max(...this.statements.slice(0, size).map(({ header }) => header.issuedAt!))
+    const head = { origin: this.origin, size, root: this.root(0, size), issuedAt }
     const signed = await signTreeHead(head, await importSigningKey(this.#receiptKey))
     return indexes.map((index) => {
       const receipt = buildReceipt(signed, { index, proof: buildInclusionProof(index, size, this.node) })
