@@ -35,7 +35,7 @@ import { Edge } from './edge.ts'
 import { Guard, isCode, type Mark } from './guard.ts'
 import { importBlockingKey, Publication, Publisher } from './publisher.ts'
 import { StoredLog } from './reader.ts'
-import { Sequencer } from './sequencer.ts'
+import { Sequencer, type SequencerOptions } from './sequencer.ts'
 import { changesAuthority, type Signed, Store, unpack } from './store.ts'
 import { type Clock, DEFAULT_LIMITS, LogError, type LogReader, type SequencerLimits } from './types.ts'
 
@@ -131,8 +131,8 @@ export interface LogKeys {
 
 /** The sequencer over what is stored, and nothing in front of it. */
 export function createSequencer(parts: {
-  readonly store: Store
-  readonly guard: Guard
+  readonly store: SequencerOptions['store']
+  readonly guard: SequencerOptions['guard']
   readonly edge: Edge
   readonly publication: Publication
   readonly reader: LogReader

@@ -1,0 +1,383 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { fsckData } from '../../log-server/fsck.ts'
+import { Guard } from '../../log-server/guard.ts'
+import { paths } from '../../log-server/log.ts'
+import { BusyError, type Candidate, LogError } from '../../log-server/types.ts'
+import { policyCandidate, rawBody, signedAgain, TestLog } from './test-log.ts'
+
+/** Runs `body` with a fresh log and takes it away afterwards. */
+async function withLog(body: (log: TestLog) => Promise<void>, limits = {}): Promise<void> {
+  const log = await TestLog.create(limits)
+  try {
+    await body(log)
+  } finally {
+    await log.remove()
+  }
+}
+
+/** What a promise is now, without waiting for it to become something else. */
+async function stateOf(promise: Promise<unknown>): Promise<'pending' | 'answered' | 'refused'> {
+  const pending = Symbol('pending')
+  const next = new Promise((resolve) => setImmediate(() => setImmediate(() => resolve(pending))))
+  return Promise.race([promise, next]).then(
+    (value) => (value === pending ? 'pending' : 'answered'),
+    () => 'refused',
+  )
+}
+
+describe('the tree that the sequencer builds', () => {
+  it('verifies whole after every batch on either side of a tile edge', () =>
+    withLog(async (log) => {
+      await log.checkLog(1)
+      let size = 1
+      for (const count of [1, 252, 1, 1, 1, 1, 252, 1, 1, 300]) {
+        const indexes = await log.appendRaw(count)
+        assert.deepEqual(
+          indexes,
+          Array.from({ length: count }, (_, i) => size + i),
+        )
+        size += count
+        await log.checkLog(size)
+      }
+    }))
+
+  it('verifies whole where the second level of tiles fills up, and after opening again there', () =>
+    withLog(
+      async (log) => {
+        await log.appendRaw(65_534)
+        await log.checkLog(65_535)
+        for (const size of [65_536, 65_537]) {
+          await log.appendRaw(1)
+          await log.checkLog(size)
+          await log.reopen()
+          await log.checkLog(size)
+        }
+        await log.appendRaw(300)
+        await log.checkLog(65_837)
+      },
+      { queueEntries: 100_000 },
+    ))
+
+  it('is the same after opening again at every size around a tile edge', () =>
+    withLog(async (log) => {
+      await log.appendRaw(253)
+      for (let size = 255; size <= 258; size++) {
+        await log.appendRaw(1)
+        const checkpoint = log.reader.checkpoint()
+        await log.reopen()
+        assert.equal(log.reader.checkpoint(), checkpoint)
+        await log.checkLog(size)
+      }
+    }))
+
+  it('answers with receipts that verify, in the order of arrival, whatever the batches', () =>
+    withLog(
+      async (log) => {
+        const candidates = await Promise.all(Array.from({ length: 23 }, (_, i) => policyCandidate(`policy ${i}`)))
+        const answers = await Promise.all(candidates.map((candidate) => log.sequencer.append(candidate)))
+        for (const [i, { index, receipt, duplicate }] of answers.entries()) {
+          assert.equal(index, i + 1)
+          assert.equal(duplicate, false)
+          const size = await log.checkReceipt(receipt, candidates[i]!.entry, index)
+          // Five to a batch, the last of three: each receipt is for the tree of its own batch.
+          assert.equal(size, Math.min(24, 1 + 5 * Math.ceil((i + 1) / 5)))
+        }
+        await log.checkLog(24)
+      },
+      { batchEntries: 5 },
+    ))
+
+  it('closes a batch at its bound of bytes, and takes an entry larger than that by itself', () =>
+    withLog(
+      async (log) => {
+        const bodies = [400, 400, 400, 3000, 10].map((length, i) => new Uint8Array(length).fill(i))
+        await Promise.all(bodies.map((body) => log.sequencer.appendRaw(body)))
+        assert.deepEqual(
+          log.disk.events.filter((event) => event.startsWith('commit')),
+          ['commit 3', 'commit 4', 'commit 5', 'commit 6'],
+        )
+        await log.checkLog(6)
+      },
+      { batchBytes: 1000 },
+    ))
+})
+
+describe('nothing is said before it is durable', () => {
+  it('answers and shows a batch only after its commit and its guard, in this order', () =>
+    withLog(async (log) => {
+      const { disk, sequencer, reader } = log
+      const commit = disk.holdNext('commit')
+      const guard = disk.holdNext('guard')
+      const candidate = await policyCandidate('held')
+      const answer = sequencer.append(candidate).then((appended) => {
+        disk.events.push('answer')
+        return appended
+      })
+
+      await commit.arrived
+      assert.equal(await stateOf(answer), 'pending')
+      commit.release()
+      await guard.arrived
+      // Committed, and a crash now would keep it; but nobody is told, and no reader sees it.
+      assert.equal(await stateOf(answer), 'pending')
+      assert.equal(sequencer.size, 1)
+      assert.equal(reader.treeHead().size, 1)
+      assert.equal(await reader.statement(1), undefined)
+      assert.equal(await reader.tile({ level: 0, index: 0, width: 2 }), undefined)
+      const located = reader.locate(candidate.entry)
+      assert.equal(await stateOf(located), 'pending')
+
+      guard.release()
+      assert.equal((await answer).index, 1)
+      assert.equal((await located)?.index, 1)
+      assert.deepEqual(disk.events, ['commit 2', 'guard 2', 'answer'])
+      await log.checkLog(2)
+    }))
+
+  it('tells its listeners before anybody is answered', () =>
+    withLog(async (log) => {
+      const { events } = log.disk
+      log.sequencer.onCommitted((batch) => events.push(`listener ${batch.map(({ index }) => index)}`))
+      const candidates = await Promise.all(['a', 'b'].map((id) => policyCandidate(id)))
+      await Promise.all(candidates.map((each) => log.sequencer.append(each).then(() => events.push('answer'))))
+      assert.deepEqual(events, ['commit 3', 'guard 3', 'listener 1,2', 'answer', 'answer'])
+    }))
+
+  it('commits the next batch while the guard of this one is written, and publishes them in order', () =>
+    withLog(async (log) => {
+      const guard = log.disk.holdNext('guard')
+      const first = log.appendRaw(1)
+      await guard.arrived
+      const second = log.appendRaw(1)
+      while (!log.disk.events.includes('commit 3')) await new Promise((resolve) => setImmediate(resolve))
+      assert.equal(await stateOf(second), 'pending')
+      guard.release()
+      await Promise.all([first, second])
+      assert.deepEqual(log.disk.events, ['commit 2', 'commit 3', 'guard 2', 'guard 3'])
+      await log.checkLog(3)
+    }))
+})
+
+describe('when the disk fails', () => {
+  for (const kind of ['lookup', 'commit', 'guard'] as const) {
+    it(`a failing ${kind} ends the log, acknowledges nothing, and is never tried again`, () =>
+      withLog(async (log) => {
+        await log.appendRaw(3)
+        const candidate = await policyCandidate('lost')
+        log.disk.breakNext(kind)
+        const waiting = [log.appendRaw(2), log.sequencer.append(candidate), log.appendRaw(1)]
+        for (const result of await Promise.allSettled(waiting)) {
+          assert.equal(result.status, 'rejected')
+          assert.ok(result.reason instanceof BusyError && result.reason.code === 'log_stopped')
+        }
+        assert.equal(log.fatal.length, 1)
+        assert.match(String(log.fatal[0]), new RegExp(`EIO in ${kind}`))
+        assert.equal(log.sequencer.size, 4)
+        await assert.rejects(log.appendRaw(1), { code: 'log_stopped' })
+        const { length } = log.disk.events
+        await log.close()
+        assert.equal(log.disk.events.length, length)
+
+        // What was acknowledged is there; what was not may be, and then it is whole.
+        await log.open()
+        const { size } = log.reader.treeHead()
+        assert.ok(kind === 'guard' ? size > 4 : size === 4)
+        await log.checkLog(size)
+        await log.appendRaw(1)
+        await log.checkLog(size + 1)
+      }))
+  }
+
+  it('a crash between commit and guard leaves a log that serves what it had signed, byte for byte', () =>
+    withLog(async (log) => {
+      await log.appendRaw(3)
+      log.disk.breakNext('guard')
+      await assert.rejects(log.appendRaw(2))
+      await log.close()
+      assert.equal((await Guard.read(paths(log.dataDir).guard)).size, 4)
+
+      await log.open()
+      const checkpoint = log.reader.checkpoint()
+      assert.equal((await Guard.read(paths(log.dataDir).guard)).size, 6)
+      await log.checkLog(6)
+      await log.reopen()
+      assert.equal(log.reader.checkpoint(), checkpoint)
+      await log.close()
+      assert.deepEqual((await fsckData(log.dataDir)).findings, [])
+    }))
+})
+
+describe('what the log has already', () => {
+  it('answers the same statement with the same index and a receipt: in one batch, in flight, later, and after opening again', () =>
+    withLog(async (log) => {
+      const candidate = await policyCandidate('repeated')
+      const commit = log.disk.holdNext('commit')
+      const inOneBatch = [log.sequencer.append(candidate), log.sequencer.append(candidate)]
+      await commit.arrived
+      const inFlight = log.sequencer.append(candidate)
+      commit.release()
+      const answers = await Promise.all([...inOneBatch, inFlight])
+      answers.push(await log.sequencer.append(candidate))
+      await log.reopen()
+      answers.push(await log.sequencer.append(candidate))
+
+      assert.deepEqual(
+        answers.map(({ duplicate }) => duplicate),
+        [false, true, true, true, true],
+      )
+      for (const { index, receipt } of answers) {
+        assert.equal(index, 1)
+        await log.checkReceipt(receipt, candidate.entry, 1)
+      }
+      await log.checkLog(2)
+    }))
+
+  it('keeps the wraps that came first', () =>
+    withLog(async (log) => {
+      const candidate = await policyCandidate('wrapped', [Uint8Array.of(1, 2), Uint8Array.of(3)])
+      await log.sequencer.append(candidate)
+      await log.sequencer.append({ ...candidate, wraps: [Uint8Array.of(9)] })
+      assert.deepEqual(await log.reader.wraps(candidate.entry), [Uint8Array.of(1, 2), Uint8Array.of(3)])
+    }))
+
+  it('gives the same raw entry one index', () =>
+    withLog(async (log) => {
+      const body = rawBody(-1)
+      const indexes = await Promise.all([log.sequencer.appendRaw(body), log.sequencer.appendRaw(body)])
+      assert.deepEqual(indexes, [1, 1])
+      assert.equal(await log.sequencer.appendRaw(body), 1)
+      await log.checkLog(2)
+    }))
+
+  // Each takes something that the holder has, and is otherwise a statement of its own.
+  const claims: [what: string, code: string, claim: (holder: Candidate) => Promise<Candidate>][] = [
+    ['the same content under another signature', 'conflict_signature', signedAgain],
+    ['a recorded credential', 'duplicate_credential', (holder) => taking(holder, 'credential:')],
+    ['a unique tag', 'duplicate_unique_tag', (holder) => taking(holder, 'unique:')],
+    ['a record id', 'duplicate_record_id', (holder) => taking(holder, 'record:')],
+  ]
+  for (const [what, code, claim] of claims) {
+    it(`refuses ${what} (${code}) and names the holder: in one batch, in flight, later, and after opening again`, () =>
+      withLog(async (log) => {
+        const original = await policyCandidate(`holder of ${code}`)
+        const keys = ['credential:aa', 'unique:kid:bb', ...original.uniqueKeys]
+        const holder = { ...original, uniqueKeys: keys }
+        const refused = { name: 'EvidenceError', code, index: 2 }
+        const claims = await Promise.all(Array.from({ length: 4 }, () => claim(holder)))
+
+        await log.appendRaw(1)
+        const commit = log.disk.holdNext('commit')
+        const held = log.sequencer.append(holder)
+        const inOneBatch = assert.rejects(log.sequencer.append(claims[0]!), refused)
+        await commit.arrived
+        const inFlight = log.sequencer.append(claims[1]!)
+        assert.equal(await stateOf(inFlight), 'pending')
+        commit.release()
+        assert.equal((await held).index, 2)
+        await Promise.all([inOneBatch, assert.rejects(inFlight, refused)])
+        await assert.rejects(log.sequencer.append(claims[2]!), refused)
+        await log.reopen()
+        await assert.rejects(log.sequencer.append(claims[3]!), refused)
+        await log.checkLog(3)
+      }))
+  }
+
+  it('lets a key that a refused candidate wanted go to the next one', () =>
+    withLog(async (log) => {
+      const [holder, refused, next] = await Promise.all(['holder', 'refused', 'next'].map((id) => policyCandidate(id)))
+      const answers = await Promise.allSettled([
+        log.sequencer.append({ ...holder!, uniqueKeys: ['unique:k:1'] }),
+        log.sequencer.append({ ...refused!, uniqueKeys: ['unique:k:2', 'unique:k:1'] }),
+        log.sequencer.append({ ...next!, uniqueKeys: ['unique:k:2'] }),
+      ])
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        ['fulfilled', 'rejected', 'fulfilled'],
+      )
+      await log.checkLog(3)
+    }))
+})
+
+describe('a change of authority', () => {
+  it('ends its batch, and whoever was admitted before it is asked again', () =>
+    withLog(async (log) => {
+      const [before, authority, after, later] = await Promise.all(
+        ['before', 'authority', 'after', 'later'].map((id) => policyCandidate(id)),
+      )
+      const asked: string[] = []
+      const recheck = (name: string, refuse = false) => ({
+        recheck: () => {
+          asked.push(name)
+          if (refuse) throw new LogError('not_found', 'no longer authorized')
+        },
+      })
+      const answers = await Promise.allSettled([
+        log.sequencer.append({ ...before!, ...recheck('before') }),
+        // Its type alone matters here: the sequencer reads no record.
+        log.sequencer.append({ ...authority!, type: 'key-authorization', ...recheck('authority') }),
+        log.sequencer.append({ ...after!, ...recheck('after', true) }),
+        log.sequencer.append({ ...later!, ...recheck('later') }),
+      ])
+      assert.deepEqual(asked, ['after', 'later'])
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        ['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+      )
+      assert.deepEqual(
+        log.disk.events.filter((event) => event.startsWith('commit')),
+        ['commit 3', 'commit 4'],
+      )
+      await log.checkLog(4)
+    }))
+})
+
+describe('the queue', () => {
+  it('is bounded by entries: what is past it is refused, to come again, and takes nothing from those who wait', () =>
+    withLog(
+      async (log) => {
+        const commit = log.disk.holdNext('commit')
+        const accepted = [log.appendRaw(1)]
+        await commit.arrived
+        accepted.push(log.appendRaw(3))
+        await assert.rejects(log.appendRaw(1), { name: 'UnavailableError', code: 'queue_full', retryAfter: 1 })
+        commit.release()
+        assert.deepEqual((await Promise.all(accepted)).flat(), [1, 2, 3, 4])
+        assert.deepEqual(await log.appendRaw(1), [5])
+        await log.checkLog(6)
+      },
+      { queueEntries: 4 },
+    ))
+
+  it('is bounded by bytes, wraps included', () =>
+    withLog(
+      async (log) => {
+        const commit = log.disk.holdNext('commit')
+        const accepted = log.sequencer.appendRaw(new Uint8Array(2000))
+        const large = await policyCandidate('large', [new Uint8Array(1000)])
+        await assert.rejects(log.sequencer.append(large), { code: 'queue_full' })
+        commit.release()
+        await accepted
+        assert.equal((await log.sequencer.append(large)).index, 2)
+        assert.equal(log.sequencer.waiting, 0)
+      },
+      { queueBytes: 2900 },
+    ))
+
+  it('is emptied before the log goes down, and takes nothing more', () =>
+    withLog(async (log) => {
+      const candidate = await policyCandidate('last')
+      const accepted = [log.sequencer.append(candidate), log.sequencer.append(candidate)]
+      const drained = log.sequencer.drain()
+      assert.equal(log.sequencer.accepting, false)
+      await assert.rejects(log.appendRaw(1), { code: 'shutting_down' })
+      await drained
+      for (const answer of accepted) assert.equal(await stateOf(answer), 'answered')
+      await log.checkLog(2)
+    }))
+})
+
+async function taking(holder: Candidate, kind: string): Promise<Candidate> {
+  const own = await policyCandidate('claimant')
+  return { ...own, uniqueKeys: holder.uniqueKeys.filter((key) => key.startsWith(kind)) }
+}
