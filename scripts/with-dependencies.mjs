@@ -21,6 +21,8 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exit(2)
 }
 
+process.chdir(root)
+
 const args = process.argv.slice(2)
 const build = args[0] === '--build' && args.shift() !== undefined
 const script = args.shift()
@@ -35,7 +37,6 @@ if (build) {
   await import(pathToFileURL(compiled).href)
 } else {
   const child = spawn(process.execPath, ['--conditions=provlog-source', '--import', 'tsx', script, ...args], {
-    cwd: root,
     stdio: 'inherit',
   })
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
@@ -44,21 +45,26 @@ if (build) {
   })
 }
 
-/** The marker holds the digest of the lock file it was installed from, so that a changed lock installs again. */
+/**
+ * The marker holds the digest of the lock file it was installed from, so that a changed lock installs again.
+ *
+ * `npm install --no-save` and not `npm ci`: the latter refuses a lock file in which optional packages of other platforms
+ * are missing, as they are when the registry it was written from does not carry them. What is locked is installed as locked.
+ */
 function installWhatIsMissing() {
-  const marker = `${root}node_modules/.installed-lock`
+  const marker = 'node_modules/.installed-lock'
   const lock = createHash('sha256')
-    .update(readFileSync(`${root}package-lock.json`))
+    .update(readFileSync('package-lock.json'))
     .digest('hex')
   if (existsSync(marker) && readFileSync(marker, 'utf8') === lock) return
-  console.error('Installing the locked dependencies (npm ci) …')
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+  console.error('Installing the locked dependencies …')
+  run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'])
   writeFileSync(marker, lock)
 }
 
 /** Runs a step whose output is not the script's: it goes to stderr. */
 function run(command, commandArgs) {
-  const { status, error } = spawnSync(command, commandArgs, { cwd: root, stdio: ['ignore', 2, 2] })
+  const { status, error } = spawnSync(command, commandArgs, { stdio: ['ignore', 2, 2] })
   if (error) throw error
   if (status !== 0) process.exit(status ?? 1)
 }

@@ -5,7 +5,6 @@
  */
 import { spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import { replay } from '../../clients/auditor/index.ts'
 import { createAnchor, type Issued, issue, publishIssuancePolicy, spiffeBundle } from '../../clients/issuer/index.ts'
 import { verifyOffline } from '../../clients/relying-party/index.ts'
@@ -31,9 +30,9 @@ export interface Told {
   readonly trust: Trust
 }
 
-/** The folder that this process runs from: `dist` when built. */
-const BUILT = fileURLToPath(new URL('../..', import.meta.url))
-const EXAMPLES = fileURLToPath(new URL('../../../docs/examples/', import.meta.url))
+// Below the repository's root, where the script that starts this one stands.
+const BUILT = 'dist'
+const EXAMPLES = 'docs/examples'
 const LIFETIME = 3600
 
 export async function story(world: World, tell: Teller): Promise<Told> {
@@ -61,8 +60,8 @@ export async function story(world: World, tell: Teller): Promise<Told> {
       measurements: [{ name: 'provlog-log-server', ...measurements }],
     }),
   )
-  const cedar = new Uint8Array(await readFile(`${EXAMPLES}issuance-policy.cedar`))
-  const appraisalPolicy = new Uint8Array(await readFile(`${EXAMPLES}appraisal-policy.json`))
+  const cedar = new Uint8Array(await readFile(`${EXAMPLES}/issuance-policy.cedar`))
+  const appraisalPolicy = new Uint8Array(await readFile(`${EXAMPLES}/appraisal-policy.json`))
   const byVerifier = { ...common, key: verifier.private }
   const reference = await publishReferenceValues({ ...byVerifier, id: 'provlog-server', content: referenceValues })
   const appraisal = await publishPolicy({ ...byVerifier, id: 'measured-files', content: appraisalPolicy })
@@ -196,8 +195,7 @@ async function authorizeWriters(world: World): Promise<void> {
 
 /** What npm says this repository is made of. */
 function npmSbom(): Uint8Array {
-  const root = fileURLToPath(new URL('../../..', import.meta.url))
-  const { stdout, status, stderr } = spawnSync('npm', ['sbom', '--sbom-format=cyclonedx', '--omit=dev'], { cwd: root })
+  const { stdout, status, stderr } = spawnSync('npm', ['sbom', '--sbom-format=cyclonedx', '--omit=dev'])
   if (status !== 0) throw new Error(`npm sbom failed: ${stderr.toString()}`)
   return new Uint8Array(stdout)
 }
