@@ -25,6 +25,7 @@ export type IssuerErrorCode =
   | 'key_not_attested' //           a result attests another key than the workload's
   // Workload provenance
   | 'unknown_provenance' //         the entry given is not a workload-provenance record on this log
+  | 'two_provenances' //            an entry and a bill of materials: which of them is it?
   | 'provenance_sealed' //          it is sealed, and not for a key that was given
   // The decision and the credential
   | 'issuance_denied' //            the issuance policy says no; the refusal is on the log

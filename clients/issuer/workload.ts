@@ -47,10 +47,12 @@ export interface WorkloadProvenance {
 /**
  * Finds the record that was named, or logs a new one.
  *
- * @throws {@link IssuerError} `unknown_provenance`, `provenance_sealed`; ProvenanceError `malformed_sbom`
+ * @throws {@link IssuerError} `two_provenances`, `unknown_provenance`, `provenance_sealed`; ProvenanceError `malformed_sbom`
  */
-export function workloadProvenance(input: WorkloadInput): Promise<WorkloadProvenance> {
+export async function workloadProvenance(input: WorkloadInput): Promise<WorkloadProvenance> {
   const { workloadProvenance: entry } = input
+  if (entry && input.sbom)
+    throw new IssuerError('two_provenances', 'a record and a bill of materials: name one of them')
   return entry ? findProvenance(entry, input) : logProvenance(input)
 }
 

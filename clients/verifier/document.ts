@@ -25,7 +25,7 @@ export function readDocument<S extends TSchema>(
     text = typeof content === 'string' ? content : fromUtf8(content)
     value = parseJson(text)
   } catch (cause) {
-    throw new VerifierError(code, `not JSON: ${cause instanceof Error ? cause.message : cause}`, { cause })
+    throw new VerifierError(code, `not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
   if (!Value.Check(schema, value)) {
     const [first] = Value.Errors(schema, value)

@@ -114,7 +114,7 @@ export async function createWorld({ published = true } = {}): Promise<World> {
         subject: SUBJECT,
         workloadKey: publicJwkOf(workload),
         results: change.results ?? [await world.result()],
-        sbom: SBOM,
+        ...(change.workloadProvenance ? {} : { sbom: SBOM }),
         kind: 'wit',
         recipients: [publicJwkOf(auditor)],
         ...change,
