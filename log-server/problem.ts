@@ -161,6 +161,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   status_mismatch: REJECTED,
   wrap_required: REJECTED,
   malformed_bundle: MALFORMED,
+  damaged_bundle: MALFORMED,
   malformed_json: MALFORMED,
   malformed_identifier: MALFORMED,
   malformed_der: MALFORMED,

@@ -35,6 +35,7 @@ export type ProvenanceErrorCode =
   | 'wrap_required' //               sealed, and not for a recipient that this log requires
   // Reading a bundle
   | 'malformed_bundle' //            not a bundle
+  | 'damaged_bundle' //              a bundle whose sum is of other content
   // Texts and encodings
   | 'malformed_json' //              not JSON, or with duplicate members, floats where integers belong, lone surrogates
   | 'malformed_identifier' //        not a workload identifier or trust domain name in its one spelling
