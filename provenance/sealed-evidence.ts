@@ -142,7 +142,7 @@ export async function checkSealedResult(
 
 /** All that a decision was made on, as far as it could be opened. */
 export interface DecisionEvidence {
-  readonly credential: Credential
+  readonly credential: Pick<Credential, 'subject' | 'keyThumbprint'>
   readonly record: LoggedRecord<'credential-provenance'>
   readonly records: readonly LoggedRecord[]
   readonly trace: SectionsOf<'credential-provenance'>['decision']

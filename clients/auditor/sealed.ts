@@ -9,7 +9,6 @@
 import { EvidenceError, equalBytes, fromUtf8, type Hash, toHex } from '../../merkle/index.ts'
 import {
   type AnyRecordOf,
-  type Credential,
   openSections,
   parseWorkloadIdentifier,
   type RecordStatement,
@@ -114,7 +113,7 @@ export class SealedReader {
       'decision-differs',
       () =>
         checkDecision({
-          credential: { subject, keyThumbprint: credential.keyThumbprint } as Credential,
+          credential: { subject, keyThumbprint: credential.keyThumbprint },
           record: opened.logged as LoggedRecord<'credential-provenance'>,
           records: linked.map(({ logged }) => logged),
           trace: decision,

@@ -64,41 +64,47 @@ export function createFetcher({ url, sockets, timeout = DEFAULT_TIMEOUT, tls }: 
   const send = secure ? https.request : http.request
   const target = { protocol: base.protocol, hostname: unbracket(base.hostname), port: base.port, agent }
 
-  /** One exchange. `retry` is what to do when a kept-alive connection turns out to have been closed meanwhile. */
-  function exchange(request: FetchRequest, retry: (() => Promise<FetchAnswer>) | undefined): Promise<FetchAnswer> {
+  function exchange(request: FetchRequest, mayRepeat: boolean): Promise<FetchAnswer> {
     return new Promise((resolve, reject) => {
-      const { method = 'GET', path, accept, body, contentType, maxBytes } = request
-      const headers: http.OutgoingHttpHeaders = { accept: accept ?? '*/*', 'accept-encoding': 'identity' }
-      if (contentType !== undefined) headers['content-type'] = contentType
-      if (body !== undefined) headers['content-length'] = body.length
+      const { method = 'GET', path, accept = '*/*', body, contentType, maxBytes } = request
+      // As a list: Node then writes them as they are, which saves a tenth of what a request costs.
+      const headers = ['host', base.host, 'accept', accept, 'accept-encoding', 'identity']
+      if (contentType !== undefined) headers.push('content-type', contentType)
+      if (body !== undefined) headers.push('content-length', String(body.length))
 
+      const fail = (error: unknown) => {
+        clearTimeout(deadline)
+        outgoing.destroy()
+        reject(asUnavailable(error, path))
+      }
       const outgoing = send({ ...target, method, path: base.pathname + path, headers }, (incoming) => {
-        const status = incoming.statusCode ?? 0
-        const limit = status >= 400 ? MAX_PROBLEM_BYTES : maxBytes
-        readBody(incoming, limit)
-          .then((bytes) => judge(path, { status, headers: incoming.headers, body: bytes }))
-          .then(resolve, (error: unknown) => {
-            incoming.destroy()
-            reject(asUnavailable(error, path))
-          })
-          .finally(() => clearTimeout(deadline))
+        const { statusCode: status = 0, headers } = incoming
+        const done = (received: Uint8Array) => {
+          clearTimeout(deadline)
+          const refused = verdict(path, { status, headers, body: received })
+          if (refused === undefined) resolve({ status, headers, body: received })
+          else reject(refused)
+        }
+        receive(incoming, status >= 400 ? MAX_PROBLEM_BYTES : maxBytes, done, fail)
       })
       // A peer that drips one byte a second is as absent as one that sends none: the deadline is for the whole answer.
-      const deadline = setTimeout(() => {
-        outgoing.destroy(new UnavailableError(`${path}: no complete answer after ${timeout / 1000} s`))
-      }, timeout)
+      const deadline = setTimeout(
+        () => fail(new UnavailableError(`${path}: no complete answer after ${timeout / 1000} s`)),
+        timeout,
+      )
       outgoing.on('error', (error) => {
+        // A kept-alive connection may turn out to have been closed. Repeating is safe: reads change nothing, and the same
+        // statement registered twice is one entry.
+        if (!mayRepeat || !outgoing.reusedSocket || !isReset(error)) return fail(error)
         clearTimeout(deadline)
-        if (retry !== undefined && outgoing.reusedSocket && isReset(error)) retry().then(resolve, reject)
-        else reject(asUnavailable(error, path))
+        exchange(request, false).then(resolve, reject)
       })
       outgoing.end(body)
     })
   }
 
   return {
-    // Repeating is safe: reads change nothing, and the same statement registered twice is one entry.
-    fetch: (request) => exchange(request, () => exchange(request, undefined)),
+    fetch: (request) => exchange(request, true),
     close: () => agent.destroy(),
   }
 }
@@ -129,46 +135,47 @@ function unbracket(hostname: string): string {
   return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
 }
 
-/** Collects a body into one array of its own, sized once when the peer said how long it is. */
-function readBody(incoming: IncomingMessage, limit: number): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    const declared = Number(incoming.headers['content-length'] ?? Number.NaN)
-    if (declared > limit) {
-      reject(new AnswerError('answer_too_large', `${declared} bytes where ${limit} are the most`))
-      return
+/** Collects a body into one array of its own, sized once when the peer said how long it is. Calls one of `done` and `fail`, or `fail` again. */
+function receive(
+  incoming: IncomingMessage,
+  limit: number,
+  done: (body: Uint8Array) => void,
+  fail: (error: unknown) => void,
+): void {
+  const declared = Number(incoming.headers['content-length'] ?? 0)
+  if (declared > limit) return fail(new AnswerError('answer_too_large', `${declared} bytes where ${limit} are the most`))
+  let body = new Uint8Array(Number.isSafeInteger(declared) ? declared : 0)
+  let length = 0
+  incoming.on('data', (chunk: Uint8Array) => {
+    const end = length + chunk.length
+    if (end > limit) return fail(new AnswerError('answer_too_large', `more than ${limit} bytes`))
+    if (end > body.length) {
+      const larger = new Uint8Array(Math.min(limit, Math.max(2 * body.length, end)))
+      larger.set(body.subarray(0, length))
+      body = larger
     }
-    let body = new Uint8Array(Number.isSafeInteger(declared) ? declared : 0)
-    let length = 0
-    incoming.on('data', (chunk: Uint8Array) => {
-      if (length + chunk.length > limit) {
-        reject(new AnswerError('answer_too_large', `more than ${limit} bytes`))
-        return
-      }
-      if (length + chunk.length > body.length) {
-        const larger = new Uint8Array(Math.min(limit, Math.max(2 * body.length, length + chunk.length)))
-        larger.set(body.subarray(0, length))
-        body = larger
-      }
-      body.set(chunk, length)
-      length += chunk.length
-    })
-    incoming.on('end', () => resolve(length === body.length ? body : body.slice(0, length)))
-    incoming.on('error', reject)
-    incoming.on('close', () => reject(new UnavailableError('the connection closed before the end of the answer')))
+    body.set(chunk, length)
+    length = end
+  })
+  incoming.on('end', () => done(length === body.length ? body : body.slice(0, length)))
+  incoming.on('error', fail)
+  // An answer that breaks off need not be an error to Node. (An Error per answer would cost as much as the request.)
+  incoming.on('close', () => {
+    if (!incoming.readableEnded) fail(new UnavailableError('the connection closed before the end of the answer'))
   })
 }
 
-function judge(path: string, answer: FetchAnswer): FetchAnswer {
+/** What to throw instead of handing out the answer, if anything. */
+function verdict(path: string, answer: FetchAnswer): Error | undefined {
   const { status, headers } = answer
   if (status >= 500 || status === 429) {
     const retryAfter = parseRetryAfter(headers)
-    throw new UnavailableError(`${path}: HTTP ${status}`, retryAfter === undefined ? {} : { retryAfter })
+    return new UnavailableError(`${path}: HTTP ${status}`, retryAfter === undefined ? {} : { retryAfter })
   }
-  if (status >= 400) throw readRefusal(answer)
-  if (headers['content-encoding'] !== undefined && headers['content-encoding'] !== 'identity') {
-    throw new AnswerError('malformed_answer', `${path}: compressed, and we did not offer that`)
-  }
-  return answer
+  if (status >= 400) return readRefusal(answer)
+  const encoding = headers['content-encoding']
+  if (encoding === undefined || encoding === 'identity') return undefined
+  return new AnswerError('malformed_answer', `${path}: compressed, and we did not offer that`)
 }
 
 /** Seconds of a `Retry-After` header; a date there is ignored, because that would be the peer's clock against ours. */
