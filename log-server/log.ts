@@ -210,11 +210,13 @@ export async function rebuildAuthorities(store: Store): Promise<Authorities> {
       )
     }
   }
+  if (!authorities.hasPolicy)
+    throw new LogError('log_damaged', 'entry 0 is not among the statements that say who may write')
   return authorities
 }
 
 /** The root of a full tile, computed from its hashes. */
-export function tileRootOf(hashes: Uint8Array): Hash {
+function tileRootOf(hashes: Uint8Array): Hash {
   let row = hashes
   while (row.length > HASH_LENGTH) row = hashPairs(row)
   return row

@@ -138,7 +138,7 @@ describe('nothing is said before it is durable', () => {
   it('tells its listeners before anybody is answered', () =>
     withLog(async (log) => {
       const { events } = log.disk
-      log.sequencer.onCommitted((batch) => events.push(`listener ${batch.map(({ index }) => index)}`))
+      log.sequencer.onCommitted((batch) => events.push(`listener ${batch.map(({ index }) => index).join()}`))
       const candidates = await Promise.all(['a', 'b'].map((id) => policyCandidate(id)))
       await Promise.all(candidates.map((each) => log.sequencer.append(each).then(() => events.push('answer'))))
       assert.deepEqual(events, ['commit 3', 'guard 3', 'listener 1,2', 'answer', 'answer'])
