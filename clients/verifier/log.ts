@@ -18,17 +18,13 @@ import {
   type Tier,
 } from '../../provenance/index.ts'
 import { importSigningKey, type PrivateJwk, type PublicJwk } from '../../statement/index.ts'
-import type { LogClient, LoggedRecord } from '../log-client/index.ts'
-import {
-  contentInForce,
-  type PublishedVersion,
-  publishVersion,
-  type VersionedType,
-} from '../log-client/policy-version.ts'
-import { type AppraisalPolicy, evidenceFormat, parseAppraisalPolicy } from './appraisal-policy.ts'
+import type { LogClient } from '../log-client/index.ts'
+import { type PublishedVersion, publishVersion, type VersionedType } from '../log-client/policy-version.ts'
+import { evidenceFormat, parseAppraisalPolicy } from './appraisal-policy.ts'
 import { appraise } from './appraise.ts'
+import { choosePolicy, chooseReferenceValues, JSON_MEDIA_TYPE } from './criteria.ts'
 import { VerifierError } from './error.ts'
-import { parseReferenceValues, type ReferenceValues } from './reference-values.ts'
+import { parseReferenceValues } from './reference-values.ts'
 
 /** What this role asks of a log. */
 export type VerifierLog = Pick<LogClient, 'authorizations' | 'latest' | 'latestAll' | 'registerRecord'>
@@ -78,8 +74,6 @@ export interface LoggedAppraisal {
   readonly index: number
 }
 
-const JSON_MEDIA_TYPE = 'application/json'
-
 /** @throws {@link VerifierError} `not_authorized`, `malformed_policy`, `lenient_policy`, `unsupported_claim`, … */
 export async function publishPolicy(input: PublishInput): Promise<PublishedVersion> {
   // A policy that cannot be applied must not become the one in force. Those of other engines are not ours to read.
@@ -107,8 +101,9 @@ export async function appraiseAndLog(input: AppraiseAndLogInput): Promise<Logged
   const { author, authorization } = await authorOf(input)
   const format = evidenceFormat(input.format)
   const evidence = format.ofFile(input.evidence)
-  const chosen = await choosePolicy(input, author)
-  const references = await chooseReferenceValues(input, author, chosen.policy)
+  const owner = { client, kid: author.key.kid, now }
+  const chosen = await choosePolicy(owner, format, input.policyId)
+  const references = await chooseReferenceValues(owner, chosen.policy)
 
   const { claims, tier, measurement, keyThumbprint } = await appraise({
     evidence,
@@ -183,90 +178,4 @@ async function publish(type: VersionedType, input: PublishInput): Promise<Publis
     notBefore,
     ...(notAfter === undefined ? {} : { notAfter }),
   })
-}
-
-interface ChosenPolicy {
-  readonly logged: LoggedRecord<'appraisal-policy'>
-  readonly policy: AppraisalPolicy
-}
-
-async function choosePolicy(
-  { client, policyId, format, now }: AppraiseAndLogInput,
-  author: Author,
-): Promise<ChosenPolicy> {
-  const { kid } = author.key
-  const read = (logged: LoggedRecord<'appraisal-policy'>): ChosenPolicy => ({
-    logged,
-    policy: parseAppraisalPolicy(contentInForce(logged, now)),
-  })
-  if (policyId !== undefined) {
-    const logged = await client.latest('appraisal-policy', kid, policyId)
-    if (!logged)
-      throw new VerifierError('unknown_policy', `this verifier has no appraisal policy ${JSON.stringify(policyId)}`)
-    const chosen = read(logged)
-    if (chosen.policy.format.name !== format) {
-      throw new VerifierError(
-        'wrong_format',
-        `the policy is for ${chosen.policy.format.name}, and the evidence is ${format}`,
-      )
-    }
-    return chosen
-  }
-
-  const all = (await client.latestAll('appraisal-policy', kid)).filter((logged) => isOurs(logged, now)).map(read)
-  const [only, ...more] = all.filter(({ policy }) => policy.format.name === format)
-  if (!only) throw new VerifierError('unknown_policy', `this verifier has no appraisal policy for ${format} in force`)
-  if (more.length > 0)
-    throw new VerifierError('ambiguous_policy', `more than one appraisal policy for ${format}: name one`)
-  return only
-}
-
-interface ChosenReferenceValues {
-  readonly logged: LoggedRecord<'reference-values'>
-  readonly values: ReferenceValues
-}
-
-async function chooseReferenceValues(
-  { client, now }: AppraiseAndLogInput,
-  { key: { kid } }: Author,
-  { format, referenceValues: ids }: AppraisalPolicy,
-): Promise<ChosenReferenceValues[]> {
-  const read = (logged: LoggedRecord<'reference-values'>): ChosenReferenceValues => ({
-    logged,
-    values: parseReferenceValues(contentInForce(logged, now)),
-  })
-  if (!ids) {
-    const all = (await client.latestAll('reference-values', kid)).filter((logged) => isOurs(logged, now)).map(read)
-    const found = all.filter(({ values }) => values.format === format.name)
-    if (found.length === 0) {
-      throw new VerifierError(
-        'unknown_reference_values',
-        `this verifier has no reference values for ${format.name} in force`,
-      )
-    }
-    // A record links at most eight. Leaving some out would judge by less than the log says.
-    if (found.length > 8) throw new VerifierError('ambiguous_policy', 'more than 8 sets of reference values: name them')
-    return found
-  }
-
-  return Promise.all(
-    ids.map(async (id) => {
-      const logged = await client.latest('reference-values', kid, id)
-      if (!logged) throw new VerifierError('unknown_reference_values', `no reference values ${JSON.stringify(id)}`)
-      const chosen = read(logged)
-      if (chosen.values.format !== format.name) {
-        throw new VerifierError(
-          'wrong_format',
-          `reference values ${JSON.stringify(id)} are for ${chosen.values.format}`,
-        )
-      }
-      return chosen
-    }),
-  )
-}
-
-/** Whether a version is one that this code reads and that is in force: the others are passed over when none was named. */
-function isOurs({ record: { fields } }: LoggedRecord<'appraisal-policy' | 'reference-values'>, now: number): boolean {
-  const inForce = now >= fields.notBefore && (fields.notAfter === undefined || now < fields.notAfter)
-  return inForce && fields.mediaType === JSON_MEDIA_TYPE
 }

@@ -38,7 +38,8 @@ export const attestationResult = defineRecord({
         optional: {
           /** RFC 7638, of the key that the Evidence says is the workload's. */
           keyThumbprint: text(),
-          nonce: bytes({ max: 64 }),
+          /** As RFC 9711 §4.1 limits it in JSON. */
+          nonce: bytes({ max: 88 }),
         },
       }),
     },

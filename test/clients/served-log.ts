@@ -47,7 +47,7 @@ export interface ServedLog {
   authorize(
     role: Role,
     subject?: string,
-    period?: { notBefore?: number; notAfter?: number },
+    options?: { notBefore?: number; notAfter?: number; key?: SigningKey },
   ): Promise<Author & { readonly entry: Uint8Array }>
 }
 
@@ -81,8 +81,8 @@ export async function serveLog(t: Pick<TestContext, 'after'>): Promise<ServedLog
     noteSigner: createNoteSigner(ORIGIN, await readSeed(dataDir)),
     scratch,
     clientAt,
-    async authorize(role, subject = ISSUER, { notBefore = NOW - 1000, notAfter } = {}) {
-      const key = await importSigningKey(newKey())
+    async authorize(role, subject = ISSUER, { notBefore = NOW - 1000, notAfter, key: given } = {}) {
+      const key = given ?? (await importSigningKey(newKey()))
       const { entry } = await client.registerRecord(
         {
           type: 'key-authorization',

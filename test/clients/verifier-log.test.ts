@@ -36,6 +36,8 @@ before(async () => {
 })
 after(() => world.close())
 
+/** As long as a nonce may be. */
+const NONCE = 'challenge'.padEnd(88, '!')
 const policy = example('appraisal-policy.json')
 const referenceValues = example('reference-values.example.json')
 const policyWith = (change: object) =>
@@ -117,16 +119,16 @@ describe('appraiseAndLog', () => {
     })
 
   it('gives a result that its record, its policy and its reference values vouch for', async () => {
-    const evidence = await world.evidence({ nonce: 'challenge' })
+    const evidence = await world.evidence({ nonce: NONCE })
     const recipients = [publicJwkOf(auditor)]
-    const { ear, entry, index, tier } = await appraise({ evidence, nonce: 'challenge', recipients })
+    const { ear, entry, index, tier } = await appraise({ evidence, nonce: NONCE, recipients })
     const { claims, header } = {
       claims: await verifyEar(ear, publicJwkOf(verifier)),
       header: decodeCompactJws(ear).header,
     }
     assert.equal(tier, 'affirming')
     assert.equal(header['kid'], kidOf(verifier))
-    assert.deepEqual(claims.nonces, ['challenge'])
+    assert.deepEqual(claims.nonces, [NONCE])
 
     const found = await world.client.latest('attestation-result', kidOf(verifier), toHex(sha256(utf8(ear))))
     assert.deepEqual([found?.entry, found?.index], [entry, index])
@@ -145,7 +147,7 @@ describe('appraiseAndLog', () => {
     const { keys } = await unwrapKeys(wrap!, auditor)
     const { attestation } = await openSections(found as RecordStatement<'attestation-result'>, keys)
     assert.equal(attestation?.result, ear)
-    assert.deepEqual(attestation?.nonce, utf8('challenge'))
+    assert.deepEqual(attestation?.nonce, utf8(NONCE))
   })
 
   it('logs a bad result like a good one', async () => {
