@@ -18,6 +18,7 @@ import {
   splitHashes,
 } from '../../merkle/index.ts'
 import { decodeBundle, parseTrust, recordOfStatement, verifyCredential } from '../../provenance/index.ts'
+import { EXAMPLES_FOLDER, type ExampleName, formatsPage } from '../../scripts/docs/formats.ts'
 import {
   decodeProblem,
   parseReceipt,
@@ -25,7 +26,6 @@ import {
   parseTransparentStatement,
   wrapRecipientKid,
 } from '../../statement/index.ts'
-import { EXAMPLES_FOLDER, type ExampleName, formatsPage } from '../../scripts/docs/formats.ts'
 
 const example = (name: ExampleName) => new Uint8Array(readFileSync(join(EXAMPLES_FOLDER, name)))
 const text = (name: ExampleName) => fromUtf8(example(name)).trimEnd()

@@ -4,7 +4,7 @@ import { fromHex, fromUtf8, toHex } from '../../../merkle/index.ts'
 import { issue } from '../../issuer/index.ts'
 import { anchorFor } from '../anchor-file.ts'
 import { type Command, Exit } from '../command.ts'
-import { readPublicKey } from '../key-files.ts'
+import { readPrivateKey, readPublicKey } from '../key-files.ts'
 import { logClient, signer, signerFlags } from '../log-access.ts'
 
 export const issuerIssue: Command = {
@@ -25,7 +25,9 @@ export const issuerIssue: Command = {
     'workload-provenance': { value: 'ENTRY', about: 'an earlier workload-provenance record to link instead' },
     kind: { value: 'wit|wic', about: 'a Workload Identity Token or an X.509 certificate', default: 'wit' },
     anchor: { value: 'ANCHOR.pem', about: 'for wic: the anchor to issue under; made beside KEY.jwk when left out' },
-    lifetime: { value: 'SECONDS', about: 'of the credential', default: '3600' },
+    lifetime: { value: 'SECONDS', about: 'of the credential; an hour when left out, or what the issuer may at most' },
+    verifier: { value: 'URI', about: 'a Verifier of another trust domain whose results are accepted', repeated: true },
+    open: { value: 'KEY.jwk', about: 'with --workload-provenance: opens what is sealed in it' },
     recipient: { value: 'PUB.jwk', about: 'who may open the sealed record', repeated: true },
     out: { value: 'DIR', about: 'where credential.jwt or credential.pem and bundle.provlog go', required: true },
   },
@@ -39,6 +41,7 @@ export const issuerIssue: Command = {
     const sbom = args.optional('sbom')
     const provenance = args.optional('workload-provenance')
     const lifetime = args.count('lifetime')
+    const openPath = args.optional('open')
 
     const issued = await issue({
       client,
@@ -52,6 +55,8 @@ export const issuerIssue: Command = {
       kind,
       ...(anchor === undefined ? {} : { anchor: anchor.der }),
       ...(lifetime === undefined ? {} : { lifetime }),
+      ...(openPath === undefined ? {} : { openWith: await readPrivateKey(io, openPath) }),
+      verifiers: args.all('verifier'),
       delivery: 'file',
       recipients: await Promise.all(args.all('recipient').map((path) => readPublicKey(io, path))),
       now: io.now(),
