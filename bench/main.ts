@@ -42,5 +42,9 @@ function print(result: BenchResult): void {
 }
 
 function rounded(figure: number): string {
-  return figure >= 10_000 ? `${Math.round(figure / 1000)}k` : figure >= 100 ? `${Math.round(figure)}` : figure.toFixed(1)
+  return figure >= 10_000
+    ? `${Math.round(figure / 1000)}k`
+    : figure >= 100
+      ? `${Math.round(figure)}`
+      : figure.toFixed(1)
 }

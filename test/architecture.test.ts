@@ -57,7 +57,9 @@ const sources = Object.keys(ALLOWED).flatMap((folder) =>
 
 const imports: readonly Import[] = sources.flatMap((file) => {
   const text = readFileSync(file, 'utf8')
-  const found = text.matchAll(/^(?:import|export)\b[^'"\n;]*?(?:\n[^'"\n]*?)*?from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm)
+  const found = text.matchAll(
+    /^(?:import|export)\b[^'"\n;]*?(?:\n[^'"\n]*?)*?from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm,
+  )
   return [...found].map((match) => {
     const target = match[1] ?? match[2] ?? match[3] ?? ''
     return { file, target: target.startsWith('.') ? join(dirname(file), target) : target }
@@ -97,7 +99,9 @@ describe('the import directions', () => {
   it('keep clocks and randomness out of the pure folders', () => {
     const wrong = sources
       .filter((file) => PURE.some((folder) => file.startsWith(`${folder}/`)))
-      .filter((file) => /Date\.now|new Date\(\)|Math\.random|getRandomValues|performance\.now/.test(readFileSync(file, 'utf8')))
+      .filter((file) =>
+        /Date\.now|new Date\(\)|Math\.random|getRandomValues|performance\.now/.test(readFileSync(file, 'utf8')),
+      )
     assert.deepEqual(wrong, [])
   })
 
