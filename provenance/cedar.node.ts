@@ -20,6 +20,6 @@ export function cedar(): Cedar {
 }
 
 /** As in `cedar.ts`: here nothing needs to be awaited. */
-export async function loadCedar(): Promise<void> {
+export async function loadCedar(_source?: URL | BufferSource): Promise<void> {
   cedar()
 }

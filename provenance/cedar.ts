@@ -27,11 +27,16 @@ export function cedar(): Cedar {
   return engine
 }
 
-/** Fetches and compiles the engine, once. */
-export async function loadCedar(): Promise<void> {
+/**
+ * Fetches and compiles the engine, once.
+ *
+ * @param source - where it is, or the bytes themselves; beside the package's own script when not said
+ */
+export async function loadCedar(source?: URL | BufferSource): Promise<void> {
   if (engine) return
   const module = await import('@cedar-policy/cedar-wasm/web')
   // The initializer is the package's default export, which its type declarations leave out.
-  await (module as unknown as { default: () => Promise<unknown> }).default()
+  const { default: initialize } = module as unknown as { default: (options?: object) => Promise<unknown> }
+  await (source === undefined ? initialize() : initialize({ module_or_path: source }))
   engine = module
 }

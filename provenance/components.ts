@@ -43,7 +43,8 @@ export function readSbom(bytes: Uint8Array): Sbom {
   if (!isJsonObject(document)) throw refuse('not an object')
   const digest = sha256(bytes)
   if (document['bomFormat'] === 'CycloneDX') return { ...readCycloneDx(document), digest }
-  if (typeof document['spdxVersion'] === 'string') return { ...readSpdx(document), digest }
+  const { spdxVersion } = document
+  if (typeof spdxVersion === 'string') return { ...readSpdx(document, spdxVersion), digest }
   throw refuse('neither CycloneDX nor SPDX')
 }
 
@@ -72,9 +73,9 @@ function collect(components: Json, purls: Set<string>): void {
   }
 }
 
-function readSpdx(document: JsonObject): Omit<Sbom, 'digest'> {
-  const { spdxVersion, documentNamespace, packages } = document
-  const version = /^SPDX-(2\.[0-9])$/.exec(String(spdxVersion))?.[1]
+function readSpdx(document: JsonObject, spdxVersion: string): Omit<Sbom, 'digest'> {
+  const { documentNamespace, packages } = document
+  const version = /^SPDX-(2\.[0-9])$/.exec(spdxVersion)?.[1]
   if (version === undefined) throw refuse('not SPDX 2.x')
   const purls = new Set<string>()
   for (const item of packages === undefined ? [] : array(packages, 'packages')) {

@@ -109,7 +109,7 @@ export const WIT_TYP = 'wit+jwt'
 
 /** The key with the token's `kid`; without one, the only key there is (workload-creds §5.1: selection must be unambiguous). */
 function tokenKey({ kid }: JsonObject, { tokenKeys, trustDomain }: TrustDomainAnchors): PublicJwk {
-  const candidates = kid === undefined ? [...tokenKeys.values()] : [tokenKeys.get(String(kid))]
+  const candidates = kid === undefined ? [...tokenKeys.values()] : typeof kid === 'string' ? [tokenKeys.get(kid)] : []
   const [key] = candidates
   if (candidates.length !== 1 || !key) {
     const which = kid === undefined ? 'single key' : `key ${JSON.stringify(kid)}`

@@ -49,12 +49,10 @@ export function decodeCompactJws(compact: string): UnverifiedJws {
 
   const header = parseJson(texts[0]!)
   if (!isJsonObject(header)) throw new ProvenanceError('malformed_jws', 'the header is not an object')
-  const algorithm = ALGORITHMS.get(String(header['alg']))
+  const { alg } = header
+  const algorithm = typeof alg === 'string' ? ALGORITHMS.get(alg) : undefined
   if (!algorithm) {
-    throw new ProvenanceError(
-      'unsupported_algorithm',
-      `alg ${JSON.stringify(header['alg'])}: only ES256 and EdDSA are taken`,
-    )
+    throw new ProvenanceError('unsupported_algorithm', `alg ${JSON.stringify(alg)}: only ES256 and EdDSA are taken`)
   }
   if (header['crit'] !== undefined) throw new ProvenanceError('unknown_critical_extension', 'the header has "crit"')
   if (bytes[2]!.length !== 64) throw new ProvenanceError('malformed_jws', 'the signature is not 64 bytes')

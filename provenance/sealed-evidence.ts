@@ -189,7 +189,7 @@ function checkFacts(context: Json, { credential, record, records, results, workl
   const facts = attestationFacts(results, credential.keyThumbprint, decidedAt)
   const age = isJsonObject(context['attestation']) ? context['attestation']['ageSeconds'] : undefined
   if (typeof age !== 'number' || age > facts.ageSeconds || age < facts.ageSeconds - MAX_DECISION_DELAY) {
-    throw wrong(`the results were ${facts.ageSeconds} s old, not ${String(age)}`)
+    throw wrong(`the results were ${facts.ageSeconds} s old, not ${JSON.stringify(age)}`)
   }
   // Whole objects from here on: what the evidence does not give, the decision must not have seen.
   compare(context, { attestation: { ...facts, ageSeconds: age } })

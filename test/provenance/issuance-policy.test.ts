@@ -178,3 +178,34 @@ describe('reevaluate', () => {
 describe('provlog.cedarschema', () => {
   it('is the schema in the code', () => assert.equal(example('provlog.cedarschema'), ISSUANCE_SCHEMA))
 })
+
+describe('the portable engine', () => {
+  it('decides as the native one does', async () => {
+    const portable = await import('../../provenance/cedar.ts')
+    const native = await import('../../provenance/cedar.node.ts')
+    const wasm = new URL('../../node_modules/@cedar-policy/cedar-wasm/web/cedar_wasm_bg.wasm', import.meta.url)
+    assert.throws(() => portable.cedar(), /loadCedar/)
+    await portable.loadCedar(readFileSync(wasm))
+    const decide = (engine: typeof portable) => {
+      assert.equal(engine.cedar().preparseSchema('s', ISSUANCE_SCHEMA).type, 'success')
+      assert.equal(engine.cedar().preparsePolicySet('p', { staticPolicies: policy }).type, 'success')
+      return engine.cedar().statefulIsAuthorized({
+        principal: { type: 'Workload', id: subject.uri },
+        action: { type: 'Action', id: 'issue' },
+        resource: { type: 'TrustDomain', id: subject.trustDomain },
+        context: JSON.parse(decideIssuance(policy, honest).context),
+        preparsedSchemaName: 's',
+        preparsedPolicySetId: 'p',
+        entities: [
+          {
+            uid: { type: 'Workload', id: subject.uri },
+            attrs: { scheme: 'spiffe', trustDomain: 'bank.example', path: '/payments' },
+            parents: [{ type: 'TrustDomain', id: 'bank.example' }],
+          },
+        ],
+      })
+    }
+    assert.deepEqual(decide(portable), decide(native))
+    assert.equal(portable.cedar().getCedarVersion(), native.cedar().getCedarVersion())
+  })
+})

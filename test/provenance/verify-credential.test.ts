@@ -753,3 +753,24 @@ describe('verifyCredential, of sealed sections', () => {
     assert.deepEqual(failures(await open(world)).slice(0, 1), ['sealed-results: section_mismatch'])
   })
 })
+
+describe('verifyCredential, of damaged files', () => {
+  it('reports, and never throws, whichever byte of the bundle is another', async () => {
+    const bundle = await honest.encoded()
+    const stride = Math.floor(bundle.length / 97)
+    for (let at = 0; at < bundle.length; at += stride) {
+      const damaged = bundle.slice()
+      damaged[at]! ^= 1 << (at % 8)
+      const report = await verify(honest, { bundle: damaged, openWith: KEYS.auditor })
+      assert.equal(report.checks.length, Object.keys(TITLES).length, `byte ${at}`)
+      assert.equal(report.ok, false, `byte ${at} of ${bundle.length}`)
+    }
+  })
+
+  it('reports, and never throws, wherever the bundle is cut short', async () => {
+    const bundle = await honest.encoded()
+    for (let end = 0; end < bundle.length; end += Math.floor(bundle.length / 23)) {
+      assertRefused(await verify(honest, { bundle: bundle.subarray(0, end) }), 'bundle: malformed_bundle')
+    }
+  })
+})

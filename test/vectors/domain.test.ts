@@ -1,0 +1,187 @@
+/**
+ * Credentials, attestation results and bills of materials that other projects made: `../shared/vectors/domain`.
+ *
+ * @module
+ */
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { fromUtf8, toBase64url, utf8 } from '../../merkle/bytes.ts'
+import { sha256 } from '../../merkle/hash.ts'
+import { parseEarClaims, tierOfResult, verifyEar } from '../../provenance/attestation-result.ts'
+import { decodePem, parseCertificate } from '../../provenance/certificate.ts'
+import { checkCertificatePath, subjectOfCertificate } from '../../provenance/certificate-path.ts'
+import { readSbom } from '../../provenance/components.ts'
+import { parseCredential, verifyCredentialSignature } from '../../provenance/credential.ts'
+import { isJsonObject, JsonNumber, parseJson } from '../../provenance/json.ts'
+import { decodeCompactJws, verifyCompactJws } from '../../provenance/jws.ts'
+import { parseBundle } from '../../provenance/trust.ts'
+import { parsePublicJwk, publicJwkOf } from '../../statement/cose-key.ts'
+import { readTextVector, readVector, vectorPath, vectorsMissing } from './shared-vectors.ts'
+
+const skip = vectorsMissing
+
+describe('wimse: the tokens of draft-ietf-wimse-s2s-protocol', { skip }, () => {
+  // Printed in the draft, beside the token that it signs.
+  const june5 = parsePublicJwk({
+    kty: 'EC',
+    crv: 'P-256',
+    x: 'kXqnA2Op7hgd4zRMbw0iFcc_hDxUxhojxOFVGjE2gks',
+    y: 'n__VndPMR021-59UAs0b9qDTFT-EZtT6xSNs_xFskLo',
+  })
+  const anchors = { trustDomain: 'example.com', tokenKeys: new Map([['June 5', june5]]), certificates: [] }
+  const issuedAt = 1_745_508_910
+
+  it('the WIT says what the draft says, and is valid until it expires', async () => {
+    const credential = parseCredential(readVector('domain/wimse/wit.txt'))
+    assert.equal(credential.subject.uri, 'wimse://example.com/specific-workload')
+    assert.equal(credential.identifier, 'x-_1CTL2cca3CSE4cwb_l')
+    assert.equal(credential.notAfter, 1_745_512_510)
+    assert.equal(credential.publicJwk.crv, 'Ed25519')
+    await verifyCredentialSignature(credential, anchors, issuedAt)
+    await assert.rejects(verifyCredentialSignature(credential, anchors, 1_745_512_510), { code: 'credential_expired' })
+  })
+
+  it('the WPT is signed with the key of the WIT, and names it by the digest that we use', async () => {
+    const credential = parseCredential(readVector('domain/wimse/wit.txt'))
+    const proof = readTextVector('domain/wimse/wpt.txt').trim()
+    const { payload } = await verifyCompactJws(proof, credential.publicJwk, { typ: ['wpt+jwt'] })
+    assert.equal(JSON.parse(payload).wth, toBase64url(credential.digest))
+  })
+
+  it('the WITs of the HTTP signature examples are for the keys of their services', () => {
+    for (const [file, name] of [
+      ['sigs-request.txt', 'svca'],
+      ['sigs-response.txt', 'svcb'],
+    ] as const) {
+      const token = /^Workload-Identity-Token: (\S+)/m.exec(readTextVector(`domain/wimse/${file}`))![1]!
+      const credential = parseCredential(utf8(token))
+      const { x } = JSON.parse(readTextVector(`domain/wimse/sigs-${name}-jwk.txt`))
+      assert.equal(credential.subject.uri.toLowerCase(), `wimse://example.com/${name}`)
+      assert.equal(credential.publicJwk.x, x)
+    }
+  })
+})
+
+describe('ear: the examples of draft-ietf-rats-ear-03', { skip }, () => {
+  const read = (name: string) => parseEarClaims(readTextVector(`domain/ear/${name}.diag`))
+
+  it('are read, each with its status', () => {
+    assert.equal(tierOfResult(read('ietf-ear-json-1')), 'contraindicated')
+    assert.equal(tierOfResult(read('ietf-ear-json-2')), 'affirming')
+    assert.equal(read('ietf-ear-json-2').appraisals.size, 2)
+    const annotated = read('ietf-ext-veraison-json-1').appraisals.get('PSA_IOT')
+    assert.equal(annotated?.annotatedEvidence?.['psa-client-id'], 1)
+    assert.ok(read('ietf-ext-veraison-json-2').appraisals.get('PARSEC_TPM')?.attestedKey)
+  })
+})
+
+describe('ear: tokens of Veraison', { skip }, () => {
+  const key = () => {
+    const { kty, crv, x, y } = JSON.parse(readTextVector('domain/ear/veraison-ear-es256-pub.jwk'))
+    return parsePublicJwk({ kty, crv, x, y })
+  }
+  // Another dialect than draft-03: the signature holds, and the profile is refused until that dialect is supported.
+  for (const name of [
+    'veraison-arc-testJWT',
+    'veraison-arc-testJWT_JWK',
+    'veraison-verify-pass-0',
+    'ietf-draft-appendix-opa',
+  ]) {
+    it(`${name} is signed, and of a profile that is not read yet`, async () => {
+      const token = readTextVector(`domain/ear/${name}.jwt`).trim()
+      await verifyCompactJws(token, publicJwkOf(key()), { typ: ['JWT'] })
+      await assert.rejects(verifyEar(token, key()), { code: 'unsupported_profile' })
+    })
+  }
+
+  it('the token in the appendix of the draft writes iat as a float, and we see it', () => {
+    const { payload } = decodeCompactJws(readTextVector('domain/ear/ietf-draft-appendix-opa.jwt').trim())
+    const claims = parseJson(payload)
+    assert.deepEqual(isJsonObject(claims) && claims['iat'], new JsonNumber('1.666529184e+09'))
+  })
+
+  for (const name of ['veraison-ear-claims', 'veraison-ear-claims-tv-ok', 'trustee-example.token']) {
+    it(`${name} is of a profile that is not read yet`, () => {
+      assert.throws(() => parseEarClaims(readTextVector(`domain/ear/${name}.json`)), { code: 'unsupported_profile' })
+    })
+  }
+})
+
+describe('spiffe: bundles of go-spiffe', { skip }, () => {
+  const read = (name: string) =>
+    parseBundle(parseJson(readTextVector(`domain/spiffe/bundle_spiffebundle-spiffebundle_${name}.json`)), 'example.org')
+
+  it('are read; P-384 anchors are left out, since nothing here verifies with them yet', () => {
+    for (const name of ['valid_1', 'valid_2', 'valid_with_wit']) assert.equal(read(name).certificates.length, 0, name)
+    assert.equal(read('valid_1').tokenKeys.size, 0)
+    assert.ok(read('valid_with_wit').tokenKeys.size > 0)
+  })
+
+  it('with two certificates in one entry are refused', () => {
+    assert.throws(() => read('multiple_x509'), { code: 'malformed_trust' })
+  })
+
+  // go-spiffe takes it as an empty bundle; in a trust file it is a mistake to be told about.
+  it('without keys are refused', () => assert.throws(() => read('no_keys'), { code: 'malformed_trust' }))
+})
+
+describe('spiffe: X.509-SVIDs of go-spiffe', { skip }, () => {
+  // RSA and P-384, which are read and not verified: what is wrong with them shows before any signature is looked at.
+  const chain = (name: string) =>
+    decodePem(readTextVector(`domain/spiffe/svid_x509svid-${name}.pem`)).map(parseCertificate)
+  const at = Date.UTC(2020, 3, 1) / 1000
+
+  it('good ones say who they are for', () => {
+    for (const name of ['good-leaf-only', 'good-leaf-and-intermediate']) {
+      assert.equal(subjectOfCertificate(chain(name)[0]!).uri, 'spiffe://example.org/workload-1')
+    }
+    assert.throws(() => parseCredential(readVector('domain/spiffe/svid_x509svid-good-leaf-only.pem')), {
+      code: 'unsupported_key',
+    })
+  })
+
+  for (const [name, code] of [
+    ['good-leaf-only', 'unknown_anchor'],
+    ['wrong-leaf-ca-true', 'certificate_is_ca'],
+    ['wrong-leaf-cert-sign', 'certificate_is_ca'],
+    ['wrong-leaf-no-digital-signature', 'certificate_is_ca'],
+    ['wrong-intermediate-no-ca', 'certificate_not_ca'],
+  ] as const) {
+    it(`${name} is refused (${code})`, async () => {
+      const [leaf, ...rest] = chain(name)
+      await assert.rejects(checkCertificatePath(leaf!, rest, [], at), { code })
+    })
+  }
+
+  it('good-leaf-and-intermediate fails at its signature alone, ECDSA with SHA-384', async () => {
+    const [leaf, intermediate] = chain('good-leaf-and-intermediate')
+    const path = checkCertificatePath(leaf!, [], [intermediate!], Date.UTC(2020, 2, 24, 14, 30) / 1000)
+    await assert.rejects(path, { code: 'unsupported_algorithm' })
+  })
+
+  it('what is no certificate is refused', () => {
+    assert.throws(() => chain('corrupt-cert'), { code: 'malformed_der' })
+    assert.throws(() => decodePem(readTextVector('domain/spiffe/svid_x509svid-not-pem')), {
+      code: 'malformed_credential',
+    })
+  })
+})
+
+describe('sbom: CycloneDX documents', { skip }, () => {
+  const files = skip ? [] : readdirSync(vectorPath('domain/sbom')).filter((name) => name.startsWith('cdx-'))
+  for (const name of files) {
+    it(`${name} is read, and bound to its bytes`, () => {
+      const bytes = readVector(`domain/sbom/${name}`)
+      const sbom = readSbom(bytes)
+      assert.equal(sbom.format, 'CycloneDX')
+      assert.deepEqual(sbom.digest, sha256(bytes))
+      // An independent count: every text that looks like a package URL under a "purl" member.
+      const purls = new Set(
+        [...fromUtf8(bytes).matchAll(/"purl"\s*:\s*"([^"]*)"/g)].map(([, purl]) => JSON.parse(`"${purl}"`)),
+      )
+      for (const component of sbom.components) assert.ok(purls.has(component))
+      assert.ok(sbom.components.length <= purls.size)
+    })
+  }
+})
