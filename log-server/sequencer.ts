@@ -2,14 +2,15 @@
  * The sequencer: the one place where entries get their index.
  *
  * ```
- *   append ─► queue ─┐                                            ┌─► guard ─► published ─► answers
- *   append ─► queue ─┼─► batch ─► known already? ─► edge ─► sign ─► commit ─┘   ▲
- *   append ─► queue ─┘     ▲                                (fsync)    │        │
- *                          └── the next batch: what arrived meanwhile ─┘  receipts, built while the disk syncs
+ *   append ─► queue ─► known already? ─┐                              ┌─► guard ─► published ─► answers
+ *   append ─► queue ─► known already? ─┼─► batch ─► edge ─► sign ─► commit ─┘  (fsync each)
+ *   append ─► queue ─► known already? ─┘     ▲                          │
+ *                                            └── the next batch: all that arrived meanwhile
  * ```
  *
  * Self-clocked group commit: a batch is what arrived while the batch before it was being committed. An idle log answers
- * after one commit; a loaded one shares each commit among all who wait, with no timer to tune.
+ * after one commit; a loaded one shares each commit among all who wait, with no timer to tune. The store is asked about entries
+ * as they arrive, beside the commit; what it could not know of yet is in memory ({@link Sequencer.#recent}).
  *
  * **Why no crash makes this log sign two trees of one size.** For each batch, in this order:
  *
@@ -67,7 +68,7 @@ export interface SequencerOptions {
   readonly fatal: (error: unknown) => void
 }
 
-/** Somebody waiting for an index. */
+/** Somebody waiting for an index. Two fields are filled in while they wait. */
 interface Waiter {
   readonly entry: NewEntry
   readonly bytes: number
@@ -75,6 +76,10 @@ interface Waiter {
   readonly candidate: Candidate | undefined
   /** {@link Sequencer.#authorityEpoch} at the time of admission. */
   readonly epoch: number
+  /** Entries below this were in the store when it was asked; what came later is in `#recent`. */
+  since: number
+  /** What the store answered. */
+  known: Holders | undefined
   readonly answer: (index: number, receipt: Uint8Array | undefined, duplicate: boolean) => void
   readonly refuse: (error: Error) => void
 }
@@ -87,30 +92,40 @@ interface Held {
   readonly refusal: LogError | undefined
 }
 
-/** What a batch brings, by name ({@link namesOf}): the store may not know of it yet. */
-type Brought = Map<string, number>
+/** What a batch brought: the index of each of its names ({@link namesOf}), and the size of the tree after it. */
+interface Brought {
+  readonly indexes: Map<string, number>
+  end: number
+}
 
 export class Sequencer {
   readonly #options: SequencerOptions
+  /** In order of arrival. */
   #queue: Waiter[] = []
+  /** So many at the head of the queue were asked about. */
+  #asked = 0
   /** Accepted and not answered, queued or in a batch. Bounded by `limits`. */
-  #heldEntries = 0
-  #heldBytes = 0
+  readonly #unanswered = new Set<Waiter>()
+  #unansweredBytes = 0
+  /** Entries below this are in the store. */
+  #durable: number
+  /** The batches that the store may not have known of when it was asked about the head of the queue, and the newest. */
+  #recent: Brought[] = []
   /** Rises with each batch that changes who may write. */
   #authorityEpoch = 0
   readonly #listeners: ((batch: readonly Committed[]) => void)[] = []
   #state: 'open' | 'draining' | 'stopped' = 'open'
-  /** While a loop runs; it ends when the queue is empty. */
-  #loop: Promise<void> | undefined
+  /** Runs until nobody is ready. */
+  #loop: Promise<void> = Promise.resolve()
+  #running = false
   /** Steps 3 and 4 of the last batch. */
   #publishing: Promise<void> = Promise.resolve()
-  /** In a batch: to be told when the log stops. */
-  readonly #unanswered = new Set<Waiter>()
   /** To be called when everybody has an answer, or the log has stopped. */
   #drained: (() => void)[] = []
 
   constructor(options: SequencerOptions) {
     this.#options = options
+    this.#durable = options.edge.size
   }
 
   /** Of the published tree, as are `root` and `checkpoint`. */
@@ -133,7 +148,7 @@ export class Sequencer {
 
   /** Entries waiting for an answer. */
   get waiting(): number {
-    return this.#heldEntries
+    return this.#unanswered.size
   }
 
   /**
@@ -170,7 +185,7 @@ export class Sequencer {
   /** Accepts nothing more; resolves when everybody who was accepted has an answer. */
   async drain(): Promise<void> {
     if (this.#state === 'open') this.#state = 'draining'
-    if (this.#heldEntries > 0 && this.#state === 'draining') {
+    if (this.#unanswered.size > 0 && this.#state === 'draining') {
       await new Promise<void>((resolve) => this.#drained.push(resolve))
     }
     await this.#loop
@@ -190,29 +205,36 @@ export class Sequencer {
       refuse(new BusyError(code, 'the log is going down and accepts nothing more', 5))
       return
     }
-    if (this.#heldEntries >= queueEntries || this.#heldBytes + bytes > queueBytes) {
-      refuse(new BusyError('queue_full', `${this.#heldEntries} entries are waiting already`))
+    if (this.#unanswered.size >= queueEntries || this.#unansweredBytes + bytes > queueBytes) {
+      refuse(new BusyError('queue_full', `${this.#unanswered.size} entries are waiting already`))
       return
     }
-    this.#heldEntries++
-    this.#heldBytes += bytes
-    this.#queue.push({ entry, bytes, candidate, epoch: this.#authorityEpoch, answer, refuse })
-    // Not at once: the requests that arrived in the same turn of the event loop go into the same batch.
-    this.#loop ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.#run())
+    const waiter = { entry, bytes, candidate, epoch: this.#authorityEpoch, since: 0, known: undefined, answer, refuse }
+    this.#unanswered.add(waiter)
+    this.#unansweredBytes += bytes
+    // Not at once: the requests that arrive in the same turn of the event loop are looked up together.
+    if (this.#queue.push(waiter) === this.#asked + 1) setImmediate(() => this.#lookUp())
+  }
+
+  /** Asks the store about all who were not asked about yet, and starts the loop when it has answered. */
+  #lookUp(): void {
+    const waiters = this.#queue.slice(this.#asked)
+    this.#asked = this.#queue.length
+    for (const waiter of waiters) waiter.since = this.#durable
+    this.#options.store.holders(waiters.map(({ entry }) => entry)).then(
+      (holders) => {
+        for (const [i, waiter] of waiters.entries()) waiter.known = holders[i]
+        if (!this.#running) this.#loop = this.#run()
+      },
+      (error: unknown) => this.#stop(error),
+    )
   }
 
   async #run(): Promise<void> {
+    this.#running = true
     try {
-      let next = this.#prepare()
-      let before: Brought = new Map()
-      while (next) {
-        const { batch, holders } = next
-        const { brought, committed } = this.#sequence(batch, await holders, before)
-        // The lookups of the next batch run beside this commit. They may miss what it brings; `before` will tell.
-        next = this.#prepare()
-        await committed
-        next ??= this.#prepare()
-        before = brought
+      for (let batch = this.#takeBatch(); batch.length > 0; batch = this.#takeBatch()) {
+        await this.#sequence(batch)
         if (batch.some(({ entry }) => changesAuthority(entry.type))) {
           // Everybody after this batch is judged by what it changed, which takes effect when it is published.
           await this.#publishing
@@ -222,49 +244,35 @@ export class Sequencer {
     } catch (error) {
       this.#stop(error)
     } finally {
-      this.#loop = undefined
+      this.#running = false
     }
   }
 
-  /** Takes a batch from the queue, if there is any, and asks the store what it knows of it. */
-  #prepare(): { batch: readonly Waiter[]; holders: Promise<Holders[]> } | undefined {
-    const batch = this.#takeBatch()
-    if (batch.length === 0) return undefined
-    const holders = this.#options.store.holders(batch.map(({ entry }) => entry))
-    // Awaited only after the commit before it: until then a failure is nobody's, and would end the process without a word.
-    holders.catch(() => undefined)
-    return { batch, holders }
-  }
-
-  /** The head of the queue, up to the bounds; a change of authority is always the last of its batch. */
+  /** Those at the head of the queue whom the store was asked about, up to the bounds; a change of authority is the last of its batch. */
   #takeBatch(): Waiter[] {
     const { batchEntries, batchBytes } = this.#options.limits
     let count = 0
     let bytes = 0
     while (count < this.#queue.length && count < batchEntries) {
-      const { entry, bytes: more } = this.#queue[count]!
-      if (count > 0 && bytes + more > batchBytes) break
+      const { entry, bytes: more, known } = this.#queue[count]!
+      if (!known || (count > 0 && bytes + more > batchBytes)) break
       bytes += more
       count++
       if (changesAuthority(entry.type)) break
     }
-    const batch = this.#queue.splice(0, count)
-    for (const waiter of batch) this.#unanswered.add(waiter)
-    return batch
+    this.#asked -= count
+    return this.#queue.splice(0, count)
   }
 
-  /** Gives out indexes, at once; `committed` resolves when they are durable. */
-  #sequence(batch: readonly Waiter[], holders: readonly Holders[], before: Brought) {
-    const first = this.#options.edge.size
-    const { fresh, held, brought } = this.#judge(batch, holders, before, first)
-    for (const { entry } of fresh) this.#options.edge.append(entry.entry)
-    if (fresh.length > 0) return { brought, committed: this.#commit(first, fresh, held) }
-    this.#settleHeld(held)
-    return { brought, committed: Promise.resolve() }
-  }
-
-  async #commit(first: number, fresh: readonly Waiter[], held: readonly Held[]): Promise<void> {
+  async #sequence(batch: readonly Waiter[]): Promise<void> {
     const { store, edge, publisher, publication, guard } = this.#options
+    const first = edge.size
+    const { fresh, held } = this.#judge(batch, first)
+    if (fresh.length === 0) {
+      this.#settleHeld(held)
+      return
+    }
+    for (const { entry } of fresh) edge.append(entry.entry)
     const signed = await publisher.sign(edge.size, edge.root())
     const committed = store.commit({
       first,
@@ -277,6 +285,7 @@ export class Sequencer {
     const receipts = fresh.map(({ candidate }, i) => candidate && receiptAt(first + i, signed, edge))
     await committed
     edge.settle()
+    this.#durable = edge.size
 
     await this.#publishing
     // The guard of the batch before could not be written: nothing is published over that.
@@ -296,23 +305,28 @@ export class Sequencer {
   }
 
   /** Who gets an index, counted from `first` in this order, and who is answered with somebody else's. */
-  #judge(batch: readonly Waiter[], holders: readonly Holders[], before: Brought, first: number) {
+  #judge(batch: readonly Waiter[], first: number): { fresh: Waiter[]; held: Held[] } {
     const fresh: Waiter[] = []
     const held: Held[] = []
-    const brought: Brought = new Map()
-    const holderOf = (name: string, stored: number | undefined) => stored ?? before.get(name) ?? brought.get(name)
-    for (const [i, waiter] of batch.entries()) {
-      const { entry, candidate, epoch } = waiter
-      const { entry: same, identity, unique } = holders[i]!
+    const brought: Brought = { indexes: new Map(), end: first }
+    // Whoever is behind the first of this batch was looked up no earlier: what the store knew by then needs no memory.
+    const { since } = batch[0]!
+    this.#recent = [...this.#recent.filter(({ end }) => end > since), brought]
+    const holderOf = (name: string, stored: number | undefined) =>
+      stored ?? firstOf(this.#recent, ({ indexes }) => indexes.get(name))
+
+    for (const waiter of batch) {
+      const { entry, candidate, epoch, known } = waiter
+      assert(known, 'the store was asked about everybody in a batch')
       const names = namesOf(entry)
-      const repeated = holderOf(names.entry, same)
+      const repeated = holderOf(names.entry, known.entry)
       if (repeated !== undefined) {
         held.push({ waiter, index: repeated, refusal: undefined })
         continue
       }
       const refusal =
-        conflict('conflict_signature', holderOf(names.identity, identity)) ??
-        firstOf(names.unique, (name, at) => conflict(uniqueCode(name), holderOf(name, unique[at])))
+        conflict('conflict_signature', holderOf(names.identity, known.identity)) ??
+        firstOf(names.unique, (name, at) => conflict(uniqueCode(name), holderOf(name, known.unique[at])))
       if (refusal) {
         held.push({ waiter, index: refusal.index!, refusal })
         continue
@@ -328,11 +342,12 @@ export class Sequencer {
       }
       const index = first + fresh.length
       fresh.push(waiter)
-      brought.set(names.entry, index)
-      if (names.identity !== NO_NAME) brought.set(names.identity, index)
-      for (const name of names.unique) brought.set(name, index)
+      brought.indexes.set(names.entry, index)
+      if (names.identity !== NO_NAME) brought.indexes.set(names.identity, index)
+      for (const name of names.unique) brought.indexes.set(name, index)
     }
-    return { fresh, held, brought }
+    brought.end = first + fresh.length
+    return { fresh, held }
   }
 
   /** Answers that name another entry, as soon as that entry is published. */
@@ -358,9 +373,8 @@ export class Sequencer {
 
   #release(waiter: Waiter): void {
     this.#unanswered.delete(waiter)
-    this.#heldEntries--
-    this.#heldBytes -= waiter.bytes
-    if (this.#heldEntries === 0) this.#wakeDrained()
+    this.#unansweredBytes -= waiter.bytes
+    if (this.#unanswered.size === 0) this.#wakeDrained()
   }
 
   #wakeDrained(): void {
@@ -378,9 +392,10 @@ export class Sequencer {
       'the log has stopped after an error; try again and learn the outcome',
       5,
     )
-    for (const waiter of [...this.#unanswered, ...this.#queue]) waiter.refuse(stopped)
+    for (const waiter of this.#unanswered) waiter.refuse(stopped)
     this.#unanswered.clear()
     this.#queue = []
+    this.#asked = 0
     this.#wakeDrained()
   }
 }
