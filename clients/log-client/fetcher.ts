@@ -143,8 +143,10 @@ function receive(
   fail: (error: unknown) => void,
 ): void {
   const declared = Number(incoming.headers['content-length'] ?? 0)
-  if (declared > limit)
-    return fail(new AnswerError('answer_too_large', `${declared} bytes where ${limit} are the most`))
+  if (declared > limit) {
+    fail(new AnswerError('answer_too_large', `${declared} bytes where ${limit} are the most`))
+    return
+  }
   let body = new Uint8Array(Number.isSafeInteger(declared) ? declared : 0)
   let length = 0
   incoming.on('data', (chunk: Uint8Array) => {

@@ -390,7 +390,7 @@ describe('an audit finds', () => {
     it(`${check}: ${CHECKS[check].meaning.split('.')[0]}`, async (t) => {
       const log = new MadeUpLog()
       const told = await flaw(log)
-      const expected = Array.isArray(told) ? told : [check]
+      const expected: CheckId[] = Array.isArray(told) ? told : [check]
       const { findings } = await audit(t, log, auditor)
       assert.deepEqual(checksIn(findings), expected.toSorted())
       for (const finding of findings) assert.equal(finding.entry, toHex(log.entries[finding.index]!))

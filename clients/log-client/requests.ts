@@ -1,0 +1,54 @@
+/**
+ * Questions to a log whose answer is a body: which statuses mean what, and how long each kind of answer may be.
+ *
+ * @module
+ */
+import { asArray, asBytes, decodeCbor } from '../../statement/index.ts'
+import { AnswerError, RefusedError } from './error.ts'
+import type { Fetcher } from './fetcher.ts'
+
+/** Bytes at most, by kind of answer. */
+export const MAX_BYTES = {
+  statement: 4 * 1024 * 1024,
+  provenance: 8 * 1024 * 1024,
+  list: 64 * 1024 * 1024,
+  statements: 256 * 1024 * 1024,
+  /** 256 entries of at most 65 535 bytes; ours have 32. */
+  entries: 256 * (2 + 0xffff),
+} as const
+
+export class Requests {
+  readonly #fetcher: Fetcher
+
+  constructor(fetcher: Fetcher) {
+    this.#fetcher = fetcher
+  }
+
+  /** The body of a 200. @throws what {@link Fetcher.fetch} throws; `AnswerError` `malformed_answer` for a redirect */
+  async get(path: string, maxBytes: number): Promise<Uint8Array> {
+    const { status, body } = await this.#fetcher.fetch({ path, maxBytes })
+    if (status !== 200) throw new AnswerError('malformed_answer', `${path}: HTTP ${status}`)
+    return body
+  }
+
+  /** As {@link get}; undefined for a 404. */
+  async find(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
+    try {
+      return await this.get(path, maxBytes)
+    } catch (error) {
+      if (error instanceof RefusedError && error.status === 404) return undefined
+      throw error
+    }
+  }
+
+  /** A CBOR array of byte strings; empty for a 404. */
+  async list(path: string): Promise<Uint8Array[]> {
+    const bytes = await this.find(path, MAX_BYTES.list)
+    return bytes === undefined ? [] : readByteStrings(bytes, path)
+  }
+}
+
+/** @throws `StatementError` `malformed_cbor` */
+export function readByteStrings(bytes: Uint8Array, title: string): Uint8Array[] {
+  return asArray(decodeCbor(bytes, { maxBytes: MAX_BYTES.list }), title).map((item) => asBytes(item, title))
+}
