@@ -31,9 +31,7 @@ try {
   tell.end({
     ok: true,
     log: { url, origin, vkey, size },
-    trust: world.files.trust,
-    credential: world.files.credential,
-    bundle: world.files.bundle,
+    ...(values.keep && { files: world.files }),
     seconds: Math.round((performance.now() - startedAt) / 100) / 10,
   })
   if (values.keep) {

@@ -27,9 +27,9 @@ let passed = 0
 let failed = 0
 let skipped = 0
 results.on('test:pass', ({ details, skip }) => {
-  if (details.type === 'suite') return
-  if (skip === undefined || skip === false) passed++
-  else skipped++
+  // A suite that is skipped hides the tests in it: it counts as one.
+  if (skip !== undefined && skip !== false) skipped++
+  else if (details.type !== 'suite') passed++
 })
 results.on('test:fail', ({ details }) => {
   if (details.type !== 'suite') failed++

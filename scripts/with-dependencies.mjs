@@ -31,7 +31,7 @@ if (script === undefined) throw new Error('usage: with-dependencies.mjs [--build
 installWhatIsMissing()
 if (build) {
   run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'])
-  // In this process, so that a signal to it reaches the script itself.
+  // In this process, so that a signal to it reaches the script itself; package.json says `exec` for the same reason.
   const compiled = `${root}dist/${script.replace(/\.ts$/, '.js')}`
   process.argv = [process.execPath, compiled, ...args]
   await import(pathToFileURL(compiled).href)
