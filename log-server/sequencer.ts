@@ -2,9 +2,9 @@
  * The sequencer: the one place where entries get their index.
  *
  * ```
- *   append ─► queue ─► known already? ─┐                              ┌─► guard ─► published ─► answers
- *   append ─► queue ─► known already? ─┼─► batch ─► edge ─► sign ─► commit ─┘  (fsync each)
- *   append ─► queue ─► known already? ─┘     ▲                          │
+ *   append ─► queue ─► known already? ─┐                                (fsync)    (fsync)
+ *   append ─► queue ─► known already? ─┼─► batch ─► edge ─► sign ─► commit ─┬─► guard ─► published ─► answers
+ *   append ─► queue ─► known already? ─┘     ▲                              │
  *                                            └── the next batch: all that arrived meanwhile
  * ```
  *
@@ -177,7 +177,7 @@ export class Sequencer {
     })
   }
 
-  /** Calls `listener` with each batch when it is published, before anybody is answered. It must not throw. */
+  /** Calls `listener` with each batch when it is published, before anybody is answered. If it throws, the log stops. */
   onCommitted(listener: (batch: readonly Committed[]) => void): void {
     this.#listeners.push(listener)
   }
@@ -219,6 +219,7 @@ export class Sequencer {
   /** Asks the store about all who were not asked about yet, and starts the loop when it has answered. */
   #lookUp(): void {
     const waiters = this.#queue.slice(this.#asked)
+    if (waiters.length === 0) return // the log stopped meanwhile
     this.#asked = this.#queue.length
     for (const waiter of waiters) waiter.since = this.#durable
     this.#options.store.holders(waiters.map(({ entry }) => entry)).then(

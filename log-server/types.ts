@@ -45,8 +45,9 @@ export interface Candidate {
   /** The verified record. Needed of the types that change who may write: `log-policy` and `key-authorization`. */
   readonly record?: RecordStatement
   /**
-   * Throws when the statement may no longer be admitted. Called, in place of a full admission, when somebody's authority
-   * changed between `Sequencer.append` and the moment an index is assigned; the throw rejects the append.
+   * Throws when the statement may not be admitted now; the throw rejects the append. Called when somebody's authority changed between
+   * `Sequencer.append` and the moment an index is assigned, so whoever appends must have called it in the same turn, with no
+   * `await` between: a change in that gap would be missed.
    */
   readonly recheck?: () => void
 }

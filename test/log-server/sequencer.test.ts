@@ -250,6 +250,25 @@ describe('what the log has already', () => {
       await log.checkLog(2)
     }))
 
+  it('knows a repetition from several batches back, that the store could not know of when it was asked', () =>
+    withLog(
+      async (log) => {
+        const bodies = Array.from({ length: 10 }, (_, i) => rawBody(-10 - i))
+        const commit = log.disk.holdNext('commit')
+        const first = bodies.map((body) => log.sequencer.appendRaw(body))
+        await commit.arrived
+        // Asked about now, while not one of them is durable; sequenced three commits later.
+        const again = bodies.toReversed().map((body) => log.sequencer.appendRaw(body))
+        assert.equal(await stateOf(again[0]!), 'pending')
+        commit.release()
+        const indexes = Array.from({ length: 10 }, (_, i) => 1 + i)
+        assert.deepEqual(await Promise.all(first), indexes)
+        assert.deepEqual(await Promise.all(again), indexes.toReversed())
+        await log.checkLog(11)
+      },
+      { batchEntries: 3 },
+    ))
+
   // Each takes something that the holder has, and is otherwise a statement of its own.
   const claims: [what: string, code: string, claim: (holder: Candidate) => Promise<Candidate>][] = [
     ['the same content under another signature', 'conflict_signature', signedAgain],
