@@ -137,6 +137,21 @@ async function checkIssued(issuer: Certificate, child: Certificate, { at, below,
   }
 }
 
+/**
+ * Checks that each self-issued anchor carries its own signature. It proves nothing about whose anchor it is, which only the
+ * trust file knows; it shows a trust file that was damaged since it was written.
+ *
+ * @throws {@link ProvenanceError} `malformed_trust`
+ */
+export async function checkAnchorsWhole(anchors: readonly Certificate[]): Promise<void> {
+  for (const { subject, issuer, publicJwk, algorithm, tbs, signature } of anchors) {
+    if (!equalBytes(subject, issuer) || !publicJwk || !algorithm) continue
+    const key = await importVerificationKey(publicJwk)
+    if (key.algorithm === algorithm && (await key.verify(tbs, signature))) continue
+    throw new ProvenanceError('malformed_trust', 'a self-issued anchor in the trust file does not carry its own signature')
+  }
+}
+
 /** X509-SVID §4.1: a signing certificate that names a SPIFFE ID names its own trust domain, without a path. */
 function checkSigningIdentity({ uris }: Certificate, trustDomain: string): void {
   for (const uri of uris) {

@@ -14,7 +14,7 @@ import { fromUtf8 } from '../merkle/bytes.ts'
 import { type Hash, sha256 } from '../merkle/hash.ts'
 import { jwkThumbprint, type PublicJwk, parsePublicJwk, signingAlgorithmOf } from '../statement/cose-key.ts'
 import { type Certificate, decodePem, parseCertificate } from './certificate.ts'
-import { checkCertificatePath, subjectOfCertificate } from './certificate-path.ts'
+import { checkAnchorsWhole, checkCertificatePath, subjectOfCertificate } from './certificate-path.ts'
 import { ProvenanceError } from './error.ts'
 import { parseWorkloadIdentifier, type WorkloadIdentifier } from './identifier.ts'
 import { isJsonObject, type Json, type JsonObject, parseJson } from './json.ts'
@@ -79,7 +79,7 @@ export function parseCredential(file: Uint8Array): Credential {
  * Checks who issued a credential and that it is valid at `at`, by the anchors of its own trust domain and nothing else.
  *
  * @throws {@link ProvenanceError} `trust_domain_mismatch`, `unknown_anchor`, `bad_signature`, `credential_expired`,
- *   `credential_not_yet_valid`, and those of `checkCertificatePath`
+ *   `credential_not_yet_valid`, `malformed_trust`, and those of `checkCertificatePath`
  */
 export async function verifyCredentialSignature(
   credential: Credential,
@@ -90,6 +90,7 @@ export async function verifyCredentialSignature(
   if (subject.trustDomain !== anchors.trustDomain) {
     throw new ProvenanceError('trust_domain_mismatch', `${subject.uri} is not in ${anchors.trustDomain}`)
   }
+  await checkAnchorsWhole(anchors.certificates)
   if (certificate) {
     await checkCertificatePath(certificate, intermediates, anchors.certificates, at)
     return
