@@ -148,7 +148,10 @@ export async function checkAnchorsWhole(anchors: readonly Certificate[]): Promis
     if (!equalBytes(subject, issuer) || !publicJwk || !algorithm) continue
     const key = await importVerificationKey(publicJwk)
     if (key.algorithm === algorithm && (await key.verify(tbs, signature))) continue
-    throw new ProvenanceError('malformed_trust', 'a self-issued anchor in the trust file does not carry its own signature')
+    throw new ProvenanceError(
+      'malformed_trust',
+      'a self-issued anchor in the trust file does not carry its own signature',
+    )
   }
 }
 

@@ -53,9 +53,7 @@ if (build) {
  */
 function installWhatIsMissing() {
   const marker = 'node_modules/.installed-lock'
-  const lock = createHash('sha256')
-    .update(readFileSync('package-lock.json'))
-    .digest('hex')
+  const lock = createHash('sha256').update(readFileSync('package-lock.json')).digest('hex')
   if (existsSync(marker) && readFileSync(marker, 'utf8') === lock) return
   console.error('Installing the locked dependencies …')
   run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'])

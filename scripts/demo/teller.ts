@@ -42,7 +42,7 @@ export function teller(json: boolean): Teller {
     end: (result) => {
       const log = result['log']
       say(
-        `\n${styleText('green', 'Every step held, every attack was refused.')} ${result['seconds']} s, log ${JSON.stringify(log)}`,
+        `\n${styleText('green', 'Every step held, every attack was refused.')} ${String(result['seconds'])} s, log ${JSON.stringify(log)}`,
       )
     },
   }

@@ -52,7 +52,7 @@ describe('docs/formats.md', () => {
   })
 
   it('shows an inclusion proof that leads to its checkpoint', () => {
-    assert.equal(parseTlogProof(text('entry.tlog-proof') + '\n').checkpoint.trimEnd(), text('checkpoint.txt'))
+    assert.equal(parseTlogProof(`${text('entry.tlog-proof')}\n`).checkpoint.trimEnd(), text('checkpoint.txt'))
   })
 
   it('shows a receipt of the statement, and both as a transparent statement', () => {
