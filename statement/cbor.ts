@@ -11,16 +11,15 @@
  *     a tag the caller asked for            c0…
  *
  * Nothing else exists here: no floats, no undefined, no bignums, no indefinite lengths. Serial numbers and other
- * large integers are byte strings. `cbor-x` does the work between two gates of ours (`cbor-scan.ts` says why);
- * this is the only file that imports it, by the paths that leave out its native addon, which hostile input need not meet.
+ * large integers are byte strings. Writing is ours (`cbor-write.ts`); reading is `cbor-x`'s, behind a gate of ours (`cbor-scan.ts`
+ * says why). This is the only file that imports it, by the path that leaves out its native addon, which hostile input need not meet.
  *
  * @module
  */
 import { Decoder, Tag } from 'cbor-x/decode'
-import { Encoder } from 'cbor-x/encode'
-import { compareBytes, utf8 } from '../merkle/bytes.ts'
 import { assert } from '../merkle/error.ts'
 import { type CborLimits, DEFAULT_LIMITS, scan } from './cbor-scan.ts'
+import { CborWriter, MAJOR } from './cbor-write.ts'
 import { StatementError } from './error.ts'
 
 export type { CborLimits } from './cbor-scan.ts'
@@ -59,10 +58,13 @@ export function tagged(tag: number, value: CborValue): CborTag {
  * @throws {@link StatementError} `unencodable_value` for what has no form here, `too_large` past 16 levels
  */
 export function encodeCbor(value: CborValue): Uint8Array {
-  const pooled: Uint8Array = encoder.encode(codecValue(value, DEFAULT_LIMITS.maxDepth))
-  // The codec hands out a view of a pool that the next call goes on writing to, and its `.buffer` is everybody's.
-  const bytes = new Uint8Array(pooled)
-  scan(bytes, OWN_OUTPUT)
+  const writer = idleWriter ?? new CborWriter()
+  idleWriter = undefined
+  writer.truncate(0)
+  write(writer, value, DEFAULT_LIMITS.maxDepth)
+  const bytes = writer.slice()
+  // One that grew large, or was left half written by a throw, is not kept.
+  if (bytes.length <= LARGEST_KEPT) idleWriter = writer
   return bytes
 }
 
@@ -133,7 +135,6 @@ function mistyped(title: string, wanted: string, value: CborValue | undefined): 
 }
 
 // Instances of our own: the codec keeps state per instance, and its shared default one has its dialect switched on.
-const encoder = new Encoder({ useRecords: false, mapsAsObjects: false, variableMapSize: true, tagUint8Array: false })
 const decoderOptions: ConstructorParameters<typeof Decoder>[0] & { readonly int64AsNumber: boolean } = {
   useRecords: false,
   mapsAsObjects: false,
@@ -143,12 +144,8 @@ const decoderOptions: ConstructorParameters<typeof Decoder>[0] & { readonly int6
 }
 const decoder = new Decoder(decoderOptions)
 
-const OWN_OUTPUT: CborLimits = {
-  ...DEFAULT_LIMITS,
-  maxBytes: Number.POSITIVE_INFINITY,
-  maxItems: Number.POSITIVE_INFINITY,
-  tags: { includes: isPlainTag } as unknown as readonly number[],
-}
+let idleWriter: CborWriter | undefined
+const LARGEST_KEPT = 64 * 1024
 
 /** The tags that cbor-x hands over as they are. The others it turns into dates, bignums, sets, records, or code. */
 function isPlainTag(tag: number): boolean {
@@ -157,57 +154,54 @@ function isPlainTag(tag: number): boolean {
   return false
 }
 
-/** `value` as cbor-x encodes it rightly: sorted maps, large integers as bigints and small ones not. */
-function codecValue(value: unknown, levels: number): unknown {
-  if (value === null || typeof value === 'boolean') return value
-  if (typeof value === 'number' || typeof value === 'bigint') return codecInteger(value)
-  if (typeof value === 'string') return codecText(value)
-  if (value instanceof Uint8Array) return value
-  if (levels === 0) throw new StatementError('too_large', 'more levels of CBOR than we read')
-  if (Array.isArray(value)) return codecArray(value, levels - 1)
-  if (value instanceof Map) return codecMap(value, levels - 1)
-  if (value instanceof CborTag) {
+/** `unknown`, because a caller without types may pass anything: what is not a {@link CborValue} is refused, never skipped. */
+function write(writer: CborWriter, value: unknown, levels: number): void {
+  if (typeof value === 'number' || typeof value === 'bigint') writer.integer(checkInteger(value))
+  else if (value instanceof Uint8Array) writer.bytes(value)
+  else if (typeof value === 'string') writer.text(checkText(value))
+  else if (value === null) writer.head(MAJOR.simple, 22)
+  else if (typeof value === 'boolean') writer.head(MAJOR.simple, value ? 21 : 20)
+  else if (levels === 0) throw new StatementError('too_large', 'more levels of CBOR than we read')
+  else if (Array.isArray(value)) writeArray(writer, value, levels - 1)
+  else if (value instanceof Map) writeMap(writer, value, levels - 1)
+  else if (value instanceof CborTag) {
     if (!isPlainTag(value.tag)) throw unencodable(`tag ${value.tag}`)
-    return new Tag(codecValue(value.value, levels - 1), value.tag)
+    writer.head(MAJOR.tag, value.tag)
+    write(writer, value.value, levels - 1)
+  } else throw unencodable(typeof value)
+}
+
+function writeArray(writer: CborWriter, array: readonly unknown[], levels: number): void {
+  writer.head(MAJOR.array, array.length)
+  for (const element of array) write(writer, element, levels)
+}
+
+function writeMap(writer: CborWriter, map: ReadonlyMap<unknown, unknown>, levels: number): void {
+  writer.head(MAJOR.map, map.size)
+  const start = writer.length
+  const keyEnds: number[] = []
+  const ends: number[] = []
+  for (const [key, value] of map) {
+    if (typeof key === 'string') writer.text(checkText(key))
+    else if (typeof key === 'number') writer.integer(checkInteger(key))
+    else throw unencodable('a key that is no integer or text')
+    keyEnds.push(writer.length)
+    write(writer, value, levels)
+    ends.push(writer.length)
   }
-  throw unencodable(typeof value)
+  writer.sortEntries(start, keyEnds, ends)
 }
 
-// A loop, because `map` would pass over holes and `Array.from` costs several times as much (measured).
-function codecArray(array: readonly unknown[], levels: number): unknown[] {
-  const elements: unknown[] = []
-  for (const element of array) elements.push(codecValue(element, levels))
-  return elements
-}
-
-function codecInteger(value: number | bigint): number | bigint {
+function checkInteger(value: number | bigint): number {
   const integer = Number(value)
   if (!Number.isSafeInteger(integer)) throw unencodable('a number that is no integer within ±(2⁵³ − 1)')
-  // cbor-x writes numbers outside 32 bits as floats, and bigints inside 32 bits in eight bytes.
-  return integer >= 2 ** 32 || integer < -(2 ** 32) ? BigInt(integer) : integer
+  return integer
 }
 
-function codecText(text: string): string {
+function checkText(text: string): string {
   if (/\p{Surrogate}/u.test(text)) throw unencodable('text with a lone surrogate')
   if (text.startsWith('\uFEFF')) throw unencodable('text with a byte-order mark')
   return text
-}
-
-function codecMap(map: ReadonlyMap<unknown, unknown>, levels: number): Map<unknown, unknown> {
-  const entries = Array.from(map, ([key, value]) => {
-    if (typeof key !== 'string' && typeof key !== 'number') throw unencodable('a key that is no integer or text')
-    return { key, value, text: typeof key === 'string' ? utf8(codecText(key)) : undefined }
-  })
-  // The order of the encoded keys: non-negative integers, negative ones by magnitude, then text, shorter first.
-  const sorted = entries.sort((a, b) => {
-    if (a.text && b.text) return a.text.length - b.text.length || compareBytes(a.text, b.text)
-    if (a.text || b.text) return a.text ? 1 : -1
-    const [m, n] = [a.key as number, b.key as number]
-    return m < 0 !== n < 0 ? (m < 0 ? 1 : -1) : Math.abs(m) - Math.abs(n)
-  })
-  return new Map(
-    sorted.map(({ key, value }) => [typeof key === 'number' ? codecInteger(key) : key, codecValue(value, levels)]),
-  )
 }
 
 function unencodable(what: string): StatementError {

@@ -1,0 +1,107 @@
+/**
+ * Writing core-deterministic CBOR (RFC 8949 §4.2.1): shortest heads, definite lengths, map keys in the order of their encodings.
+ *
+ * By hand, and not by the codec that reads: cbor-x writes large integers as floats, maps under a tag of its own and keys in any
+ * order, so that all its input would have to be rebuilt first and its output checked after. Every receipt passes here.
+ *
+ * @module
+ */
+import { compareBytes, utf8 } from '../merkle/bytes.ts'
+
+/** Major types of RFC 8949 §3.1. */
+export const MAJOR = { unsigned: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5, tag: 6, simple: 7 } as const
+
+/** Bytes written so far. One writer is used again and again: nothing in here yields to other code. */
+export class CborWriter {
+  #bytes = new Uint8Array(4096)
+  #view = new DataView(this.#bytes.buffer)
+  #length = 0
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** Takes back what was written from `length` on. */
+  truncate(length: number): void {
+    this.#length = length
+  }
+
+  /** A copy of what was written from `start` on. */
+  slice(start = 0): Uint8Array {
+    return this.#bytes.slice(start, this.#length)
+  }
+
+  /** The head of an item: its major type and, in the fewest bytes, its argument, an integer from 0 to 2⁵³ − 1. */
+  head(major: number, argument: number): void {
+    this.#reserve(9)
+    const type = major << 5
+    const at = this.#length
+    if (argument < 24) {
+      this.#bytes[at] = type | argument
+      this.#length += 1
+    } else if (argument < 0x100) {
+      this.#bytes[at] = type | 24
+      this.#bytes[at + 1] = argument
+      this.#length += 2
+    } else if (argument < 0x1_0000) {
+      this.#bytes[at] = type | 25
+      this.#view.setUint16(at + 1, argument)
+      this.#length += 3
+    } else if (argument < 0x1_0000_0000) {
+      this.#bytes[at] = type | 26
+      this.#view.setUint32(at + 1, argument)
+      this.#length += 5
+    } else {
+      this.#bytes[at] = type | 27
+      this.#view.setUint32(at + 1, Math.floor(argument / 0x1_0000_0000))
+      this.#view.setUint32(at + 5, argument % 0x1_0000_0000)
+      this.#length += 9
+    }
+  }
+
+  integer(value: number): void {
+    if (value < 0) this.head(MAJOR.negative, -1 - value)
+    else this.head(MAJOR.unsigned, value)
+  }
+
+  bytes(value: Uint8Array): void {
+    this.head(MAJOR.bytes, value.length)
+    this.raw(value)
+  }
+
+  text(value: string): void {
+    const encoded = utf8(value)
+    this.head(MAJOR.text, encoded.length)
+    this.raw(encoded)
+  }
+
+  raw(value: Uint8Array): void {
+    this.#reserve(value.length)
+    this.#bytes.set(value, this.#length)
+    this.#length += value.length
+  }
+
+  /** Sorts by their keys the map entries that were written from `start` on; `keyEnds` and `ends` are where each key and each entry ends. */
+  sortEntries(start: number, keyEnds: readonly number[], ends: readonly number[]): void {
+    const begins = [start, ...ends.slice(0, -1)]
+    const entries = ends.map((end, i) => ({ key: this.#bytes.subarray(begins[i], keyEnds[i]), begin: begins[i]!, end }))
+    if (entries.every(({ key }, i) => i === 0 || compareBytes(entries[i - 1]!.key, key) < 0)) return
+    const unsorted = this.#bytes.slice(start, this.#length)
+    entries.sort((a, b) => compareBytes(a.key, b.key))
+    // The keys are views of what is overwritten now; they are not looked at again.
+    let at = start
+    for (const { begin, end } of entries) {
+      this.#bytes.set(unsorted.subarray(begin - start, end - start), at)
+      at += end - begin
+    }
+  }
+
+  #reserve(more: number): void {
+    const needed = this.#length + more
+    if (needed <= this.#bytes.length) return
+    const grown = new Uint8Array(Math.max(needed, 2 * this.#bytes.length))
+    grown.set(this.#bytes.subarray(0, this.#length))
+    this.#bytes = grown
+    this.#view = new DataView(grown.buffer)
+  }
+}
