@@ -11,12 +11,20 @@ import type { Cedar } from './cedar.ts'
 
 export type { Cedar } from './cedar.ts'
 
+const ENGINE = '@cedar-policy/cedar-wasm/nodejs'
+const require = createRequire(import.meta.url)
 let engine: Cedar | undefined
 
 /** As in `cedar.ts`. */
 export function cedar(): Cedar {
-  engine ??= createRequire(import.meta.url)('@cedar-policy/cedar-wasm/nodejs') as Cedar
+  engine ??= require(ENGINE) as Cedar
   return engine
+}
+
+/** As in `cedar.ts`; here the next call gets a new one. */
+export function discardCedar(): void {
+  engine = undefined
+  delete require.cache[require.resolve(ENGINE)]
 }
 
 /** As in `cedar.ts`: here nothing needs to be awaited. */

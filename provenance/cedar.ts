@@ -20,11 +20,18 @@ export type Cedar = Pick<
 >
 
 let engine: Cedar | undefined
+let isBroken = false
 
 /** The engine. {@link loadCedar} must have finished. */
 export function cedar(): Cedar {
+  assert(!isBroken, 'the Cedar engine broke off at an earlier policy: load the page again')
   assert(engine, 'loadCedar() comes before the first policy')
   return engine
+}
+
+/** After it broke off in the middle of a call. Its script keeps the one instance, so here there is no other until it is loaded again. */
+export function discardCedar(): void {
+  isBroken = true
 }
 
 /**

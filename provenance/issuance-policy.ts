@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { cedar } from '#cedar'
+import { cedar, discardCedar } from '#cedar'
 import { utf8 } from '../merkle/bytes.ts'
 import { type Hash, sha256 } from '../merkle/hash.ts'
 import { ProvenanceError } from './error.ts'
@@ -61,7 +61,7 @@ export const CEDAR_MEDIA_TYPE = 'application/vnd.cedar-policy'
  * @throws {@link ProvenanceError} `invalid_policy`
  */
 export function checkPolicyText(text: string): void {
-  compile(text)
+  withEngine(() => compile(text))
 }
 
 /**
@@ -87,6 +87,10 @@ export function decideIssuance(policyText: string, request: IssuanceRequest): Is
  * @throws {@link ProvenanceError} `invalid_policy`, `invalid_policy_context`
  */
 export function reevaluate(policyText: string, subject: WorkloadIdentifier, context: string): IssuanceDecision {
+  return withEngine(() => evaluate(policyText, subject, context))
+}
+
+function evaluate(policyText: string, subject: WorkloadIdentifier, context: string): IssuanceDecision {
   const { slot, digest } = compile(policyText)
   const answer = cedar().statefulIsAuthorized({
     principal: { type: 'Workload', id: subject.uri },
@@ -192,6 +196,25 @@ function namedPolicies(text: string): Record<string, string> {
   })
   return policies
 }
+
+/**
+ * The engine recurses into a policy, and whoever writes one can nest it deeper than its stack is. It then breaks off where it
+ * stands, and would fail at every policy that follows, whoever's it is: so it is thrown away, with all that it had parsed.
+ */
+function withEngine<T>(run: () => T): T {
+  try {
+    return run()
+  } catch (cause) {
+    if (!(cause instanceof Error && OUT_OF_STACK.includes(cause.name))) throw cause
+    discardCedar()
+    compiled.clear()
+    hasSchema = false
+    throw new ProvenanceError('invalid_policy', 'more than the engine can follow: nested too deeply', { cause })
+  }
+}
+
+/** V8 and JavaScriptCore; Firefox; the engine's own stack, inside of its memory. */
+const OUT_OF_STACK = ['RangeError', 'InternalError', 'RuntimeError']
 
 type Answer =
   | { readonly type: 'success' }

@@ -95,8 +95,9 @@ function checkInForce(
 }
 
 /**
- * RP check 11. Of the changes that are effective, the last one on the log counts, with one exception: a revocation is for
- * ever (RFC 5280 §5.3.1), so a reinstatement after it does not.
+ * RP check 11. Of the changes that are effective, the last one on the log counts, with two exceptions: a revocation is for
+ * ever (RFC 5280 §5.3.1), so a reinstatement after it does not; and nothing but a reinstatement ends a suspension, so that a
+ * successor (`superseded`, `migrated`) does not bring the suspended credential back.
  */
 export function checkStatus(
   record: LoggedRecord<'credential-provenance'>,
@@ -111,10 +112,11 @@ export function checkStatus(
     .map(({ signed }) => signed.record.fields)
   const revoked = changes.find(({ status }) => status === 'revoked')
   if (revoked) throw new ProvenanceError('credential_revoked', `since ${time(revoked.effectiveAt)}${reason(revoked)}`)
-  const last = changes.at(-1)
-  if (last?.status === 'suspended') {
-    throw new ProvenanceError('credential_suspended', `since ${time(last.effectiveAt)}${reason(last)}`)
+  const standing = changes.findLast(({ status }) => status === 'suspended' || status === 'reinstated')
+  if (standing?.status === 'suspended') {
+    throw new ProvenanceError('credential_suspended', `since ${time(standing.effectiveAt)}${reason(standing)}`)
   }
+  const last = changes.at(-1)
   return {
     value: last?.status ?? 'valid',
     detail: last ? `${last.status} since ${time(last.effectiveAt)}` : 'no change of status',

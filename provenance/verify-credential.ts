@@ -12,6 +12,7 @@
 import { toHex } from '../merkle/bytes.ts'
 import { openCheckpoint } from '../merkle/checkpoint.ts'
 import { checkConsistency } from '../merkle/consistency.ts'
+import { assert } from '../merkle/error.ts'
 import type { Hash } from '../merkle/hash.ts'
 import { checkQuorum } from '../merkle/witness-policy.ts'
 import type { PrivateJwk } from '../statement/cose-key.ts'
@@ -160,6 +161,8 @@ const OPTIONAL = [
  */
 export async function verifyCredential(input: VerificationInput): Promise<VerificationReport> {
   const { trust, at, openWith } = input
+  // No date is before or after NaN: whatever expired or was revoked would pass.
+  assert(Number.isFinite(at), 'a verification is about a moment')
   const list = new Checklist(TITLES, OPTIONAL)
 
   const credential = await list.check('credential', {}, () => {

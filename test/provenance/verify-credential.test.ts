@@ -536,7 +536,8 @@ describe('verifyCredential, of records by those who may not', () => {
 
 describe('verifyCredential, of a credential whose standing changed', () => {
   type Change = Omit<FieldsOf<'credential-status'>, 'credentialDigest'>
-  const stories: [what: string, changes: Change[], failure: string | undefined][] = [
+  type Story = [what: string, changes: Change[], failure: string | undefined]
+  const stories: Story[] = [
     ['revoked', [{ status: 'revoked', effectiveAt: AT }], 'status: credential_revoked'],
     ['revoked later', [{ status: 'revoked', effectiveAt: AT + 1 }], undefined],
     ['suspended', [{ status: 'suspended', effectiveAt: AT }], 'status: credential_suspended'],
@@ -565,6 +566,16 @@ describe('verifyCredential, of a credential whose standing changed', () => {
       'status: credential_revoked',
     ],
     ['superseded', [{ status: 'superseded', effectiveAt: AT - 1 }], undefined],
+    ...(['superseded', 'migrated'] as const).map(
+      (status): Story => [
+        `suspended, and then ${status}`,
+        [
+          { status: 'suspended', effectiveAt: AT - 2 },
+          { status, effectiveAt: AT - 1 },
+        ],
+        'status: credential_suspended',
+      ],
+    ),
   ]
   for (const [what, changes, failure] of stories) {
     it(`${failure ? 'refuses' : 'accepts'} one that was ${what}`, async () => {
@@ -573,6 +584,12 @@ describe('verifyCredential, of a credential whose standing changed', () => {
       assert.deepEqual(failures(await verify(world)), failure ? [failure] : [])
     })
   }
+
+  it('gives no report about a moment that is none: a date that did not parse would outlive every revocation', async () => {
+    const world = await buildWorld()
+    await addStatus(world, { status: 'revoked', effectiveAt: AT - 1 })
+    await assert.rejects(verify(world, { at: Date.parse('yesterday') / 1000 }), { name: 'Error' })
+  })
 
   it('learns of a revocation that the bundle does not have, from the log', async () => {
     const world = await buildWorld()
@@ -751,6 +768,26 @@ describe('verifyCredential, of sealed sections', () => {
       }),
     })
     assert.deepEqual(failures(await open(world)).slice(0, 1), ['sealed-results: section_mismatch'])
+  })
+})
+
+describe('verifyCredential, of a policy that breaks the engine', () => {
+  const deep = `permit (principal, action, resource) when { ${'('.repeat(20_000)}true${')'.repeat(20_000)} };`
+
+  it('reports it, and judges the next credential as ever', async () => {
+    const content = utf8(deep)
+    const world = await buildWorld({
+      record: (_name, record) => {
+        if (record.type === 'issuance-policy') {
+          return { ...record, fields: { ...record.fields, content, digest: sha256(content) } }
+        }
+        if (record.type !== 'credential-provenance') return record
+        const decision = { ...record.sections!.decision, policyDigest: sha256(content) }
+        return { ...record, sections: { ...record.sections!, decision } }
+      },
+    })
+    assertRefused(await verify(world, { openWith: KEYS.auditor }), 'sealed-decision: invalid_policy')
+    assert.equal(outcomeOf(await verify(honest, { openWith: KEYS.auditor }), 'sealed-decision'), 'passed')
   })
 })
 
