@@ -250,11 +250,10 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
     input.fresh ? { record, credential, grown } : { record, credential },
     async (found) => {
       if (!input.fresh) return notChecked('offline: a bundle cannot show that there is no later change')
-      const value = await freshRecords(input, found.credential)
-      const current = value.find(({ signed }) => toHex(signed.entry) === toHex(found.record.signed.entry))
-      if (!current)
+      const { record: current, records: now } = await freshRecords(input, found.credential)
+      if (toHex(current.signed.entry) !== toHex(found.record.signed.entry))
         throw new ProvenanceError('credential_mismatch', 'the log now gives another record for this credential')
-      return checkStatus(current as LoggedRecord<'credential-provenance'>, value, at)
+      return checkStatus(current, now, at)
     },
   )
 
@@ -341,14 +340,15 @@ function checkGrowth(
 async function freshRecords(
   { fresh, trust }: VerificationInput,
   credential: Credential,
-): Promise<readonly LoggedRecord[]> {
+): Promise<{ record: LoggedRecord<'credential-provenance'>; records: readonly LoggedRecord[] }> {
   const bundle = decodeBundle(fresh!.bundle)
   checkDigest(bundle.credentialDigest, credential, "the log's bundle")
   const { log, checkpoint } = openBundleCheckpoint({ ...bundle, checkpoint: fresh!.checkpoint }, trust)
   const included = checkAllIncluded(bundle, checkpoint)
-  const { authorities, records } = await openAuthorities(included, log)
+  const { authorities, records: own } = await openAuthorities(included, log)
   const { signedAt } = await checkReceipts(included, authorities)
-  return checkRecords(included, authorities, records, signedAt)
+  const records = await checkRecords(included, authorities, own, signedAt)
+  return { record: provenanceOf(records, included[0]!.index), records }
 }
 
 async function openResults(

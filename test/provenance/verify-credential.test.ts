@@ -591,6 +591,29 @@ describe('verifyCredential, of a credential whose standing changed', () => {
     await assert.rejects(verify(world, { at: Date.parse('yesterday') / 1000 }), { name: 'Error' })
   })
 
+  it('refuses a log that now has two records for the credential', async () => {
+    const world = await buildWorld()
+    const bundle = await world.encoded()
+    const { type, fields, links } = recordOfStatement(world.log.statements[8]!) as RecordOf<'credential-provenance'>
+    const digest = sha256(utf8('{}'))
+    const made = { engine: 'cedar', engineVersion: '4', decision: 'allow', reasons: [] } as const
+    const decision = { ...made, policyDigest: digest, contextDigest: digest, context: '{}' }
+    const credential = {
+      subject: SUBJECT,
+      trustDomain: 'bank.example',
+      identifier: 'jti-0002',
+      keyThumbprint: 'another',
+    }
+    const author = await authorOf(KEYS.issuer, ISSUER, ISSUED_AT)
+    await world.add('a second story', { type, fields, links, sections: { credential, decision } }, author)
+    const fresh = {
+      checkpoint: world.log.checkpoint(),
+      consistencyProof: world.log.consistencyProof(9),
+      bundle: await world.encoded(),
+    }
+    assertRefused(await verify(world, { bundle, fresh }), 'status-current: unexpected_record')
+  })
+
   it('learns of a revocation that the bundle does not have, from the log', async () => {
     const world = await buildWorld()
     const bundle = await world.encoded()
