@@ -40,7 +40,11 @@ export async function setCredentialStatus(input: SetCredentialStatusInput): Prom
   if (status !== 'revoked' && statuses.some((each) => each.fields.status === 'revoked')) {
     throw new IssuerError('illegal_status', 'a revoked credential stays revoked')
   }
-  if (status === 'reinstated' && statuses.at(-1)?.fields.status !== 'suspended') {
+  // Superseding or migrating a suspended credential does not end the suspension, so what counts is the last of these two.
+  const held = statuses
+    .map(({ fields }) => fields.status)
+    .findLast((each) => each === 'suspended' || each === 'reinstated')
+  if (status === 'reinstated' && held !== 'suspended') {
     throw new IssuerError('illegal_status', 'only a suspended credential can be reinstated')
   }
 

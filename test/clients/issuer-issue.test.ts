@@ -496,6 +496,16 @@ describe('setCredentialStatus', () => {
     assert.equal((await world.client.wraps(entry)).length, 1)
   })
 
+  it('keeps a suspended credential suspended when it is superseded, until it is reinstated', async () => {
+    const issued = await world.issue()
+    await set(issued.digest, 'suspended')
+    await set(issued.digest, 'superseded')
+    assert.equal(await statusCheck(issued), 'credential_suspended')
+    await set(issued.digest, 'reinstated')
+    assert.equal(await statusCheck(issued), 'passed')
+    await assert.rejects(set(issued.digest, 'reinstated'), hasCode('illegal_status'))
+  })
+
   it('never takes a revocation back, and reinstates only what is suspended (illegal_status)', async () => {
     const { digest } = await world.issue()
     await assert.rejects(set(digest, 'reinstated'), hasCode('illegal_status'))
