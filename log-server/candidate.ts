@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { toHex } from '../merkle/bytes.ts'
 import type { RecordType } from '../provenance/link-rules.ts'
-import { issuedAtOf, type ProvenanceRecord, type RecordStatement } from '../provenance/record.ts'
+import { issuedAtOf, type ProvenanceRecord, type RecordOf, type RecordStatement } from '../provenance/record.ts'
 import { seriesOf, statusKey, uniqueKeys } from '../provenance/record-keys.ts'
 import { type SignedStatement, statementIdentity } from '../statement/signed-statement.ts'
 import type { Candidate } from './types.ts'
@@ -30,14 +31,27 @@ export function indexedBy(
   statement: SignedStatement,
   record: ProvenanceRecord,
   signer: string,
-): Pick<Candidate, 'identity' | 'uniqueKeys' | 'series' | 'status'> & { readonly type: RecordType } {
+): Pick<Candidate, 'identity' | 'uniqueKeys' | 'excludedBy' | 'series' | 'status'> & { readonly type: RecordType } {
   const series = seriesOf(record, signer)
   const status = statusKey(record)
   return {
     type: record.type,
     identity: statementIdentity(statement),
-    uniqueKeys: uniqueKeys(record, signer),
+    uniqueKeys: [...uniqueKeys(record, signer), ...(revokes(record) ? [revocationOf(record)] : [])],
+    ...(record.type === 'credential-status' && !revokes(record) && { excludedBy: [revocationOf(record)] }),
     ...(series && { series: `${series.type}/${series.kid}/${series.id}` }),
     ...(status !== undefined && { status }),
   }
+}
+
+/**
+ * `revoked:<digest>`, which the revocation of a credential holds: it is the last status. If more could follow, enough of them would
+ * make the story too long for a bundle, and the revocation could no longer be shown.
+ */
+function revocationOf({ fields }: RecordOf<'credential-status'>): string {
+  return `revoked:${toHex(fields.credentialDigest)}`
+}
+
+function revokes(record: ProvenanceRecord): record is RecordOf<'credential-status'> {
+  return record.type === 'credential-status' && record.fields.status === 'revoked'
 }

@@ -205,6 +205,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   duplicate_credential: CONFLICT,
   duplicate_unique_tag: CONFLICT,
   duplicate_record_id: CONFLICT,
+  already_revoked: CONFLICT,
   queue_full: TRY_LATER,
   shutting_down: TRY_LATER,
   log_stopped: TRY_LATER,

@@ -155,7 +155,7 @@ export class Sequencer {
    *
    * The same statement again is answered with its index and a receipt, and changes nothing (its wraps neither).
    *
-   * @throws {@link LogError} `conflict_signature`, `duplicate_credential`, `duplicate_unique_tag`, `duplicate_record_id`, each
+   * @throws {@link LogError} `conflict_signature`, `duplicate_credential`, `duplicate_unique_tag`, `duplicate_record_id`, `already_revoked`, each
    *   with the index of the entry in the way; what `recheck` throws; {@link BusyError} `queue_full`, `shutting_down`, `log_stopped`
    */
   append(candidate: Candidate): Promise<Appended> {
@@ -315,7 +315,9 @@ export class Sequencer {
       }
       const refusal =
         conflict('conflict_signature', holderOf(names.identity, known.identity)) ??
-        firstOf(names.unique, (name, at) => conflict(uniqueCode(name), holderOf(name, known.unique[at])))
+        firstOf([...names.unique, ...names.excluding], (name, at) =>
+          conflict(uniqueCode(name), holderOf(name, known.unique[at])),
+        )
       if (refusal) {
         held.push({ waiter, index: refusal.index!, refusal })
         continue
@@ -396,11 +398,12 @@ function receiptAt(index: number, { head }: Signed, edge: Edge): Uint8Array {
 }
 
 /** Names within a batch. Each kind starts with a letter of its own, so that no two kinds can meet. */
-function namesOf({ entry, identity, uniqueKeys }: NewEntry) {
+function namesOf({ entry, identity, uniqueKeys, excludedBy }: NewEntry) {
   return {
     entry: `d${latin1(entry)}`,
     identity: identity ? `i${latin1(identity)}` : NO_NAME,
     unique: uniqueKeys?.map((key) => `u${key}`) ?? NO_NAMES,
+    excluding: excludedBy?.map((key) => `u${key}`) ?? NO_NAMES,
   }
 }
 
@@ -420,11 +423,13 @@ const CONFLICTS: Partial<Record<LogErrorCode, string>> = {
   duplicate_credential: 'records this credential already',
   duplicate_unique_tag: 'used this unique tag already',
   duplicate_record_id: 'has this record id already',
+  already_revoked: 'revoked this credential, for good',
 }
 
 /** By the kind that `uniqueKeys` puts before the colon. */
 function uniqueCode(name: string): LogErrorCode {
   if (name.startsWith('ucredential:')) return 'duplicate_credential'
+  if (name.startsWith('urevoked:')) return 'already_revoked'
   return name.startsWith('urecord:') ? 'duplicate_record_id' : 'duplicate_unique_tag'
 }
 

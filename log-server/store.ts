@@ -52,6 +52,7 @@ export interface NewEntry {
   readonly identity?: Hash
   readonly wraps?: readonly Uint8Array[]
   readonly uniqueKeys?: readonly string[]
+  readonly excludedBy?: readonly string[]
   readonly series?: string
   readonly status?: string
 }
@@ -70,7 +71,7 @@ export interface Batch {
 export interface Holders {
   readonly entry: number | undefined
   readonly identity: number | undefined
-  /** In the order of `uniqueKeys`. */
+  /** In the order of `uniqueKeys`, then of `excludedBy`. */
   readonly unique: readonly (number | undefined)[]
 }
 
@@ -138,10 +139,11 @@ export class Store {
   /** One query for all that a batch could collide with. */
   async holders(entries: readonly NewEntry[]): Promise<Holders[]> {
     const keys: Uint8Array[] = []
-    for (const { entry, identity, uniqueKeys } of entries) {
+    for (const { entry, identity, uniqueKeys = [], excludedBy = [] } of entries) {
       keys.push(hashKey('d', entry))
       if (identity) keys.push(hashKey('i', identity))
-      if (uniqueKeys) for (const key of uniqueKeys) keys.push(textKey('u', key))
+      for (const key of uniqueKeys) keys.push(textKey('u', key))
+      for (const key of excludedBy) keys.push(textKey('u', key))
     }
     const values = await this.#db.getMany(keys)
     let at = 0
@@ -149,10 +151,10 @@ export class Store {
       const value = values[at++]
       return value && readInteger(value, 0)
     }
-    return entries.map(({ identity, uniqueKeys = [] }) => ({
+    return entries.map(({ identity, uniqueKeys = [], excludedBy = [] }) => ({
       entry: next(),
       identity: identity && next(),
-      unique: uniqueKeys.map(next),
+      unique: [...uniqueKeys, ...excludedBy].map(next),
     }))
   }
 

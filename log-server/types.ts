@@ -38,6 +38,8 @@ export interface Candidate {
   readonly type: string
   /** `uniqueKeys` of the record: each may be held by one entry only. */
   readonly uniqueKeys: readonly string[]
+  /** Unique keys of others: held by any entry, they keep this one out. */
+  readonly excludedBy?: readonly string[]
   /** `type/kid/id`: what `/v1/latest` finds. */
   readonly series?: string
   /** Lower-case hex of the credential digest whose status this is. */
@@ -122,6 +124,7 @@ export type LogErrorCode =
   | 'duplicate_credential' //  entry `index` records this credential digest
   | 'duplicate_unique_tag' //  this signer used this tag in entry `index`
   | 'duplicate_record_id' //   entry `index` has this record id
+  | 'already_revoked' //       entry `index` revoked the credential, which has no status after that
   | 'too_large' //             a statement past the log's limit
   | 'not_found' //             no such entry, size or tile
   | 'log_exists' //            init: the directory is not empty

@@ -66,7 +66,7 @@ function checkReliedOn(r: RecordStatement, history: History, report: Report): vo
 }
 
 function checkStatusOrder({ fields }: RecordOf<'credential-status'>, history: History, report: Report): void {
-  if (history.statusOf(toHex(fields.credentialDigest)) === 'revoked' && fields.status !== 'revoked') {
+  if (history.statusOf(toHex(fields.credentialDigest)) === 'revoked') {
     report('status-illegal', `revoked before, and ${fields.status} now`)
   }
 }

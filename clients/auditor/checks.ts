@@ -84,7 +84,7 @@ export const CHECKS = {
   },
   'status-illegal': {
     severity: 'error',
-    meaning: 'A revoked credential was given another status.',
+    meaning: 'A credential was given a status after it was revoked.',
     spec: 'RFC 5280 §5.3.1 (only a hold can be lifted)',
     whatToDo: 'Treat the credential as revoked, and ask its issuer.',
   },

@@ -336,6 +336,8 @@ const FLAWS: Record<CheckId, (log: MadeUpLog) => Promise<unknown>> = {
     const story = await tell(log)
     await log.add(status(story, 'revoked'), issuer, 109)
     await log.add(status(story, 'reinstated'), issuer, 110)
+    await log.add(status(story, 'revoked'), issuer, 111)
+    return ['status-illegal', 'status-illegal']
   },
   'policy-unfit': (log) => tell(log, { policyNotAfter: 108 }),
   'policy-text-differs': async (log) => {

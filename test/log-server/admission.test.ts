@@ -128,6 +128,31 @@ describe('registering a statement', () => {
   })
 })
 
+describe('a revocation', () => {
+  it('is the last status of its credential, however many are sent with it', async () => {
+    const small = await serveLog()
+    const change = (to: 'suspended' | 'revoked' | 'reinstated') =>
+      small.build('credential-status', { fields: { ...FIELDS['credential-status'], status: to } })
+    const refused = { status: 409, code: 'already_revoked' }
+    try {
+      assert.equal((await small.post((await change('suspended')).submission)).statusCode, 201)
+      const revocation = (await change('revoked')).submission
+      const revocations = await Promise.all(
+        [revocation, (await change('revoked')).submission].map((each) => small.post(each)),
+      )
+      assert.deepEqual(revocations.map(({ statusCode }) => statusCode).toSorted(), [201, 409])
+      await assertUnchanged(small, async () => {
+        for (const to of ['suspended', 'reinstated', 'revoked'] as const)
+          assertRefused(await small.post((await change(to)).submission), refused)
+      })
+      const bundle = await small.get(`/v1/provenance/${toHex(digestOf('credential'))}`)
+      assert.equal(bundle.statusCode, 200)
+    } finally {
+      await small.close()
+    }
+  })
+})
+
 describe('a statement is refused', () => {
   const policy = FIELDS['issuance-policy']
   const cases: readonly (readonly [what: string, refusal: Refusal, submit: () => Promise<Uint8Array>])[] = [

@@ -275,12 +275,14 @@ describe('what the log has already', () => {
     ['a recorded credential', 'duplicate_credential', (holder) => taking(holder, 'credential:')],
     ['a unique tag', 'duplicate_unique_tag', (holder) => taking(holder, 'unique:')],
     ['a record id', 'duplicate_record_id', (holder) => taking(holder, 'record:')],
+    ['another revocation', 'already_revoked', (holder) => taking(holder, 'revoked:')],
+    ['a status after the revocation', 'already_revoked', excludedBy],
   ]
   for (const [what, code, claim] of claims) {
     it(`refuses ${what} (${code}) and names the holder: in one batch, in flight, later, and after opening again`, () =>
       withLog(async (log) => {
         const original = await policyCandidate(`holder of ${code}`)
-        const keys = ['credential:aa', 'unique:kid:bb', ...original.uniqueKeys]
+        const keys = ['credential:aa', 'unique:kid:bb', 'revoked:aa', ...original.uniqueKeys]
         const holder = { ...original, uniqueKeys: keys }
         const refused = { name: 'EvidenceError', code, index: 2 }
         const claims = await Promise.all(Array.from({ length: 4 }, () => claim(holder)))
@@ -399,4 +401,9 @@ describe('the queue', () => {
 async function taking(holder: Candidate, kind: string): Promise<Candidate> {
   const own = await policyCandidate('claimant')
   return { ...own, uniqueKeys: holder.uniqueKeys.filter((key) => key.startsWith(kind)) }
+}
+
+async function excludedBy(holder: Candidate): Promise<Candidate> {
+  const own = await policyCandidate('kept out')
+  return { ...own, excludedBy: holder.uniqueKeys.filter((key) => key.startsWith('revoked:')) }
 }

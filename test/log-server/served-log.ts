@@ -7,7 +7,7 @@
  *     3  issuance-policy      4  appraisal-policy      5  reference-values
  *     6  workload-provenance  7  attestation-result    8  credential-provenance
  *
- * The contents are those of `../provenance/small-log.ts`. The clock stands still at {@link NOW}.
+ * The contents are those of `../provenance/small-log.ts`, but that statuses suspend: nothing could follow a revocation. The clock stands still at {@link NOW}.
  *
  * @module
  */
@@ -93,7 +93,13 @@ export async function serveLog(length = 9, options: Partial<AppOptions> = {}): P
     statements,
     async build(type, change = {}, by, issuedAt = 110) {
       const party = by ?? (signerOf(type).issuer === ORIGIN ? admin : signerOf(type))
-      const record = { type, fields: FIELDS[type], links: linksOf(type, world), sections: SECTIONS[type], ...change }
+      const record = {
+        type,
+        fields: HONEST_FIELDS[type],
+        links: linksOf(type, world),
+        sections: SECTIONS[type],
+        ...change,
+      }
       const { statement, wraps } = await buildRecordStatement(record, author(party, issuedAt))
       return { statement, submission: attachWraps(statement.bytes, wraps) }
     },
@@ -148,6 +154,11 @@ const HONEST: readonly (readonly [RecordType, Partial<NewRecord<RecordType>>])[]
   ['attestation-result', {}],
   ['credential-provenance', {}],
 ]
+
+const HONEST_FIELDS: typeof FIELDS = {
+  ...FIELDS,
+  'credential-status': { ...FIELDS['credential-status'], status: 'suspended' },
+}
 
 function linksOf(type: RecordType, { link }: ServedLog): readonly Link[] {
   if (type === 'attestation-result') {
