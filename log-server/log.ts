@@ -238,7 +238,7 @@ async function restoreEdge(store: Store, size: number): Promise<Edge> {
     levels.push(packed)
   }
   const entries: Hash[] = []
-  for (const piece of await store.packedStatements(fullTiles)) {
+  for await (const piece of store.packedStatements(fullTiles)) {
     for (const statement of unpack(piece)) entries.push(sha256(statement))
   }
   if (entries.length !== size - fullTiles * TILE_WIDTH) {

@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { concatBytes } from '../merkle/bytes.ts'
 import { assert, MerkleError } from '../merkle/error.ts'
 import { HASH_LENGTH, type Hash } from '../merkle/hash.ts'
 import { TILE_WIDTH, type TileId, tileWidth } from '../merkle/tile.ts'
@@ -66,19 +65,8 @@ export class StoredLog implements LogReader, TileReader {
     return stored(await this.#store.statement(index), `statement ${index}`)
   }
 
-  async statementBundle(n: number, width: number): Promise<Uint8Array | undefined> {
-    if (!this.#hasTile({ level: 0, index: n, width })) return undefined
-    const pieces = await this.#store.packedStatements(n)
-    const bytes = pieces.length === 1 ? pieces[0]! : concatBytes(...pieces)
-    let count = 0
-    let end = 0
-    for (const statement of unpack(bytes)) {
-      if (count === width) break
-      count++
-      end += 4 + statement.length
-    }
-    if (count < width) throw new LogError('log_damaged', `statement bundle ${n} has ${count} of ${width} statements`)
-    return bytes.subarray(0, end)
+  statementBundle(n: number, width: number): AsyncIterable<Uint8Array> | undefined {
+    return this.#hasTile({ level: 0, index: n, width }) ? this.#firstStatements(n, width) : undefined
   }
 
   async entryBundle(n: number, width: number): Promise<Uint8Array | undefined> {
@@ -138,6 +126,21 @@ export class StoredLog implements LogReader, TileReader {
 
   async receipt(index: number, head: SignedTreeHead = this.treeHead()): Promise<Uint8Array> {
     return buildReceipt(head, { index, proof: await this.inclusionProof(index, head.size) })
+  }
+
+  async *#firstStatements(n: number, width: number): AsyncGenerator<Uint8Array> {
+    let count = 0
+    for await (const piece of this.#store.packedStatements(n)) {
+      let end = 0
+      for (const statement of unpack(piece)) {
+        if (count === width) break
+        count++
+        end += 4 + statement.length
+      }
+      yield piece.subarray(0, end)
+      if (count === width) return
+    }
+    throw new LogError('log_damaged', `statement bundle ${n} has ${count} of ${width} statements`)
   }
 
   async #fullBundle(n: number): Promise<Uint8Array> {

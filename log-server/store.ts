@@ -173,10 +173,10 @@ export class Store {
     return this.#get(integerKey('e', index))
   }
 
-  /** The statements of bundle `n` that are there, packed, in one or several pieces. */
-  async packedStatements(n: number): Promise<Uint8Array[]> {
+  /** The statements of bundle `n` that are there, packed, in one or several pieces. One after another: together they may be 64 MiB. */
+  async *packedStatements(n: number): AsyncGenerator<Uint8Array> {
     const range = { gte: integerKey('s', n * TILE_WIDTH), lt: integerKey('s', (n + 1) * TILE_WIDTH) }
-    return (await this.#db.values({ ...range, highWaterMarkBytes: 1024 * 1024 }).all()).map(plain)
+    for await (const piece of this.#db.values({ ...range, highWaterMarkBytes: 256 * 1024 })) yield plain(piece)
   }
 
   async statement(index: number): Promise<Uint8Array | undefined> {

@@ -95,8 +95,8 @@ export interface LogReader {
   entryAt(index: number): Promise<Hash | undefined>
   meta(index: number): Promise<EntryMeta | undefined>
   statement(index: number): Promise<Uint8Array | undefined>
-  /** Statements [256 n, 256 n + width) as concat(u32 BE length ‖ statement). */
-  statementBundle(n: number, width: number): Promise<Uint8Array | undefined>
+  /** Statements [256 n, 256 n + width) as concat(u32 BE length ‖ statement), in pieces: one is small, 256 may be 64 MiB. */
+  statementBundle(n: number, width: number): AsyncIterable<Uint8Array> | undefined
   /** Entries [256 n, 256 n + width) as a C2SP entry bundle. */
   entryBundle(n: number, width: number): Promise<Uint8Array | undefined>
   /** `width` × 32 bytes; undefined while the published tree is too small to have them. */

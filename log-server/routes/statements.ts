@@ -6,12 +6,13 @@
  *
  * @module
  */
+import { Readable } from 'node:stream'
 import type { FastifyPluginAsync } from 'fastify'
 import { parseTileIndex } from '../../merkle/tile.ts'
 import { RequestError } from '../problem.ts'
 import { pathOf } from '../request-path.ts'
 import type { LogReader } from '../types.ts'
-import { IMMUTABLE, octets } from './http.ts'
+import { IMMUTABLE } from './http.ts'
 
 const PREFIX = '/v1/statements/'
 
@@ -21,8 +22,8 @@ export const statementRoutes: FastifyPluginAsync<{ log: Pick<LogReader, 'stateme
 ) => {
   app.get(`${PREFIX}*`, async (request, reply) => {
     const { index, width } = parseTileIndex(pathOf(request).slice(PREFIX.length))
-    const bytes = await log.statementBundle(index, width)
-    if (!bytes) throw new RequestError('not_found', 'this log has no such bundle, or not of that width')
-    return reply.type('application/octet-stream').header('cache-control', IMMUTABLE).send(octets(bytes))
+    const pieces = log.statementBundle(index, width)
+    if (!pieces) throw new RequestError('not_found', 'this log has no such bundle, or not of that width')
+    return reply.type('application/octet-stream').header('cache-control', IMMUTABLE).send(Readable.from(pieces))
   })
 }

@@ -211,6 +211,37 @@ describe('a body of the largest size', () => {
   })
 })
 
+describe('an answer', () => {
+  it('made of the largest statements holds nobody up', async () => {
+    const large = await serveLog(4)
+    try {
+      await large.app.listen({ host: '127.0.0.1', port: 0 })
+      const { port } = large.app.server.address() as { port: number }
+      for (let i = 0; i < 100; i++) {
+        const fields = { ...FIELDS['issuance-policy'], policyId: `large ${i}`, content: new Uint8Array(250_000) }
+        const { submission } = await large.build('issuance-policy', { fields })
+        assert.equal((await large.post(submission)).statusCode, 201)
+      }
+      const { size } = large.log.reader.treeHead()
+      for (const path of [`/v1/statements/000.p/${size}`, `/v1/latest/issuance-policy/${issuer.kid}`]) {
+        const hold = await longestHold(async () => assert.ok((await lengthOf(port, path)) > 20_000_000))
+        assert.ok(hold < LONGEST_HOLD * SLOW_MACHINE, `${path}: the event loop stood still for ${hold.toFixed(1)} ms`)
+      }
+    } finally {
+      await large.close()
+    }
+  })
+})
+
+/** How many bytes come back, kept nowhere. */
+async function lengthOf(port: number, path: string): Promise<number> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+  let length = 0
+  for await (const chunk of socket) length += (chunk as Buffer).length
+  return length
+}
+
 /** What comes back for these bytes, on a socket of their own. */
 async function raw(request: string): Promise<{ status: number; head: string; body: string }> {
   const socket = connect(address.port, '127.0.0.1')

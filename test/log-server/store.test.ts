@@ -198,5 +198,7 @@ describe('unpacking', () => {
 })
 
 async function piecesOf(store: Store, n: number): Promise<number[]> {
-  return (await store.packedStatements(n)).map((piece) => [...unpack(piece)].length)
+  const sizes: number[] = []
+  for await (const piece of store.packedStatements(n)) sizes.push([...unpack(piece)].length)
+  return sizes
 }

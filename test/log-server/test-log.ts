@@ -22,6 +22,7 @@ import {
   appendLeaves,
   checkConsistency,
   checkInclusion,
+  concatBytes,
   createNoteSigner,
   decodeEntryBundle,
   EMPTY_RANGE,
@@ -226,7 +227,7 @@ export class TestLog {
     for (let n = 0; n * TILE_WIDTH < size; n++) {
       const width = tileWidth(0, n, size)
       const bundle = await reader.entryBundle(n, width)
-      const statements = splitStatements(await reader.statementBundle(n, width))
+      const statements = splitStatements(await whole(reader.statementBundle(n, width)))
       assert.ok(bundle)
       const decoded = decodeEntryBundle(bundle, width)
       assert.equal(statements.length, width)
@@ -280,8 +281,14 @@ function sample(size: number): number[] {
   return [0, 1, 254, 255, 256, 257, Math.floor(size / 2), size - 257, size - 256, size - 255, size - 2, size - 1]
 }
 
-function splitStatements(bundle: Uint8Array | undefined): Uint8Array[] {
-  assert.ok(bundle)
+async function whole(pieces: AsyncIterable<Uint8Array> | undefined): Promise<Uint8Array> {
+  assert.ok(pieces)
+  const all: Uint8Array[] = []
+  for await (const piece of pieces) all.push(piece)
+  return concatBytes(...all)
+}
+
+function splitStatements(bundle: Uint8Array): Uint8Array[] {
   const view = new DataView(bundle.buffer, bundle.byteOffset, bundle.byteLength)
   const statements: Uint8Array[] = []
   for (let at = 0; at < bundle.length; ) {
