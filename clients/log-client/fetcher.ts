@@ -72,7 +72,9 @@ export function createFetcher({ url, sockets, timeout = DEFAULT_TIMEOUT, tls }: 
       if (contentType !== undefined) headers.push('content-type', contentType)
       if (body !== undefined) headers.push('content-length', String(body.length))
 
+      let failed = false
       const fail = (error: unknown) => {
+        failed = true
         clearTimeout(deadline)
         outgoing.destroy()
         reject(asUnavailable(error, path))
@@ -93,6 +95,8 @@ export function createFetcher({ url, sockets, timeout = DEFAULT_TIMEOUT, tls }: 
         timeout,
       )
       outgoing.on('error', (error) => {
+        // Ours: an answer that is given up looks like a connection that broke, and repeating it would ask for it again.
+        if (failed) return
         // A kept-alive connection may turn out to have been closed. Repeating is safe: reads change nothing, and the same
         // statement registered twice is one entry.
         if (!mayRepeat || !outgoing.reusedSocket || !isReset(error)) return fail(error)

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   createFetcher,
   LogClient,
@@ -381,6 +382,24 @@ describe('a request', () => {
     await fetcher.fetch({ path: 'x', maxBytes: 10 })
     server.closeIdleConnections()
     assert.equal((await fetcher.fetch({ path: 'x', maxBytes: 10 })).status, 200)
+  })
+})
+
+describe('a request that was given up', () => {
+  it('is not sent again, on a connection that answered before', async (t) => {
+    let requests = 0
+    const url = await listen(
+      t,
+      createServer((_request, response) => {
+        if (++requests === 1) response.end('ok')
+      }),
+    )
+    const fetcher = createFetcher({ url, timeout: 50 })
+    t.after(() => fetcher.close())
+    await fetcher.fetch({ path: 'x', maxBytes: 10 })
+    await assert.rejects(fetcher.fetch({ path: 'x', maxBytes: 10 }), { name: 'UnavailableError' })
+    await delay(100)
+    assert.equal(requests, 2)
   })
 })
 
