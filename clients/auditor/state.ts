@@ -14,12 +14,15 @@
 import { mkdir, open, readFile, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
+  appendLeaves,
   assert,
   type CompactRange,
   EMPTY_RANGE,
   fromBase64,
   fromHex,
   fromUtf8,
+  HASH_LENGTH,
+  hashLeaf,
   toBase64,
   toHex,
   utf8,
@@ -79,7 +82,15 @@ export class AuditState {
       recorded.length === range.size,
       `${this.#path('entries.jsonl')} has ${recorded.length} lines, not ${range.size}`,
     )
-    return [{ ...rest, range: { size: range.size, hashes: range.hashes.map(fromHex) } }, recorded]
+    // Otherwise a bit that flipped here would make the next audit say that the log does not lead to the root it signed.
+    const leaves = new Uint8Array(recorded.length * HASH_LENGTH)
+    for (const [index, { entry }] of recorded.entries()) leaves.set(hashLeaf(fromHex(entry)), index * HASH_LENGTH)
+    const audited = appendLeaves(EMPTY_RANGE, leaves)
+    assert(
+      audited.hashes.map(toHex).join() === range.hashes.join(),
+      `${this.#path('entries.jsonl')} and state.json are not of one tree: delete both`,
+    )
+    return [{ ...rest, range: audited }, recorded]
   }
 
   /** Records that the audit has come as far as `audited`; `added` are the entries since the last call. */

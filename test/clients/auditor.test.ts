@@ -268,6 +268,24 @@ describe('an audit of an honest log', () => {
     assert.equal((await audit(t, log, undefined, dir)).resumedFrom, 10)
   })
 
+  it('blames its own files, and not the log, when they were damaged', async (t) => {
+    for (const [file, pattern] of [
+      ['state.json', /"hashes":\["[0-9a-f]{2}/],
+      ['entries.jsonl', /^\{"entry":"[0-9a-f]{2}/],
+    ] as const) {
+      const log = new MadeUpLog()
+      await tell(log)
+      const dir = await directory(t)
+      await audit(t, log, undefined, dir)
+      const text = await readFile(join(dir, file), 'utf8')
+      await writeFile(
+        join(dir, file),
+        text.replace(pattern, (found) => found.slice(0, -2) + (found.endsWith('00') ? '01' : '00')),
+      )
+      await assert.rejects(audit(t, log, undefined, dir), /are not of one tree: delete both/)
+    }
+  })
+
   it('finds nothing on a served log, over several bundles', async (t) => {
     const log = await serveLog(t)
     const author = await log.authorize('issuer')
