@@ -140,7 +140,10 @@ describe('a revocation', () => {
       const revocations = await Promise.all(
         [revocation, (await change('revoked')).submission].map((each) => small.post(each)),
       )
-      assert.deepEqual(revocations.map(({ statusCode }) => statusCode).toSorted(), [201, 409])
+      assert.deepEqual(
+        revocations.map(({ statusCode }) => statusCode).toSorted((one, other) => one - other),
+        [201, 409],
+      )
       await assertUnchanged(small, async () => {
         for (const to of ['suspended', 'reinstated', 'revoked'] as const)
           assertRefused(await small.post((await change(to)).submission), refused)
