@@ -23,9 +23,10 @@ after(() => world.close())
 /**
  * How long, in milliseconds, a request may keep every other one waiting.
  *
- * Design §6 says 5 on the machines it is for. A test machine is shared: its clock shows what the neighbours and the garbage collector did
- * as well. So the figure is the best of several tries, and what is asserted leaves room for a machine three times as slow. What this is to
- * catch is not a factor of two but a shape: quadratic decoding takes seconds here (specs/scitt.md §3.2).
+ * Design §6 says 5 on the machines it is for. A test machine is shared: its clock shows what the neighbours did as well. So a turn of the
+ * event loop counts as the time it took or the processor time that the process used in it, whichever is less; the figure is the best of
+ * several tries; and what is asserted leaves room for a machine three times as slow. What this is to catch is not a factor of two but a
+ * shape: quadratic decoding takes seconds here (specs/scitt.md §3.2).
  */
 const LONGEST_HOLD = 5
 const SLOW_MACHINE = 3
@@ -38,11 +39,13 @@ async function longestHold(work: () => Promise<unknown>): Promise<number> {
     let running = true
     let longest = 0
     const watch = (async () => {
-      for (let last = performance.now(); running; ) {
+      let [at, used] = [performance.now(), processorTime()]
+      while (running) {
         await nextTurn()
-        const now = performance.now()
-        longest = Math.max(longest, now - last)
-        last = now
+        const [now, usedNow] = [performance.now(), processorTime()]
+        longest = Math.max(longest, Math.min(now - at, usedNow - used))
+        at = now
+        used = usedNow
       }
     })()
     await work()
@@ -51,6 +54,12 @@ async function longestHold(work: () => Promise<unknown>): Promise<number> {
     least = Math.min(least, longest)
   }
   return least
+}
+
+/** Milliseconds, of all threads. */
+function processorTime(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
 }
 
 const LIMIT = 256 * 1024
@@ -211,6 +220,12 @@ describe('a body of the largest size', () => {
   })
 })
 
+/**
+ * Milliseconds. Megabytes pass here, and collecting them takes up to 8 ms a turn, three times that on a crowded machine. Sent whole, these
+ * answers held the event loop for 50 ms and for 480.
+ */
+const LONGEST_PIECE = 40
+
 describe('an answer', () => {
   it('made of the largest statements holds nobody up', async () => {
     const large = await serveLog(4)
@@ -225,7 +240,7 @@ describe('an answer', () => {
       const { size } = large.log.reader.treeHead()
       for (const path of [`/v1/statements/000.p/${size}`, `/v1/latest/issuance-policy/${issuer.kid}`]) {
         const hold = await longestHold(async () => assert.ok((await lengthOf(port, path)) > 20_000_000))
-        assert.ok(hold < LONGEST_HOLD * SLOW_MACHINE, `${path}: the event loop stood still for ${hold.toFixed(1)} ms`)
+        assert.ok(hold < LONGEST_PIECE, `${path}: the event loop stood still for ${hold.toFixed(1)} ms`)
       }
     } finally {
       await large.close()
