@@ -61,7 +61,7 @@ export type ProblemCode =
 
 type Row = readonly [status: number, title: string]
 
-// The titles that SCRAPI defines (specs/scitt.md §1.6), for the cases it defines them for.
+// The titles that SCRAPI defines, for the cases it defines them for.
 const MALFORMED: Row = [400, 'Malformed request']
 const REJECTED: Row = [400, 'Rejected']
 const FORBIDDEN: Row = [403, 'Rejected']

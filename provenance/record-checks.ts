@@ -24,7 +24,7 @@ export function provenanceOf(records: readonly LoggedRecord[], index: number): L
   return found[0]!
 }
 
-/** RP check 7 (specs/domain.md §2.6): a record for the right digest may still tell a better story than the credential. */
+/** RP check 7: a record for the right digest may still tell a better story than the credential. */
 export function checkClearFields({ signed }: LoggedRecord<'credential-provenance'>, credential: Credential): void {
   const { fields } = signed.record
   checkDigest(fields.credentialDigest, credential, 'the record')

@@ -142,7 +142,7 @@ export const CHECKS = {
     severity: 'error',
     meaning:
       'The issuance decision, made again, comes out otherwise; or what it was made on is not what the evidence gives.',
-    spec: 'design §9 (Cedar is deterministic)',
+    spec: 'Cedar: the same policies and request always give the same decision',
     whatToDo: ISSUER,
   },
 } as const satisfies Readonly<Record<string, CheckDescription>>

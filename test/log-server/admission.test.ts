@@ -376,7 +376,7 @@ describe('a statement is refused', () => {
 })
 
 describe('bytes that are no statement are refused', () => {
-  // The rows of specs/scitt.md §3.2, each where the decoder would see it first: as the whole body, or inside the envelope.
+  // What lenient CBOR decoders accept, each where the decoder would see it first: as the whole body, or inside the envelope.
   const bodies: readonly (readonly [what: string, code: string, body: Uint8Array])[] = [
     ['nothing', 'malformed_cbor', new Uint8Array()],
     ['half an envelope', 'malformed_cbor', fromHex('d28440')],

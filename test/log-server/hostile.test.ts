@@ -1,4 +1,4 @@
-// What somebody sends who wants the server to stop: design §6.5. No input ends the process, holds its one thread for more than
+// What somebody sends who wants the server to stop: ARCHITECTURE, invariant 5. No input ends the process, holds its one thread for more than
 // 5 ms, or gets a vague answer.
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
@@ -23,10 +23,10 @@ after(() => world.close())
 /**
  * How long, in milliseconds, a request may keep every other one waiting.
  *
- * Design §6 says 5 on the machines it is for. A test machine is shared: its clock shows what the neighbours did as well. So a turn of the
+ * Invariant 5 says 5 on the machines it is for. A test machine is shared: its clock shows what the neighbours did as well. So a turn of the
  * event loop counts as the time it took or the processor time that the process used in it, whichever is less; the figure is the best of
  * several tries; and what is asserted leaves room for a machine three times as slow. What this is to catch is not a factor of two but a
- * shape: quadratic decoding takes seconds here (specs/scitt.md §3.2).
+ * shape: quadratic decoding of a bignum takes seconds here.
  */
 const LONGEST_HOLD = 5
 const SLOW_MACHINE = 3

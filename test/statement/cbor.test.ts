@@ -200,7 +200,7 @@ describe('decodeCbor', () => {
     assert.deepEqual(decodeCbor(encodeCbor(value), { tags: [1, 24] }), value)
   })
 
-  // What scitt.md §3.2 and the issue lists of the libraries name, and what each would do in cbor-x alone.
+  // What the issue lists of the libraries name, and what each would do in cbor-x alone.
   const attacks: [what: string, bytes: Uint8Array, code?: string, limits?: object][] = [
     ['nothing', hex('')],
     ['bytes after the end', hex('0000')],

@@ -28,7 +28,7 @@ const plaintexts = new Map([
 const { sealed, keys } = await sealSections(context, plaintexts, countingRandom())
 const [workload, policy] = sealed.sections as [SealedSection, SealedSection]
 
-/** K ‖ C of design §4, by another implementation of HKDF. */
+/** K ‖ C as statement/seal.ts describes them, by another implementation of HKDF. */
 function derived(
   cek: Uint8Array,
   label: string,
@@ -60,7 +60,7 @@ describe('sealSections and openSection', () => {
     }
   })
 
-  it('are what design §4 says, computed by node:crypto', () => {
+  it('are what the description says, computed by node:crypto', () => {
     const { key, commit, aad } = derived(keys.get('policy')!, 'policy', 64)
     assert.equal(toHex(policy.commit), commit.toString('hex'))
     const decipher = createDecipheriv('aes-256-gcm', key, Buffer.alloc(12)).setAAD(aad)

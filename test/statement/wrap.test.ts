@@ -86,7 +86,7 @@ describe('wrapKeys and unwrapKeys', () => {
     ],
     ['a tag with a bit turned', 'wrong_recipient', altered(({ tag }) => ({ tag: turned(tag!) }))],
     ['no tag', 'malformed_wrap', altered(() => ({ tag: undefined }))],
-    // CEK = MAC key ‖ ENC key, and the tag binds the first half alone: a second key in 2⁸ tries (scitt.md §5).
+    // CEK = MAC key ‖ ENC key, and the tag binds the first half alone: a second key in 2⁸ tries.
     [
       'A256CBC-HS512, which does not commit either',
       'malformed_wrap',
