@@ -137,9 +137,12 @@ export class LogClient {
     return this.#vkey
   }
 
-  /** The log policy in force: included under a checkpoint, each version signed by an admin of the one before. */
+  /**
+   * The log policy in force, asked for anew each time: included under a checkpoint, each version signed by an admin of the one
+   * before. A log can withhold a newer one; it cannot invent one.
+   */
   async policy(): Promise<LogPolicy> {
-    return (await (await this.#log()).policies()).at(-1)!
+    return (await (await this.#log()).newestPolicies()).at(-1)!
   }
 
   /**

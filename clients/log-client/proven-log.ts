@@ -64,13 +64,25 @@ export class ProvenLog {
     this.#tiles = tiles
   }
 
-  /** Every version of the log policy, oldest first. @throws `AnswerError` `wrong_record`, `not_authorized`; `MisbehaviourError` `not_included` */
+  /**
+   * The versions of the log policy that we know, oldest first; all that there are, when asked the first time.
+   *
+   * @throws `AnswerError` `wrong_record`, `not_authorized`; `MisbehaviourError` `not_included`
+   */
   policies(): Promise<readonly LogPolicy[]> {
     this.#policies ??= this.#readPolicies().catch((error: unknown) => {
       this.#policies = undefined
       throw error
     })
     return this.#policies
+  }
+
+  /** As {@link policies}, after asking the log for later ones. */
+  async newestPolicies(): Promise<readonly LogPolicy[]> {
+    const followed = await this.#follow(await this.policies())
+    // Somebody else may have asked at the same time and heard of more.
+    if (followed.length > (await this.policies()).length) this.#policies = Promise.resolve(followed)
+    return this.policies()
   }
 
   /** A receipt may be signed by a key of a policy that is newer than what we know: then we look once more. */
@@ -80,8 +92,7 @@ export class ProvenLog {
       return await checkReceipt(receipt, entry, origin, await this.policies())
     } catch (error) {
       if (!(error instanceof AnswerError) || error.code !== 'unknown_receipt_key') throw error
-      this.#policies = undefined
-      return checkReceipt(receipt, entry, origin, await this.policies())
+      return checkReceipt(receipt, entry, origin, await this.newestPolicies())
     }
   }
 
@@ -144,8 +155,7 @@ export class ProvenLog {
     let policy = policyInForce(await this.policies(), index)
     if (!policy?.adminKeys.has(kid)) {
       // Perhaps an admin that we have not heard of yet.
-      this.#policies = undefined
-      policy = policyInForce(await this.policies(), index)
+      policy = policyInForce(await this.newestPolicies(), index)
     }
     const admin = policy?.adminKeys.get(kid)
     if (admin === undefined || issuer !== policy?.fields.origin) {
@@ -158,15 +168,19 @@ export class ProvenLog {
     const view = this.view
     const first = await readFirstStatement(this.#requests)
     await proveIncluded(first.entry, 0, await view.current(), this.#tiles)
-    const policies = [await verifyPolicy(first, 0, undefined)]
-    if (policies[0]!.fields.origin !== view.origin) {
-      throw new AnswerError(
-        'wrong_record',
-        `the first entry is the policy of ${policies[0]!.fields.origin}, not of ${view.origin}`,
-      )
+    const founding = await verifyPolicy(first, 0, undefined)
+    const { origin } = founding.fields
+    if (origin !== view.origin) {
+      throw new AnswerError('wrong_record', `the first entry is the policy of ${origin}, not of ${view.origin}`)
     }
+    return this.#follow([founding])
+  }
+
+  /** The versions known, and those after them. */
+  async #follow(known: readonly LogPolicy[]): Promise<readonly LogPolicy[]> {
+    const policies = [...known]
     // An admin of the newest version may have signed one more.
-    for (let more = await this.#laterPolicies(policies[0]!); more.length > 0; ) {
+    for (let more = await this.#laterPolicies(known.at(-1)!); more.length > 0; ) {
       for (const { statement, index } of more) policies.push(await verifyPolicy(statement, index, policies.at(-1)))
       more = await this.#laterPolicies(policies.at(-1)!)
     }

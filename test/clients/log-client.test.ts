@@ -14,6 +14,7 @@ import {
   MisbehaviourError,
   memoryInFile,
   memoryInProcess,
+  publishLogPolicy,
   RefusedError,
 } from '../../clients/log-client/index.ts'
 import { checkInclusion, createNoteSigner, hashLeaf, signCheckpoint, UnavailableError } from '../../merkle/index.ts'
@@ -252,26 +253,42 @@ describe('the view of a log', () => {
 
   it('finds the log policy in force behind the first one, and takes receipts by its keys', async (t) => {
     const log = await serveLog(t)
-    const first = await log.client.policy()
-    const { entry } = await log.client.registerRecord(
-      {
-        type: 'log-policy',
-        fields: { ...first.fields, maxStatementBytes: 12_345 },
-        links: [{ rel: 'previous', entry: first.entry }],
-      },
-      log.admin,
-    )
-    await log.client.registerRecord(
-      {
-        type: 'log-policy',
-        fields: { ...first.fields, maxStatementBytes: 23_456 },
-        links: [{ rel: 'previous', entry }],
-      },
-      log.admin,
-    )
+    for (const maxStatementBytes of [12_345, 23_456]) {
+      await publishLogPolicy(log.client, log.admin, (fields) => ({ ...fields, maxStatementBytes }))
+    }
     const policy = await log.clientAt(log.url).policy()
     assert.equal(policy.fields.maxStatementBytes, 23_456)
     assert.equal(policy.index, 2)
+  })
+
+  it('asks for the log policy in force each time', async (t) => {
+    const log = await serveLog(t)
+    const reader = log.clientAt(log.url)
+    assert.equal((await reader.policy()).index, 0)
+    await publishLogPolicy(log.client, log.admin, (fields) => ({ ...fields, maxStatementBytes: 12_345 }))
+    assert.equal((await reader.policy()).index, 1)
+  })
+
+  it('logs no policy that says what the one in force says', async (t) => {
+    const log = await serveLog(t)
+    const { unchanged, index } = await publishLogPolicy(log.client, log.admin, (fields) => ({ ...fields }))
+    assert.equal(unchanged, true)
+    assert.equal(index, 0)
+    assert.equal((await log.client.checkpoint()).size, 1)
+  })
+
+  it('lets one of two admins through who change the policy at once (not_a_successor)', async (t) => {
+    const log = await serveLog(t)
+    const both = await Promise.allSettled(
+      [12_345, 23_456].map((maxStatementBytes) =>
+        publishLogPolicy(log.clientAt(log.url), log.admin, (fields) => ({ ...fields, maxStatementBytes })),
+      ),
+    )
+    const refused = both.flatMap((each) => (each.status === 'rejected' ? [each.reason as RefusedError] : []))
+    assert.deepEqual(
+      refused.map(({ code }) => code),
+      ['not_a_successor'],
+    )
   })
 
   it('refuses a first entry that is not in the tree (not_included)', async (t) => {
