@@ -19,6 +19,7 @@ import { provenanceRoutes } from './routes/provenance.ts'
 import { registerRoutes } from './routes/register.ts'
 import { statementRoutes } from './routes/statements.ts'
 import { tileRoutes } from './routes/tiles.ts'
+import type { TlsSettings } from './tls.ts'
 import { BusyError, type Clock, type LogReader } from './types.ts'
 
 /** What the application needs of a log. */
@@ -37,15 +38,18 @@ export interface AppOptions {
   readonly notReady?: () => string | undefined
   readonly stage?: () => Stage
   readonly limits?: Partial<AdmissionLimits>
+  /** Clear text when not given. */
+  readonly tls?: TlsSettings
   /** Silent when not given. Requests are never logged, only our own failures: the hot path has no time for it, and paths name entries. */
   readonly logger?: FastifyLoggerOptions
 }
 
 /** The application over `log`, not listening yet. */
-export function buildApp({ log, now, limits, logger, notReady, stage = () => 'serving' }: AppOptions): FastifyInstance {
+export function buildApp(options: AppOptions): FastifyInstance {
+  const { log, now, limits, logger, notReady, stage = () => 'serving' } = options
   const { reader, authorities } = log
   const admission = new Admission({ log, now, ...(limits && { limits }) })
-  const app = fastify({ ...HTTP_LIMITS, ...(logger && { logger }) })
+  const app = createApp({ ...(logger && { logger }) }, options.tls)
 
   // Nothing is parsed that a route does not ask to have parsed: not JSON, not text.
   app.removeAllContentTypeParsers()
@@ -91,15 +95,22 @@ export function buildApp({ log, now, limits, logger, notReady, stage = () => 'se
   return app
 }
 
+function createApp(options: { readonly logger?: FastifyLoggerOptions }, tls?: TlsSettings): FastifyInstance {
+  if (!tls) return fastify({ ...HTTP_LIMITS, ...options, http: SERVER_LIMITS })
+  // The two kinds of server are two types to Fastify, and one to every route.
+  return fastify({ ...HTTP_LIMITS, ...options, https: { ...SERVER_LIMITS, ...tls } }) as unknown as FastifyInstance
+}
+
 // Fastify and Node leave most of these open, in the expectation of a proxy in front. There may be none.
+const SERVER_LIMITS = {
+  // Enough for a path, an Accept and what browsers send along; four times the paths we have.
+  maxHeaderSize: 8 * 1024,
+  headersTimeout: 10_000,
+  // How often the two timeouts of requests under way are looked at: they are late by up to this much.
+  connectionsCheckingInterval: 2_000,
+}
+
 const HTTP_LIMITS = {
-  http: {
-    // Enough for a path, an Accept and what browsers send along; four times the paths we have.
-    maxHeaderSize: 8 * 1024,
-    headersTimeout: 10_000,
-    // How often the two timeouts of requests under way are looked at: they are late by up to this much.
-    connectionsCheckingInterval: 2_000,
-  },
   /** From the first byte to the last of one request: 256 KiB at 10 KiB/s. A client that drips is cut off. */
   requestTimeout: 30_000,
   /** A socket on which nothing moves, in either direction: longer than the slowest append. */

@@ -3,6 +3,7 @@
  *
  *     { "origin": "log.example/2026", …                        `initLog`'s own, read by `openLog`
  *       "server": { "listen": { "host": "127.0.0.1", "port": 8787 },
+ *                   "tls": { "cert": "tls/chain.pem", "key": "tls/key.pem" },
  *                   "limits": { "maxClockSkew": 300 } } }      ours, all of it optional
  *
  * What may be on the log is no configuration: it is in the log's policy, where auditors see it.
@@ -11,9 +12,10 @@
  */
 import { readFile } from 'node:fs/promises'
 import { isIPv4, isIPv6 } from 'node:net'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
+import type { TlsFiles } from './tls.ts'
 import { LogError } from './types.ts'
 
 const strict = { additionalProperties: false }
@@ -39,13 +41,23 @@ const Limits = Type.Object(
   strict,
 )
 
-const ServerSection = Type.Object({ listen: Type.Optional(Listen), limits: Type.Optional(Limits) }, strict)
+const filePath = Type.String({ minLength: 1, maxLength: 4096 })
+
+/** PEM files; a relative path starts where `config.json` is. */
+const Tls = Type.Object({ cert: filePath, key: filePath }, strict)
+
+const ServerSection = Type.Object(
+  { listen: Type.Optional(Listen), tls: Type.Optional(Tls), limits: Type.Optional(Limits) },
+  strict,
+)
 
 export type ListenAddress = Readonly<Static<typeof Listen>>
 export type ServerLimits = Readonly<Static<typeof Limits>>
 
 export interface ServerConfig {
   readonly listen: ListenAddress
+  /** Absent: clear text. */
+  readonly tls?: TlsFiles
   readonly limits: ServerLimits
 }
 
@@ -53,6 +65,7 @@ export interface ServerConfig {
 export interface ConfigOverrides {
   readonly listen?: ListenAddress
   readonly insecureListen?: boolean
+  readonly tls?: TlsFiles
   readonly limits?: ServerLimits
 }
 
@@ -67,16 +80,18 @@ export async function serverConfig(dataDir: string, overrides: ConfigOverrides =
   const path = join(dataDir, 'config.json')
   const section = serverSection(await readText(path), path)
   const { insecureListen = false, ...given } = overrides
+  const tls = given.tls ?? (section.tls && inDirectory(dataDir, section.tls))
   const merged = {
     listen: given.listen ?? section.listen ?? DEFAULT_LISTEN,
+    ...(tls && { tls }),
     limits: { ...section.limits, ...given.limits },
   }
   check(ServerSection, merged, 'the server options')
-  if (!insecureListen && !isLoopback(merged.listen.host)) {
+  if (!tls && !insecureListen && !isLoopback(merged.listen.host)) {
     throw new LogError(
       'malformed_config',
       `${merged.listen.host} is not a loopback address: statements would travel in clear text, and anybody who reaches the port ` +
-        'could write to their limits. Put a proxy that ends TLS in front, or set insecureListen if that is what you want.',
+        'could change them on the way. Give a certificate and its key (tls), or set insecureListen if that is what you want.',
     )
   }
   return merged
@@ -87,6 +102,10 @@ export function isLoopback(host: string): boolean {
   if (isIPv4(host)) return host.startsWith('127.')
   // An IPv4 address in IPv6 notation is not in the list: nobody needs that spelling.
   return isIPv6(host) ? host === '::1' : host === 'localhost'
+}
+
+function inDirectory(dataDir: string, { cert, key }: TlsFiles): TlsFiles {
+  return { cert: resolve(dataDir, cert), key: resolve(dataDir, key) }
 }
 
 function serverSection(text: string, path: string): Static<typeof ServerSection> {

@@ -10,12 +10,13 @@
  *
  * @module
  */
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { type AppOptions, buildApp, type Stage } from './app.ts'
-import { type ListenAddress, type ServerLimits, serverConfig } from './config.ts'
+import { type ListenAddress, type ServerConfig, type ServerLimits, serverConfig } from './config.ts'
 import { openLog } from './log.ts'
+import { readTls, type TlsFiles } from './tls.ts'
 import type { Clock } from './types.ts'
 
 export interface ServerOptions {
@@ -24,6 +25,8 @@ export interface ServerOptions {
   readonly listen?: ListenAddress
   /** Listens elsewhere than on the loopback interface, in clear text. */
   readonly insecureListen?: boolean
+  /** PEM files: TLS 1.2 or newer. */
+  readonly tls?: TlsFiles
   readonly limits?: ServerLimits
   /** How long `/readyz` says 503 before connections are refused, in milliseconds; 0 when nothing polls it. */
   readonly drainDelay?: number
@@ -53,6 +56,7 @@ const IDLE_SWEEP = 50
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { dataDir, now = systemClock, logger = { level: 'error', stream: process.stderr } } = options
   const config = await serverConfig(dataDir, options)
+  const tls = config.tls && (await readTls(config.tls))
   const log = await openLog({ dataDir, now })
 
   let stage: Stage = 'serving'
@@ -61,6 +65,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     now,
     logger,
     limits: config.limits,
+    ...(tls && { tls }),
     stage: () => stage,
     notReady: () => (log.sequencer.accepting ? undefined : 'log_stopped'),
   })
@@ -86,12 +91,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     clearTimeout(deadline)
     await log.close()
   }
-  return { url: urlOf(app), origin: log.origin, vkey: log.vkey, close: () => (closed ??= close()) }
+  return { url: urlOf(app, config), origin: log.origin, vkey: log.vkey, close: () => (closed ??= close()) }
 }
 
-function urlOf(app: FastifyInstance): string {
+function urlOf(app: FastifyInstance, { listen, tls }: ServerConfig): string {
   const { address, family, port } = app.server.address() as AddressInfo
-  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+  // A certificate is for the name, not for the address that it happens to have.
+  const host = tls && !isIP(listen.host) ? listen.host : family === 'IPv6' ? `[${address}]` : address
+  return `${tls ? 'https' : 'http'}://${host}:${port}`
 }
 
 function systemClock(): number {

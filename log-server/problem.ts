@@ -279,7 +279,8 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
  * Answers what Node could not read as HTTP, on the bare socket: there is no request, so no path and no `Accept`.
  */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // A handshake that failed: nothing that we could write would be read.
+  if (error.code === 'ECONNRESET' || !socket.writable || /^ERR_(?:SSL|TLS)_/.test(error.code ?? '')) {
     socket.destroy()
     return
   }

@@ -11,9 +11,15 @@ import { type Arguments, type Flag, UsageError } from './command.ts'
 import type { Io } from './io.ts'
 import { readPrivateKey } from './key-files.ts'
 
+export const caFlag: Flag = {
+  value: 'FILE',
+  about: 'PEM: trust these anchors for the log’s TLS, and not those of this machine',
+}
+
 /** Flags of a command that talks to a log. */
 export const logFlags: Readonly<Record<string, Flag>> = {
   log: { value: 'URL', about: 'the log', required: true },
+  ca: caFlag,
   vkey: { value: 'VKEY', about: 'the log’s verifier key; without it the key that the log names is used, and said so' },
 }
 
@@ -24,25 +30,39 @@ export const signerFlags: Readonly<Record<string, Flag>> = {
 }
 
 /** A client for `--log`, pinned to `--vkey` when given. */
-export function logClient(args: Arguments, io: Io, memory?: CheckpointMemory): LogClient {
+export async function logClient(args: Arguments, io: Io, memory?: CheckpointMemory): Promise<LogClient> {
   const vkey = args.optional('vkey')
   if (vkey === undefined) {
     io.err(io.style('dim', 'note: no --vkey given; the log is believed about its own key'))
   }
-  return openClient(args.text('log'), vkey, io, memory)
+  return openClient(args, args.text('log'), vkey, io, memory)
 }
 
-/** A client pinned to the log of `trust` that serves `url`, or to its only log. */
-export function trustedClient(trust: Trust, url: string | undefined, io: Io, memory?: CheckpointMemory): LogClient {
+/** A client pinned to the log of `trust` that serves `--log`, or to its only log. */
+export async function trustedClient(
+  trust: Trust,
+  args: Arguments,
+  io: Io,
+  memory?: CheckpointMemory,
+): Promise<LogClient> {
+  const url = args.optional('log')
   const log = trust.logs.find((candidate) => candidate.url === url) ?? trust.logs[0]
   const address = url ?? log?.url
   if (log === undefined || address === undefined) throw new UsageError('the trust file names no log URL; give --log')
-  return openClient(address, log.vkey, io, memory)
+  return openClient(args, address, log.vkey, io, memory)
 }
 
-function openClient(url: string, vkey: string | undefined, io: Io, memory: CheckpointMemory | undefined): LogClient {
+async function openClient(
+  args: Arguments,
+  url: string,
+  vkey: string | undefined,
+  io: Io,
+  memory: CheckpointMemory | undefined,
+): Promise<LogClient> {
+  const ca = args.optional('ca')
   return new LogClient({
     url,
+    ...(ca !== undefined && { tls: { ca: fromUtf8(await io.readFile(ca)) } }),
     clock: io.now,
     sleep: io.sleep,
     ...(vkey === undefined ? {} : { pinned: { origin: vkey.slice(0, vkey.indexOf('+')), vkey } }),

@@ -38,7 +38,7 @@ import {
 } from '../../provenance/index.ts'
 import { attachWraps, parseSignedStatement } from '../../statement/index.ts'
 import { AnswerError } from './error.ts'
-import { createFetcher, type Fetcher } from './fetcher.ts'
+import { createFetcher, type Fetcher, type FetcherOptions } from './fetcher.ts'
 import { LogView } from './log-view.ts'
 import { type CheckpointMemory, memoryInProcess } from './memory.ts'
 import { type LogPolicy, readPolicyFields } from './policy.ts'
@@ -65,6 +65,8 @@ export interface LogClientOptions {
   readonly policy?: WitnessPolicy
   readonly clock: Clock
   readonly fetcher?: Fetcher
+  /** For the fetcher that is made when none is given. */
+  readonly tls?: FetcherOptions['tls']
   /** Where the last verified checkpoint is kept between runs. Without it only for the life of the client. */
   readonly remembered?: CheckpointMemory
   /** Waits between retries. */
@@ -106,7 +108,7 @@ export class LogClient {
     this.#options = options
     this.url = options.url
     this.pinned = options.pinned !== undefined
-    this.#fetcher = options.fetcher ?? createFetcher({ url: options.url })
+    this.#fetcher = options.fetcher ?? createFetcher({ url: options.url, ...(options.tls && { tls: options.tls }) })
     this.#requests = new Requests(this.#fetcher)
     this.#tiles = new HttpTileReader(this.#fetcher)
     this.tiles = this.#tiles

@@ -7,6 +7,7 @@
  */
 import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
+import type { TLSSocket } from 'node:tls'
 import { fromUtf8, UnavailableError } from '../../merkle/index.ts'
 import { decodeProblem } from '../../statement/index.ts'
 import { AnswerError, RefusedError } from './error.ts'
@@ -33,7 +34,7 @@ export interface FetchAnswer {
 export interface Fetcher {
   /**
    * @throws `RefusedError` for a 4xx; `UnavailableError` for a 5xx, a 429, a time-out or a broken connection;
-   * `AnswerError` `answer_too_large`, `malformed_answer`
+   * `AnswerError` `untrusted_certificate`, `answer_too_large`, `malformed_answer`
    */
   fetch(request: FetchRequest): Promise<FetchAnswer>
   /** Ends the connections that are idle, and fails the requests under way. */
@@ -97,6 +98,9 @@ export function createFetcher({ url, sockets, timeout = DEFAULT_TIMEOUT, tls }: 
       outgoing.on('error', (error) => {
         // Ours: an answer that is given up looks like a connection that broke, and repeating it would ask for it again.
         if (failed) return
+        // No repetition makes a certificate better.
+        const distrust = (outgoing.socket as Partial<TLSSocket> | null)?.authorizationError
+        if (distrust) return fail(new AnswerError('untrusted_certificate', `${base.host}: ${error.message}`))
         // A kept-alive connection may turn out to have been closed. Repeating is safe: reads change nothing, and the same
         // statement registered twice is one entry.
         if (!mayRepeat || !outgoing.reusedSocket || !isReset(error)) return fail(error)

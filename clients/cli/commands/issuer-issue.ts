@@ -33,7 +33,7 @@ export const issuerIssue: Command = {
   },
 
   async run(args, io) {
-    const client = logClient(args, io)
+    const client = await logClient(args, io)
     const { key } = await signer(args, io)
     const kind = args.choice('kind', ['wit', 'wic'])
     const subject = args.text('subject')

@@ -21,7 +21,7 @@ export const issuerStatus: Command = {
     const reasonCode = args.optional('reason')
     const effectiveAt = args.time('effective-at')
     const { entry, index } = await setCredentialStatus({
-      client: logClient(args, io),
+      client: await logClient(args, io),
       key: (await signer(args, io)).key,
       credentialDigest: fromHex(args.positionals[0] ?? ''),
       status: args.choice('status', STATUSES),

@@ -24,7 +24,7 @@ export const logAuthorize: Command = {
   },
 
   async run(args, io) {
-    const client = logClient(args, io)
+    const client = await logClient(args, io)
     const admin = await readPrivateKey(io, args.text('admin-key'))
     const key = await readPublicKey(io, args.text('key'))
     const encryptionPath = args.optional('encryption-key')

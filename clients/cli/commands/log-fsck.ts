@@ -31,7 +31,7 @@ export const logFsck: Command = {
     return report.findings.length === 0 ? Exit.ok : Exit.misbehaved
 
     async function remoteReport() {
-      const client = logClient(args, io)
+      const client = await logClient(args, io)
       const checkpoint = await client.checkpoint()
       await replayHashes(client, checkpoint)
       return { size: checkpoint.size, findings: [] as { code: string; detail: string }[] }

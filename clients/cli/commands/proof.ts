@@ -10,7 +10,7 @@ export const proof: Command = {
   flags: { ...logFlags, out: { value: 'F.tlog-proof', about: 'where the proof goes; stdout without it' } },
 
   async run(args, io) {
-    const client = logClient(args, io)
+    const client = await logClient(args, io)
     const entry = fromHex(args.positionals[0] ?? '')
     const { index } = await client.statement(entry)
     const checkpoint = await client.checkpoint()

@@ -22,7 +22,7 @@ async function publication(args: Arguments, io: Io) {
   const notBefore = args.time('not-before')
   const notAfter = args.time('not-after')
   return {
-    client: logClient(args, io),
+    client: await logClient(args, io),
     key: (await signer(args, io)).key,
     id: args.text('id'),
     content: await io.readFile(args.positionals[0] ?? ''),

@@ -10,7 +10,7 @@ export const submit: Command = {
   flags: { ...logFlags, receipt: { value: 'OUT', about: 'where the receipt goes' } },
 
   async run(args, io) {
-    const client = logClient(args, io)
+    const client = await logClient(args, io)
     const { entry, index, receipt } = await client.register(await io.readFile(args.positionals[0] ?? ''))
     const path = args.optional('receipt')
     if (path !== undefined) await io.writeFile(path, receipt)

@@ -22,7 +22,7 @@ export const verifierAppraise: Command = {
     const policyId = args.optional('policy')
     const nonce = args.optional('nonce')
     const { ear, tier, entry, index } = await appraiseAndLog({
-      client: logClient(args, io),
+      client: await logClient(args, io),
       key: (await signer(args, io)).key,
       format: args.text('format'),
       evidence: await io.readFile(args.text('evidence')),

@@ -4,7 +4,7 @@ import { verifyOffline, verifyOnline } from '../../relying-party/index.ts'
 import { type Command, Exit } from '../command.ts'
 import type { Io } from '../io.ts'
 import { readPrivateKey } from '../key-files.ts'
-import { readTrust, trustedClient } from '../log-access.ts'
+import { caFlag, readTrust, trustedClient } from '../log-access.ts'
 
 export const verify: Command = {
   name: 'verify',
@@ -14,6 +14,7 @@ export const verify: Command = {
     bundle: { value: 'F', about: 'the credential’s bundle', required: true },
     trust: { value: 'TRUST.json', about: 'the logs, trust domains, issuers and verifiers you trust', required: true },
     log: { value: 'URL', about: 'also ask the log for its newest checkpoint and the credential’s status' },
+    ca: caFlag,
     open: { value: 'KEY.jwk', about: 'a decryption key: opens the sealed sections and checks what they say' },
     at: { value: 'TIME', about: 'judge as of that time; default now' },
   },
@@ -32,7 +33,7 @@ export const verify: Command = {
     const report =
       url === undefined
         ? await verifyOffline(input)
-        : await verifyOnline({ ...input, client: trustedClient(trust, url, io) })
+        : await verifyOnline({ ...input, client: await trustedClient(trust, args, io) })
 
     if (args.has('json')) io.out(JSON.stringify(report))
     else printReport(report, io)
