@@ -102,20 +102,27 @@ export async function signSign1(content: Sign1Content, key: SigningKey): Promise
   return { protectedBytes, protectedHeader, unprotected, payload: detached ? null : payload, signature }
 }
 
+/** What the verification of a signature depends on, besides message and key. */
+export interface Sign1Context {
+  /** The content, when it is detached; when it is attached too, the two must be equal. */
+  readonly payload?: Uint8Array | undefined
+  readonly externalAad?: Uint8Array | undefined
+  /** Labels that the caller has processed, so that `crit` may name them too: of certificates that were validated, say. */
+  readonly processed?: readonly CborKey[]
+}
+
 /**
  * Resolves when `sign1` is signed by `key`, every critical header is one we process, and the algorithm is the key's.
  *
- * @param payload the content, when it is detached; when it is attached too, the two must be equal
  * @throws {@link StatementError} `unknown_critical_header`, `unsupported_algorithm`, `algorithm_mismatch`, `missing_payload`,
  *   `malformed_cose`, `bad_signature`
  */
 export async function verifySign1(
   sign1: CoseSign1,
   key: VerificationKey,
-  payload?: Uint8Array,
-  externalAad?: Uint8Array,
+  { payload, externalAad, processed = [] }: Sign1Context = {},
 ): Promise<void> {
-  checkCritical(sign1.protectedHeader)
+  checkCritical(sign1.protectedHeader, processed)
   const algorithm = algorithmOf(sign1.protectedHeader)
   if (algorithm !== key.algorithm) {
     throw new StatementError('algorithm_mismatch', `signed as ${algorithm}, and the key is for ${key.algorithm}`)
@@ -173,8 +180,11 @@ const ACCEPTED_ALGORITHMS = new Map<CborKey, SigningAlgorithm>([
 ])
 const EMITTED_ALGORITHM: Record<SigningAlgorithm, number> = { ES256: -7, Ed25519: -8 }
 
-/** What this folder processes when it meets it. Certificate chains are not here: nothing below `provenance/` validates one. */
-const UNDERSTOOD: ReadonlySet<CborKey> = new Set([1, 2, 3, 4, 15, 16, 258, 259, 260, 395])
+/**
+ * What is processed of any message: alg, crit itself, content type, kid, CWT claims, typ. What else `crit` may name depends on what
+ * the message is: the three of a hash envelope in a statement, vds in a receipt, certificates where a path was built from them.
+ */
+const ALWAYS_PROCESSED: readonly CborKey[] = [1, 2, 3, 4, 15, 16]
 
 function decodeProtectedHeader(bytes: Uint8Array): CborMap {
   if (bytes.length === 0) return new Map()
@@ -201,8 +211,8 @@ function checkHeaders(protectedHeader: CborMap, unprotected: CborMap): void {
   }
 }
 
-function checkCritical(protectedHeader: CborMap): void {
+function checkCritical(protectedHeader: CborMap, processed: readonly CborKey[]): void {
   const critical = (protectedHeader.get(LABEL.crit) ?? []) as readonly CborKey[]
-  const unknown = critical.find((label) => !UNDERSTOOD.has(label))
+  const unknown = critical.find((label) => !ALWAYS_PROCESSED.includes(label) && !processed.includes(label))
   if (unknown !== undefined) throw new StatementError('unknown_critical_header', `critical header ${unknown}`)
 }

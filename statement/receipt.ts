@@ -180,7 +180,7 @@ export async function verifyGenericReceipt(
 ): Promise<{ root: Hash; index: number; size: number }> {
   const { size, index, proof } = only(receipt.inclusion, 'inclusion')
   const root = impliedRoot({ size, index, proof, leafHash: hashLeaf(entry) })
-  await verifySign1(receipt.sign1, key, root)
+  await verifySign1(receipt.sign1, key, { payload: root, processed: [LABEL.vds] })
   return { root, index, size }
 }
 
@@ -201,7 +201,7 @@ export async function verifyGenericConsistencyReceipt(
   if (!equalBytes(implied.root1, from.root)) {
     throw new StatementError('root_mismatch', `the receipt starts at another tree of ${size1} leaves`)
   }
-  await verifySign1(receipt.sign1, key, implied.root2)
+  await verifySign1(receipt.sign1, key, { payload: implied.root2, processed: [LABEL.vds] })
   return { root: implied.root2, size: size2 }
 }
 

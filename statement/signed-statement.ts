@@ -22,6 +22,7 @@ import {
   encodeCoseSign1,
   kidText,
   LABEL,
+  type Sign1Context,
   signSign1,
   sigStructure,
   verifySign1,
@@ -35,8 +36,12 @@ export interface StatementHeader {
   readonly alg: number
   /** See `kidText`. Absent only beside `x5chain` or `x5t`. */
   readonly kid?: string
-  /** Of the payload, or of what the payload is the hash of (RFC 9995). A number is a CoAP content format. */
+  /** Of the payload, or of what the payload is the hash of. A number is a CoAP content format. */
   readonly contentType?: string | number
+  /** The payload is this hash of the content (RFC 9995): a COSE algorithm identifier, and of the length that it says. */
+  readonly payloadHashAlg?: number
+  /** Where the hashed content may be had. Nobody has looked. */
+  readonly payloadLocation?: string
   readonly typ?: string | number
   /** CWT `iss`: who says it. */
   readonly issuer: string
@@ -46,6 +51,8 @@ export interface StatementHeader {
   readonly issuedAt?: number
   /** DER certificates, leaf first, validated by nobody yet. Unprotected ones are here only when `x5t` names their leaf. */
   readonly x5chain?: readonly Uint8Array[]
+  /** SHA-256 of the leaf: the certificate that signed, named in the protected header. Always that of `x5chain`, if both are there. */
+  readonly x5t?: Uint8Array
 }
 
 /** A statement that is well formed; nobody has checked its signature. */
@@ -95,13 +102,15 @@ export function registeredBytes(sign1: CoseSign1): Uint8Array {
  *
  * Which key is right for the issuer that the statement names is for the caller to know: the header's `kid` is only a hint.
  *
+ * @param processed - labels besides our own that `crit` may name, because the caller acted on them
  * @throws {@link StatementError} `bad_signature`, `algorithm_mismatch`, `unsupported_algorithm`, `unknown_critical_header`
  */
 export async function verifySignedStatement(
   statement: SignedStatement,
   key: VerificationKey,
+  { processed = [] }: Pick<Sign1Context, 'processed'> = {},
 ): Promise<VerifiedStatement> {
-  await verifySign1(statement.sign1, key)
+  await verifySign1(statement.sign1, key, { processed: [...HASH_ENVELOPE, ...processed] })
   return { ...statement, signer: { kid: key.kid, jwk: key.jwk } } as VerifiedStatement
 }
 
@@ -150,7 +159,7 @@ export function asTime(value: CborValue | undefined, title: string): number {
   return asUint(value instanceof CborTag && value.tag === 1 ? value.value : value, title)
 }
 
-function readHeader({ protectedHeader, unprotected }: CoseSign1): StatementHeader {
+function readHeader({ protectedHeader, unprotected, payload }: CoseSign1): StatementHeader {
   const claims = asMap(protectedHeader.get(LABEL.cwtClaims), 'the CWT claims of a statement')
   const issuer = asText(claims.get(CWT.iss), 'the issuer of a statement')
   const subject = asText(claims.get(CWT.sub), 'the subject of a statement')
@@ -158,37 +167,53 @@ function readHeader({ protectedHeader, unprotected }: CoseSign1): StatementHeade
   const iat = claims.get(CWT.iat)
   const kid = protectedHeader.get(LABEL.kid)
   const typ = protectedHeader.get(LABEL.typ)
-  const x5chain = readCertificates(protectedHeader, unprotected)
-  const certified = protectedHeader.has(LABEL.x5chain) || protectedHeader.has(LABEL.x5t)
+  const certificates = readCertificates(protectedHeader, unprotected)
+  const certified = certificates.x5chain !== undefined || certificates.x5t !== undefined
   if (kid === undefined && !certified) throw malformed('a kid, or a certificate')
   // What a certificate vouches for has to be an absolute URI.
   if (certified && !/^[A-Za-z][A-Za-z0-9+.-]*:[^\s]+$/.test(issuer))
     throw malformed('a URI as issuer beside a certificate')
-  const contentType = readContentType(protectedHeader, unprotected)
   return {
     alg: asInt(protectedHeader.get(LABEL.alg), 'alg'),
     issuer,
     subject,
     ...(kid !== undefined && { kid: kidText(asBytes(kid, 'kid')) }),
-    ...(contentType !== undefined && { contentType }),
+    ...readContent(protectedHeader, unprotected, payload?.length ?? 0),
     ...(typ !== undefined && { typ: asType(typ, 'typ') }),
     ...(iat !== undefined && { issuedAt: asTime(iat, 'iat') }),
-    ...(x5chain !== undefined && { x5chain }),
+    ...certificates,
   }
 }
 
-/** Label 3; or, when the payload is a hash (RFC 9995 §3), label 259, and then label 3 nowhere. */
-function readContentType(protectedHeader: CborMap, unprotected: CborMap): string | number | undefined {
+/** Label 3; or, when the payload is a hash (RFC 9995 §3), labels 258 to 260, and then label 3 nowhere. */
+function readContent(
+  protectedHeader: CborMap,
+  unprotected: CborMap,
+  length: number,
+): Pick<StatementHeader, 'contentType' | 'payloadHashAlg' | 'payloadLocation'> {
   const { contentType, payloadHashAlg, preimageContentType, payloadLocation } = LABEL
-  for (const label of [payloadHashAlg, preimageContentType, payloadLocation]) {
-    if (unprotected.has(label)) throw malformed(`header ${label} protected`)
+  for (const label of HASH_ENVELOPE) if (unprotected.has(label)) throw malformed(`header ${label} protected`)
+  const alg = protectedHeader.get(payloadHashAlg)
+  const type = protectedHeader.get(alg === undefined ? contentType : preimageContentType)
+  const typed = type !== undefined && { contentType: asType(type, 'the content type') }
+  if (alg === undefined) {
+    // Without the hash they speak of nothing, and a reader who acted on them would take the payload for another content.
+    for (const label of HASH_ENVELOPE) if (protectedHeader.has(label)) throw malformed(`no header ${label} without 258`)
+    return typed || {}
   }
-  const isHash = protectedHeader.has(payloadHashAlg)
-  if (isHash && (protectedHeader.has(contentType) || unprotected.has(contentType))) {
+  if (protectedHeader.has(contentType) || unprotected.has(contentType)) {
     throw malformed('no content type of its own beside a payload hash')
   }
-  const type = protectedHeader.get(isHash ? preimageContentType : contentType)
-  return type === undefined ? undefined : asType(type, 'the content type')
+  const hash = asInt(alg, 'the payload hash algorithm')
+  const wanted = HASH_LENGTHS.get(hash)
+  if (wanted === undefined) throw new StatementError('unsupported_algorithm', `a payload hash by algorithm ${hash}`)
+  if (length !== wanted) throw malformed(`a payload of ${wanted} bytes, which is what its hash has`)
+  const location = protectedHeader.get(payloadLocation)
+  return {
+    ...typed,
+    payloadHashAlg: hash,
+    ...(location !== undefined && { payloadLocation: asText(location, 'the payload location') }),
+  }
 }
 
 function asType(value: CborValue, title: string): string | number {
@@ -196,16 +221,23 @@ function asType(value: CborValue, title: string): string | number {
 }
 
 /** The protected chain; or an unprotected one whose leaf the protected `x5t` names (RFC 9360 §2). */
-function readCertificates(protectedHeader: CborMap, unprotected: CborMap): readonly Uint8Array[] | undefined {
+function readCertificates(protectedHeader: CborMap, unprotected: CborMap): Pick<StatementHeader, 'x5chain' | 'x5t'> {
   const { x5chain, x5t } = LABEL
-  if (protectedHeader.has(x5chain)) return readChain(protectedHeader.get(x5chain)!)
-  if (!protectedHeader.has(x5t) || !unprotected.has(x5chain)) return undefined
-  const [alg, hash] = asArray(protectedHeader.get(x5t), 'x5t', 2)
-  if (alg !== SHA_256) return undefined
-  const chain = readChain(unprotected.get(x5chain)!)
-  if (!equalBytes(sha256(chain[0]!), asBytes(hash, 'the hash of x5t')))
+  const named = protectedHeader.has(x5t) ? readThumbprint(protectedHeader.get(x5t)!) : undefined
+  // Without a protected x5t, an unprotected chain is what anybody put there.
+  const holder = protectedHeader.has(x5chain) ? protectedHeader : named ? unprotected : undefined
+  const certificates = holder?.has(x5chain) ? readChain(holder.get(x5chain)!) : undefined
+  if (certificates && named && !equalBytes(sha256(certificates[0]!), named)) {
     throw malformed('the certificate that x5t names')
-  return chain
+  }
+  return { ...(certificates && { x5chain: certificates }), ...(named && { x5t: named }) }
+}
+
+/** COSE_CertHash. Others than SHA-256 nobody here could compare with a certificate. */
+function readThumbprint(value: CborValue): Uint8Array {
+  const [alg, hash] = asArray(value, 'x5t', 2)
+  if (alg !== SHA_256) throw new StatementError('unsupported_algorithm', 'an x5t by another hash than SHA-256')
+  return asBytes(hash, 'the hash of x5t', 32)
 }
 
 /** COSE_X509: one certificate, or an array of two or more. */
@@ -216,8 +248,21 @@ function readChain(value: CborValue): readonly Uint8Array[] {
   return chain
 }
 
-/** COSE hash algorithm identifier (RFC 9054). */
+/** The labels of RFC 9995, which are read and checked here, so `crit` may name them. */
+const HASH_ENVELOPE = [LABEL.payloadHashAlg, LABEL.preimageContentType, LABEL.payloadLocation] as const
+
+/** COSE hash algorithm identifiers (RFC 9054). */
 const SHA_256 = -16
+/**
+ * Bytes of a payload hash: SHA-256, SHA-512/256, SHA-384, SHA-512. SHA-1 and truncated SHA-256 are left out: their collisions are
+ * within reach, and one statement would then be about two contents. So is whatever is not registered.
+ */
+const HASH_LENGTHS: ReadonlyMap<number, number> = new Map([
+  [SHA_256, 32],
+  [-17, 32],
+  [-43, 48],
+  [-44, 64],
+])
 
 function malformed(wanted: string): StatementError {
   return new StatementError('malformed_statement', `a statement must have ${wanted}`)

@@ -43,14 +43,16 @@ describe('signSign1 and verifySign1', () => {
   it('accept a detached payload that is supplied, and refuse when it is not or is another', async () => {
     const detached = await signSign1({ protectedHeader: new Map(), payload, detached: true }, es256.signing)
     assert.equal(detached.payload, null)
-    await verifySign1(decodeCoseSign1(encodeCoseSign1(detached)), es256.verification, payload)
+    await verifySign1(decodeCoseSign1(encodeCoseSign1(detached)), es256.verification, { payload })
     await assert.rejects(verifySign1(detached, es256.verification), { code: 'missing_payload' })
-    await assert.rejects(verifySign1(detached, es256.verification, utf8('other')), { code: 'bad_signature' })
+    await assert.rejects(verifySign1(detached, es256.verification, { payload: utf8('other') }), {
+      code: 'bad_signature',
+    })
   })
 
   it('hold an attached payload against the one expected', async () => {
-    await verifySign1(honest, es256.verification, payload)
-    await assert.rejects(verifySign1(honest, es256.verification, utf8('other')), { code: 'bad_signature' })
+    await verifySign1(honest, es256.verification, { payload })
+    await assert.rejects(verifySign1(honest, es256.verification, { payload: utf8('other') }), { code: 'bad_signature' })
   })
 
   it('accept the fully-specified algorithm identifiers of RFC 9864', async () => {

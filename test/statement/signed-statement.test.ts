@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { equalBytes, toHex } from '../../merkle/bytes.ts'
 import { sha256 } from '../../merkle/hash.ts'
 import { type CborValue, encodeCbor, tagged } from '../../statement/cbor.ts'
-import { decodeCoseSign1, encodeCoseSign1 } from '../../statement/cose-sign1.ts'
+import { decodeCoseSign1, encodeCoseSign1, signSign1 } from '../../statement/cose-sign1.ts'
 import { withOtherS } from '../../statement/ecdsa-malleability.ts'
 import {
   parseSignedStatement,
@@ -91,12 +91,22 @@ describe('parseSignedStatement', () => {
     [4, utf8('key-1')],
     [15, claims],
   ])
-  const statement = (protectedHeader: Map<number, CborValue>, unprotected = new Map<number, CborValue>()) =>
-    encodeCbor(tagged(18, [encodeCbor(protectedHeader), unprotected, utf8('payload'), new Uint8Array(64)]))
+  const statement = (
+    protectedHeader: Map<number, CborValue>,
+    unprotected = new Map<number, CborValue>(),
+    payload = utf8('payload'),
+  ) => encodeCbor(tagged(18, [encodeCbor(protectedHeader), unprotected, payload, new Uint8Array(64)]))
   const withClaim = (label: number, value: CborValue) => new Map(complete).set(15, new Map(claims).set(label, value))
   const without = (label: number) => new Map([...complete].filter(([key]) => key !== label))
   const leaf = utf8('a certificate')
   const x5t: CborValue = [-16, sha256(leaf)]
+  const HASHES = [
+    [-16, 32],
+    [-17, 32],
+    [-43, 48],
+    [-44, 64],
+  ] as const
+  const digest = (header: Map<number, CborValue>, length = 32) => statement(header, undefined, new Uint8Array(length))
 
   it('reads what others put in headers: a foreign kid, numbers as types, iat under tag 1 or not', () => {
     const read = (header: Map<number, CborValue>) => parseSignedStatement(statement(header)).header
@@ -108,9 +118,18 @@ describe('parseSignedStatement', () => {
     assert.equal('contentType' in read(without(3)), false)
   })
 
-  it('takes the content type of a hash envelope from where RFC 9995 puts it', () => {
-    const header = without(3).set(258, -16).set(259, 'application/spdx+json').set(260, 'https://example.com/sbom')
-    assert.equal(parseSignedStatement(statement(header)).header.contentType, 'application/spdx+json')
+  it('reads a hash envelope: which hash, of what, and where that is (RFC 9995)', () => {
+    const described = () => without(3).set(259, 'application/spdx+json').set(260, 'https://example.com/sbom')
+    for (const [alg, length] of HASHES) {
+      const { header } = parseSignedStatement(statement(described().set(258, alg), undefined, new Uint8Array(length)))
+      const { contentType, payloadHashAlg, payloadLocation } = header
+      assert.deepEqual(
+        { contentType, payloadHashAlg, payloadLocation },
+        { contentType: 'application/spdx+json', payloadHashAlg: alg, payloadLocation: 'https://example.com/sbom' },
+      )
+    }
+    const bare = parseSignedStatement(statement(without(3).set(258, -16), undefined, new Uint8Array(32))).header
+    assert.deepEqual([bare.contentType, bare.payloadLocation, bare.payloadHashAlg], [undefined, undefined, -16])
   })
 
   it('reads certificate chains, and unprotected ones only when x5t names their leaf', () => {
@@ -119,7 +138,8 @@ describe('parseSignedStatement', () => {
     assert.deepEqual(read(without(4).set(33, leaf)), [leaf])
     assert.deepEqual(read(without(4).set(33, [leaf, hex('02')])), [leaf, hex('02')])
     assert.deepEqual(read(without(4).set(34, x5t), new Map([[33, leaf]])), [leaf])
-    assert.equal(read(without(4).set(34, [-43, new Uint8Array(48)]), new Map([[33, leaf]])), undefined)
+    assert.deepEqual(read(without(4).set(33, leaf).set(34, x5t)), [leaf])
+    assert.deepEqual(parseSignedStatement(statement(without(4).set(34, x5t))).header.x5t, sha256(leaf))
     assert.equal(read(complete, new Map([[33, leaf]])), undefined)
   })
 
@@ -140,14 +160,53 @@ describe('parseSignedStatement', () => {
     ['a kid that is text', 'malformed_statement', statement(new Map(complete).set(4, 'key-1'))],
     ['no algorithm', 'malformed_statement', statement(without(1))],
     ['a content type that is a map', 'malformed_statement', statement(new Map(complete).set(3, new Map()))],
-    ['a content type beside a payload hash', 'malformed_statement', statement(new Map(complete).set(258, -16))],
+    ['a content type beside a payload hash', 'malformed_statement', digest(new Map(complete).set(258, -16))],
+    [
+      'a content type in the other header than the payload hash',
+      'malformed_statement',
+      statement(without(3).set(258, -16), new Map([[3, 'text/plain']]), new Uint8Array(32)),
+    ],
     ['a payload hash in the unprotected header', 'malformed_statement', statement(complete, new Map([[258, -16]]))],
+    [
+      'the type of a hashed content in the unprotected header',
+      'malformed_statement',
+      statement(without(3).set(258, -16), new Map([[259, 'text/plain']]), new Uint8Array(32)),
+    ],
+    [
+      'the type of a hashed content without the hash',
+      'malformed_statement',
+      statement(new Map(complete).set(259, 'a/b')),
+    ],
+    [
+      'the place of a hashed content without the hash',
+      'malformed_statement',
+      statement(new Map(complete).set(260, 'a:b')),
+    ],
+    [
+      'the place of a hashed content that is no text',
+      'malformed_statement',
+      digest(without(3).set(258, -16).set(260, 1)),
+    ],
+    ['a payload hash algorithm that is text', 'malformed_statement', digest(without(3).set(258, 'sha-256'))],
+    ['a payload longer than its hash', 'malformed_statement', digest(without(3).set(258, -16), 33)],
+    ['a payload shorter than its hash', 'malformed_statement', digest(without(3).set(258, -44), 32)],
+    ['a payload hash by SHA-1', 'unsupported_algorithm', digest(without(3).set(258, -14), 20)],
+    ['a payload hash by truncated SHA-256', 'unsupported_algorithm', digest(without(3).set(258, -15), 8)],
+    ['a payload hash that nobody has registered', 'unsupported_algorithm', digest(without(3).set(258, -1000))],
     ['a chain of one', 'malformed_statement', statement(without(4).set(33, [leaf]))],
     [
       'a chain whose leaf is not the one x5t names',
       'malformed_statement',
       statement(without(4).set(34, x5t), new Map([[33, hex('00')]])),
     ],
+    [
+      'a protected chain that x5t contradicts',
+      'malformed_statement',
+      statement(without(4).set(34, x5t).set(33, hex('00'))),
+    ],
+    ['an x5t by SHA-384', 'unsupported_algorithm', statement(without(4).set(34, [-43, new Uint8Array(48)]))],
+    ['an x5t cut short', 'malformed_statement', statement(without(4).set(34, [-16, new Uint8Array(31)]))],
+    ['a chain that is null', 'malformed_statement', statement(without(4).set(33, null))],
     [
       'an issuer that is no URI beside a certificate',
       'malformed_statement',
@@ -177,6 +236,57 @@ describe('parseSignedStatement', () => {
 })
 
 describe('verifySignedStatement', () => {
+  /** Signed, with `crit` naming one label, which is there. */
+  const critical = async (label: number, value: CborValue) => {
+    const claims = new Map<number, CborValue>([
+      [1, 'did:example:a'],
+      [2, 'b'],
+    ])
+    const protectedHeader = new Map<number, CborValue>([
+      [2, [label]],
+      [15, claims],
+      [label, value],
+    ])
+    if (label > 258) protectedHeader.set(258, -16)
+    const payload = new Uint8Array(32)
+    return parseSignedStatement(encodeCoseSign1(await signSign1({ protectedHeader, payload }, es256.signing)))
+  }
+  const headers: [label: number, value: CborValue][] = [
+    [3, 'text/plain'],
+    [
+      15,
+      new Map<number, CborValue>([
+        [1, 'did:example:a'],
+        [2, 'b'],
+      ]),
+    ],
+    [16, 'application/example+cose'],
+    [258, -16],
+    [259, 'text/plain'],
+    [260, 'https://example.com/'],
+  ]
+  for (const [label, value] of headers) {
+    it(`processes header ${label}, which may therefore be critical`, async () => {
+      await verifySignedStatement(await critical(label, value), es256.verification)
+    })
+  }
+  for (const [label, value] of [
+    [33, hex('30')],
+    [34, [-16, sha256(hex('30'))]],
+  ] as [number, CborValue][]) {
+    it(`takes header ${label} as critical from a caller alone that validated it`, async () => {
+      const statement = await critical(label, value)
+      await assert.rejects(verifySignedStatement(statement, es256.verification), { code: 'unknown_critical_header' })
+      await verifySignedStatement(statement, es256.verification, { processed: [33, 34] })
+    })
+  }
+  for (const label of [5, 32, 35, 394, 395, 396]) {
+    it(`refuses header ${label} as critical: nothing here processes it in a statement`, async () => {
+      const verified = verifySignedStatement(await critical(label, hex('00')), es256.verification)
+      await assert.rejects(verified, { code: 'unknown_critical_header' })
+    })
+  }
+
   it('refuses another key (bad_signature) and another kind of key (algorithm_mismatch)', async () => {
     await assert.rejects(verifySignedStatement(honest, other.verification), { code: 'bad_signature' })
     await assert.rejects(verifySignedStatement(honest, ed25519.verification), { code: 'algorithm_mismatch' })

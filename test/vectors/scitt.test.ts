@@ -178,7 +178,7 @@ describe('go-cose (gluecose)', { skip }, () => {
         const key = await importVerificationKey(parsePublicJwk(vector.key))
         const external = verify.external === undefined ? undefined : hex(verify.external)
         const check = async () =>
-          verifySign1(decodeCoseSign1(hex(verify.taggedCOSESign1.cborHex)), key, undefined, external)
+          verifySign1(decodeCoseSign1(hex(verify.taggedCOSESign1.cborHex)), key, { externalAad: external })
         assert.equal(await code(check), verify.shouldVerify ? undefined : 'malformed_cbor')
       }
       if (sign) {
@@ -190,7 +190,7 @@ describe('go-cose (gluecose)', { skip }, () => {
         const verifier = await importVerificationKey(key.publicJwk)
         const expected = decodeCoseSign1(hex(sign.expectedOutput.cborHex))
         const made = { ...expected, signature: await key.sign(toSign) }
-        await verifySign1(made, verifier, undefined, external)
+        await verifySign1(made, verifier, { externalAad: external })
       }
     })
 
@@ -248,7 +248,10 @@ describe('cose-wg/Examples', { skip }, () => {
       const key = await importVerificationKey(parsePublicJwk({ ...rest, ...x }))
       const external = sign0!.external === undefined ? undefined : hex(sign0!.external)
       const message = hex(vector.output.cbor)
-      assert.equal(await code(async () => verifySign1(decodeCoseSign1(message), key, undefined, external)), expected)
+      assert.equal(
+        await code(async () => verifySign1(decodeCoseSign1(message), key, { externalAad: external })),
+        expected,
+      )
 
       if (!expected || file.startsWith('sign-pass')) {
         // What we refuse for its form, we would still sign and verify alike.
