@@ -8,8 +8,10 @@
 import fastify, { type FastifyInstance, type FastifyLoggerOptions, LogController } from 'fastify'
 import type { Authorities } from '../provenance/authorities.ts'
 import { Admission, type AdmissionLimits, type AdmissionLog } from './admission.ts'
+import type { DescribedRoute, Operation } from './openapi.ts'
 import { answerClientError, RequestError, registerProblems, sendProblem } from './problem.ts'
 import { checkpointRoutes } from './routes/checkpoint.ts'
+import { docsRoutes } from './routes/docs.ts'
 import { entryRoutes } from './routes/entries.ts'
 import { healthRoutes } from './routes/health.ts'
 import { keyRoutes } from './routes/keys.ts'
@@ -54,7 +56,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   // Nothing is parsed that a route does not ask to have parsed: not JSON, not text.
   app.removeAllContentTypeParsers()
   registerProblems(app)
-  const refuseOtherMethods = watchMethods(app)
+  const { routes, refuseOtherMethods } = watchRoutes(app)
 
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
@@ -90,6 +92,8 @@ export function buildApp(options: AppOptions): FastifyInstance {
       checkpointAge: () => Math.max(0, now() - reader.treeHead().issuedAt),
     },
   })
+
+  app.register(docsRoutes, { routes })
 
   app.register(refuseOtherMethods)
   return app
@@ -143,17 +147,25 @@ const HTTP_LIMITS = {
 } as const
 
 /**
- * Sees which methods each path gets, and returns a plugin, to be registered last, that answers all others on those paths
- * with 405 and `Allow` (RFC 9110 §15.5.6), before a body is looked at. Fastify's own answer is 404.
+ * Sees each route as it is registered, for the API's description; and returns a plugin, to be registered last, that answers all other
+ * methods on those paths with 405 and `Allow` (RFC 9110 §15.5.6), before a body is looked at. Fastify's own answer is 404.
  */
-function watchMethods(app: FastifyInstance): (app: FastifyInstance) => Promise<void> {
-  const methods = new Map<string, string[]>()
-  app.addHook('onRoute', ({ url, method }) => {
-    methods.set(url, [...(methods.get(url) ?? []), ...[method].flat()])
+function watchRoutes(app: FastifyInstance): {
+  readonly routes: () => readonly DescribedRoute[]
+  readonly refuseOtherMethods: (app: FastifyInstance) => Promise<void>
+} {
+  const routes: DescribedRoute[] = []
+  let watching = true
+  app.addHook('onRoute', ({ url, method, schema }) => {
+    if (!watching) return
+    const operation = schema && 'operationId' in schema ? (schema as unknown as Operation) : undefined
+    routes.push(...[method].flat().map((each) => ({ method: each, url, operation })))
   })
 
-  return async (last) => {
-    for (const [url, allow] of Array.from(methods)) {
+  async function refuseOtherMethods(last: FastifyInstance): Promise<void> {
+    watching = false
+    for (const url of new Set(routes.map((route) => route.url))) {
+      const allow = routes.filter((route) => route.url === url).map(({ method }) => method)
       const refuse = async (): Promise<never> => {
         throw new RequestError('method_not_allowed', `only ${allow.join(', ')}`, { allow })
       }
@@ -161,4 +173,5 @@ function watchMethods(app: FastifyInstance): (app: FastifyInstance) => Promise<v
       last.route({ url, method: others, onRequest: refuse, handler: refuse })
     }
   }
+  return { routes: () => routes, refuseOtherMethods }
 }

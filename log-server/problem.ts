@@ -221,6 +221,11 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   malformed_config: BROKEN,
 }
 
+/** The status that `code` is answered with. */
+export function statusOf(code: ProblemCode): number {
+  return PROBLEMS[code][0]
+}
+
 /** What an error answer says. */
 export interface Problem {
   readonly status: number

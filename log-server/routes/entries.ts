@@ -14,17 +14,46 @@ import { Type } from 'typebox'
 import { fromHex } from '../../merkle/bytes.ts'
 import { assert } from '../../merkle/error.ts'
 import { encodeCbor } from '../../statement/cbor.ts'
+import { bytes, operation } from '../openapi.ts'
 import { RequestError } from '../problem.ts'
 import { Snapshot, type SnapshotSource } from '../snapshot.ts'
 import type { LogReader } from '../types.ts'
-import { coseType, EntryId, integer, octets } from './http.ts'
+import { coseType, EntryId, integer, octets, RECEIPT_TYPES, STATEMENT_TYPES } from './http.ts'
 
 export type EntrySource = SnapshotSource & Pick<LogReader, 'locate' | 'entryAt' | 'wraps'>
 
-const schema = { params: Type.Object({ id: EntryId }) }
+const params = Type.Object({ id: EntryId })
+const problems = ['invalid_locator', 'not_found'] as const
+
+const getReceipt = operation({
+  operationId: 'getReceipt',
+  tags: ['SCITT SCRAPI'],
+  summary: 'The receipt of an entry, at the newest tree head.',
+  params,
+  answers: { 200: bytes('A receipt (RFC 9942).', ...RECEIPT_TYPES) },
+  problems,
+})
+
+const getTransparentStatement = operation({
+  operationId: 'getTransparentStatement',
+  tags: ['SCITT SCRAPI'],
+  summary: 'A statement as registered, with its receipt: a Transparent Statement.',
+  params,
+  answers: { 200: bytes('A Transparent Statement (RFC 9943).', ...STATEMENT_TYPES) },
+  problems,
+})
+
+const getWraps = operation({
+  operationId: 'getWraps',
+  tags: ['provlog'],
+  summary: 'The keys of a statement’s sealed sections, wrapped for their readers.',
+  params,
+  answers: { 200: bytes('A CBOR array of byte strings: JWEs.', 'application/cbor') },
+  problems,
+})
 
 export const entryRoutes: FastifyPluginAsyncTypebox<{ log: EntrySource }> = async (app, { log }) => {
-  app.get('/entries/:id', { schema }, async (request, reply) => {
+  app.get('/entries/:id', { schema: getReceipt }, async (request, reply) => {
     const snapshot = new Snapshot(log)
     const receipt = await snapshot.receipt(await indexOf(request.params.id, snapshot))
     return reply
@@ -33,7 +62,7 @@ export const entryRoutes: FastifyPluginAsyncTypebox<{ log: EntrySource }> = asyn
       .send(octets(receipt))
   })
 
-  app.get('/entries/:id/statement', { schema }, async (request, reply) => {
+  app.get('/entries/:id/statement', { schema: getTransparentStatement }, async (request, reply) => {
     const snapshot = new Snapshot(log)
     const statement = await snapshot.transparentStatement(await indexOf(request.params.id, snapshot))
     return reply
@@ -42,7 +71,7 @@ export const entryRoutes: FastifyPluginAsyncTypebox<{ log: EntrySource }> = asyn
       .send(octets(statement))
   })
 
-  app.get('/v1/entries/:id/wraps', { schema }, async (request, reply) => {
+  app.get('/v1/entries/:id/wraps', { schema: getWraps }, async (request, reply) => {
     const entry = await log.entryAt(await indexOf(request.params.id, new Snapshot(log)))
     assert(entry, 'an index that was found has an entry')
     // Not cacheable: erasing a record is deleting these.

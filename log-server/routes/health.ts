@@ -7,6 +7,8 @@
  * @module
  */
 import type { FastifyPluginAsync } from 'fastify'
+import { Type } from 'typebox'
+import { json, operation } from '../openapi.ts'
 
 export interface Health {
   /** Why nothing can be appended now, or undefined when it can: the sequencer's own state, not a guess from outside. */
@@ -17,10 +19,33 @@ export interface Health {
   checkpointAge(): number
 }
 
-export const healthRoutes: FastifyPluginAsync<{ health: Health }> = async (app, { health }) => {
-  app.get('/healthz', async (_request, reply) => reply.header('cache-control', 'no-store').send({ status: 'alive' }))
+const getHealth = operation({
+  operationId: 'getHealth',
+  tags: ['operations'],
+  summary: 'Whether the process answers.',
+  answers: { 200: json('It does.', Type.Object({ status: Type.Literal('alive') })) },
+})
 
-  app.get('/readyz', async (_request, reply) => {
+const Readiness = Type.Object({
+  ready: Type.Boolean(),
+  reason: Type.Optional(Type.String({ description: 'The code that a registration would be refused with.' })),
+  size: Type.Integer({ minimum: 0, description: 'Leaves in the published tree.' }),
+  checkpointAge: Type.Integer({ minimum: 0, description: 'Seconds since the newest checkpoint was signed.' }),
+})
+
+const getReadiness = operation({
+  operationId: 'getReadiness',
+  tags: ['operations'],
+  summary: 'Whether a statement sent now would be registered.',
+  answers: { 200: json('It would.', Readiness), 503: json('It would not, for `reason`.', Readiness) },
+})
+
+export const healthRoutes: FastifyPluginAsync<{ health: Health }> = async (app, { health }) => {
+  app.get('/healthz', { schema: getHealth }, async (_request, reply) =>
+    reply.header('cache-control', 'no-store').send({ status: 'alive' }),
+  )
+
+  app.get('/readyz', { schema: getReadiness }, async (_request, reply) => {
     const reason = health.notReady()
     return reply
       .code(reason === undefined ? 200 : 503)

@@ -10,17 +10,30 @@ import { RequestError } from '../problem.ts'
 /** For bytes that the path names for good. */
 export const IMMUTABLE = 'public, max-age=31536000, immutable'
 
+/** The names that a receipt and a statement go by; the bytes are the same. */
+export const RECEIPT_TYPES = ['application/cose', 'application/scitt-receipt+cose'] as const
+export const STATEMENT_TYPES = ['application/cose', 'application/scitt-statement+cose'] as const
+
 /** An entry: the hex of its hash, or `0.<index>` as clients that know CCF's transaction ids expect. */
-export const EntryId = Type.String({ pattern: '^(?:[0-9a-f]{64}|0\\.(?:0|[1-9][0-9]{0,15}))$' })
+export const EntryId = Type.String({
+  pattern: '^(?:[0-9a-f]{64}|0\\.(?:0|[1-9][0-9]{0,15}))$',
+  description: 'The entry in hex, or `0.` and its index.',
+})
 
 /** A SHA-256 value in hex. */
-export const HexDigest = Type.String({ pattern: '^[0-9a-f]{64}$' })
+export const HexDigest = Type.String({ pattern: '^[0-9a-f]{64}$', description: 'A SHA-256 in lower-case hex.' })
 
 /** An RFC 9679 thumbprint in base64url. */
-export const Kid = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
+export const Kid = Type.String({
+  pattern: '^[A-Za-z0-9_-]{43}$',
+  description: 'The base64url RFC 9679 thumbprint of a key.',
+})
 
 /** A count or an index, in its one decimal form. {@link integer} gives its value. */
-export const Decimal = Type.String({ pattern: '^(?:0|[1-9][0-9]{0,15})$' })
+export const Decimal = Type.String({
+  pattern: '^(?:0|[1-9][0-9]{0,15})$',
+  description: 'A number below 2⁵³, in its one decimal form.',
+})
 
 /** @throws {@link RequestError} `invalid_locator` past 2⁵³ − 1 */
 export function integer(decimal: string): number {

@@ -16,10 +16,11 @@ import { Type } from 'typebox'
 import type { Authorities } from '../../provenance/authorities.ts'
 import { isRecordType } from '../../provenance/link-rules.ts'
 import { encodeCbor } from '../../statement/cbor.ts'
+import { bytes, operation } from '../openapi.ts'
 import { RequestError } from '../problem.ts'
 import { Snapshot, type SnapshotSource } from '../snapshot.ts'
 import type { LogReader } from '../types.ts'
-import { coseType, Kid, octets } from './http.ts'
+import { coseType, Kid, octets, STATEMENT_TYPES } from './http.ts'
 
 export interface LatestOptions {
   readonly log: SnapshotSource & Pick<LogReader, 'latest' | 'latestAll'>
@@ -29,13 +30,39 @@ export interface LatestOptions {
 /** Statements in one answer. */
 const MAX_STATEMENTS = 100
 
-const RecordName = Type.String({ pattern: '^[a-z-]{1,64}$' })
-const SeriesParams = Type.Object({ type: RecordName, kid: Kid, id: Type.String({ minLength: 1, maxLength: 256 }) })
-const SignerParams = Type.Object({ type: RecordName, kid: Kid })
-const KeyParams = Type.Object({ kid: Kid })
+const RecordName = Type.String({ pattern: '^[a-z-]{1,64}$', description: 'A type of record.' })
+const SeriesId = Type.String({ minLength: 1, maxLength: 256, description: 'What its signer calls the series.' })
+const list = bytes('A CBOR array of Transparent Statements, each a byte string; at most 100.', 'application/cbor')
+
+const getLatest = operation({
+  operationId: 'getLatest',
+  tags: ['provlog'],
+  summary: 'The newest statement of a series.',
+  params: Type.Object({ type: RecordName, kid: Kid, id: SeriesId }),
+  answers: { 200: bytes('A Transparent Statement.', ...STATEMENT_TYPES) },
+  problems: ['invalid_locator', 'not_found'],
+})
+
+const listLatest = operation({
+  operationId: 'listLatest',
+  tags: ['provlog'],
+  summary: 'The newest statement of each series of one signer.',
+  params: Type.Object({ type: RecordName, kid: Kid }),
+  answers: { 200: list },
+  problems: ['invalid_locator'],
+})
+
+const listAuthorizations = operation({
+  operationId: 'listAuthorizations',
+  tags: ['provlog'],
+  summary: 'What a key was authorized for, oldest first.',
+  params: Type.Object({ kid: Kid }),
+  answers: { 200: list },
+  problems: ['invalid_locator'],
+})
 
 export const latestRoutes: FastifyPluginAsyncTypebox<LatestOptions> = async (app, { log, authorities }) => {
-  app.get('/v1/latest/:type/:kid/:id', { schema: { params: SeriesParams } }, async (request, reply) => {
+  app.get('/v1/latest/:type/:kid/:id', { schema: getLatest }, async (request, reply) => {
     const { type, kid, id } = request.params
     // The id is whatever the signer called his policy. It is the last part of the key, so nothing in it can reach another series.
     const index = await log.latest(`${prefixOf(type, kid)}${id}`)
@@ -47,12 +74,12 @@ export const latestRoutes: FastifyPluginAsyncTypebox<LatestOptions> = async (app
       .send(octets(await snapshot.transparentStatement(index)))
   })
 
-  app.get('/v1/latest/:type/:kid', { schema: { params: SignerParams } }, async (request, reply) => {
+  app.get('/v1/latest/:type/:kid', { schema: listLatest }, async (request, reply) => {
     const { type, kid } = request.params
     return sendAll(reply, await log.latestAll(prefixOf(type, kid), MAX_STATEMENTS))
   })
 
-  app.get('/v1/authorizations/:kid', { schema: { params: KeyParams } }, async (request, reply) => {
+  app.get('/v1/authorizations/:kid', { schema: listAuthorizations }, async (request, reply) => {
     const found = authorities.authorizations(request.params.kid)
     // The newest, when an admin has authorized one key that often: those are in force.
     return sendAll(

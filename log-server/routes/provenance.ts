@@ -8,12 +8,20 @@ import { Type } from 'typebox'
 import { fromHex } from '../../merkle/bytes.ts'
 import { encodeBundle } from '../../provenance/bundle.ts'
 import { type BundleSource, collectBundle } from '../collect.ts'
+import { bytes, operation } from '../openapi.ts'
 import { HexDigest, octets } from './http.ts'
 
-const Params = Type.Object({ digest: HexDigest })
+const schema = operation({
+  operationId: 'getProvenance',
+  tags: ['provlog'],
+  summary: 'Why a credential was issued: a bundle that verifies offline.',
+  params: Type.Object({ digest: HexDigest }),
+  answers: { 200: bytes('A bundle, all of it at one tree head.', 'application/vnd.provlog.bundle+cbor') },
+  problems: ['invalid_locator', 'not_found', 'bundle_too_large'],
+})
 
 export const provenanceRoutes: FastifyPluginAsyncTypebox<BundleSource> = async (app, source) => {
-  app.get('/v1/provenance/:digest', { schema: { params: Params } }, async (request, reply) => {
+  app.get('/v1/provenance/:digest', { schema }, async (request, reply) => {
     const bundle = await collectBundle(fromHex(request.params.digest), source)
     return (
       reply

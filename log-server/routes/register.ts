@@ -10,13 +10,22 @@ import type { FastifyPluginAsync } from 'fastify'
 import { toHex } from '../../merkle/bytes.ts'
 import { assert } from '../../merkle/error.ts'
 import type { Admission } from '../admission.ts'
+import { bytes, operation } from '../openapi.ts'
 import { RequestError } from '../problem.ts'
-import { coseType, octets } from './http.ts'
+import { coseType, octets, RECEIPT_TYPES } from './http.ts'
 
 const MEDIA_TYPES = ['application/cose', 'application/scitt-statement+cose']
 
 // The one parameter that application/cose has (RFC 9052 §11.3.1), with the one value that a statement can have.
 const EXACT = /^(?:application\/cose(?:; ?cose-type="cose-sign1")?|application\/scitt-statement\+cose)$/
+
+const schema = operation({
+  operationId: 'register',
+  tags: ['SCITT SCRAPI'],
+  summary: 'Register a signed statement.',
+  requestBody: { description: 'A Signed Statement (RFC 9943).', mediaTypes: MEDIA_TYPES },
+  answers: { 201: bytes('Registered, now or before: its receipt (RFC 9942).', ...RECEIPT_TYPES) },
+})
 
 export interface RegisterOptions {
   readonly admission: Pick<Admission, 'admit'>
@@ -30,6 +39,7 @@ export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, {
   })
 
   app.post('/entries', {
+    schema,
     bodyLimit,
     // Before the body is read. The framework picks a parser by the media type alone and has been talked past that check
     // more than once (CVE-2025-32442, CVE-2026-25223): the header is one of three texts or it is refused.
