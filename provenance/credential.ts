@@ -14,11 +14,12 @@ import { fromUtf8 } from '../merkle/bytes.ts'
 import { type Hash, sha256 } from '../merkle/hash.ts'
 import { jwkThumbprint, type PublicJwk, parsePublicJwk, signingAlgorithmOf } from '../statement/cose-key.ts'
 import { type Certificate, decodePem, parseCertificate } from './certificate.ts'
-import { checkAnchorsWhole, checkCertificatePath, subjectOfCertificate } from './certificate-path.ts'
+import { checkAnchorsWhole } from './certificate-path.ts'
 import { ProvenanceError } from './error.ts'
 import { parseWorkloadIdentifier, type WorkloadIdentifier } from './identifier.ts'
 import { isJsonObject, type Json, type JsonObject, parseJson } from './json.ts'
 import { decodeCompactJws, verifyCompactJws } from './jws.ts'
+import { checkCertificatePath, subjectOfCertificate } from './workload-certificate.ts'
 
 /** What a credential says. Nobody has checked the signature: {@link verifyCredentialSignature} does. */
 export interface Credential {

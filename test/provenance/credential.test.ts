@@ -5,9 +5,9 @@ import * as x509 from '@peculiar/x509'
 import { fromHex, toBase64, toBase64url, toHex, utf8 } from '../../merkle/bytes.ts'
 import { sha256 } from '../../merkle/hash.ts'
 import { decodePem, jwkOfSpki, parseCertificate, spkiOfJwk } from '../../provenance/certificate.ts'
-import { checkCertificatePath } from '../../provenance/certificate-path.ts'
 import { parseCredential, type TrustDomainAnchors, verifyCredentialSignature } from '../../provenance/credential.ts'
 import { signCompactJws } from '../../provenance/jws.ts'
+import { checkCertificatePath } from '../../provenance/workload-certificate.ts'
 import { jwkThumbprint, kidOf, type PrivateJwk, publicJwkOf } from '../../statement/cose-key.ts'
 import {
   AT,
