@@ -9,6 +9,8 @@
  *     6. may its signer say so, and does what it links to exist? checkRecord, which auditors run too
  *     7. has it been said before in a way that excludes it?      the sequencer, as it assigns the index
  *
+ * A statement that is no record takes another way through 3 to 6: `checkForeign`, which auditors run too.
+ *
  * Cheap refusals come before dear ones, so that garbage costs its sender more than it costs us. Only what is signed decides
  * (SCRAPI: no HTTP header and no unprotected header may): everything an auditor needs to decide again is on the log.
  *
@@ -20,14 +22,14 @@ import type { Hash } from '../merkle/hash.ts'
 import type { Authorities } from '../provenance/authorities.ts'
 import { checkRecord, type LinkTarget } from '../provenance/check-record.ts'
 import { ProvenanceError } from '../provenance/error.ts'
+import { checkForeign, recheckForeign } from '../provenance/foreign.ts'
 import { isRecordType } from '../provenance/link-rules.ts'
 import { isRecordStatement, type RecordStatement, recordStatementOf } from '../provenance/record.ts'
-import type { PublicJwk } from '../statement/cose-key.ts'
+import { kidOf, type PublicJwk } from '../statement/cose-key.ts'
 import { StatementError } from '../statement/error.ts'
 import { parseSignedStatement, type SignedStatement, verifySignedStatement } from '../statement/signed-statement.ts'
 import { wrapRecipientKid, wrapsIn } from '../statement/wrap.ts'
-import { candidateOf } from './candidate.ts'
-import { RequestError } from './problem.ts'
+import { candidateOf, foreignCandidateOf } from './candidate.ts'
 import { type Appended, BusyError, type Candidate, type Clock, type EntryMeta, type LogReader } from './types.ts'
 
 export interface AdmissionLog {
@@ -87,7 +89,7 @@ export class Admission {
   /**
    * Registers one statement as a client sent it, and resolves when it is durable and published.
    *
-   * @throws StatementError, ProvenanceError, LogError, {@link RequestError} `unsupported_content_type`: refused, for good
+   * @throws StatementError, ProvenanceError, LogError: refused, for good
    * @throws {@link BusyError} not taken now
    */
   async admit(submission: Uint8Array): Promise<Admitted> {
@@ -129,6 +131,7 @@ export class Admission {
     const known = await reader.locate(entry)
     if (known) return { entry, index: known.index, receipt: await reader.receipt(known.index), duplicate: true }
 
+    if (!isRecordStatement(statement)) return { entry, ...(await this.#registerForeign(statement, wraps)) }
     const record = await this.#recordOf(statement)
     const recheck = await this.#authorityCheck(record, recipientsOf(record, wraps))
     // In one go with the append: an authority that changes from here on, the sequencer knows of, and asks again.
@@ -136,14 +139,27 @@ export class Admission {
     return { entry, ...(await sequencer.append({ ...candidateOf(record, wraps), recheck })) }
   }
 
+  async #registerForeign(statement: SignedStatement, wraps: readonly Uint8Array[]): Promise<Appended> {
+    const { authorities, sequencer } = this.#log
+    if (wraps.length > 0) throw new StatementError('malformed_wrap', 'wraps for a statement that seals nothing')
+    const foreign = await checkForeign(statement, {
+      policy: authorities.policy(),
+      now: this.#now(),
+      maxClockSkew: this.#limits.maxClockSkew,
+      importKey: (jwk) => this.#keys.get(kidOf(jwk), jwk),
+    })
+    const certificateBytes = foreign.beside.reduce((sum, { length }) => sum + length, 0)
+    if (certificateBytes > this.#limits.maxWrapBytes) {
+      throw new StatementError('too_large', `${certificateBytes} bytes of unprotected certificates`)
+    }
+    // As for records: in one go with the append.
+    const recheck = () => recheckForeign(foreign, authorities.policy())
+    recheck()
+    return sequencer.append({ ...foreignCandidateOf(foreign), recheck })
+  }
+
   /** Steps 3 to 5. */
   async #recordOf(statement: SignedStatement): Promise<RecordStatement> {
-    if (!isRecordStatement(statement)) {
-      throw new RequestError(
-        'unsupported_content_type',
-        'this log registers provenance records, and no other content yet',
-      )
-    }
     const { kid = '' } = statement.header
     const jwk = this.#log.authorities.keyOf(kid)
     if (!jwk) throw new ProvenanceError('unknown_key', 'signed by a key that this log has authorized for nothing')

@@ -4,6 +4,7 @@
  * @module
  */
 import { toHex } from '../merkle/bytes.ts'
+import type { ForeignStatement } from '../provenance/foreign.ts'
 import type { RecordType } from '../provenance/link-rules.ts'
 import { issuedAtOf, type ProvenanceRecord, type RecordOf, type RecordStatement } from '../provenance/record.ts'
 import { seriesOf, statusKey, uniqueKeys } from '../provenance/record-keys.ts'
@@ -25,6 +26,25 @@ export function candidateOf(verified: RecordStatement, wraps: readonly Uint8Arra
     record: verified,
   }
 }
+
+/** The candidate for a statement that is no record. It excludes nothing but another signature over the same content. */
+export function foreignCandidateOf({ statement, signer, beside }: ForeignStatement): Candidate {
+  const { bytes, entry, header } = statement
+  return {
+    type: FOREIGN,
+    statement: bytes,
+    entry,
+    identity: statementIdentity(statement),
+    wraps: [],
+    certificates: beside,
+    issuedAt: header.issuedAt ?? 0,
+    signer,
+    uniqueKeys: [],
+  }
+}
+
+/** What the index calls a statement that is no record of ours. No record type is called so. */
+export const FOREIGN = 'foreign'
 
 /** The part of a candidate that follows from the record alone: what `fsck` compares the indexes with. */
 export function indexedBy(

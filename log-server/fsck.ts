@@ -18,10 +18,12 @@ import { equalBytes, fromUtf8, toHex } from '../merkle/bytes.ts'
 import { EvidenceError } from '../merkle/error.ts'
 import { HASH_LENGTH, type Hash, sha256 } from '../merkle/hash.ts'
 import type { Authorities } from '../provenance/authorities.ts'
+import { foreignSigner } from '../provenance/foreign.ts'
 import { isRecordStatement, recordOfStatement } from '../provenance/record.ts'
 import { kidOf } from '../statement/cose-key.ts'
 import { parseSignedStatement, statementIdentity } from '../statement/signed-statement.ts'
-import { indexedBy } from './candidate.ts'
+import { lacksCertificates } from '../statement/transparent-statement.ts'
+import { FOREIGN, indexedBy } from './candidate.ts'
 import { Edge, type EdgeTile } from './edge.ts'
 import { Guard, type Mark } from './guard.ts'
 import { checkSignatures, type LogConfig, paths, readLogConfig, rebuildAuthorities } from './log.ts'
@@ -145,7 +147,7 @@ class Fsck {
       return
     }
     if (meta.type === 'raw') return
-    const described = this.#describe(index, bytes)
+    const described = await this.#describe(index, entry, bytes)
     if (!described) return
     const { type, issuedAt, signer, identity, uniqueKeys = [], series, status } = described
     if (meta.type !== type || meta.issuedAt !== issuedAt || meta.signer !== signer) {
@@ -170,13 +172,19 @@ class Fsck {
   }
 
   /** What the indexes must say of a statement. */
-  #describe(index: number, bytes: Uint8Array): Omit<NewEntry, 'statement' | 'entry'> | undefined {
+  async #describe(
+    index: number,
+    entry: Hash,
+    bytes: Uint8Array,
+  ): Promise<Omit<NewEntry, 'statement' | 'entry'> | undefined> {
     try {
       const statement = parseSignedStatement(bytes, { maxBytes: bytes.length })
       if (!equalBytes(statement.bytes, bytes)) throw new LogError('log_damaged', 'it is not in its one form')
       const { issuedAt = 0, kid: signer = '' } = statement.header
       if (!isRecordStatement(statement)) {
-        return { type: 'foreign', issuedAt, signer, identity: statementIdentity(statement) }
+        const beside = lacksCertificates(bytes) ? await this.#store.certificates(entry) : []
+        const found = { type: FOREIGN, issuedAt, identity: statementIdentity(statement) }
+        return { ...found, signer: foreignSigner(statement, beside) }
       }
       return { issuedAt, signer, ...indexedBy(statement, recordOfStatement(statement), signer) }
     } catch (error) {
@@ -239,13 +247,18 @@ class Fsck {
     for await (const [key, value] of this.#store.scan('r')) {
       const [series, index] = [fromUtf8(key), readInteger(value, 0)]
       const bytes = await this.#store.statement(index)
-      if (!bytes || this.#describe(index, bytes)?.series !== series) {
+      if (!bytes || (await this.#describe(index, sha256(bytes), bytes))?.series !== series) {
         this.#found('index_mismatch', `the newest of ${series} is said to be there`, index)
       }
     }
-    for await (const [entry] of this.#store.scan('w')) {
-      if (!(await this.#store.locate(entry)))
-        this.#found('index_mismatch', `wraps of ${toHex(entry)}, which is not here`)
+    for (const [letter, what] of [
+      ['w', 'wraps'],
+      ['x', 'certificates'],
+    ] as const) {
+      for await (const [entry] of this.#store.scan(letter)) {
+        if (!(await this.#store.locate(entry)))
+          this.#found('index_mismatch', `${what} of ${toHex(entry)}, which is not here`)
+      }
     }
   }
 

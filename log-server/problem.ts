@@ -34,7 +34,6 @@ export type RequestErrorCode =
   | 'uri_too_long'
   | 'headers_too_large'
   | 'unsupported_media_type' //   a body in another media type than the route reads
-  | 'unsupported_content_type' // a signed statement about something that this log does not register
   | 'bundle_too_large' //         a provenance with more statements or bytes than a bundle may carry
   | 'unavailable' //              try again later, unchanged
   | 'internal' //                 our fault
@@ -88,7 +87,6 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   uri_too_long: [414, 'URI Too Long'],
   headers_too_large: [431, 'Request Header Fields Too Large'],
   unsupported_media_type: [415, 'Unsupported Media Type'],
-  unsupported_content_type: REJECTED,
   bundle_too_large: [422, 'Bundle Too Large'],
   unavailable: TRY_LATER,
   internal: BROKEN,
@@ -160,6 +158,8 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   lifetime_too_long: REJECTED,
   status_mismatch: REJECTED,
   wrap_required: REJECTED,
+  unsupported_content_type: REJECTED,
+  certificate_missing: REJECTED,
   malformed_bundle: MALFORMED,
   damaged_bundle: MALFORMED,
   malformed_json: MALFORMED,

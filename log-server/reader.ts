@@ -94,6 +94,10 @@ export class StoredLog implements LogReader, TileReader {
     })
   }
 
+  certificates(entry: Hash): Promise<Uint8Array[]> {
+    return this.#store.certificates(entry)
+  }
+
   wraps(entry: Hash): Promise<Uint8Array[]> {
     return this.#store.wraps(entry)
   }

@@ -197,7 +197,8 @@ export class Sequencer {
     refuse: Waiter['refuse'],
   ): void {
     const { queueEntries, queueBytes } = this.#options.limits
-    const bytes = entry.statement.length + (entry.wraps?.reduce((sum, wrap) => sum + wrap.length, 0) ?? 0)
+    const { statement, wraps = [], certificates = [] } = entry
+    const bytes = [...wraps, ...certificates].reduce((sum, { length }) => sum + length, statement.length)
     if (this.#state !== 'open') {
       const code = this.#state === 'stopped' ? 'log_stopped' : 'shutting_down'
       refuse(new BusyError(code, 'the log is going down and accepts nothing more', 5))

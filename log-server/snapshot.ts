@@ -8,11 +8,15 @@
  * @module
  */
 import { assert } from '../merkle/error.ts'
+import { sha256 } from '../merkle/hash.ts'
 import { buildReceipt, type SignedTreeHead } from '../statement/receipt.ts'
-import { attachReceipts } from '../statement/transparent-statement.ts'
+import { attachCertificates, attachReceipts, lacksCertificates } from '../statement/transparent-statement.ts'
 import type { LogReader } from './types.ts'
 
-export type SnapshotSource = Pick<LogReader, 'treeHead' | 'checkpoint' | 'statement' | 'inclusionProof'>
+export type SnapshotSource = Pick<
+  LogReader,
+  'treeHead' | 'checkpoint' | 'statement' | 'inclusionProof' | 'certificates'
+>
 
 export class Snapshot {
   readonly head: SignedTreeHead
@@ -46,9 +50,10 @@ export class Snapshot {
     return bytes
   }
 
-  /** The statement at `index` with its receipt. */
+  /** The statement at `index` with its receipt, and with the certificates kept beside it, if there are any. */
   async transparentStatement(index: number): Promise<Uint8Array> {
     const [bytes, receipt] = await Promise.all([this.statement(index), this.receipt(index)])
-    return attachReceipts(bytes, [receipt])
+    const certificates = lacksCertificates(bytes) ? await this.#source.certificates(sha256(bytes)) : []
+    return attachReceipts(certificates.length > 0 ? attachCertificates(bytes, certificates) : bytes, [receipt])
   }
 }

@@ -16,6 +16,7 @@
  *   c ‖ digest hex ‖ index nothing: the status records of a credential, in order
  *   a ‖ index              nothing: the statements that say who may write
  *   w ‖ entry              the wraps beside a statement: (u32 length ‖ wrap)…
+ *   x ‖ entry              the certificates beside a statement, leaf first: (u32 length ‖ DER)…
  * ```
  *
  * Two shapes that were measured: a put for each statement takes 2.4 times as long as packing (41k and 97k entries/s at 1 KiB); and
@@ -51,6 +52,7 @@ export interface NewEntry {
   readonly signer: string
   readonly identity?: Hash
   readonly wraps?: readonly Uint8Array[]
+  readonly certificates?: readonly Uint8Array[]
   readonly uniqueKeys?: readonly string[]
   readonly excludedBy?: readonly string[]
   readonly series?: string
@@ -194,6 +196,11 @@ export class Store {
     return value ? [...unpack(value)] : []
   }
 
+  async certificates(entry: Hash): Promise<Uint8Array[]> {
+    const value = await this.#get(hashKey('x', entry))
+    return value ? [...unpack(value)] : []
+  }
+
   async latest(series: string): Promise<number | undefined> {
     const value = await this.#get(textKey('r', series))
     return value && readInteger(value, 0)
@@ -273,6 +280,9 @@ function putIndexes(batch: ChainedBatch, index: number, entry: NewEntry): void {
   if (entry.series !== undefined) batch.put(textKey('r', entry.series), value)
   if (entry.status !== undefined) batch.put(statusKey(entry.status, index), NOTHING)
   if (entry.wraps && entry.wraps.length > 0) batch.put(hashKey('w', entry.entry), pack(entry.wraps))
+  if (entry.certificates && entry.certificates.length > 0) {
+    batch.put(hashKey('x', entry.entry), pack(entry.certificates))
+  }
 }
 
 /**

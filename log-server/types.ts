@@ -31,6 +31,8 @@ export interface Candidate {
   readonly identity: Hash
   /** Stored beside the log, never in the leaf. */
   readonly wraps: readonly Uint8Array[]
+  /** Likewise: the certificate path, leaf first, of a statement that names its signer by `x5t` alone. */
+  readonly certificates?: readonly Uint8Array[]
   readonly issuedAt: number
   /** kid. */
   readonly signer: string
@@ -102,6 +104,8 @@ export interface LogReader {
   /** `width` × 32 bytes; undefined while the published tree is too small to have them. */
   tile(tile: TileId): Promise<Uint8Array | undefined>
   wraps(entry: Hash): Promise<Uint8Array[]>
+  /** The certificate path kept beside a statement, leaf first; empty when there is none. */
+  certificates(entry: Hash): Promise<Uint8Array[]>
   /** Index of the newest statement of a series `type/kid/id`. */
   latest(series: string): Promise<number | undefined>
   /** Newest indexes of at most `limit` series (default 100) that start with `type/kid/`, in order of their ids. */

@@ -17,6 +17,7 @@ import { assert } from '../merkle/error.ts'
 import type { Hash } from '../merkle/hash.ts'
 import { kidOf, type PublicJwk } from '../statement/cose-key.ts'
 import { ProvenanceError } from './error.ts'
+import { type ForeignPolicy, readForeignPolicy } from './foreign-policy.ts'
 import type { Role } from './link-rules.ts'
 import type { RecordOf, RecordStatement } from './record.ts'
 import { decodePublicKey } from './records/field-types.ts'
@@ -51,6 +52,8 @@ export interface PolicyInForce {
   /** Their names, in the same order. */
   readonly adminKids: readonly string[]
   readonly receiptKeys: readonly PublicJwk[]
+  /** What `fields.foreign` says. */
+  readonly foreign?: ForeignPolicy
 }
 
 /** The state that the `log-policy` and `key-authorization` records of a log have led to. */
@@ -88,6 +91,11 @@ export class Authorities {
   /** False until entry 0 is applied. */
   get hasPolicy(): boolean {
     return this.#policies.length > 0
+  }
+
+  /** Every version so far, oldest first. */
+  get policies(): readonly PolicyInForce[] {
+    return this.#policies
   }
 
   /** The policy that a record at position `index` is under: the last one before it. Entry 0 is under none. */
@@ -138,7 +146,8 @@ export class Authorities {
     const adminKeys = fields.adminKeys.map(decodePublicKey)
     const receiptKeys = fields.receiptKeys.map(decodePublicKey)
     const adminKids = adminKeys.map(kidOf)
-    this.#policies.push({ entry, index, fields, adminKeys, adminKids, receiptKeys })
+    const foreign = fields.foreign && { foreign: readForeignPolicy(fields.foreign) }
+    this.#policies.push({ entry, index, fields, adminKeys, adminKids, receiptKeys, ...foreign })
     for (const [i, kid] of adminKids.entries()) this.#adminKeys.set(kid, adminKeys[i]!)
   }
 

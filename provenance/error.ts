@@ -33,6 +33,8 @@ export type ProvenanceErrorCode =
   | 'lifetime_too_long' //           a credential that lives longer than its issuer may make it
   | 'status_mismatch' //             changes the status of another credential than the record it links to
   | 'wrap_required' //               sealed, and not for a recipient that this log requires
+  | 'unsupported_content_type' //    a statement about something that this log does not register
+  | 'certificate_missing' //         names a certificate by x5t, and does not come with it
   // Reading a bundle
   | 'malformed_bundle' //            not a bundle
   | 'damaged_bundle' //              a bundle whose sum is of other content

@@ -27,11 +27,12 @@ export {
   MAX_BUNDLE_STATEMENTS,
 } from './bundle.ts'
 export { type Certificate, decodePem, jwkOfSpki, parseCertificate, spkiOfJwk } from './certificate.ts'
-export { checkCertificatePath } from './certificate-path.ts'
 export { checkRecord, type LinkTarget, linkTargetOf, type RecordContext } from './check-record.ts'
 export { readSbom, type Sbom } from './components.ts'
 export { type Credential, parseCredential, type TrustDomainAnchors, verifyCredentialSignature } from './credential.ts'
 export { ProvenanceError, type ProvenanceErrorCode } from './error.ts'
+export { checkForeign, type ForeignContext, type ForeignStatement, foreignSigner, recheckForeign } from './foreign.ts'
+export { type ForeignPolicy, type ForeignRules, readForeignPolicy } from './foreign-policy.ts'
 export { parseTrustDomain, parseWorkloadIdentifier, type WorkloadIdentifier } from './identifier.ts'
 export {
   type AppraisedResult,
@@ -116,3 +117,4 @@ export {
   type VerificationReport,
   verifyCredential,
 } from './verify-credential.ts'
+export { checkCertificatePath } from './workload-certificate.ts'

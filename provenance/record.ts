@@ -100,9 +100,9 @@ export function decodeRecord<T extends RecordType>(type: T, payload: Uint8Array)
   return readRecord(type, decodeCbor(payload)) as AnyRecordOf<T>
 }
 
-/** Whether a statement says that it carries one of our records, and not a payload of somebody else's. */
+/** Whether a statement says that it carries one of our records: not somebody else's payload, nor the hash of a record. */
 export function isRecordStatement({ header }: SignedStatement): boolean {
-  return header.contentType === RECORD_CONTENT_TYPE
+  return header.contentType === RECORD_CONTENT_TYPE && header.payloadHashAlg === undefined
 }
 
 /**

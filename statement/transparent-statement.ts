@@ -32,6 +32,25 @@ export function attachReceipts(statementBytes: Uint8Array, receipts: readonly Ui
   return encodeCoseSign1({ ...sign1, unprotected })
 }
 
+/** Whether the statement names its signer's certificate and does not carry it: readers need the chain from elsewhere (RFC 9943 §6). */
+export function lacksCertificates(statementBytes: Uint8Array): boolean {
+  const { protectedHeader } = decodeCoseSign1(statementBytes, { maxBytes: Number.POSITIVE_INFINITY })
+  return protectedHeader.has(LABEL.x5t) && !protectedHeader.has(LABEL.x5chain)
+}
+
+/**
+ * The statement with an unprotected `x5chain` (RFC 9360 §2), in place of any that it has. Other unprotected headers stay.
+ *
+ * @param chain - DER, leaf first; at least one
+ * @throws what decoding throws
+ */
+export function attachCertificates(statementBytes: Uint8Array, chain: readonly Uint8Array[]): Uint8Array {
+  const sign1 = decodeCoseSign1(statementBytes, { maxBytes: Number.POSITIVE_INFINITY })
+  const unprotected = new Map(sign1.unprotected)
+  unprotected.set(LABEL.x5chain, chain.length === 1 ? chain[0]! : chain)
+  return encodeCoseSign1({ ...sign1, unprotected })
+}
+
 /**
  * Reads a statement and the receipts it carries, which may be none. Neither is verified.
  *

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { foreignRules } from '../foreign-policy.ts'
 import { list, text, uint } from '../schema.ts'
 import { defineRecord } from './define-record.ts'
 import { kid, signingKey, vkey } from './field-types.ts'
@@ -24,6 +25,8 @@ export const logPolicy = defineRecord({
     optional: {
       /** Encryption keys, of auditors say, for which every sealed record must come with a wrap. */
       requireWrapFor: list(kid, { min: 1, max: 8 }),
+      /** Which statements are registered that are no records of ours, and by whom. Absent: none. */
+      foreign: foreignRules,
     },
   },
 })

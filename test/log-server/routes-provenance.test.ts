@@ -101,6 +101,7 @@ describe('GET /v1/provenance/{digest}', () => {
       locate: (entry: Uint8Array) => reader.locate(entry),
       statuses: (hex: string, limit?: number) => reader.statuses(hex, limit),
       wraps: (entry: Uint8Array) => reader.wraps(entry),
+      certificates: (entry: Uint8Array) => reader.certificates(entry),
       async statement(index: number) {
         await register(
           world.build('issuance-policy', { fields: { ...FIELDS['issuance-policy'], policyId: `g${grown++}` } }),
