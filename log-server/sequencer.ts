@@ -38,14 +38,15 @@
  *
  * @module
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { assert } from '../merkle/error.ts'
 import { type Hash, sha256 } from '../merkle/hash.ts'
-import { buildInclusionProof } from '../merkle/inclusion.ts'
-import { buildReceipt } from '../statement/receipt.ts'
+import { InclusionProver } from '../merkle/inclusion.ts'
+import { receiptBuilder } from '../statement/receipt.ts'
 import type { Edge } from './edge.ts'
 import type { Guard } from './guard.ts'
 import type { Publication, Publisher } from './publisher.ts'
-import { changesAuthority, type Holders, type NewEntry, type Signed, type Store } from './store.ts'
+import { changesAuthority, type Holders, type NewEntry, type Store } from './store.ts'
 import {
   type Appended,
   BusyError,
@@ -69,6 +70,16 @@ export interface SequencerOptions {
   readonly fatal: (error: unknown) => void
 }
 
+/** What becomes of one entry. Only statements get a receipt. */
+type Outcome = { readonly index: number; readonly receipt: Uint8Array | undefined; readonly duplicate: boolean } | Error
+
+/** Entries that came together: each is judged for itself, and one promise answers for all. */
+interface Group {
+  readonly outcomes: Outcome[]
+  missing: number
+  readonly settle: (outcomes: readonly Outcome[]) => void
+}
+
 /** Somebody waiting for an index. Two fields are filled in while they wait. */
 interface Waiter {
   readonly entry: NewEntry
@@ -77,12 +88,13 @@ interface Waiter {
   readonly candidate: Candidate | undefined
   /** {@link Sequencer.#authorityEpoch} at the time of admission. */
   readonly epoch: number
+  readonly group: Group
+  /** Place in the group. */
+  readonly place: number
   /** Entries below this were in the store when it was asked; what came later is in `#recent`. */
   since: number
   /** What the store answered. */
   known: Holders | undefined
-  readonly answer: (index: number, receipt: Uint8Array | undefined, duplicate: boolean) => void
-  readonly refuse: (error: Error) => void
 }
 
 /** An answer that names an entry of this batch or of one not yet published: held back until that entry is. */
@@ -105,9 +117,11 @@ export class Sequencer {
   #queue: Waiter[] = []
   /** So many at the head of the queue were asked about. */
   #asked = 0
-  /** Accepted and not answered, queued or in a batch. Bounded by `limits`. */
-  readonly #unanswered = new Set<Waiter>()
-  #unansweredBytes = 0
+  /** With somebody who has no answer, queued or in a batch. */
+  readonly #unanswered = new Set<Group>()
+  /** Entries without an answer. Bounded by `limits`, as their bytes are. */
+  #waiting = 0
+  #waitingBytes = 0
   /** Entries below this are in the store. */
   #durable: number
   /** The batches that the store may not have known of when it was asked about the head of the queue, and the newest. */
@@ -147,7 +161,7 @@ export class Sequencer {
 
   /** Entries waiting for an answer. */
   get waiting(): number {
-    return this.#unanswered.size
+    return this.#waiting
   }
 
   /**
@@ -160,19 +174,44 @@ export class Sequencer {
    */
   append(candidate: Candidate): Promise<Appended> {
     return new Promise((resolve, reject) => {
-      const answer = (index: number, receipt: Uint8Array | undefined, duplicate: boolean) => {
-        assert(receipt, 'a statement gets a receipt')
-        resolve({ index, receipt, duplicate })
-      }
-      this.#enqueue(candidate, candidate, answer, reject)
+      this.#enqueue([candidate], true, ([outcome]) => {
+        if (outcome instanceof Error) reject(outcome)
+        else resolve(outcome as Appended)
+      })
+    })
+  }
+
+  /**
+   * As {@link append} for each of `candidates`, which get their indexes in this order. Resolves when every one is published or refused;
+   * what {@link append} would have thrown stands in the place of the one it is about. When not all of them can wait, none does.
+   */
+  appendAll(candidates: readonly Candidate[]): Promise<readonly (Appended | Error)[]> {
+    return new Promise((resolve) => {
+      this.#enqueue(candidates, true, (outcomes) => resolve(outcomes as readonly (Appended | Error)[]))
     })
   }
 
   /** Logs bytes as they are, under their SHA-256, without a receipt: for the bench personality, which speaks no COSE. */
-  appendRaw(body: Uint8Array): Promise<number> {
+  async appendRaw(body: Uint8Array): Promise<number> {
+    const [index] = await this.appendRawAll([body])
+    return index!
+  }
+
+  /** As {@link appendRaw} for each, in this order. */
+  appendRawAll(bodies: readonly Uint8Array[]): Promise<number[]> {
+    const entries = bodies.map((statement) => ({
+      statement,
+      entry: sha256(statement),
+      type: 'raw',
+      issuedAt: 0,
+      signer: '',
+    }))
     return new Promise((resolve, reject) => {
-      const entry = { statement: body, entry: sha256(body), type: 'raw', issuedAt: 0, signer: '' }
-      this.#enqueue(entry, undefined, resolve, reject)
+      this.#enqueue(entries, false, (outcomes) => {
+        const refused = outcomes.find((outcome) => outcome instanceof Error)
+        if (refused) reject(refused)
+        else resolve(outcomes.map((outcome) => (outcome as Appended).index))
+      })
     })
   }
 
@@ -184,42 +223,54 @@ export class Sequencer {
   /** Accepts nothing more; resolves when everybody who was accepted has an answer. */
   async drain(): Promise<void> {
     if (this.#state === 'open') this.#state = 'draining'
-    if (this.#unanswered.size > 0 && this.#state === 'draining') {
+    if (this.#waiting > 0 && this.#state === 'draining') {
       await new Promise<void>((resolve) => this.#drained.push(resolve))
     }
     await this.#loop
   }
 
-  #enqueue(
-    entry: NewEntry,
-    candidate: Candidate | undefined,
-    answer: Waiter['answer'],
-    refuse: Waiter['refuse'],
-  ): void {
-    const { queueEntries, queueBytes } = this.#options.limits
-    const { statement, wraps = [], certificates = [] } = entry
-    const bytes = [...wraps, ...certificates].reduce((sum, { length }) => sum + length, statement.length)
-    if (this.#state !== 'open') {
-      const code = this.#state === 'stopped' ? 'log_stopped' : 'shutting_down'
-      refuse(new BusyError(code, 'the log is going down and accepts nothing more', 5))
+  /** Settles at once, with an error for each, when not all of them can wait. */
+  #enqueue(entries: readonly NewEntry[], statements: boolean, settle: Group['settle']): void {
+    const sizes = entries.map(bytesOf)
+    const bytes = sizes.reduce((sum, size) => sum + size, 0)
+    const busy = this.#busy(entries.length, bytes)
+    if (busy || entries.length === 0) {
+      settle(entries.map(() => busy!))
       return
     }
-    if (this.#unanswered.size >= queueEntries || this.#unansweredBytes + bytes > queueBytes) {
-      refuse(new BusyError('queue_full', `${this.#unanswered.size} entries are waiting already`))
-      return
-    }
-    const waiter = { entry, bytes, candidate, epoch: this.#authorityEpoch, since: 0, known: undefined, answer, refuse }
-    this.#unanswered.add(waiter)
-    this.#unansweredBytes += bytes
     // Not at once: the requests that arrive in the same turn of the event loop are looked up together.
-    if (this.#queue.push(waiter) === this.#asked + 1) setImmediate(() => this.#lookUp())
+    if (this.#queue.length === this.#asked) setImmediate(() => this.#lookUp())
+    const group: Group = { outcomes: new Array(entries.length), missing: entries.length, settle }
+    this.#unanswered.add(group)
+    this.#waiting += entries.length
+    this.#waitingBytes += bytes
+    const epoch = this.#authorityEpoch
+    for (let place = 0; place < entries.length; place++) {
+      const entry = entries[place]!
+      const candidate = statements ? (entry as Candidate) : undefined
+      this.#queue.push({ entry, bytes: sizes[place]!, candidate, epoch, group, place, since: 0, known: undefined })
+    }
   }
 
-  /** Asks the store about all who were not asked about yet, and starts the loop when it has answered. */
+  /** Why so many more entries cannot wait. */
+  #busy(entries: number, bytes: number): BusyError | undefined {
+    const { queueEntries, queueBytes } = this.#options.limits
+    if (this.#state !== 'open') {
+      const code = this.#state === 'stopped' ? 'log_stopped' : 'shutting_down'
+      return new BusyError(code, 'the log is going down and accepts nothing more', 5)
+    }
+    if (this.#waiting + entries > queueEntries || this.#waitingBytes + bytes > queueBytes) {
+      return new BusyError('queue_full', `${this.#waiting} entries are waiting already`)
+    }
+    return undefined
+  }
+
+  /** Asks the store about those who were not asked about yet, and starts the loop when it has answered. */
   #lookUp(): void {
-    const waiters = this.#queue.slice(this.#asked)
+    const waiters = this.#queue.slice(this.#asked, this.#asked + PIECE)
     if (waiters.length === 0) return // the log stopped meanwhile
-    this.#asked = this.#queue.length
+    this.#asked += waiters.length
+    if (this.#asked < this.#queue.length) setImmediate(() => this.#lookUp())
     for (const waiter of waiters) waiter.since = this.#durable
     this.#options.store.holders(waiters.map(({ entry }) => entry)).then(
       (holders) => {
@@ -269,18 +320,29 @@ export class Sequencer {
       this.#settleHeld(held)
       return
     }
-    for (const { entry } of fresh) edge.append(entry.entry)
+    await inPieces(fresh.length, (i) => edge.append(fresh[i]!.entry.entry))
     const signed = await publisher.sign(edge.size, edge.root())
-    const committed = store.commit({
-      first,
-      entries: fresh.map(({ entry }) => entry),
-      tiles: edge.fullTiles.map(({ level, index, nodes }) => ({ level, index, hashes: nodes.subarray(0, TILE_BYTES) })),
-      bundles: edge.fullTiles.flatMap(({ index, bundle }) => (bundle ? [{ index, bytes: bundle }] : [])),
-      signed,
-    })
-    // While the disk works. Nothing of it leaves before the guard has been written.
-    const receipts = fresh.map(({ candidate }, i) => candidate && receiptAt(first + i, signed, edge))
-    await committed
+    const receipts: (Uint8Array | undefined)[] = []
+    const prover = new InclusionProver(edge.size, edge.node)
+    const receipt = receiptBuilder(signed.head)
+    await Promise.all([
+      store.commit({
+        first,
+        entries: fresh.map(({ entry }) => entry),
+        tiles: edge.fullTiles.map(({ level, index, nodes }) => ({
+          level,
+          index,
+          hashes: nodes.subarray(0, TILE_BYTES),
+        })),
+        bundles: edge.fullTiles.flatMap(({ index, bundle }) => (bundle ? [{ index, bytes: bundle }] : [])),
+        signed,
+      }),
+      // While the disk works. Nothing of it leaves before the guard has been written.
+      inPieces(fresh.length, (i) => {
+        const index = first + i
+        receipts[i] = fresh[i]!.candidate && receipt({ index, proof: prover.proof(index) })
+      }),
+    ])
     edge.settle()
     this.#durable = edge.size
 
@@ -288,8 +350,7 @@ export class Sequencer {
     publication.advance(signed)
     this.#announce(first, fresh)
     for (const [i, waiter] of fresh.entries()) {
-      this.#release(waiter)
-      waiter.answer(first + i, receipts[i], false)
+      this.#settle(waiter, { index: first + i, receipt: receipts[i], duplicate: false })
     }
     this.#settleHeld(held)
   }
@@ -302,33 +363,20 @@ export class Sequencer {
     // Whoever is behind the first of this batch was looked up no earlier: what the store knew by then needs no memory.
     const { since } = batch[0]!
     this.#recent = [...this.#recent.filter(({ end }) => end > since), brought]
-    const holderOf = (name: string, stored: number | undefined) =>
-      stored ?? firstOf(this.#recent, ({ indexes }) => indexes.get(name))
 
     for (const waiter of batch) {
-      const { entry, candidate, epoch, known } = waiter
-      assert(known, 'the store was asked about everybody in a batch')
+      const { entry, candidate, epoch } = waiter
       const names = namesOf(entry)
-      const repeated = holderOf(names.entry, known.entry)
-      if (repeated !== undefined) {
-        held.push({ waiter, index: repeated, refusal: undefined })
-        continue
-      }
-      const refusal =
-        conflict('conflict_signature', holderOf(names.identity, known.identity)) ??
-        firstOf([...names.unique, ...names.excluding], (name, at) =>
-          conflict(uniqueCode(name), holderOf(name, known.unique[at])),
-        )
-      if (refusal) {
-        held.push({ waiter, index: refusal.index!, refusal })
+      const found = this.#holder(waiter, names)
+      if (found) {
+        held.push(found)
         continue
       }
       if (epoch !== this.#authorityEpoch && candidate?.recheck) {
         try {
           candidate.recheck()
         } catch (error) {
-          this.#release(waiter)
-          waiter.refuse(error as Error)
+          this.#settle(waiter, error as Error)
           continue
         }
       }
@@ -342,16 +390,41 @@ export class Sequencer {
     return { fresh, held }
   }
 
+  /** Who has what this entry would have, when somebody does. */
+  #holder(waiter: Waiter, { entry, identity, unique, excluding }: Names): Held | undefined {
+    const { known } = waiter
+    assert(known, 'the store was asked about everybody in a batch')
+    const repeated = known.entry ?? this.#broughtAt(entry)
+    if (repeated !== undefined) return { waiter, index: repeated, refusal: undefined }
+    if (identity === NO_NAME) return undefined
+
+    const other = known.identity ?? this.#broughtAt(identity)
+    if (other !== undefined) return { waiter, index: other, refusal: conflict('conflict_signature', other) }
+    for (const [at, name] of [...unique, ...excluding].entries()) {
+      const index = known.unique[at] ?? this.#broughtAt(name)
+      if (index !== undefined) return { waiter, index, refusal: conflict(uniqueCode(name), index) }
+    }
+    return undefined
+  }
+
+  /** The index of whoever brought this name, of late. */
+  #broughtAt(name: string): number | undefined {
+    for (const { indexes } of this.#recent) {
+      const index = indexes.get(name)
+      if (index !== undefined) return index
+    }
+    return undefined
+  }
+
   /** Answers that name another entry, as soon as that entry is published. */
   #settleHeld(held: readonly Held[]): void {
     const { publication, receipt } = this.#options
     for (const { waiter, index, refusal } of held) {
       const settle = async () => {
         await publication.reached(index + 1)
-        const found = refusal || !waiter.candidate ? undefined : await receipt(index)
-        this.#release(waiter)
-        if (refusal) waiter.refuse(refusal)
-        else waiter.answer(index, found, true)
+        if (refusal) return this.#settle(waiter, refusal)
+        const found = waiter.candidate ? await receipt(index) : undefined
+        this.#settle(waiter, { index, receipt: found, duplicate: true })
       }
       settle().catch((error: unknown) => this.#stop(error))
     }
@@ -363,10 +436,15 @@ export class Sequencer {
     for (const listener of this.#listeners) listener(batch)
   }
 
-  #release(waiter: Waiter): void {
-    this.#unanswered.delete(waiter)
-    this.#unansweredBytes -= waiter.bytes
-    if (this.#unanswered.size === 0) this.#wakeDrained()
+  #settle({ group, place, bytes }: Waiter, outcome: Outcome): void {
+    if (group.outcomes[place]) return // the log has stopped, and said so
+    group.outcomes[place] = outcome
+    this.#waiting--
+    this.#waitingBytes -= bytes
+    if (--group.missing > 0) return
+    this.#unanswered.delete(group)
+    group.settle(group.outcomes)
+    if (this.#waiting === 0) this.#wakeDrained()
   }
 
   #wakeDrained(): void {
@@ -384,22 +462,44 @@ export class Sequencer {
       'the log has stopped after an error; try again and learn the outcome',
       5,
     )
-    for (const waiter of this.#unanswered) waiter.refuse(stopped)
-    this.#unanswered.clear()
     this.#queue = []
     this.#asked = 0
+    this.#waiting = 0
+    for (const { outcomes, settle } of this.#unanswered) {
+      for (let place = 0; place < outcomes.length; place++) outcomes[place] ??= stopped
+      settle(outcomes)
+    }
+    this.#unanswered.clear()
     this.#wakeDrained()
   }
 }
 
 const TILE_BYTES = 256 * 32
 
-function receiptAt(index: number, { head }: Signed, edge: Edge): Uint8Array {
-  return buildReceipt(head, { index, proof: buildInclusionProof(index, head.size, edge.node) })
+/** How many entries are worked on in one turn of the event loop: at a few µs a step, a full batch would hold up everybody else. */
+const PIECE = 128
+
+/** `work` for 0 to `length` − 1, in order, with a turn for others after each piece. */
+async function inPieces(length: number, work: (i: number) => void): Promise<void> {
+  for (let i = 0; i < length; i++) {
+    if (i > 0 && i % PIECE === 0) await nextTurn()
+    work(i)
+  }
+}
+
+function bytesOf({ statement, wraps = [], certificates = [] }: NewEntry): number {
+  return [...wraps, ...certificates].reduce((sum, { length }) => sum + length, statement.length)
 }
 
 /** Names within a batch. Each kind starts with a letter of its own, so that no two kinds can meet. */
-function namesOf({ entry, identity, uniqueKeys, excludedBy }: NewEntry) {
+interface Names {
+  readonly entry: string
+  readonly identity: string
+  readonly unique: readonly string[]
+  readonly excluding: readonly string[]
+}
+
+function namesOf({ entry, identity, uniqueKeys, excludedBy }: NewEntry): Names {
   return {
     entry: `d${latin1(entry)}`,
     identity: identity ? `i${latin1(identity)}` : NO_NAME,
@@ -415,8 +515,8 @@ function latin1(hash: Hash): string {
   return Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('latin1')
 }
 
-function conflict(code: LogErrorCode, index: number | undefined): LogError | undefined {
-  return index === undefined ? undefined : new LogError(code, `entry ${index} ${CONFLICTS[code]}`, { index })
+function conflict(code: LogErrorCode, index: number): LogError {
+  return new LogError(code, `entry ${index} ${CONFLICTS[code]}`, { index })
 }
 
 const CONFLICTS: Partial<Record<LogErrorCode, string>> = {
@@ -432,12 +532,4 @@ function uniqueCode(name: string): LogErrorCode {
   if (name.startsWith('ucredential:')) return 'duplicate_credential'
   if (name.startsWith('urevoked:')) return 'already_revoked'
   return name.startsWith('urecord:') ? 'duplicate_record_id' : 'duplicate_unique_tag'
-}
-
-function firstOf<T, R>(items: readonly T[], find: (item: T, at: number) => R | undefined): R | undefined {
-  for (const [at, item] of items.entries()) {
-    const found = find(item, at)
-    if (found !== undefined) return found
-  }
-  return undefined
 }

@@ -27,8 +27,9 @@
  *
  * @module
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Level } from 'level'
-import { fromUtf8, toHex, utf8 } from '../merkle/bytes.ts'
+import { fromUtf8, toHex } from '../merkle/bytes.ts'
 import { assert } from '../merkle/error.ts'
 import type { Hash } from '../merkle/hash.ts'
 import { TILE_WIDTH } from '../merkle/tile.ts'
@@ -73,9 +74,11 @@ export interface Batch {
 export interface Holders {
   readonly entry: number | undefined
   readonly identity: number | undefined
-  /** In the order of `uniqueKeys`, then of `excludedBy`. */
+  /** In the order of `uniqueKeys`, then of `excludedBy`; shorter when the rest have no holder. */
   readonly unique: readonly (number | undefined)[]
 }
+
+const HELD_BY_NOBODY: Holders = { entry: undefined, identity: undefined, unique: [] }
 
 /** Changes to who may write; indexed so that opening replays them and nothing else. */
 export function changesAuthority(type: string): boolean {
@@ -124,7 +127,11 @@ export class Store {
   /** Resolves when the batch is on the disk. A failed commit must end the process: what the disk holds is unknown. */
   async commit({ first, entries, tiles, bundles, signed }: Batch): Promise<void> {
     const batch = this.#db.batch()
-    for (const [i, entry] of entries.entries()) putIndexes(batch, first + i, entry)
+    for (const [i, entry] of entries.entries()) {
+      // Up to a dozen puts each: all of a large batch in one go would hold the event loop for 10 ms.
+      if (i > 0 && i % PUT_TOGETHER === 0) await nextTurn()
+      putIndexes(batch, first + i, entry)
+    }
     for (const { index, statements } of pieces(first, entries)) batch.put(integerKey('s', index), pack(statements))
     for (const { level, index, hashes } of tiles) batch.put(tileKey(level, index), hashes)
     for (const { index, bytes } of bundles) batch.put(integerKey('e', index), bytes)
@@ -153,6 +160,8 @@ export class Store {
       const value = values[at++]
       return value && readInteger(value, 0)
     }
+    // Nothing is what is nearly always found.
+    if (values.every((value) => value === undefined)) return entries.map(() => HELD_BY_NOBODY)
     return entries.map(({ identity, uniqueKeys = [], excludedBy = [] }) => ({
       entry: next(),
       identity: identity && next(),
@@ -309,13 +318,12 @@ function* pieces(first: number, entries: readonly NewEntry[]): Generator<{ index
 function pack(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0
   for (const part of parts) length += 4 + part.length
-  const bytes = new Uint8Array(length)
-  const view = new DataView(bytes.buffer)
+  const bytes = Buffer.allocUnsafe(length)
   let at = 0
   for (const part of parts) {
-    view.setUint32(at, part.length)
-    bytes.set(part, at + 4)
-    at += 4 + part.length
+    at = bytes.writeUInt32BE(part.length, at)
+    bytes.set(part, at)
+    at += part.length
   }
   return bytes
 }
@@ -332,7 +340,7 @@ export function* unpack(bytes: Uint8Array): Generator<Uint8Array> {
 }
 
 function encodeMeta(index: number, { issuedAt, type, signer }: NewEntry): Uint8Array {
-  const value = new Uint8Array(13 + type.length + signer.length)
+  const value = Buffer.allocUnsafe(13 + type.length + signer.length)
   writeInteger(value, 0, index)
   writeInteger(value, 6, issuedAt)
   value[12] = type.length
@@ -371,24 +379,28 @@ function decodeSigned(value: Uint8Array): Signed {
   }
 }
 
+const PUT_TOGETHER = 128
 const PIECE_BYTES = 64 * 1024
 const READ_TOGETHER = 32
 const NOTHING = new Uint8Array(0)
 const HEAD_KEY = textKey('k', 'head')
 
+// Keys and small values come out of Node's buffer pool: what has a backing store of its own costs LevelDB's binding an allocation
+// when it is handed over, and the garbage collector another turn.
+
 function hashKey(letter: string, hash: Hash): Uint8Array {
-  const key = new Uint8Array(1 + hash.length)
+  const key = Buffer.allocUnsafe(1 + hash.length)
   key[0] = letter.charCodeAt(0)
   key.set(hash, 1)
   return key
 }
 
 function textKey(letter: string, text: string): Uint8Array {
-  return utf8(letter + text)
+  return Buffer.from(letter + text)
 }
 
 function integerKey(letter: string, integer: number): Uint8Array {
-  const key = new Uint8Array(7)
+  const key = Buffer.allocUnsafe(7)
   key[0] = letter.charCodeAt(0)
   writeInteger(key, 1, integer)
   return key
@@ -404,7 +416,7 @@ function tileKey(level: number, index: number): Uint8Array {
 
 function statusKey(credentialDigest: string, index: number): Uint8Array {
   const text = textKey('c', credentialDigest)
-  const key = new Uint8Array(text.length + 6)
+  const key = Buffer.allocUnsafe(text.length + 6)
   key.set(text)
   writeInteger(key, text.length, index)
   return key
@@ -412,13 +424,13 @@ function statusKey(credentialDigest: string, index: number): Uint8Array {
 
 /** All keys that start with `prefix`, which does not end in 0xff. */
 function prefixRange(prefix: Uint8Array): { gte: Uint8Array; lt: Uint8Array } {
-  const lt = prefix.slice()
+  const lt = new Uint8Array(prefix)
   lt[lt.length - 1]!++
   return { gte: prefix, lt }
 }
 
 function encodeInteger(integer: number): Uint8Array {
-  const bytes = new Uint8Array(6)
+  const bytes = Buffer.allocUnsafe(6)
   writeInteger(bytes, 0, integer)
   return bytes
 }

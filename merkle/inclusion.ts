@@ -17,7 +17,7 @@
 import { equalBytes } from './bytes.ts'
 import { MerkleError } from './error.ts'
 import { checkHash, type Hash, hashNode } from './hash.ts'
-import { hashSiblings, type NodeId, type NodeLookup, siblingsAbove } from './subtree.ts'
+import { coverRange, foldCover, hashSiblings, type NodeId, type NodeLookup, siblingsAbove } from './subtree.ts'
 
 export type { NodeId, NodeLookup }
 
@@ -85,6 +85,53 @@ export function impliedRoot({ index, size, leafHash, proof }: InclusionClaim): H
 /** The proof that leaf `index` is in the first `size` leaves, PATH of RFC 9162 §2.1.3.1, out of perfect subtrees that `node` knows. */
 export function buildInclusionProof(index: number, size: number, node: NodeLookup): Hash[] {
   return hashSiblings(inclusionPath(index, size), node)
+}
+
+/**
+ * {@link buildInclusionProof} for many leaves of one tree: the ragged subtrees along its right edge, of which there is one a level, are
+ * hashed once for all of them.
+ */
+export class InclusionProver {
+  readonly #size: number
+  readonly #node: NodeLookup
+  /** By level. */
+  readonly #ragged: Hash[] = []
+
+  constructor(size: number, node: NodeLookup) {
+    this.#size = size
+    this.#node = node
+  }
+
+  /** @throws {@link MerkleError} `index_out_of_range` */
+  proof(index: number): Hash[] {
+    checkIndex(index, this.#size)
+    const proof: Hash[] = []
+    let node = index
+    let last = this.#size - 1
+    let width = 1
+    for (let level = 0; last > 0; level++) {
+      if (node % 2 === 1) proof.push(this.#node(level, node - 1))
+      // A rightmost node on an even place has no sibling here and rises as it is.
+      else if (node < last) {
+        proof.push(
+          (node + 2) * width <= this.#size ? this.#node(level, node + 1) : this.#raggedOn(level, (node + 1) * width),
+        )
+      }
+      node = Math.floor(node / 2)
+      last = Math.floor(last / 2)
+      width *= 2
+    }
+    return proof
+  }
+
+  /** The hash over leaves [start, size), fewer than 2^level. */
+  #raggedOn(level: number, start: number): Hash {
+    const known = this.#ragged[level]
+    if (known) return known
+    const hash = foldCover(coverRange(start, this.#size).map((id) => this.#node(id.level, id.index)))
+    this.#ragged[level] = hash
+    return hash
+  }
 }
 
 /** The perfect subtrees that {@link buildInclusionProof} will ask for, in that order. */

@@ -55,6 +55,18 @@ export function scan(bytes: Uint8Array, limits: CborLimits): boolean {
   return scanner.sawTag
 }
 
+/**
+ * Where the item that starts at `at` ends. What follows it is not looked at.
+ *
+ * @throws {@link StatementError} `malformed_cbor`, `too_large`
+ */
+export function scanItem(bytes: Uint8Array, at: number, limits: CborLimits): number {
+  const scanner = new Scanner(bytes, limits)
+  scanner.at = at
+  scanner.item(limits.maxDepth)
+  return scanner.at
+}
+
 const UINT = 0
 const NINT = 1
 const BYTES = 2

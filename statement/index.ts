@@ -6,6 +6,7 @@
  */
 export * from '#signature'
 export * from './cbor.ts'
+export * from './cbor-sequence.ts'
 export * from './cose-key.ts'
 export * from './cose-sign1.ts'
 export * from './ecdsa-malleability.ts'

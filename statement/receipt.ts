@@ -14,7 +14,7 @@
  *
  * @module
  */
-import { equalBytes } from '../merkle/bytes.ts'
+import { concatBytes, equalBytes } from '../merkle/bytes.ts'
 import { impliedRoots } from '../merkle/consistency.ts'
 import { type Hash, hashLeaf } from '../merkle/hash.ts'
 import { impliedRoot } from '../merkle/inclusion.ts'
@@ -79,7 +79,19 @@ export function buildReceipt(
   head: SignedTreeHead,
   inclusion: { readonly index: number; readonly proof: readonly Hash[] },
 ): Uint8Array {
-  return encodeReceipt(head, INCLUSION, [head.size, inclusion.index, inclusion.proof])
+  return encodeReceipt(head, INCLUSION, encodeCbor([head.size, inclusion.index, inclusion.proof]))
+}
+
+/** {@link buildReceipt} for many entries under one head: all that they have in common is encoded once. */
+export function receiptBuilder(
+  head: SignedTreeHead,
+): (inclusion: { readonly index: number; readonly proof: readonly Hash[] }) => Uint8Array {
+  // The proof is a byte string in the middle, and the only part that differs. So: a receipt with an empty one, cut there.
+  const frame = encodeReceipt(head, INCLUSION, EMPTY)
+  const afterProof = encodeCbor(null).length + encodeCbor(head.signature).length
+  const before = frame.subarray(0, frame.length - afterProof - encodeCbor(EMPTY).length)
+  const after = frame.subarray(frame.length - afterProof)
+  return ({ index, proof }) => concatBytes(before, encodeCbor(encodeCbor([head.size, index, proof])), after)
 }
 
 /** A receipt that the tree of `head` starts with the tree of `size1` leaves; 0 < `size1` < `head.size`. */
@@ -87,7 +99,7 @@ export function buildConsistencyReceipt(
   head: SignedTreeHead,
   consistency: { readonly size1: number; readonly proof: readonly Hash[] },
 ): Uint8Array {
-  return encodeReceipt(head, CONSISTENCY, [consistency.size1, head.size, consistency.proof])
+  return encodeReceipt(head, CONSISTENCY, encodeCbor([consistency.size1, head.size, consistency.proof]))
 }
 
 /** A receipt as it came; nothing in it has been checked but its form. */
@@ -205,6 +217,7 @@ export async function verifyGenericConsistencyReceipt(
   return { root: implied.root2, size: size2 }
 }
 
+const EMPTY = new Uint8Array()
 const RFC9162_SHA256 = 1
 const INCLUSION = -1
 const CONSISTENCY = -2
@@ -215,9 +228,9 @@ const MAX_PROOFS = 16
 const MAX_PATH = 54
 const MAX_RECEIPT_BYTES = 65_536
 
-function encodeReceipt(head: SignedTreeHead, label: number, proof: CborValue): Uint8Array {
+function encodeReceipt(head: SignedTreeHead, label: number, proof: Uint8Array): Uint8Array {
   const { protectedBytes, signature } = head
-  const unprotected = new Map([[LABEL.vdp, new Map([[label, [encodeCbor(proof)]]])]])
+  const unprotected = new Map([[LABEL.vdp, new Map([[label, [proof]]])]])
   return encodeCoseSign1({ protectedBytes, protectedHeader: new Map(), unprotected, payload: null, signature })
 }
 

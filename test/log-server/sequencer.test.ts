@@ -88,6 +88,43 @@ describe('the tree that the sequencer builds', () => {
       { batchEntries: 5 },
     ))
 
+  it('gives entries that come together their indexes in order, and each its own answer', () =>
+    withLog(
+      async (log) => {
+        const candidates = await Promise.all(Array.from({ length: 7 }, (_, i) => policyCandidate(`together ${i}`)))
+        const twin = await signedAgain(candidates[1]!)
+        const [later, first] = [log.sequencer.appendAll([...candidates, twin, candidates[0]!]), log.appendRaw(1)]
+        const outcomes = await later
+        assert.deepEqual(
+          outcomes.map((outcome) => (outcome instanceof Error ? (outcome as LogError).code : outcome.index)),
+          [1, 2, 3, 4, 5, 6, 7, 'conflict_signature', 1],
+        )
+        assert.deepEqual(await first, [8])
+        for (const [i, outcome] of outcomes.entries()) {
+          if (outcome instanceof Error) continue
+          assert.equal(outcome.duplicate, i === 8)
+          await log.checkReceipt(outcome.receipt, (candidates[i] ?? candidates[0]!).entry, outcome.index)
+        }
+        assert.deepEqual(await log.sequencer.appendAll([]), [])
+        await log.checkLog(9)
+      },
+      { batchEntries: 3 },
+    ))
+
+  it('puts more entries than are worked on in one turn through in one batch', () =>
+    withLog(async (log) => {
+      const bodies = Array.from({ length: 1000 }, (_, i) => rawBody(-1000 - i))
+      const commit = log.disk.holdNext('commit')
+      const before = log.appendRaw(1)
+      await commit.arrived
+      const all = log.sequencer.appendRawAll([...bodies, bodies[3]!])
+      assert.equal(await stateOf(all), 'pending')
+      commit.release()
+      await before
+      assert.deepEqual(await all, [...bodies.map((_, i) => 2 + i), 5])
+      await log.checkLog(1002)
+    }))
+
   it('closes a batch at its bound of bytes, and takes an entry larger than that by itself', () =>
     withLog(
       async (log) => {
@@ -366,6 +403,20 @@ describe('the queue', () => {
         assert.deepEqual((await Promise.all(accepted)).flat(), [1, 2, 3, 4])
         assert.deepEqual(await log.appendRaw(1), [5])
         await log.checkLog(6)
+      },
+      { queueEntries: 4 },
+    ))
+
+  it('takes all that come together, or none of them', () =>
+    withLog(
+      async (log) => {
+        const candidates = await Promise.all(Array.from({ length: 5 }, (_, i) => policyCandidate(`queued ${i}`)))
+        for (const outcome of await log.sequencer.appendAll(candidates)) {
+          assert.ok(outcome instanceof BusyError && outcome.code === 'queue_full')
+        }
+        assert.equal(log.sequencer.waiting, 0)
+        assert.equal((await log.sequencer.appendAll(candidates.slice(1))).length, 4)
+        await log.checkLog(5)
       },
       { queueEntries: 4 },
     ))

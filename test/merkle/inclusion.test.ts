@@ -5,6 +5,7 @@ import {
   buildInclusionProof,
   checkInclusion,
   type InclusionClaim,
+  InclusionProver,
   impliedRoot,
   inclusionNodes,
 } from '../../merkle/inclusion.ts'
@@ -52,6 +53,29 @@ describe('buildInclusionProof', () => {
       [Number.NaN, 5],
     ] as const) {
       assert.throws(() => buildInclusionProof(index, size, node), { code: 'index_out_of_range' })
+    }
+  })
+})
+
+describe('InclusionProver', () => {
+  it('builds what buildInclusionProof builds, in whatever order it is asked', () => {
+    for (let size = 1; size <= 70; size++) {
+      const prover = new InclusionProver(size, node)
+      for (let i = 0; i < size; i++) {
+        const index = (i * 37) % size
+        assert.deepEqual(prover.proof(index), buildInclusionProof(index, size, node), `${index} of ${size}`)
+      }
+    }
+  })
+
+  it('refuses a leaf outside the tree (index_out_of_range)', () => {
+    for (const [index, size] of [
+      [0, 0],
+      [5, 5],
+      [-1, 5],
+      [0.5, 5],
+    ] as const) {
+      assert.throws(() => new InclusionProver(size, node).proof(index), { code: 'index_out_of_range' })
     }
   })
 })

@@ -6,6 +6,7 @@ import {
   buildConsistencyReceipt,
   buildReceipt,
   parseReceipt,
+  receiptBuilder,
   type SignedTreeHead,
   signTreeHead,
   type TreeHead,
@@ -61,6 +62,17 @@ const claimsOf = (head: Partial<TreeHead>, ...more: [number | string, CborValue]
     ],
     [395, 1],
   ])
+
+describe('receiptBuilder', () => {
+  it('builds what buildReceipt builds, for every entry under one head', () => {
+    for (const [size, head] of heads) {
+      const build = receiptBuilder(head)
+      for (let index = 0; index < size; index++) {
+        assert.deepEqual(build({ index, proof: tree.inclusion(index, size) }), receiptOf(index, size))
+      }
+    }
+  })
+})
 
 describe('verifyReceipt', () => {
   it('accepts every entry of every tree up to 20 leaves, by one signature a tree', async () => {
