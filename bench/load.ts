@@ -8,6 +8,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 
 export interface Load {
@@ -16,8 +17,12 @@ export interface Load {
   readonly seconds: number
   /** Asked for in turn. */
   readonly paths: readonly string[]
-  /** POST that many bytes, different each time; GET when 0. */
+  /** POST entries of that many bytes, different each time; GET when 0. */
   readonly bodyBytes: number
+  /** So many entries to a POST, as a CBOR sequence of byte strings. Without it, one, as it is. */
+  readonly batch?: number
+  /** POST the bodies in this file instead, each once, and end with the last: u32 length ‖ body, of `type`. */
+  readonly bodies?: { readonly file: string; readonly type: string }
 }
 
 export interface LoadResult {
@@ -68,12 +73,14 @@ async function generate(load: Load): Promise<LoadResult> {
   let failures = 0
   const started = performance.now()
   const end = started + load.seconds * 1000
-  const request = requests(load)
+  const request = load.bodies ? preparedRequests(load.paths[0]!, load.bodies) : requests(load)
   await Promise.all(
     sockets.map(async (socket) => {
       const answered = answers(socket)
       for (let at = performance.now(); at < end; ) {
-        socket.write(request())
+        const next = request()
+        if (!next) break
+        socket.write(next)
         const status = await answered()
         const now = performance.now()
         latencies.push(now - at)
@@ -89,19 +96,46 @@ async function generate(load: Load): Promise<LoadResult> {
   return { requestsPerSecond: latencies.length / seconds, p50: quantile(0.5), p99: quantile(0.99), failures }
 }
 
-/** Makes the next request: one buffer each, made of a prepared head and, for POST, a body that is unlike all others. */
-function requests({ paths, bodyBytes }: Load): () => Buffer {
-  const method = bodyBytes > 0 ? 'POST' : 'GET'
-  const type = bodyBytes > 0 ? `content-type: application/octet-stream\r\ncontent-length: ${bodyBytes}\r\n` : ''
-  const heads = paths.map((path) => Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n${type}\r\n`))
-  const body = randomBytes(bodyBytes)
+/** Makes the next request: one buffer each, made of a prepared head and, for POST, a body of entries that are unlike all others. */
+function requests({ paths, bodyBytes, batch }: Load): () => Buffer {
+  if (bodyBytes === 0) {
+    const heads = paths.map((path) => Buffer.from(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`))
+    let count = 0
+    return () => heads[count++ % heads.length]!
+  }
+  const head = batch === undefined ? Buffer.alloc(0) : Buffer.from(byteStringHead(bodyBytes))
+  const entry = head.length + bodyBytes
+  const body = randomBytes(entry * (batch ?? 1))
+  for (let at = 0; at < body.length; at += entry) head.copy(body, at)
+  const type = batch === undefined ? 'application/octet-stream' : 'application/cbor-seq'
+  const start = postHead(paths[0]!, type, body.length)
   let count = 0
   return () => {
-    const head = heads[count % heads.length]!
-    if (bodyBytes > 0) body.writeUInt32BE(count, 0)
-    count++
-    return bodyBytes > 0 ? Buffer.concat([head, body]) : head
+    for (let at = head.length; at < body.length; at += entry) body.writeUInt32BE(count++, at)
+    return Buffer.concat([start, body])
   }
+}
+
+function preparedRequests(path: string, { file, type }: NonNullable<Load['bodies']>): () => Buffer | undefined {
+  const all = readFileSync(file)
+  let at = 0
+  return () => {
+    if (at === all.length) return undefined
+    const body = all.subarray(at + 4, at + 4 + all.readUInt32BE(at))
+    at += 4 + body.length
+    return Buffer.concat([postHead(path, type, body.length), body])
+  }
+}
+
+function postHead(path: string, type: string, length: number): Buffer {
+  return Buffer.from(
+    `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: ${type}\r\ncontent-length: ${length}\r\n\r\n`,
+  )
+}
+
+/** The head of a CBOR byte string of 256 to 65 535 bytes. */
+function byteStringHead(length: number): Uint8Array {
+  return Uint8Array.of(0x59, length >> 8, length & 0xff)
 }
 
 /** Reads whole responses: each call resolves with the status of the next one. */
