@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { Server } from 'node:http'
 import fastify, { type FastifyInstance, type FastifyLoggerOptions, LogController } from 'fastify'
 import type { Authorities } from '../provenance/authorities.ts'
 import { Admission, type AdmissionLimits, type AdmissionLog } from './admission.ts'
@@ -52,6 +53,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   const { reader, authorities } = log
   const admission = new Admission({ log, now, ...(limits && { limits }) })
   const app = createApp({ ...(logger && { logger }) }, options.tls)
+  answerHalfClosed(app.server)
 
   // Nothing is parsed that a route does not ask to have parsed: not JSON, not text.
   app.removeAllContentTypeParsers()
@@ -145,6 +147,14 @@ const HTTP_LIMITS = {
   frameworkErrors: sendProblem,
   clientErrorHandler: answerClientError,
 } as const
+
+/**
+ * A client that has sent its request may say that it sends no more (RFC 9112 §9.6), and waits for its answer still. Node would close
+ * at once, with the statement registered and the receipt lost; this switch of its is old and in no documentation.
+ */
+function answerHalfClosed(server: Server & { httpAllowHalfOpen?: boolean }): void {
+  server.httpAllowHalfOpen = true
+}
 
 /**
  * Sees each route as it is registered, for the API's description; and returns a plugin, to be registered last, that answers all other

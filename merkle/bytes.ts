@@ -84,7 +84,10 @@ export function fromBase64(text: string): Uint8Array {
   }
   // `atob` skips white space, forgives missing padding and drops stray bits: two texts of the same bytes.
   if (btoa(binary) !== text) throw new MerkleError('malformed_encoding', 'not canonical base64')
-  return Uint8Array.from(binary, (char) => char.charCodeAt(0))
+  const bytes = new Uint8Array(binary.length)
+  // By hand: `Uint8Array.from` goes through an iterator, at twenty times the cost.
+  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i)
+  return bytes
 }
 
 /** Base64url without padding (RFC 4648 §5, as JOSE uses it). */

@@ -83,7 +83,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
   if (der.length > MAX_CERTIFICATE_BYTES) throw refuse('too long')
   const outer = new DerReader(readDer(der, TAG.sequence).content)
   const tbs = outer.next(TAG.sequence)
-  const outerAlgorithm = outer.next(TAG.sequence)
+  const outerAlgorithm = algorithmIdentifier(outer.next(TAG.sequence))
   const signature = derBytesOfBits(outer.next(TAG.bitString))
   outer.end()
 
@@ -93,11 +93,11 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const serial = derSerial(body.next(TAG.integer))
   // RFC 5280 §4.1.1.2: outside of the signature and inside of it, the same algorithm.
   if (!equalBytes(body.next(TAG.sequence).whole, outerAlgorithm.whole)) throw refuse('two signature algorithms')
-  const issuer = body.next(TAG.sequence).whole
+  const issuer = nameOf(body.next(TAG.sequence))
   const validity = body.sequence()
   const [notBefore, notAfter] = [derTime(validity.next()), derTime(validity.next())]
   validity.end()
-  const subject = body.next(TAG.sequence).whole
+  const subject = nameOf(body.next(TAG.sequence))
   const publicJwk = jwkOfSpki(body.next(TAG.sequence).whole)
   body.optional(0x81) // issuerUniqueID
   body.optional(0x82) // subjectUniqueID
@@ -142,7 +142,7 @@ export function decodePem(text: string): Uint8Array[] {
 /** The key of a SubjectPublicKeyInfo, or undefined when it is of a kind that we do not use. @throws `malformed_der`, `weak_key` */
 export function jwkOfSpki(spki: Uint8Array): PublicJwk | undefined {
   const reader = new DerReader(readDer(spki, TAG.sequence).content)
-  const algorithm = toHex(reader.next(TAG.sequence).whole)
+  const algorithm = toHex(algorithmIdentifier(reader.next(TAG.sequence)).whole)
   const key = derBytesOfBits(reader.next(TAG.bitString))
   reader.end()
   if (algorithm === P256_KEY && key.length === 65 && key[0] === 4) {
@@ -173,6 +173,53 @@ function rawEcdsaSignature(der: Uint8Array): Uint8Array {
   }
   reader.end()
   return raw
+}
+
+/**
+ * A Name as it stands. It is compared and never shown, but what other readers would not take for a name must not be one here
+ * (RFC 5280 §4.1.2.4).
+ */
+function nameOf(name: DerElement): Uint8Array {
+  const parts = new DerReader(name.content)
+  while (!parts.done) {
+    const part = new DerReader(parts.next(TAG.set).content)
+    do {
+      const attribute = part.sequence()
+      derOid(attribute.next(TAG.oid))
+      const { tag, content } = attribute.next()
+      attribute.end()
+      if (!NAME_STRINGS.get(tag)?.(content)) throw refuse('a name that is not made of texts')
+    } while (!part.done)
+  }
+  return name.whole
+}
+
+/** An AlgorithmIdentifier as it stands, of an algorithm that may be unknown here: a name and its parameters, if any. */
+function algorithmIdentifier(element: DerElement): DerElement {
+  const reader = new DerReader(element.content)
+  derOid(reader.next(TAG.oid))
+  if (!reader.done) reader.next()
+  reader.end()
+  return element
+}
+
+/** By tag: UTF8String, PrintableString, TeletexString, IA5String, UniversalString, BMPString. */
+const NAME_STRINGS: ReadonlyMap<number, (content: Uint8Array) => boolean> = new Map([
+  [0x0c, isUtf8],
+  [0x13, () => true],
+  [0x14, () => true],
+  [0x16, () => true],
+  [0x1c, ({ length }) => length % 4 === 0],
+  [0x1e, ({ length }) => length % 2 === 0],
+])
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    fromUtf8(bytes)
+    return true
+  } catch {
+    return false
+  }
 }
 
 type Extensions = Pick<

@@ -1,0 +1,464 @@
+/**
+ * Records, bundles, credentials, certificates, results, bills of materials, policies, trust: what the roles read from each other.
+ *
+ * @module
+ */
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { parseAppraisalPolicy } from '../../../clients/verifier/appraisal-policy.ts'
+import { formatReferenceValues, parseReferenceValues } from '../../../clients/verifier/reference-values.ts'
+import { concatBytes, fromUtf8, sha256, utf8 } from '../../../merkle/index.ts'
+import { buildEarClaims, parseEarClaims } from '../../../provenance/attestation-result.ts'
+import { type Bundle, decodeBundle, encodeBundle } from '../../../provenance/bundle.ts'
+import {
+  type Certificate,
+  type Credential,
+  canonicalJson,
+  checkPolicyText,
+  decodeCompactJws,
+  decodePem,
+  decodeTrust,
+  encodeRecord,
+  type IssuanceDecision,
+  isJsonObject,
+  type Json,
+  JsonNumber,
+  loadCedar,
+  type ProvenanceRecord,
+  parseCertificate,
+  parseCredential,
+  parseJson,
+  parseTrustDomain,
+  parseWorkloadIdentifier,
+  type RecordType,
+  readSbom,
+  reevaluate,
+  type Sbom,
+  type Trust,
+  type UnverifiedJws,
+  type WorkloadIdentifier,
+} from '../../../provenance/index.ts'
+import { LINK_RULES } from '../../../provenance/link-rules.ts'
+import { decodeRecord, recordOfStatement } from '../../../provenance/record.ts'
+import { type CborValue, decodeCbor, encodeCbor, parseSignedStatement } from '../../../statement/index.ts'
+import { author, createSmallLog, newRecord, signerOf, signRecord } from '../../provenance/small-log.ts'
+import { demand, demandSame, type Target } from '../engine.ts'
+import { bytesMutator, jsonMutator, jwsMutator, type Mutator, textMutator } from '../mutate.ts'
+import { cborMutator } from '../mutate-cbor.ts'
+import { derMutator, pemMutator } from '../mutate-der.ts'
+import { example } from './statement.ts'
+
+const cborMutators: readonly Mutator[] = [cborMutator, cborMutator, bytesMutator]
+const jsonMutators: readonly Mutator[] = [jsonMutator, jsonMutator, textMutator()]
+const text = (bytes: Uint8Array): string => fromUtf8(bytes)
+
+await loadCedar()
+const TYPES = Object.keys(LINK_RULES) as RecordType[]
+const log = await createSmallLog()
+const records = await Promise.all(
+  TYPES.filter((type) => type in LINK_RULES).flatMap((type) =>
+    newRecordOf(type).map((record, i) => signRecord(record, author(signerOf(type), 120, `fuzz ${type} ${i}`))),
+  ),
+)
+
+function newRecordOf(type: RecordType) {
+  try {
+    return [newRecord(log, type)]
+  } catch {
+    return []
+  }
+}
+
+const CBOR = ['malformed_cbor', 'too_large']
+const RECORD = [...CBOR, 'malformed_record', 'duplicate_link', 'section_missing', 'token_in_clear', 'malformed_seal']
+const pem = text(example('credential.pem'))
+const [leafDer] = decodePem(pem)
+const trustJson = example('TRUST.json')
+const anchorDers = (JSON.parse(text(trustJson)) as { trustDomains: Record<string, { keys: { x5c?: string[] }[] }> })
+  .trustDomains
+const certificates = [
+  leafDer!,
+  ...Object.values(anchorDers).flatMap(({ keys }) =>
+    keys.flatMap(({ x5c = [] }) => x5c.map((der) => new Uint8Array(Buffer.from(der, 'base64')))),
+  ),
+]
+
+export function provenanceTargets(): readonly Target[] {
+  return [
+    record,
+    recordStatement,
+    bundle,
+    trust,
+    credential,
+    certificate,
+    json,
+    jws,
+    sbom,
+    ear,
+    identifier,
+    cedarPolicy,
+    cedarContext,
+    appraisalPolicy,
+    referenceValues,
+  ].map((target) => target as Target)
+}
+
+/** The number of a record type, and then a payload. */
+const record: Target<ProvenanceRecord> = {
+  name: 'record',
+  seeds: records.map(({ record, statement }) =>
+    concatBytes(Uint8Array.of(TYPES.indexOf(record.type)), statement.payload),
+  ),
+  mutators: [
+    (input, random, others) => {
+      const [type = 0] = input
+      return concatBytes(
+        Uint8Array.of(random.chance(0.1) ? random.below(TYPES.length) : type),
+        cborMutator(input.subarray(1), random, others),
+      )
+    },
+    bytesMutator,
+  ],
+  maxBytes: 256 * 1024,
+  codes: RECORD,
+  read: (input) => decodeRecord(TYPES[(input[0] ?? 0) % TYPES.length]!, input.subarray(1)),
+  check(value, input) {
+    demandSame(input.subarray(1), encodeRecord(value))
+    return value.type
+  },
+}
+
+const recordStatement: Target<ProvenanceRecord> = {
+  name: 'record-statement',
+  seeds: records.map(({ statement }) => statement.bytes),
+  mutators: cborMutators,
+  maxBytes: 256 * 1024,
+  codes: [...RECORD, 'malformed_cose', 'malformed_statement', 'missing_payload', 'unknown_record_type'],
+  read: (input) => recordOfStatement(parseSignedStatement(input)),
+  check: ({ type }) => type,
+}
+
+/** Half of the time the sum is made to fit again: behind it is the rest of the reader. */
+const summed: Mutator = (input, random, others) => {
+  const changed = random.pick(cborMutators)(input, random, others)
+  if (random.chance(0.3)) return changed
+  try {
+    const content = decodeCbor(changed, { maxBytes: 2 ** 23, sortedKeys: false })
+    if (!(content instanceof Map)) return changed
+    const unsummed = new Map([...(content as ReadonlyMap<string, CborValue>)].filter(([key]) => key !== 'sum'))
+    return encodeCbor(new Map([...unsummed, ['sum', sha256(encodeCbor(unsummed))]]))
+  } catch {
+    return changed
+  }
+}
+
+const bundle: Target<Bundle> = {
+  name: 'bundle',
+  seeds: [example('bundle.provlog'), smallBundle()],
+  mutators: [summed],
+  maxBytes: 256 * 1024,
+  codes: ['malformed_bundle', 'damaged_bundle'],
+  read: decodeBundle,
+  check(value, input) {
+    demandSame(input, encodeBundle(value))
+    return `${value.wraps.size > 0}`
+  },
+}
+
+function smallBundle(): Uint8Array {
+  const statements = [Uint8Array.of(0xd2, 0x84)]
+  const wraps = new Map([['ab'.repeat(32), [utf8('{}')]]])
+  return encodeBundle({
+    origin: 'log.example',
+    checkpoint: 'log.example\n',
+    statements,
+    wraps,
+    credentialDigest: new Uint8Array(32),
+  })
+}
+
+const trust: Target<Trust> = {
+  name: 'trust',
+  seeds: [
+    trustJson,
+    utf8(
+      '{"logs":[],"trustDomains":{"a.example":{"keys":[]}},"issuers":[],"verifiers":[],"minimumTier":"none","witnessPolicy":"quorum none"}',
+    ),
+  ],
+  mutators: jsonMutators,
+  maxBytes: 64 * 1024,
+  // Read once, from the reader's own disk. A megabyte of good keys takes as long as a megabyte of keys takes to check.
+  timeLimit: 50,
+  codes: ['malformed_trust'],
+  read: decodeTrust,
+  check: ({ logs, trustDomains }) => `${Math.min(2, logs.length)} ${Math.min(2, trustDomains.size)}`,
+}
+
+const KEY = ['malformed_key', 'unsupported_key', 'weak_key']
+
+const credential: Target<Credential> = {
+  name: 'credential',
+  seeds: [example('credential.jwt'), example('credential.pem'), leafDer!],
+  mutators: [
+    (input, random, others) => {
+      const mutator = input[0] === 0x30 ? derMutator : input[0] === 0x2d ? pemMutator : jwsMutator
+      return mutator(input, random, others)
+    },
+    bytesMutator,
+  ],
+  maxBytes: 64 * 1024,
+  codes: [
+    ...['malformed_credential', 'malformed_identifier', 'malformed_jws', 'malformed_json', 'malformed_der'],
+    ...['unsupported_algorithm', 'unknown_critical_extension', ...KEY],
+  ],
+  read: parseCredential,
+  check({ kind, bytes, digest, subject, certificate }) {
+    demandSame(digest, sha256(bytes))
+    demand(parseWorkloadIdentifier(subject.uri).uri === subject.uri, 'is for somebody who is nobody')
+    if (certificate) {
+      checkCertificate(certificate)
+      const altName = new X509Certificate(certificate.der).subjectAltName ?? ''
+      demand(altName.includes(`URI:${subject.uri}`) || altName.includes('"'), `is for ${altName} to Node`)
+    }
+    return kind
+  },
+}
+
+/** What we take for a certificate is one to OpenSSL, and says the same. */
+function checkCertificate({ der, serial, publicJwk, notBefore, notAfter }: Certificate): void {
+  let theirs: X509Certificate
+  try {
+    theirs = new X509Certificate(der)
+  } catch (error) {
+    demand(false, `OpenSSL refuses it: ${(error as Error).message}`)
+  }
+  demandSame(new Uint8Array(theirs.raw), der)
+  demand(BigInt(`0x${theirs.serialNumber || '0'}`) === BigInt(`0x${serial}`), 'has another serial number to Node')
+  demand(Date.parse(theirs.validFrom) === notBefore * 1000, `begins ${theirs.validFrom} to Node`)
+  demand(Date.parse(theirs.validTo) === notAfter * 1000, `ends ${theirs.validTo} to Node`)
+  if (!publicJwk) return
+  const { x } = theirs.publicKey.export({ format: 'jwk' })
+  demand(x === publicJwk.x, 'has another key to Node')
+}
+
+const certificate: Target<Certificate> = {
+  name: 'certificate',
+  seeds: certificates,
+  mutators: [derMutator, derMutator, bytesMutator],
+  maxBytes: 64 * 1024,
+  codes: ['malformed_der', 'malformed_credential', 'malformed_encoding', 'weak_key'],
+  read: parseCertificate,
+  check(value) {
+    checkCertificate(value)
+    return `${value.publicJwk?.crv} ${value.algorithm} ${value.basicConstraints?.ca} ${value.unprocessed.length > 0}`
+  },
+}
+
+const json: Target<Json> = {
+  name: 'json',
+  seeds: [trustJson, utf8('{"a":[1,-2,{"b":null,"c":true}],"é":"\\u00e9\\n","n":1.5e3}'), utf8('[]'), utf8('"x"')],
+  mutators: jsonMutators,
+  maxBytes: 64 * 1024,
+  codes: ['malformed_json', 'malformed_encoding'],
+  read: (input) => parseJson(fromUtf8(input)),
+  check(value, input) {
+    let theirs: unknown
+    try {
+      theirs = JSON.parse(fromUtf8(input))
+    } catch {
+      demand(false, 'JSON.parse refuses it')
+    }
+    demand(plain(value) === plain(theirs), 'JSON.parse reads another value')
+    if (!hasLiteral(value)) {
+      const canonical = canonicalJson(value)
+      demand(canonicalJson(parseJson(canonical)) === canonical, 'has two canonical forms')
+    }
+    return typeof value
+  },
+}
+
+function plain(value: unknown): string {
+  if (value instanceof JsonNumber) return String(Number(value.literal))
+  if (Array.isArray(value)) return `[${value.map(plain).join()}]`
+  if (typeof value === 'object' && value !== null) {
+    const members = Object.entries(value).map(([name, inner]) => `${JSON.stringify(name)}:${plain(inner)}`)
+    return `{${members.sort().join()}}`
+  }
+  return typeof value === 'number' ? String(value) : JSON.stringify(value)
+}
+
+function hasLiteral(value: Json): boolean {
+  if (value instanceof JsonNumber) return true
+  if (Array.isArray(value)) return value.some(hasLiteral)
+  return isJsonObject(value) && Object.values(value).some(hasLiteral)
+}
+
+const jws: Target<UnverifiedJws> = {
+  name: 'jws',
+  seeds: [example('credential.jwt'), example('evidence.jwt')].map((token) => utf8(text(token).trim())),
+  mutators: [jwsMutator, textMutator(['.', 'eyJ', 'e30', '=']), bytesMutator],
+  maxBytes: 64 * 1024,
+  codes: [
+    'malformed_jws',
+    'malformed_json',
+    'unsupported_algorithm',
+    'unknown_critical_extension',
+    'malformed_encoding',
+  ],
+  read: (input) => decodeCompactJws(fromUtf8(input)),
+  check({ signingInput, signature, payload, algorithm }, input) {
+    demandSame(input, concatBytes(signingInput, utf8(`.${Buffer.from(signature).toString('base64url')}`)))
+    const [, middle = ''] = text(input).split('.')
+    demand(Buffer.from(payload).toString('base64url') === middle, 'is signed over another payload')
+    return algorithm
+  },
+}
+
+const sbom: Target<Sbom> = {
+  name: 'sbom',
+  seeds: [
+    '{"bomFormat":"CycloneDX","specVersion":"1.6","serialNumber":"urn:uuid:1","version":1,"metadata":{"component":{"purl":"pkg:npm/a@1"}},"components":[{"purl":"pkg:npm/b@2","components":[{"purl":"pkg:npm/%40c/d@3?x=1#y"}]},{"name":"none"}]}',
+    '{"spdxVersion":"SPDX-2.3","documentNamespace":"https://a.example/1","packages":[{"externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:pypi/a@1"},{"referenceType":"cpe23Type","referenceLocator":"x"}]},{}]}',
+  ].map(utf8),
+  mutators: jsonMutators,
+  maxBytes: 64 * 1024,
+  codes: ['malformed_sbom'],
+  read: readSbom,
+  check({ digest, components, format }, input) {
+    demandSame(digest, sha256(input))
+    demand(
+      components.every((purl, i) => i === 0 || components[i - 1]! < purl),
+      'lists components twice, or in no order',
+    )
+    return `${format} ${Math.min(components.length, 3)}`
+  },
+}
+
+const earText = Buffer.from(text(example('result.ear')).split('.')[1]!, 'base64url')
+
+const ear: Target<ReturnType<typeof parseEarClaims>> = {
+  name: 'ear',
+  seeds: [
+    new Uint8Array(earText),
+    utf8(
+      '{"ear_status":"warning","ear_verifier_id":{"build":"1","developer":"d"},"eat_nonce":["AAAA","BBBB"],"eat_profile":"tag:ietf.org,2026:rats/ear#03","exp":20,"iat":10,"submods":{"a":{"ear_status":"affirming","ear_trustworthiness_vector":{"executables":2}},"b":{"ear_status":"warning","ear_trustworthiness_vector":{"hardware":32,"configuration":-1}}}}',
+    ),
+  ],
+  mutators: jsonMutators,
+  maxBytes: 64 * 1024,
+  codes: ['malformed_json', 'unsupported_profile', 'malformed_result', 'inconsistent_result', 'malformed_encoding'],
+  read: (input) => parseEarClaims(fromUtf8(input)),
+  check(claims) {
+    // Annotated evidence may hold numbers that canonical JSON has no form for; everything else can be written.
+    const writable = [...claims.appraisals.values()].every(
+      ({ annotatedEvidence = {} }) => !hasLiteral(annotatedEvidence),
+    )
+    if (writable) {
+      const again = buildEarClaims(claims)
+      demand(buildEarClaims(parseEarClaims(again)) === again, 'does not survive being written')
+    }
+    return `${claims.status} ${claims.appraisals.size > 1}`
+  },
+}
+
+const identifier: Target<WorkloadIdentifier> = {
+  name: 'identifier',
+  seeds: [
+    'spiffe://bank.example/payments/api',
+    'wimse://a_b-c.example/a%20b/~x;y=z',
+    `spiffe://${'a'.repeat(255)}/x`,
+  ].map(utf8),
+  mutators: [
+    textMutator(['spiffe://', 'wimse://', '%2F', '%2f', '%41', '%C3%A9', '@', ':80', '?', '/..', '//']),
+    bytesMutator,
+  ],
+  maxBytes: 8 * 1024,
+  codes: ['malformed_identifier', 'malformed_encoding'],
+  read: (input) => parseWorkloadIdentifier(fromUtf8(input)),
+  check({ uri, scheme, trustDomain, path }, input) {
+    demandSame(input, utf8(uri))
+    demand(`${scheme}://${parseTrustDomain(trustDomain)}${path}` === uri, 'is not its parts')
+    // Nothing that a URL parser would change can be one: two texts would be one workload to it.
+    demand(new URL(uri).href === uri, `is ${new URL(uri).href} to a URL parser`)
+    return scheme
+  },
+}
+
+const policyText = readFileSync(new URL('../../../docs/examples/issuance-policy.cedar', import.meta.url))
+const subject = parseWorkloadIdentifier('spiffe://bank.example/payments')
+const honestContext =
+  '{"attestation":{"ageSeconds":1,"claims":{"executables":2},"keyAttested":true,"measurements":[],"policies":[],"results":1,"tier":"affirming","verifiers":[]},"credential":{"audience":[],"kind":"wit","lifetimeSeconds":60},"workload":{"builders":[],"components":[],"failed":[],"measured":true,"packages":[],"passed":[],"sbomFormats":["CycloneDX"]}}'
+
+const words = [
+  'permit (principal, action, resource);',
+  'forbid',
+  'when { true };',
+  'unless',
+  '@id("x")',
+  'context.',
+  ' has ',
+  ' like "*"',
+]
+
+/** An engine of others, in WebAssembly, asked by issuers and auditors and never by the log: its time is bounded by the length alone. */
+const cedarPolicy: Target<void> = {
+  name: 'cedar-policy',
+  seeds: [new Uint8Array(policyText), utf8('permit (principal, action, resource);')],
+  mutators: [
+    textMutator([...words, '(', '((((((((', '!', '&&', '||', '==', '//', '::', '"', '?principal']),
+    bytesMutator,
+  ],
+  maxBytes: 2048,
+  timeLimit: 100,
+  codes: ['invalid_policy', 'malformed_encoding'],
+  read: (input) => checkPolicyText(fromUtf8(input)),
+  check: () => '',
+}
+
+const cedarContext: Target<IssuanceDecision> = {
+  name: 'cedar-context',
+  seeds: [utf8(honestContext)],
+  mutators: [
+    (input, random, others) => {
+      const changed = jsonMutator(input, random, others)
+      try {
+        return random.chance(0.7) ? utf8(canonicalJson(parseJson(text(changed)))) : changed
+      } catch {
+        return changed
+      }
+    },
+  ],
+  maxBytes: 4096,
+  timeLimit: 100,
+  codes: ['invalid_policy_context', 'malformed_json', 'malformed_encoding'],
+  read: (input) => reevaluate(text(new Uint8Array(policyText)), subject, fromUtf8(input)),
+  check({ decision, reasons, errors, context }, input) {
+    demandSame(input, utf8(context))
+    demand(errors.length === 0 || decision === 'deny', 'allows what could not be evaluated')
+    return `${decision} ${reasons.length} ${errors.length}`
+  },
+}
+
+const appraisalPolicy: Target<ReturnType<typeof parseAppraisalPolicy>> = {
+  name: 'appraisal-policy',
+  seeds: [new Uint8Array(readFileSync(new URL('../../../docs/examples/appraisal-policy.json', import.meta.url)))],
+  mutators: jsonMutators,
+  maxBytes: 16 * 1024,
+  codes: ['malformed_policy', 'unknown_evidence_format', 'unsupported_claim', 'lenient_policy'],
+  read: parseAppraisalPolicy,
+  check: ({ claims }) => `${Object.keys(claims).length}`,
+}
+
+const referenceValues: Target<ReturnType<typeof parseReferenceValues>> = {
+  name: 'reference-values',
+  seeds: [example('reference-values.json')],
+  mutators: jsonMutators,
+  maxBytes: 64 * 1024,
+  codes: ['malformed_reference_values', 'measurement_mismatch'],
+  read: parseReferenceValues,
+  check(values) {
+    const again = formatReferenceValues(values)
+    demand(formatReferenceValues(parseReferenceValues(utf8(again))) === again, 'does not survive being written')
+    return ''
+  },
+}
