@@ -172,7 +172,8 @@ export class Admission {
     const located = await Promise.all(record.record.links.map(({ entry }) => reader.locate(entry)))
     const targets = new Map<string, LinkTarget>()
     for (const meta of located) {
-      if (meta && isRecordType(meta.type)) targets.set(toHex(meta.entry), await this.#targetOf(meta, meta.type, record))
+      if (meta && (isRecordType(meta.type) || meta.type === 'foreign'))
+        targets.set(toHex(meta.entry), await this.#targetOf(meta, meta.type, record))
     }
     const context = { authorities, targets, now: this.#now(), maxClockSkew: this.#limits.maxClockSkew, wrapRecipients }
     return () => void checkRecord(record, context)

@@ -51,7 +51,9 @@ export function indexedBy(
   statement: SignedStatement,
   record: ProvenanceRecord,
   signer: string,
-): Pick<Candidate, 'identity' | 'uniqueKeys' | 'excludedBy' | 'series' | 'status'> & { readonly type: RecordType } {
+): Pick<Candidate, 'identity' | 'uniqueKeys' | 'excludedBy' | 'series' | 'status' | 'erases'> & {
+  readonly type: RecordType
+} {
   const series = seriesOf(record, signer)
   const status = statusKey(record)
   return {
@@ -61,6 +63,7 @@ export function indexedBy(
     ...(record.type === 'credential-status' && !revokes(record) && { excludedBy: [revocationOf(record)] }),
     ...(series && { series: `${series.type}/${series.kid}/${series.id}` }),
     ...(status !== undefined && { status }),
+    ...(record.type === 'erasure' && { erases: { entry: record.links[0]!.entry, scope: record.fields.scope } }),
   }
 }
 

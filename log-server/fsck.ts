@@ -17,6 +17,7 @@
 import { equalBytes, fromUtf8, toHex } from '../merkle/bytes.ts'
 import { EvidenceError } from '../merkle/error.ts'
 import { HASH_LENGTH, type Hash, sha256 } from '../merkle/hash.ts'
+import { TILE_WIDTH } from '../merkle/tile.ts'
 import type { Authorities } from '../provenance/authorities.ts'
 import { foreignSigner } from '../provenance/foreign.ts'
 import { isRecordStatement, recordOfStatement } from '../provenance/record.ts'
@@ -25,6 +26,7 @@ import { parseSignedStatement, statementIdentity } from '../statement/signed-sta
 import { lacksCertificates } from '../statement/transparent-statement.ts'
 import { FOREIGN, indexedBy } from './candidate.ts'
 import { Edge, type EdgeTile } from './edge.ts'
+import type { Erasure } from './erased.ts'
 import { Guard, type Mark } from './guard.ts'
 import { checkSignatures, type LogConfig, paths, readLogConfig, rebuildAuthorities } from './log.ts'
 import { Publication } from './publisher.ts'
@@ -40,6 +42,9 @@ export type FsckCode =
   | 'statement_gap' //         an index without a statement, or more statements than were signed for
   | 'malformed_statement' //   stored bytes that are no statement, or not in their one form
   | 'index_mismatch' //        an index is missing, or leads elsewhere
+  | 'hole_unexplained' //      a statement is gone, and no record on the log erased it
+  | 'erasure_incomplete' //    a record erased something that is still stored
+  | 'widths_mismatch' //       the widths that were published are not those of this tree
   | 'tile_missing' //          a full tile or entry bundle is not there
   | 'tile_mismatch' //         a full tile or entry bundle holds something else
   | 'authority_mismatch' //    what says who may write cannot be replayed
@@ -88,6 +93,12 @@ class Fsck {
   readonly #edge = new Edge()
   /** How many keys of each letter the statements lead to. */
   readonly #expected = { d: 0, i: 0, u: 0, c: 0, a: 0 }
+  /** Indexes without a statement. Their keys stay: nothing can take the place of what was erased. */
+  readonly #holes = new Set<number>()
+  /** By erased entry in hex: what the erasure records say. */
+  readonly #erased = new Map<string, Erasure[]>()
+  /** Of the tile at hand, as its statements are. */
+  #bundleBytes = 0
 
   constructor(store: Store, config: LogConfig) {
     this.#store = store
@@ -106,6 +117,7 @@ class Fsck {
       this.#found('behind_guard', `size ${guard.size} was signed, and ${size} statements are stored`)
     }
     await this.#checkIndexes()
+    await this.#checkErasures()
     const authorities = await this.#authorities()
     if (signed && authorities) await this.#checkSigned(signed, size, root, authorities)
     const findings = this.#findings
@@ -121,17 +133,51 @@ class Fsck {
         this.#found('statement_gap', `statement ${this.#edge.size} is missing; the next one stored is ${first}`, first)
         return
       }
-      const checks = Array.from(unpack(packed), (bytes) => {
-        const [index, entry] = [this.#edge.size, sha256(bytes)]
+      const checks: Promise<void>[] = []
+      const lengths: number[] = []
+      for (const bytes of unpack(packed)) {
+        const index = this.#edge.size
+        const entry = bytes.length > 0 ? sha256(bytes) : await this.#entryOfHole(index)
+        if (!entry) return
         this.#edge.append(entry)
         this.#compareGuard(guard)
-        return this.#checkStatement(index, entry, bytes)
-      })
+        lengths.push(bytes.length)
+        checks.push(this.#checkStatement(index, entry, bytes))
+      }
       await Promise.all(checks)
+      await this.#compareWidths(first, lengths)
       await this.#compareTiles(this.#edge.fullTiles)
       this.#edge.settle()
       progress(this.#edge.size)
     }
+  }
+
+  /** What the store says that it was; the root tells whether that is true. */
+  async #entryOfHole(index: number): Promise<Hash | undefined> {
+    const erasure = await this.#store
+      .erasure(index)
+      .catch((error: unknown) => this.#unreadable('index_mismatch', error))
+    this.#holes.add(index)
+    if (erasure?.scope === 'statement') return erasure.entry
+    this.#found('hole_unexplained', 'there is no statement, and no note of which one there was', index)
+    return undefined
+  }
+
+  /** A piece ends where a batch or a tile does, or is full. So it is told of a width by the row that ends where it ends, if there is one. */
+  async #compareWidths(first: number, lengths: readonly number[]): Promise<void> {
+    const n = Math.floor(first / TILE_WIDTH)
+    if (first % TILE_WIDTH === 0) this.#bundleBytes = 0
+    this.#bundleBytes += lengths.reduce((sum, length) => sum + 4 + length, 0)
+    const end = first + lengths.length - n * TILE_WIDTH
+    const rows = await this.#store.widths(n).catch((error: unknown) => this.#unreadable('widths_mismatch', error))
+    const row = rows?.find(({ width }) => width === end)
+    if (row && row.bytes !== this.#bundleBytes) {
+      this.#found(
+        'widths_mismatch',
+        `statement bundle ${n} has ${this.#bundleBytes} bytes at width ${end}, not ${row.bytes}`,
+      )
+    }
+    if (end === TILE_WIDTH && !row) this.#found('widths_mismatch', `tile ${n} is full, and has no row that says so`)
   }
 
   #compareGuard(guard: Mark | undefined): void {
@@ -146,10 +192,14 @@ class Fsck {
       this.#found('index_mismatch', `by its digest it is at ${meta?.index ?? 'no index'}`, index)
       return
     }
-    if (meta.type === 'raw') return
+    if (meta.type === 'raw' || bytes.length === 0) return
     const described = await this.#describe(index, entry, bytes)
     if (!described) return
-    const { type, issuedAt, signer, identity, uniqueKeys = [], series, status } = described
+    const { type, issuedAt, signer, identity, uniqueKeys = [], series, status, erases } = described
+    if (erases) {
+      const name = toHex(erases.entry)
+      this.#erased.set(name, [...(this.#erased.get(name) ?? []), { ...erases, by: index }])
+    }
     if (meta.type !== type || meta.issuedAt !== issuedAt || meta.signer !== signer) {
       this.#found('index_mismatch', `indexed as ${meta.type} of ${meta.signer} at ${meta.issuedAt}`, index)
     }
@@ -210,6 +260,11 @@ class Fsck {
 
   async #checkSigned(signed: Signed, size: number, root: Hash, authorities: Authorities): Promise<void> {
     const { head } = signed
+    const rows = await this.#store.widths(Math.floor((head.size - 1) / TILE_WIDTH)).catch(() => [])
+    const last = rows.at(-1)
+    if (!last?.published || last.width !== ((head.size - 1) % TILE_WIDTH) + 1) {
+      this.#found('widths_mismatch', `size ${head.size} was signed, and no width of its last tile says so`)
+    }
     if (head.size !== size) {
       this.#found('statement_gap', `${head.size} entries were signed, and ${size} are stored`)
       return
@@ -240,12 +295,17 @@ class Fsck {
   async #checkIndexes(): Promise<void> {
     for (const [letter, expected] of Object.entries(this.#expected)) {
       let count = 0
-      for await (const _ of this.#store.scan(letter)) count++
+      for await (const [key, value] of this.#store.scan(letter)) {
+        // Of what the others led to there is nothing left to tell by.
+        const index = readInteger(value.length > 0 ? value : key.subarray(-6), 0)
+        if (letter === 'd' || !this.#holes.has(index)) count++
+      }
       if (count !== expected)
         this.#found('index_mismatch', `${count} keys under ${letter}, where statements have ${expected}`)
     }
     for await (const [key, value] of this.#store.scan('r')) {
       const [series, index] = [fromUtf8(key), readInteger(value, 0)]
+      if (this.#holes.has(index)) continue
       const bytes = await this.#store.statement(index)
       if (!bytes || (await this.#describe(index, sha256(bytes), bytes))?.series !== series) {
         this.#found('index_mismatch', `the newest of ${series} is said to be there`, index)
@@ -258,6 +318,31 @@ class Fsck {
       for await (const [entry] of this.#store.scan(letter)) {
         if (!(await this.#store.locate(entry)))
           this.#found('index_mismatch', `${what} of ${toHex(entry)}, which is not here`)
+      }
+    }
+  }
+
+  /** What is gone, a record erased; and what a record erased, is gone. */
+  async #checkErasures(): Promise<void> {
+    for await (const [index, { entry, by, scope }] of this.#store.erasures()) {
+      const records = this.#erased.get(toHex(entry)) ?? []
+      if (!records.some((record) => record.by === by && record.scope === scope)) {
+        this.#found('hole_unexplained', `entry ${by} is no record that erased this`, index)
+      }
+    }
+    for (const [name, records] of this.#erased) {
+      const { entry } = records[0]!
+      const meta = await this.#store.locate(entry)
+      if (!meta) {
+        this.#found('erasure_incomplete', `${name} is not here`, records[0]!.by)
+        continue
+      }
+      if ((await this.#store.wraps(entry)).length > 0)
+        this.#found('erasure_incomplete', 'has its wraps still', meta.index)
+      if (!records.some(({ scope }) => scope === 'statement')) continue
+      const beside = await this.#store.certificates(entry)
+      if (!this.#holes.has(meta.index) || beside.length > 0) {
+        this.#found('erasure_incomplete', 'has its statement or certificates still', meta.index)
       }
     }
   }

@@ -84,6 +84,7 @@ export async function openLog({ dataDir, now, limits, fatal = exit }: OpenOption
     // A crash between commit and guard: what the database holds was signed, and nobody has seen it yet.
     if (signed.head.size > guard.last.size) await guard.write(signed.head)
     const authorities = await rebuildAuthorities(store)
+    await store.sweep()
     const sequencer = createSequencer({ store, guard, edge, publication, reader, keys, now, limits, fatal })
     sequencer.onCommitted((batch) => {
       for (const { index, candidate } of batch) {
@@ -239,12 +240,24 @@ async function restoreEdge(store: Store, size: number): Promise<Edge> {
   }
   const entries: Hash[] = []
   for await (const piece of store.packedStatements(fullTiles)) {
-    for (const statement of unpack(piece)) entries.push(sha256(statement))
+    for (const statement of unpack(piece)) {
+      const index = fullTiles * TILE_WIDTH + entries.length
+      entries.push(statement.length > 0 ? sha256(statement) : await entryOfHole(store, index))
+    }
   }
   if (entries.length !== size - fullTiles * TILE_WIDTH) {
     throw new LogError('log_damaged', `${entries.length} statements after the last full tile of a tree of ${size}`)
   }
   return Edge.restore(fullTiles, levels, entries)
+}
+
+/** Of an erased statement nothing is left to hash. A wrong note here would lead to another root than the signed one. */
+async function entryOfHole(store: Store, index: number): Promise<Hash> {
+  const erasure = await store.erasure(index)
+  if (erasure?.scope !== 'statement') {
+    throw new LogError('log_damaged', `statement ${index} is empty, and no record erased it`)
+  }
+  return erasure.entry
 }
 
 /** Both signatures over the newest tree: the checkpoint as a client opens it, the tree head in a receipt. @throws {@link LogError} `log_damaged` */

@@ -6,16 +6,19 @@
  *
  * @module
  */
-import { assert, MerkleError } from '../merkle/error.ts'
-import { HASH_LENGTH, type Hash } from '../merkle/hash.ts'
+import { concatBytes, equalBytes } from '../merkle/bytes.ts'
+import { assert, MerkleError, UnavailableError } from '../merkle/error.ts'
+import { HASH_LENGTH, type Hash, sha256 } from '../merkle/hash.ts'
 import { TILE_WIDTH, type TileId, tileWidth } from '../merkle/tile.ts'
 import { readConsistencyProof, readInclusionProof, type TileReader } from '../merkle/tile-tree.ts'
 import { buildReceipt, type SignedTreeHead } from '../statement/receipt.ts'
 import { BUNDLE_STRIDE, type Edge } from './edge.ts'
+import type { Erasure } from './erased.ts'
 import type { Publication } from './publisher.ts'
 import { Recent } from './recent.ts'
-import { type Store, unpack } from './store.ts'
-import { type EntryMeta, LogError, type LogReader } from './types.ts'
+import type { Store } from './store.ts'
+import { type EntryMeta, LogError, type LogReader, type StatementBundle } from './types.ts'
+import { isImplied, type Width } from './widths.ts'
 
 const DEFAULT_LIMIT = 100
 /** Full tiles and entry bundles, 8 KiB each: those above every proof, and the newest, which every follower fetches. */
@@ -62,36 +65,47 @@ export class StoredLog implements LogReader, TileReader {
 
   async statement(index: number): Promise<Uint8Array | undefined> {
     if (!this.#has(index)) return undefined
-    return stored(await this.#store.statement(index), `statement ${index}`)
+    const statement = stored(await this.#store.statement(index), `statement ${index}`)
+    if (statement.length > 0) return statement
+    const { by } = stored(await this.#store.erasure(index), `the note about the erasure of entry ${index}`)
+    throw new LogError('statement_erased', `the statement of entry ${index} was erased by entry ${by}`, { index })
   }
 
-  statementBundle(n: number, width: number): AsyncIterable<Uint8Array> | undefined {
-    return this.#hasTile({ level: 0, index: n, width }) ? this.#firstStatements(n, width) : undefined
+  async statementBundle(n: number, width: number): Promise<StatementBundle | undefined> {
+    const entries = await this.entryBundle(n, width)
+    if (!entries) return undefined
+    const [rows, holes] = await Promise.all([this.#store.widths(n), this.#holes(n, width)])
+    const last = stored(
+      rows.find((row) => row.width === width),
+      `the length of statement bundle ${n}`,
+    )
+    return {
+      length: last.bytes,
+      // Its statements hash to its entries, but where they are gone.
+      digest: sha256(concatBytes(entries, holes)),
+      read: (start, end) => this.#readStatements(n, width, rows, holes, start, end),
+    }
   }
 
   async entryBundle(n: number, width: number): Promise<Uint8Array | undefined> {
-    if (!this.#hasTile({ level: 0, index: n, width })) return undefined
+    if (!(await this.#isServed({ level: 0, index: n, width }))) return undefined
     const growing = this.#edge.tile(0, n)?.bundle
     if (growing) return growing.slice(0, width * BUNDLE_STRIDE)
     return (await this.#fullBundle(n)).subarray(0, width * BUNDLE_STRIDE)
   }
 
   async tile(id: TileId): Promise<Uint8Array | undefined> {
-    if (!this.#hasTile(id)) return undefined
-    const { level, index, width } = id
-    const growing = this.#edge.tile(level, index)
-    if (growing) return growing.nodes.slice(0, width * HASH_LENGTH)
-    const name = `tile ${level}/${index}`
-    const full = stored(await this.#recent.get(name, () => this.#store.tile(level, index)), name)
-    return full.subarray(0, width * HASH_LENGTH)
+    return (await this.#isServed(id)) ? this.#readTile(id) : undefined
   }
 
   async readTiles(tiles: readonly TileId[]): Promise<readonly Uint8Array[]> {
-    const read = await Promise.all(tiles.map((id) => this.tile(id)))
-    return read.map((bytes) => {
-      assert(bytes, 'proofs are made of published tiles')
-      return bytes
-    })
+    return Promise.all(
+      tiles.map((id) => {
+        // Of any size, also of one that never had a checkpoint.
+        assert(this.#hasTile(id), 'proofs are made of published tiles')
+        return this.#readTile(id)
+      }),
+    )
   }
 
   certificates(entry: Hash): Promise<Uint8Array[]> {
@@ -100,6 +114,12 @@ export class StoredLog implements LogReader, TileReader {
 
   wraps(entry: Hash): Promise<Uint8Array[]> {
     return this.#store.wraps(entry)
+  }
+
+  async erasure(index: number): Promise<Erasure | undefined> {
+    const erasure = this.#has(index) ? await this.#store.erasure(index) : undefined
+    if (erasure) await this.#publication.reached(erasure.by + 1)
+    return erasure
   }
 
   async latest(series: string): Promise<number | undefined> {
@@ -132,19 +152,52 @@ export class StoredLog implements LogReader, TileReader {
     return buildReceipt(head, { index, proof: await this.inclusionProof(index, head.size) })
   }
 
-  async *#firstStatements(n: number, width: number): AsyncGenerator<Uint8Array> {
-    let count = 0
-    for await (const piece of this.#store.packedStatements(n)) {
-      let end = 0
-      for (const statement of unpack(piece)) {
-        if (count === width) break
-        count++
-        end += 4 + statement.length
+  async *#readStatements(
+    n: number,
+    width: number,
+    rows: readonly Width[],
+    holes: Uint8Array,
+    start: number,
+    end: number,
+  ): AsyncGenerator<Uint8Array> {
+    // Each width ends a batch, and so a piece: what was sent before need not be read again to go on after it.
+    const from = rows.findLast(({ bytes }) => bytes <= start) ?? { width: 0, bytes: 0 }
+    let at = from.bytes
+    const pieces = this.#store.packedStatements(n, from.width)
+    try {
+      let piece = await pieces.next()
+      // From here on the iterator sees one state of the store. Holes only become more, so if they are still the same, it is the state
+      // that was asked about.
+      if (!equalBytes(await this.#holes(n, width), holes)) {
+        throw new UnavailableError('something in this bundle was erased just now')
       }
-      yield piece.subarray(0, end)
-      if (count === width) return
+      for (; !piece.done && at < end; piece = await pieces.next()) {
+        const { value } = piece
+        if (at + value.length > start) yield value.subarray(Math.max(0, start - at), end - at)
+        at += value.length
+      }
+      if (at < end) throw new LogError('log_damaged', `statement bundle ${n} ends at byte ${at} of ${end}`)
+    } finally {
+      await pieces.return(undefined)
     }
-    throw new LogError('log_damaged', `statement bundle ${n} has ${count} of ${width} statements`)
+  }
+
+  /** Places of the first `width` entries of tile `n` whose statements were erased. */
+  async #holes(n: number, width: number): Promise<Uint8Array> {
+    const first = n * TILE_WIDTH
+    const places: number[] = []
+    for await (const [index, { scope }] of this.#store.erasures(first, first + width)) {
+      if (scope === 'statement') places.push(index - first)
+    }
+    return Uint8Array.from(places)
+  }
+
+  async #readTile({ level, index, width }: TileId): Promise<Uint8Array> {
+    const growing = this.#edge.tile(level, index)
+    if (growing) return growing.nodes.slice(0, width * HASH_LENGTH)
+    const name = `tile ${level}/${index}`
+    const full = stored(await this.#recent.get(name, () => this.#store.tile(level, index)), name)
+    return full.subarray(0, width * HASH_LENGTH)
   }
 
   async #fullBundle(n: number): Promise<Uint8Array> {
@@ -158,6 +211,13 @@ export class StoredLog implements LogReader, TileReader {
 
   #hasTile({ level, index, width }: TileId): boolean {
     return width >= 1 && width <= tileWidth(level, index, this.#publication.size)
+  }
+
+  /** Full tiles, what the newest checkpoint implies, and what earlier ones did. */
+  async #isServed(id: TileId): Promise<boolean> {
+    if (!this.#hasTile(id)) return false
+    const widest = tileWidth(id.level, id.index, this.#publication.size)
+    return id.width === TILE_WIDTH || id.width === widest || isImplied(id, (n) => this.#store.widths(n))
   }
 
   async #published(index: number | undefined): Promise<number | undefined> {

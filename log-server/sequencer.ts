@@ -56,6 +56,7 @@ import {
   type LogErrorCode,
   type SequencerLimits,
 } from './types.ts'
+import { MAX_BATCH_ENTRIES } from './widths.ts'
 
 export interface SequencerOptions {
   readonly store: Pick<Store, 'holders' | 'commit'>
@@ -137,6 +138,7 @@ export class Sequencer {
   #drained: (() => void)[] = []
 
   constructor(options: SequencerOptions) {
+    assert(options.limits.batchEntries <= MAX_BATCH_ENTRIES, 'a larger batch would step over widths of tiles')
     this.#options = options
     this.#durable = options.edge.size
   }

@@ -17,25 +17,30 @@
  *   a ‖ index              nothing: the statements that say who may write
  *   w ‖ entry              the wraps beside a statement: (u32 length ‖ wrap)…
  *   x ‖ entry              the certificates beside a statement, leaf first: (u32 length ‖ DER)…
+ *   p ‖ n                  the widths of level-0 tile n that there are (widths.ts)
+ *   g ‖ index              what was erased of a statement, and by which record (erased.ts)
+ *   k erased, k swept      index of the newest erasure record; of the newest whose erasure LevelDB's files have carried out
  * ```
  *
  * Two shapes that were measured: a put for each statement takes 2.4 times as long as packing (41k and 97k entries/s at 1 KiB); and
  * since a bundle of statements is the concatenation of its packed values, `/v1/statements/{n}` is served without decoding.
  *
- * No value is ever changed except `k head` and `r …`, and none is deleted. There is only one kind of write, with `sync: true`:
+ * Values that change are `k …`, `r …`, and `p …` of the last tile; nothing else does, but by an erasure. All writes are synced:
  * LevelDB may lose an unsynced write behind a synced one (google/leveldb#193). `repair` is never called: a damaged database is refused.
  *
  * @module
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Level } from 'level'
-import { fromUtf8, toHex } from '../merkle/bytes.ts'
+import { equalBytes, fromUtf8, toHex } from '../merkle/bytes.ts'
 import { assert } from '../merkle/error.ts'
 import type { Hash } from '../merkle/hash.ts'
 import { TILE_WIDTH } from '../merkle/tile.ts'
 import { asBytes, asMap, asText, asUint, decodeCbor, encodeCbor } from '../statement/cbor.ts'
 import type { SignedTreeHead } from '../statement/receipt.ts'
+import { decodeErasure, type Erases, type Erasure, encodeErasure, Sweep, type Sweepable } from './erased.ts'
 import { type EntryMeta, LogError } from './types.ts'
+import { decodeWidths, encodeWidths, type TileWidths, type Width, widthsAfter, widthsWithout } from './widths.ts'
 
 /** What was signed for one size: the two signatures over one root. */
 export interface Signed {
@@ -58,6 +63,8 @@ export interface NewEntry {
   readonly excludedBy?: readonly string[]
   readonly series?: string
   readonly status?: string
+  /** What this entry destroys of an earlier one. */
+  readonly erases?: Erases
 }
 
 /** All that one commit makes durable, or none of it. */
@@ -94,10 +101,15 @@ interface Wanted {
 
 export class Store {
   readonly #db: Level<Uint8Array, Uint8Array>
+  readonly #sweep: Sweep
   #wanted: Wanted[] = []
+  /** The last tile, as the last commit left it. */
+  #lastWidths: TileWidths | undefined
 
   private constructor(db: Level<Uint8Array, Uint8Array>) {
     this.#db = db
+    // On Node a Level is a ClassicLevel, which can be told to compact; its type says only what browsers have too.
+    this.#sweep = new Sweep(db as unknown as Sweepable, { touch: textKey('k', 'sweep'), swept: SWEPT_KEY })
   }
 
   /** @throws {@link LogError} `log_locked` (one process at a time), `log_missing`, `log_damaged` */
@@ -121,11 +133,15 @@ export class Store {
   }
 
   async close(): Promise<void> {
+    await this.#sweep.done()
     await this.#db.close()
   }
 
   /** Resolves when the batch is on the disk. A failed commit must end the process: what the disk holds is unknown. */
   async commit({ first, entries, tiles, bundles, signed }: Batch): Promise<void> {
+    this.#sweep.check()
+    const reached = await this.#widthsAfter(first, entries)
+    const holes = await this.#erase(first, entries, reached)
     const batch = this.#db.batch()
     for (const [i, entry] of entries.entries()) {
       // Up to a dozen puts each: all of a large batch in one go would hold the event loop for 10 ms.
@@ -135,8 +151,35 @@ export class Store {
     for (const { index, statements } of pieces(first, entries)) batch.put(integerKey('s', index), pack(statements))
     for (const { level, index, hashes } of tiles) batch.put(tileKey(level, index), hashes)
     for (const { index, bytes } of bundles) batch.put(integerKey('e', index), bytes)
+    for (const [n, rows] of reached) batch.put(integerKey('p', n), encodeWidths(rows))
+    for (const [key, value] of holes.puts) batch.put(key, value)
+    for (const key of holes.deletions) batch.del(key)
     batch.put(HEAD_KEY, encodeSigned(signed))
     await batch.write({ sync: true })
+
+    const n = Math.floor((first + entries.length) / TILE_WIDTH)
+    this.#lastWidths = { n, rows: reached.get(n) ?? [] }
+    if (holes.newest !== undefined) this.#sweep.start(holes.keys, encodeInteger(holes.newest))
+  }
+
+  /** Goes on with what a crash kept from being swept. */
+  async sweep(): Promise<void> {
+    const [erased, swept] = await Promise.all([this.#get(ERASED_KEY), this.#get(SWEPT_KEY)])
+    if (!erased || (swept && equalBytes(erased, swept))) return
+    const keys: Uint8Array[] = []
+    for await (const [index, { entry, by }] of this.erasures()) {
+      if (swept && by <= readInteger(swept, 0)) continue
+      const piece = await this.#pieceOf(index)
+      if (piece) keys.push(piece.key)
+      keys.push(hashKey('w', entry), hashKey('x', entry))
+    }
+    this.#sweep.start(keys, erased)
+  }
+
+  /** Resolves when nothing that was erased before is left in LevelDB's files. */
+  async swept(): Promise<void> {
+    await this.#sweep.done()
+    this.#sweep.check()
   }
 
   /** Undefined in a database that has no entry yet. */
@@ -184,20 +227,38 @@ export class Store {
     return this.#get(integerKey('e', index))
   }
 
-  /** The statements of bundle `n` that are there, packed, in one or several pieces. One after another: together they may be 64 MiB. */
-  async *packedStatements(n: number): AsyncGenerator<Uint8Array> {
-    const range = { gte: integerKey('s', n * TILE_WIDTH), lt: integerKey('s', (n + 1) * TILE_WIDTH) }
+  /** The statements of bundle `n` from place `from` on, packed, in one or several pieces. One after another: together they may be 64 MiB. */
+  async *packedStatements(n: number, from = 0): AsyncGenerator<Uint8Array> {
+    const range = { gte: integerKey('s', n * TILE_WIDTH + from), lt: integerKey('s', (n + 1) * TILE_WIDTH) }
     for await (const piece of this.#db.values({ ...range, highWaterMarkBytes: 256 * 1024 })) yield plain(piece)
   }
 
+  /** Empty when it was erased. */
   async statement(index: number): Promise<Uint8Array | undefined> {
-    const gte = integerKey('s', index - (index % TILE_WIDTH))
-    const [found] = await this.#db.iterator({ gte, lte: integerKey('s', index), reverse: true, limit: 1 }).all()
-    if (!found) return undefined
-    let skip = index - readInteger(found[0], 1)
+    const piece = await this.#pieceOf(index)
+    if (!piece) return undefined
+    let skip = index - piece.first
     // A copy: the statements beside it should not live as long as it does.
-    for (const statement of unpack(plain(found[1]))) if (skip-- === 0) return statement.slice()
+    for (const statement of unpack(piece.value)) if (skip-- === 0) return statement.slice()
     return undefined
+  }
+
+  /** What was erased of the entry at `index`. */
+  async erasure(index: number): Promise<Erasure | undefined> {
+    const value = await this.#get(integerKey('g', index))
+    return value && decodeErasure(value)
+  }
+
+  /** What was erased of the entries from `from` on and before `until`. */
+  async *erasures(from = 0, until = 2 ** 48 - 1): AsyncGenerator<[index: number, erasure: Erasure]> {
+    const range = { gte: integerKey('g', from), lt: integerKey('g', until) }
+    for await (const [key, value] of this.#db.iterator(range)) yield [readInteger(key, 1), decodeErasure(plain(value))]
+  }
+
+  /** The widths of level-0 tile `n` that there are; none when it was never reached. */
+  async widths(n: number): Promise<readonly Width[]> {
+    const value = await this.#get(integerKey('p', n))
+    return value ? decodeWidths(value) : []
   }
 
   async wraps(entry: Hash): Promise<Uint8Array[]> {
@@ -247,6 +308,60 @@ export class Store {
     for await (const [key, value] of this.#db.iterator({ ...range, highWaterMarkBytes: 1024 * 1024 })) {
       yield [plain(key).subarray(1), plain(value)]
     }
+  }
+
+  /** The widths of each tile that a batch reaches. */
+  async #widthsAfter(first: number, entries: readonly NewEntry[]): Promise<Map<number, readonly Width[]>> {
+    const n = Math.floor(first / TILE_WIDTH)
+    this.#lastWidths ??= { n, rows: await this.widths(n) }
+    const { rows } = this.#lastWidths
+    if ((rows.at(-1)?.width ?? 0) !== first % TILE_WIDTH) {
+      throw new LogError('log_damaged', `the widths of tile ${n} do not end at ${first}`)
+    }
+    const lengths = entries.map(({ statement }) => statement.length)
+    return new Map(widthsAfter(first, lengths, rows).map((reached) => [reached.n, reached.rows]))
+  }
+
+  /** What the erasures of a batch change. Several may fall into one piece, and all into tiles that the batch reaches. */
+  async #erase(first: number, entries: readonly NewEntry[], reached: Map<number, readonly Width[]>) {
+    const deletions: Uint8Array[] = []
+    const notes = new Map<number, Erasure>()
+    const changed = new Map<number, { key: Uint8Array; parts: Uint8Array[] }>()
+    let newest: number | undefined
+    for (const [i, { erases }] of entries.entries()) {
+      if (!erases) continue
+      const target = await this.locate(erases.entry)
+      if (!target) throw new LogError('log_damaged', `what entry ${first + i} erases is not stored`)
+      newest = first + i
+      deletions.push(hashKey('w', erases.entry))
+      if (erases.scope === 'statement') deletions.push(hashKey('x', erases.entry))
+      // Of several records that erased a statement, the first is named.
+      const before = notes.get(target.index) ?? (await this.erasure(target.index))
+      if (before?.scope === 'statement') continue
+      notes.set(target.index, { ...erases, by: newest })
+      if (erases.scope === 'keys') continue
+
+      const found = await this.#pieceOf(target.index)
+      if (!found) throw new LogError('log_damaged', `statement ${target.index} is missing from the store`)
+      const piece = changed.get(found.first) ?? { key: found.key, parts: [...unpack(found.value)] }
+      changed.set(found.first, piece)
+      const [at, n] = [target.index - found.first, Math.floor(target.index / TILE_WIDTH)]
+      const gone = piece.parts[at]?.length ?? 0
+      piece.parts[at] = NOTHING
+      reached.set(n, widthsWithout(reached.get(n) ?? (await this.widths(n)), target.index % TILE_WIDTH, gone))
+    }
+    const puts: [key: Uint8Array, value: Uint8Array][] = []
+    for (const [index, note] of notes) puts.push([integerKey('g', index), encodeErasure(note)])
+    for (const { key, parts } of changed.values()) puts.push([key, pack(parts)])
+    if (newest !== undefined) puts.push([ERASED_KEY, encodeInteger(newest)])
+    return { puts, deletions, newest, keys: [...deletions, ...Array.from(changed.values(), ({ key }) => key)] }
+  }
+
+  /** The packed value that statement `index` is in. */
+  async #pieceOf(index: number): Promise<{ key: Uint8Array; first: number; value: Uint8Array } | undefined> {
+    const gte = integerKey('s', index - (index % TILE_WIDTH))
+    const [found] = await this.#db.iterator({ gte, lte: integerKey('s', index), reverse: true, limit: 1 }).all()
+    return found && { key: plain(found[0]), first: readInteger(found[0], 1), value: plain(found[1]) }
   }
 
   /**
@@ -384,6 +499,8 @@ const PIECE_BYTES = 64 * 1024
 const READ_TOGETHER = 32
 const NOTHING = new Uint8Array(0)
 const HEAD_KEY = textKey('k', 'head')
+const ERASED_KEY = textKey('k', 'erased')
+const SWEPT_KEY = textKey('k', 'swept')
 
 // Keys and small values come out of Node's buffer pool: what has a backing store of its own costs LevelDB's binding an allocation
 // when it is handed over, and the garbage collector another turn.

@@ -17,6 +17,7 @@ import type { Hash } from '../merkle/hash.ts'
 import type { TileId } from '../merkle/tile.ts'
 import type { RecordStatement } from '../provenance/record.ts'
 import type { SignedTreeHead } from '../statement/receipt.ts'
+import type { Erases, Erasure } from './erased.ts'
 
 /** Integer POSIX seconds. */
 export type Clock = () => number
@@ -46,6 +47,8 @@ export interface Candidate {
   readonly series?: string
   /** Lower-case hex of the credential digest whose status this is. */
   readonly status?: string
+  /** What of an earlier entry is destroyed in the commit that makes this one durable. */
+  readonly erases?: Erases
   /** The verified record. Needed of the types that change who may write: `log-policy` and `key-authorization`. */
   readonly record?: RecordStatement
   /**
@@ -96,16 +99,19 @@ export interface LogReader {
   locate(entry: Hash): Promise<EntryMeta | undefined>
   entryAt(index: number): Promise<Hash | undefined>
   meta(index: number): Promise<EntryMeta | undefined>
+  /** @throws {@link LogError} `statement_erased` */
   statement(index: number): Promise<Uint8Array | undefined>
-  /** Statements [256 n, 256 n + width) as concat(u32 BE length ‖ statement), in pieces: one is small, 256 may be 64 MiB. */
-  statementBundle(n: number, width: number): AsyncIterable<Uint8Array> | undefined
-  /** Entries [256 n, 256 n + width) as a C2SP entry bundle. */
+  /** Statements [256 n, 256 n + width); undefined unless a published checkpoint implied that width. */
+  statementBundle(n: number, width: number): Promise<StatementBundle | undefined>
+  /** Entries [256 n, 256 n + width) as a C2SP entry bundle; undefined unless a published checkpoint implied that width. */
   entryBundle(n: number, width: number): Promise<Uint8Array | undefined>
-  /** `width` × 32 bytes; undefined while the published tree is too small to have them. */
+  /** `width` × 32 bytes; undefined unless a published checkpoint implied that width. */
   tile(tile: TileId): Promise<Uint8Array | undefined>
   wraps(entry: Hash): Promise<Uint8Array[]>
   /** The certificate path kept beside a statement, leaf first; empty when there is none. */
   certificates(entry: Hash): Promise<Uint8Array[]>
+  /** What was erased of an entry. */
+  erasure(index: number): Promise<Erasure | undefined>
   /** Index of the newest statement of a series `type/kid/id`. */
   latest(series: string): Promise<number | undefined>
   /** Newest indexes of at most `limit` series (default 100) that start with `type/kid/`, in order of their ids. */
@@ -122,6 +128,16 @@ export interface LogReader {
   receipt(index: number, head?: SignedTreeHead): Promise<Uint8Array>
 }
 
+/** Up to 256 statements in a row: concat(u32 BE length ‖ statement). One that was erased is of length 0. */
+export interface StatementBundle {
+  /** Bytes. A bundle may be 64 MiB. */
+  readonly length: number
+  /** Of these bytes and no others: changes when a statement is erased. */
+  readonly digest: Hash
+  /** Bytes [start, end), in small pieces. @throws UnavailableError when something in it was erased meanwhile */
+  read(start: number, end: number): AsyncIterable<Uint8Array>
+}
+
 /** Why the log refused. Codes are API: they may be added, never renamed or reused. */
 export type LogErrorCode =
   | 'conflict_signature' //    the same content under another signature is entry `index`
@@ -129,6 +145,7 @@ export type LogErrorCode =
   | 'duplicate_unique_tag' //  this signer used this tag in entry `index`
   | 'duplicate_record_id' //   entry `index` has this record id
   | 'already_revoked' //       entry `index` revoked the credential, which has no status after that
+  | 'statement_erased' //      entry `index` is in the tree, and its statement was erased
   | 'too_large' //             a statement past the log's limit
   | 'not_found' //             no such entry, size or tile
   | 'log_exists' //            init: the directory is not empty

@@ -11,13 +11,22 @@ import type { Hash } from '../merkle/hash.ts'
 import { type Authorities, type Authorization, foundingKey, isValidAt } from './authorities.ts'
 import { ProvenanceError, type ProvenanceErrorCode } from './error.ts'
 import { parseWorkloadIdentifier } from './identifier.ts'
-import { LINK_RULES, type LinkRule, linkRule, linkTargetType, type RecordType, signersOf } from './link-rules.ts'
+import {
+  isErasable,
+  LINK_RULES,
+  type LinkRule,
+  linkRule,
+  linkTargetType,
+  type RecordType,
+  signersOf,
+} from './link-rules.ts'
 import { issuedAtOf, type RecordOf, type RecordStatement } from './record.ts'
 
 /** What must be known of a record that others link to: {@link linkTargetOf}. */
 export interface LinkTarget {
   readonly index: number
-  readonly type: RecordType
+  /** `foreign`: no record of ours. `erased`: an auditor finds no statement there; what it was, the log knew when it was linked to. */
+  readonly type: RecordType | 'foreign' | 'erased'
   /** POSIX seconds. */
   readonly issuedAt: number
   /** kid. */
@@ -49,7 +58,7 @@ export interface RecordContext {
 export function checkRecord(r: RecordStatement, context: RecordContext): Authorization | 'admin' {
   checkDate(r, context)
   checkLinkCounts(r)
-  const authority = isAdminRecord(r) ? checkAdmin(r, context) : checkSigner(r, context)
+  const authority = isAdminRecord(r, context) ? checkAdmin(r, context) : checkSigner(r, context)
   checkLinkTargets(r, context)
   if (authority !== 'admin') checkOwnLinks(r, authority, context)
   checkContent(r, authority, context)
@@ -87,8 +96,15 @@ function checkLinkCounts({ record: { type, links } }: RecordStatement): void {
   }
 }
 
-function isAdminRecord({ record: { type } }: RecordStatement): boolean {
-  return signersOf(type).includes('admin')
+/** Of what the admin signs, some is for others to sign too: then the key decides. */
+function isAdminRecord(
+  { record: { type }, statement }: RecordStatement,
+  { authorities, index }: RecordContext,
+): boolean {
+  const signers = signersOf(type)
+  if (!signers.includes('admin') || signers.length === 1) return signers.includes('admin')
+  const policy = authorities.policyAt(index ?? Number.POSITIVE_INFINITY)
+  return policy?.adminKids.includes(statement.signer.kid) ?? false
 }
 
 /** By an admin key of the policy in force; for entry 0, by one of those that it names itself. In the name of the log. */
@@ -148,7 +164,9 @@ function checkLinkTargets(
     const target = targets.get(toHex(entry))
     if (!target) throw refuse('link_dangling', `${rel} ${toHex(entry)} is not on this log`)
     const wanted = linkTargetType(type, rel)
-    if (target.type !== wanted) throw refuse('link_wrong_type', `${rel} leads to a ${target.type}, not to a ${wanted}`)
+    if (target.type === 'erased' && wanted) throw refuse('link_erased', `${rel} leads to a statement that was erased`)
+    if (wanted && target.type !== wanted)
+      throw refuse('link_wrong_type', `${rel} leads to a ${target.type}, not to a ${wanted}`)
     if (target.index >= index || target.issuedAt > issuedAtOf(r) + maxClockSkew) {
       throw refuse('link_later_than_record', `${rel} leads to a record that came later`)
     }
@@ -159,7 +177,9 @@ function checkLinkTargets(
 function checkOwnLinks(r: RecordStatement, { subject }: Authorization, { authorities, targets }: RecordContext): void {
   for (const { rel, entry } of r.record.links) {
     if (!linkRule(r.record.type, rel)?.own) continue
-    const signer = targets.get(toHex(entry))!.signer
+    const { signer, type } = targets.get(toHex(entry))!
+    // Whose it was, nobody can tell any more.
+    if (type === 'erased') continue
     if (!authorities.authorizations(signer).some((each) => each.subject === subject)) {
       throw refuse('link_not_own', `${rel} leads to a record of another party`)
     }
@@ -181,6 +201,7 @@ function checkContent(r: RecordStatement, authority: Authorization | 'admin', co
     checkAttestation(record, r.statement.signer.kid, context)
   }
   if (record.type === 'credential-status') checkStatus(record, context)
+  if (record.type === 'erasure') checkErasure(record, authority, context)
 }
 
 /** A log keeps its name for life, and its policies are one chain. */
@@ -240,6 +261,19 @@ function checkStatus({ fields, links }: RecordOf<'credential-status'>, { targets
   if (targets.get(toHex(entry))!.credentialDigest !== toHex(fields.credentialDigest)) {
     throw refuse('status_mismatch', 'its credential is not the one of the record it links to')
   }
+}
+
+/** Whoever sealed something may destroy the keys to it. What everybody could read and rely on goes by the log's own decision. */
+function checkErasure(
+  { fields, links }: RecordOf<'erasure'>,
+  authority: Authorization | 'admin',
+  { targets }: RecordContext,
+): void {
+  if (fields.scope === 'statement' && authority !== 'admin') {
+    throw refuse('role_not_authorized', 'a statement is erased by the admin of the log alone')
+  }
+  const { type } = targets.get(toHex(links[0]!.entry))!
+  if (!isErasable(type)) throw refuse('not_erasable', `a ${type} cannot be erased`)
 }
 
 /** Wraps are not in the log, so only admission can ask for them. */

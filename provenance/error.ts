@@ -26,6 +26,8 @@ export type ProvenanceErrorCode =
   | 'link_dangling' //               links to something that is not on this log
   | 'link_wrong_type' //             links to a record of another type than the relation is for
   | 'link_later_than_record' //      links to something that came after it
+  | 'link_erased' //                 links to a statement that was erased: nobody can say any more what it was
+  | 'not_erasable' //                erases what the log must keep: who may write, and what was erased
   | 'link_not_own' //                a relation that is only for records of the same party
   | 'wrong_authorization' //         links to another key-authorization than the one it is signed under
   | 'issued_in_future' //            issued later than now

@@ -55,6 +55,7 @@ export { ISSUANCE_SCHEMA } from './issuance-schema.ts'
 export { canonicalJson, isJsonObject, type Json, JsonNumber, type JsonObject, parseJson } from './json.ts'
 export { decodeCompactJws, MAX_JWS_LENGTH, signCompactJws, type UnverifiedJws, verifyCompactJws } from './jws.ts'
 export {
+  isErasable,
   isRecordType,
   LINK_RULES,
   type LinkRelation,

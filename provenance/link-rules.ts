@@ -2,7 +2,8 @@
  * The table of records: who signs each type, and what each must and may link to.
  *
  * A link names an earlier entry by digest and says what it is to this record. The relation is the type of the record
- * that it must lead to; only `previous` leads to the version before, of the record's own type. So the links of a
+ * that it must lead to. Only `previous` leads to the version before, of the record's own type, and `erases` to any statement but those
+ * that say who may write, and other erasures. So the links of a
  * `credential-provenance` record answer "why was this credential issued" completely, or the log refuses it:
  *
  *     credential-provenance ─┬─ workload-provenance   what the workload is made of
@@ -69,6 +70,9 @@ export const LINK_RULES = {
     },
   },
   'credential-status': { signers: ['issuer'], links: { 'credential-provenance': ownOne, 'key-authorization': one } },
+
+  // What was destroyed. An issuer's own; the admin's is not asked whose it was.
+  erasure: { signers: ['admin', 'issuer'], links: { erases: ownOne } },
 } as const satisfies Readonly<
   Record<string, { signers: readonly ('admin' | Role)[]; links: Readonly<Record<string, LinkRule>> }>
 >
@@ -79,6 +83,7 @@ export const RECORD_TYPES = Object.keys(LINK_RULES) as readonly RecordType[]
 export type LinkRelation = { [T in RecordType]: keyof (typeof LINK_RULES)[T]['links'] }[RecordType]
 export const LINK_RELATIONS: readonly LinkRelation[] = [
   'previous',
+  'erases',
   ...RECORD_TYPES.filter((type) => RECORD_TYPES.some((from) => linkRule(from, type) !== undefined)),
 ] as readonly LinkRelation[]
 
@@ -88,9 +93,18 @@ export function linkRule(from: RecordType, rel: string): LinkRule | undefined {
   return Object.hasOwn(links, rel) ? links[rel] : undefined
 }
 
-/** The type of the record that a link must lead to. */
-export function linkTargetType(from: RecordType, rel: LinkRelation): RecordType {
+/** The type of the record that a link must lead to; undefined where it may be any, {@link isErasable} permitting. */
+export function linkTargetType(from: RecordType, rel: LinkRelation): RecordType | undefined {
+  if (rel === 'erases') return undefined
   return rel === 'previous' ? from : rel
+}
+
+/**
+ * Whether a statement of this type may be erased. Not those by which the log is judged: without the records that say who may write
+ * nobody could replay it, and one that erases an erasure would make it unexplained.
+ */
+export function isErasable(type: string): boolean {
+  return type !== 'log-policy' && type !== 'key-authorization' && type !== 'erasure'
 }
 
 /** Who may sign a record of this type. */

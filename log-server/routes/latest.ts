@@ -23,7 +23,7 @@ import type { LogReader } from '../types.ts'
 import { coseType, Kid, octets, STATEMENT_TYPES } from './http.ts'
 
 export interface LatestOptions {
-  readonly log: SnapshotSource & Pick<LogReader, 'latest' | 'latestAll'>
+  readonly log: SnapshotSource & Pick<LogReader, 'erasure' | 'latest' | 'latestAll'>
   readonly authorities: Pick<Authorities, 'authorizations'>
 }
 
@@ -90,7 +90,9 @@ export const latestRoutes: FastifyPluginAsyncTypebox<LatestOptions> = async (app
 
   async function sendAll(reply: FastifyReply, indexes: readonly number[]): Promise<FastifyReply> {
     const snapshot = new Snapshot(log)
-    const published = indexes.filter((index) => snapshot.has(index))
+    const erasures = await Promise.all(indexes.map((index) => log.erasure(index)))
+    // What was erased is the newest of its series still, and there is nothing to show of it.
+    const published = indexes.filter((index, i) => snapshot.has(index) && erasures[i]?.scope !== 'statement')
     return reply
       .type('application/cbor')
       .header('cache-control', 'no-store')

@@ -32,8 +32,11 @@ export const statementRoutes: FastifyPluginAsync<{ log: Pick<LogReader, 'stateme
 ) => {
   app.get(`${PREFIX}*`, { schema }, async (request, reply) => {
     const { index, width } = parseTileIndex(pathOf(request).slice(PREFIX.length))
-    const pieces = log.statementBundle(index, width)
-    if (!pieces) throw new RequestError('not_found', 'this log has no such bundle, or not of that width')
-    return reply.type('application/octet-stream').header('cache-control', IMMUTABLE).send(Readable.from(pieces))
+    const bundle = await log.statementBundle(index, width)
+    if (!bundle) throw new RequestError('not_found', 'this log has no such bundle, or not of that width')
+    return reply
+      .type('application/octet-stream')
+      .header('cache-control', IMMUTABLE)
+      .send(Readable.from(bundle.read(0, bundle.length)))
   })
 }

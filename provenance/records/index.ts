@@ -8,6 +8,7 @@ import { attestationResult } from './attestation-result.ts'
 import { credentialProvenance } from './credential-provenance.ts'
 import { credentialStatus } from './credential-status.ts'
 import type { RecordDefinition } from './define-record.ts'
+import { erasure } from './erasure.ts'
 import { issuanceDenied } from './issuance-denied.ts'
 import { keyAuthorization } from './key-authorization.ts'
 import { logPolicy } from './log-policy.ts'
@@ -25,6 +26,7 @@ export const RECORDS = {
   'credential-provenance': credentialProvenance,
   'issuance-denied': issuanceDenied,
   'credential-status': credentialStatus,
+  erasure,
 } satisfies { readonly [T in RecordType]: RecordDefinition<T, unknown, unknown> }
 
 /** The clear fields of a record type. */

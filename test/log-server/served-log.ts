@@ -173,6 +173,7 @@ function linksOf(type: RecordType, { link }: ServedLog): readonly Link[] {
     ]
   }
   if (type === 'credential-status') return [link('credential-provenance', 8), link('key-authorization', 1)]
+  if (type === 'erasure') return [link('erases', 8)]
   return []
 }
 

@@ -17,7 +17,7 @@ import { importBlockingKey } from '../../log-server/publisher.ts'
 import type { StoredLog } from '../../log-server/reader.ts'
 import type { Sequencer } from '../../log-server/sequencer.ts'
 import { Store } from '../../log-server/store.ts'
-import type { Candidate, SequencerLimits } from '../../log-server/types.ts'
+import type { Candidate, SequencerLimits, StatementBundle } from '../../log-server/types.ts'
 import {
   appendLeaves,
   checkConsistency,
@@ -227,7 +227,7 @@ export class TestLog {
     for (let n = 0; n * TILE_WIDTH < size; n++) {
       const width = tileWidth(0, n, size)
       const bundle = await reader.entryBundle(n, width)
-      const statements = splitStatements(await whole(reader.statementBundle(n, width)))
+      const statements = splitStatements(await whole(await reader.statementBundle(n, width)))
       assert.ok(bundle)
       const decoded = decodeEntryBundle(bundle, width)
       assert.equal(statements.length, width)
@@ -281,10 +281,11 @@ function sample(size: number): number[] {
   return [0, 1, 254, 255, 256, 257, Math.floor(size / 2), size - 257, size - 256, size - 255, size - 2, size - 1]
 }
 
-async function whole(pieces: AsyncIterable<Uint8Array> | undefined): Promise<Uint8Array> {
-  assert.ok(pieces)
+async function whole(bundle: StatementBundle | undefined): Promise<Uint8Array> {
+  assert.ok(bundle)
   const all: Uint8Array[] = []
-  for await (const piece of pieces) all.push(piece)
+  for await (const piece of bundle.read(0, bundle.length)) all.push(piece)
+  assert.equal(concatBytes(...all).length, bundle.length)
   return concatBytes(...all)
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import {
+  isErasable,
   isRecordType,
   LINK_RULES,
   linkRule,
@@ -24,12 +25,19 @@ describe('the link table', () => {
   it('names in each relation the type of the record that it leads to', () => {
     for (const type of RECORD_TYPES) {
       for (const rel of LINK_RELATIONS) {
-        if (linkRule(type, rel)) assert.ok(RECORD_TYPES.includes(linkTargetType(type, rel)))
+        const target = linkTargetType(type, rel)
+        if (linkRule(type, rel) && rel !== 'erases') assert.ok(target && RECORD_TYPES.includes(target))
       }
       for (const rel of Object.keys(LINK_RULES[type].links)) assert.ok((LINK_RELATIONS as string[]).includes(rel))
     }
     assert.equal(linkTargetType('reference-values', 'previous'), 'reference-values')
     assert.equal(linkTargetType('credential-status', 'credential-provenance'), 'credential-provenance')
+  })
+
+  it('keeps from erasure what a replay judges by, and nothing else', () => {
+    const kept = RECORD_TYPES.filter((type) => !isErasable(type))
+    assert.deepEqual(kept, ['log-policy', 'key-authorization', 'erasure'])
+    assert.equal(linkTargetType('erasure', 'erases'), undefined)
   })
 
   it('never allows more links than a record holds', () => {
@@ -41,8 +49,10 @@ describe('the link table', () => {
 
   it('leaves what the log obeys to its admin, and nothing else', () => {
     const byAdmin = RECORD_TYPES.filter((type) => signersOf(type).includes('admin'))
-    assert.deepEqual(byAdmin, ['log-policy', 'key-authorization'])
-    for (const type of byAdmin) assert.deepEqual(signersOf(type), ['admin'])
+    assert.deepEqual(byAdmin, ['log-policy', 'key-authorization', 'erasure'])
+    for (const type of byAdmin) {
+      assert.deepEqual(signersOf(type), type === 'erasure' ? ['admin', 'issuer'] : ['admin'])
+    }
   })
 
   it('binds whatever is signed under a role and not only published to a key-authorization', () => {

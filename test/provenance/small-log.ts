@@ -161,6 +161,7 @@ export const FIELDS: { readonly [T in RecordType]: FieldsOf<T> } = {
     effectiveAt: 108,
     reasonCode: 'keyCompromise',
   },
+  erasure: { scope: 'keys', reasonCode: 'retention' },
 }
 
 const decision: SectionsOf<'credential-provenance'>['decision'] = {
@@ -225,6 +226,7 @@ export const SECTIONS: { readonly [T in RecordType]: SectionsOf<T> } = {
   },
   'issuance-denied': { decision: { ...decision, decision: 'deny', reasons: [] } },
   'credential-status': { detail: { text: 'Stolen.\nSee the report.' } },
+  erasure: { detail: { text: 'Asked for by the data subject.' } },
 }
 
 /** A log in memory: what each of its records is checked against. */
@@ -266,6 +268,7 @@ export function honestLinks(log: SmallLog, type: RecordType): readonly Link[] {
     ]
   }
   if (type === 'credential-status') return [log.link('credential-provenance', 8), log.link('key-authorization', 1)]
+  if (type === 'erasure') return [log.link('erases', 8)]
   return []
 }
 

@@ -1,0 +1,106 @@
+/**
+ * Erasing what is stored beside the tree: wraps, and for scope `statement` the statement itself and its certificates.
+ *
+ * ```
+ *   before   s ‖ 256   00 00 01 a3  d2 84 …   00 00 02 10  d2 84 …        w ‖ entry   wraps
+ *   after    s ‖ 256   00 00 00 00            00 00 02 10  d2 84 …        g ‖ 256     entry ‖ index of the erasure record ‖ scope
+ * ```
+ *
+ * A hole is a statement of length 0, in the store as in a bundle. The tree needs no statement but its entry, and that stays: in the
+ * entry bundle, in `g`, in the index by digest. All of it happens in the commit that makes the erasure record durable, or none of it.
+ *
+ * **What is guaranteed, and when.** From that commit on no answer has what was erased. In LevelDB's files it stays until they are compacted:
+ * {@link Sweep} has that done at once, and on start where a crash came between. When it is through, no file of the store holds it,
+ * except while an answer that began before is still being sent. What it cannot reach: free blocks of the disk, snapshots of the file
+ * system, backups, caches in front of the log (`routes/statements.ts` says for how long), and whoever read it before.
+ *
+ * @module
+ */
+import { HASH_LENGTH, type Hash } from '../merkle/hash.ts'
+import { LogError } from './types.ts'
+
+/** What an `erasure` record has destroyed: the keys to what is sealed, or the statement with them. */
+export type ErasureScope = 'keys' | 'statement'
+
+/** What a new entry has erased. */
+export interface Erases {
+  readonly entry: Hash
+  readonly scope: ErasureScope
+}
+
+/** What is known of an entry of which something was erased. */
+export interface Erasure extends Erases {
+  /** Index of the erasure record. */
+  readonly by: number
+}
+
+export function encodeErasure({ entry, by, scope }: Erasure): Uint8Array {
+  const value = new Uint8Array(HASH_LENGTH + 7)
+  value.set(entry)
+  const view = new DataView(value.buffer)
+  view.setUint16(HASH_LENGTH, Math.floor(by / 2 ** 32))
+  view.setUint32(HASH_LENGTH + 2, by % 2 ** 32)
+  value[HASH_LENGTH + 6] = scope === 'statement' ? 1 : 0
+  return value
+}
+
+/** @throws {@link LogError} `log_damaged` */
+export function decodeErasure(value: Uint8Array): Erasure {
+  if (value.length !== HASH_LENGTH + 7) throw new LogError('log_damaged', 'a note about an erasure cannot be read')
+  const view = new DataView(value.buffer, value.byteOffset)
+  return {
+    entry: value.slice(0, HASH_LENGTH),
+    by: view.getUint16(HASH_LENGTH) * 2 ** 32 + view.getUint32(HASH_LENGTH + 2),
+    scope: value[HASH_LENGTH + 6] === 1 ? 'statement' : 'keys',
+  }
+}
+
+/** What a sweep needs of LevelDB. */
+export interface Sweepable {
+  /** Rewrites the tables that hold keys from `start` to `end`, without what was deleted or overwritten. */
+  compactRange(start: Uint8Array, end: Uint8Array): Promise<void>
+  put(key: Uint8Array, value: Uint8Array, options: { sync: true }): Promise<void>
+}
+
+/** Has LevelDB forget what was erased, one sweep after another. */
+export class Sweep {
+  readonly #db: Sweepable
+  /** Two keys between those of tree heads and of statements: one to touch, and one that says up to which record the store is clean. */
+  readonly #keys: { readonly touch: Uint8Array; readonly swept: Uint8Array }
+  #running: Promise<void> = Promise.resolve()
+  #failure: unknown
+
+  constructor(db: Sweepable, keys: { readonly touch: Uint8Array; readonly swept: Uint8Array }) {
+    this.#db = db
+    this.#keys = keys
+  }
+
+  /** Sweeps what was under `keys`, after the sweeps before; then `note` goes under the key `swept`. */
+  start(keys: readonly Uint8Array[], note: Uint8Array): void {
+    this.#running = this.#running
+      .then(() => this.#sweep(keys, note))
+      .catch((error: unknown) => {
+        this.#failure ??= error
+      })
+  }
+
+  /** Resolves when nothing is left to sweep. */
+  async done(): Promise<void> {
+    await this.#running
+  }
+
+  /** @throws whatever made a sweep fail: the database is not to be written to any more */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  async #sweep(keys: readonly Uint8Array[], note: Uint8Array): Promise<void> {
+    const { touch, swept } = this.#keys
+    for (const key of keys) await this.#db.compactRange(key, key)
+    // What was written and erased within one write buffer has become one table with both versions, perhaps where there is nothing to
+    // merge it with. A newer table whose one key lies in the range of that one makes LevelDB merge them, without the older version.
+    await this.#db.put(touch, new Uint8Array(0), { sync: true })
+    await this.#db.compactRange(touch, touch)
+    await this.#db.put(swept, note, { sync: true })
+  }
+}
