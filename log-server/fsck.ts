@@ -238,7 +238,8 @@ class Fsck {
       }
       return { issuedAt, signer, ...indexedBy(statement, recordOfStatement(statement), signer) }
     } catch (error) {
-      return this.#unreadable('malformed_statement', error, index)
+      const lost = error instanceof EvidenceError && error.code === 'certificate_missing'
+      return this.#unreadable(lost ? 'index_mismatch' : 'malformed_statement', error, index)
     }
   }
 

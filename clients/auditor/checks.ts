@@ -38,7 +38,7 @@ export const CHECKS = {
   },
   'statement-malformed': {
     severity: 'error',
-    meaning: 'The entry is not the hash of a Signed Statement that carries a record.',
+    meaning: 'The entry is not the hash of a Signed Statement, or the record in it cannot be read.',
     spec: 'RFC 9943 §6; RFC 8949 §4.2.1',
     whatToDo: ADMISSION,
   },
@@ -52,6 +52,13 @@ export const CHECKS = {
     severity: 'error',
     meaning: 'The same content is on the log twice, under two signatures: one was made from the other.',
     spec: 'design: exact idempotency',
+    whatToDo: ADMISSION,
+  },
+  'foreign-refused': {
+    severity: 'error',
+    meaning:
+      'The statement is no record, and the log policy in force at its place does not let it in: its content, its issuer, or who signed it. The detail starts with the code.',
+    spec: 'RFC 9943 §5.1.2 (replaying the registration policy)',
     whatToDo: ADMISSION,
   },
   // The record

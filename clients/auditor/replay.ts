@@ -37,6 +37,7 @@ import { StatementAudit } from './statements.ts'
 export type AuditLog = Pick<
   LogClient,
   | 'acceptCheckpoint'
+  | 'certificates'
   | 'checkpoint'
   | 'entryBundle'
   | 'origin'
@@ -76,6 +77,8 @@ export interface AuditReport {
   /** Entries that an earlier audit had seen to. */
   readonly resumedFrom: number
   readonly records: number
+  /** Statements that are no records, and that the log's policy lets in. */
+  readonly foreign: number
   /** Records of which at least one sealed section was opened. */
   readonly opened: number
   /** Of all entries up to `size`, those of earlier audits included; in the order of the log. */
@@ -115,7 +118,12 @@ export async function replay(input: ReplayInput): Promise<AuditReport> {
   const history = new History()
   for (const [index, each] of recorded.entries()) await history.restore(index, each)
   const sealed = key && new SealedReader(client, key)
-  const audit = new StatementAudit({ history, now, ...(sealed && { sealed }) })
+  const audit = new StatementAudit({
+    history,
+    now,
+    certificates: (entry) => client.certificates(entry),
+    ...(sealed && { sealed }),
+  })
 
   let audited: AuditedSoFar = before
   let unsaved: Recorded[] = []
@@ -134,13 +142,14 @@ export async function replay(input: ReplayInput): Promise<AuditReport> {
     const pairs = entries.slice(known).map((entry, i) => ({ entry, index: start + i, bytes: statements[known + i]! }))
     for (const pair of pairs) checkDigest(pair, checkpoint)
 
-    const { recorded: added, findings, records, opened } = await audit.take(pairs)
+    const { recorded: added, findings, records, foreign, opened } = await audit.take(pairs)
     unsaved.push(...added)
     audited = {
       ...audited,
       note: checkpoint.note,
       range: ranges.get(start + pairs.length)!,
       records: audited.records + records,
+      foreign: audited.foreign + foreign,
       opened: audited.opened + opened,
       findings: [...audited.findings, ...findings],
     }
@@ -156,6 +165,7 @@ export async function replay(input: ReplayInput): Promise<AuditReport> {
     root: toHex(checkpoint.root),
     resumedFrom: before.range.size,
     records: audited.records,
+    foreign: audited.foreign,
     opened: audited.opened,
     findings: audited.findings,
   }

@@ -40,11 +40,13 @@ export interface AuditedSoFar {
   /** kid of the key with which sealed sections were opened; without, they were not. */
   readonly openedWith?: string
   readonly records: number
+  readonly foreign: number
   readonly opened: number
   readonly findings: readonly Finding[]
 }
 
-const VERSION = 1
+/** Of the files, and of what is checked: an older audit starts over. */
+const VERSION = 2
 
 /** Nothing audited yet. */
 export function startOf(origin: string, openedWith: string | undefined): AuditedSoFar {
@@ -52,6 +54,7 @@ export function startOf(origin: string, openedWith: string | undefined): Audited
     origin,
     range: EMPTY_RANGE,
     records: 0,
+    foreign: 0,
     opened: 0,
     findings: [],
     ...(openedWith === undefined ? {} : { openedWith }),

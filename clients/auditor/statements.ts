@@ -12,7 +12,10 @@
  */
 import { EvidenceError, type Hash, toHex } from '../../merkle/index.ts'
 import {
+  checkForeign,
   checkRecord,
+  type ForeignStatement,
+  isRecordStatement,
   issuedAtOf,
   type ProvenanceRecord,
   type RecordStatement,
@@ -44,8 +47,13 @@ export interface AuditedEntries {
   readonly recorded: Recorded[]
   readonly findings: Finding[]
   readonly records: number
+  /** Statements that are no records, and that the policy in force lets in. */
+  readonly foreign: number
   readonly opened: number
 }
+
+/** The certificates that a log keeps beside an entry, leaf first. None of them is believed before it is checked. */
+export type CertificateSource = (entry: Hash) => Promise<readonly Uint8Array[]>
 
 /** Says what was found about the entry at hand. */
 export type Report = (check: CheckId, detail: string) => void
@@ -57,6 +65,7 @@ interface Parsed {
   readonly logged: LoggedBytes
   /** Absent with a reason in `flaw`. */
   readonly statement?: SignedStatement
+  /** Absent too of a statement that is no record of ours. */
   readonly record?: ProvenanceRecord
   readonly flaw?: readonly [CheckId, string]
 }
@@ -64,17 +73,20 @@ interface Parsed {
 export class StatementAudit {
   readonly #history: History
   readonly #now: number
+  readonly #certificates: CertificateSource
   readonly #sealed: SealedReader | undefined
 
-  constructor({ history, now, sealed }: { history: History; now: number; sealed?: SealedReader }) {
+  constructor(options: { history: History; now: number; certificates: CertificateSource; sealed?: SealedReader }) {
+    const { history, now, certificates, sealed } = options
     this.#history = history
     this.#now = now
+    this.#certificates = certificates
     this.#sealed = sealed
   }
 
   /** Judges the entries that follow the last ones taken. */
   async take(entries: readonly LoggedBytes[]): Promise<AuditedEntries> {
-    const all = { recorded: [] as Recorded[], findings: [] as Finding[], records: 0, opened: 0 }
+    const all = { recorded: [] as Recorded[], findings: [] as Finding[], records: 0, foreign: 0, opened: 0 }
     let run: Parsed[] = []
     for (const [i, logged] of entries.entries()) {
       const parsed = parse(logged)
@@ -95,13 +107,19 @@ export class StatementAudit {
     const verified = await Promise.all(run.map((parsed) => this.#verify(parsed)))
     const sound: LoggedRecord[] = []
     for (const [i, { logged }] of run.entries()) {
-      const [record, flaw] = verified[i]!
+      const [found, flaw] = verified[i]!
       const { index } = logged
       const report = reporterFor(logged, all.findings)
       if (flaw !== undefined) report(...flaw)
+      const record = found !== undefined && 'record' in found ? found : undefined
       if (record === undefined) {
         const { statement } = run[i]!
         const identity = statement === undefined ? '' : toHex(statementIdentity(statement))
+        if (found !== undefined) {
+          all.foreign++
+          const twin = this.#history.holderOf(identity)
+          if (twin !== undefined) report('signature-twin', `the same content is entry ${twin}`)
+        }
         const erased = logged.bytes.length === 0 && { erased: true as const }
         all.recorded.push(this.#apply(index, { entry: toHex(logged.entry), identity, unique: [], ...erased }))
         continue
@@ -130,20 +148,30 @@ export class StatementAudit {
     return recorded
   }
 
-  /** The record under a valid signature, or what is wrong. */
-  async #verify({ statement, flaw }: Parsed): Promise<[RecordStatement | undefined, Parsed['flaw']]> {
+  /** What the entry holds under a valid signature, or what is wrong. */
+  async #verify(parsed: Parsed): Promise<[RecordStatement | ForeignStatement | undefined, Parsed['flaw']]> {
+    const { statement, record, flaw } = parsed
     if (statement === undefined) return [undefined, flaw]
     try {
+      if (record === undefined) return [await this.#checkForeign(statement, parsed.logged), undefined]
       const key = await this.#history.keyOf(statement)
       if (key === undefined)
         return [undefined, ['record-refused', `unknown_key: ${statement.header.kid} is not authorized`]]
       return [recordStatementOf(await verifySignedStatement(statement, key)), undefined]
     } catch (error) {
       if (!(error instanceof EvidenceError)) throw error
-      const check =
-        error instanceof StatementError && error.code === 'bad_signature' ? 'signature-invalid' : 'statement-malformed'
-      return [undefined, [check, `${error.code}: ${error.message}`]]
+      const ofSignature = error instanceof StatementError && error.code === 'bad_signature'
+      const otherwise = record === undefined ? 'foreign-refused' : 'statement-malformed'
+      return [undefined, [ofSignature ? 'signature-invalid' : otherwise, `${error.code}: ${error.message}`]]
     }
+  }
+
+  async #checkForeign(statement: SignedStatement, { index, entry }: LoggedBytes): Promise<ForeignStatement> {
+    const policy = this.#history.authorities.policyAt(index)
+    const { x5chain, x5t } = statement.header
+    // A chain that came unprotected is not in the entry; x5t says whether what the log shows is the right one.
+    const beside = x5t && !x5chain && policy?.foreign && { certificates: await this.#certificates(entry) }
+    return checkForeign(statement, { policy, now: this.#now, maxClockSkew: MAX_CLOCK_SKEW, onLog: true, ...beside })
   }
 
   /** Everything that can be said without a key. Returns under whose authority the record is on this log, if it may be. */
@@ -178,6 +206,7 @@ function parse(logged: LoggedBytes): Parsed {
         flaw: ['statement-malformed', 'its encoding is not the canonical one, or its unprotected header is not empty'],
       }
     }
+    if (!isRecordStatement(statement)) return { logged, statement }
     return { logged, statement, record: recordOfStatement(statement) }
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error

@@ -219,6 +219,16 @@ export class LogClient {
     return readByteStrings(await this.#requests.get(path, MAX_BYTES.statement), path)
   }
 
+  /**
+   * The certificates beside a statement that names its signer by `x5t` alone, raw: leaf first, and none when there are none.
+   *
+   * @throws `RefusedError` with status 404
+   */
+  async certificates(entry: Hash): Promise<readonly Uint8Array[]> {
+    const bytes = await this.#requests.get(`entries/${toHex(entry)}/statement`, MAX_BYTES.statement)
+    return parseSignedStatement(bytes, { maxBytes: MAX_BYTES.statement }).header.x5chain ?? []
+  }
+
   /** `tile/entries/…`, raw. */
   async entryBundle(index: number, width: number): Promise<Uint8Array> {
     if (width === TILE_WIDTH) return this.#requests.get(formatEntriesPath(index, width), MAX_BYTES.entries)

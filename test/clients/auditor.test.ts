@@ -35,6 +35,7 @@ import {
   publicJwkOf,
   wrapKeys,
 } from '../../statement/index.ts'
+import { signForeign } from '../provenance/signers.ts'
 import { admin, digestOf, FIELDS, issuer, type Party, stranger, VERIFIER, verifier } from '../provenance/small-log.ts'
 import { MadeUpLog, TRUST } from './made-up-log.ts'
 import { NOW, policyOf, random, ORIGIN as SERVED_ORIGIN, serveLies, serveLog } from './served-log.ts'
@@ -331,6 +332,11 @@ const FLAWS: Record<CheckId, (log: MadeUpLog) => Promise<unknown>> = {
   'signature-twin': async (log) => {
     await tell(log)
     log.put(log.statements[6]!)
+  },
+  'foreign-refused': async (log) => {
+    await tell(log)
+    // By a key that may sign records. This log's policy says nothing of anything else.
+    log.put(await signForeign(issuer.key, { header: [[4, utf8(issuer.kid)]], claims: [[6, 109]] }))
   },
   'record-refused': async (log) => {
     await tell(log)

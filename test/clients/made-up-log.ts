@@ -54,6 +54,7 @@ export class MadeUpLog implements AuditLog {
   /** What is served for each entry. */
   readonly statements: Uint8Array[] = []
   readonly entries: Uint8Array[] = []
+  readonly certificatesOf = new Map<string, Uint8Array[]>()
   readonly wrapsOf = new Map<string, Uint8Array[]>()
   readonly #keys = new Map<string, PublicJwk>()
 
@@ -114,6 +115,10 @@ export class MadeUpLog implements AuditLog {
     const statement = parseSignedStatement(this.statements[index]!)
     const key = await importVerificationKey(this.#keys.get(statement.header.kid!)!)
     return { ...recordStatementOf(await verifySignedStatement(statement, key)), index }
+  }
+
+  async certificates(entry: Hash): Promise<Uint8Array[]> {
+    return this.certificatesOf.get(toHex(entry)) ?? []
   }
 
   async wraps(entry: Hash): Promise<Uint8Array[]> {

@@ -38,9 +38,10 @@ export const auditRun: Command = {
       for (const { severity, check, index, detail } of report.findings) {
         io.out(`${io.style('red', severity.padEnd(8))} ${check} at entry ${index}: ${detail}`)
       }
+      const foreign = report.foreign === 0 ? '' : ` and ${report.foreign} foreign statements`
       const opened = keyPath === undefined ? '' : `, ${report.opened} opened`
       io.out(
-        `${report.origin}: ${report.records} records of ${report.size} entries checked${opened}, ${report.findings.length} findings`,
+        `${report.origin}: ${report.records} records${foreign} of ${report.size} entries checked${opened}, ${report.findings.length} findings`,
       )
     }
     return report.findings.length === 0 ? Exit.ok : Exit.refused
