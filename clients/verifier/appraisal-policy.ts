@@ -11,19 +11,33 @@
  * ```
  *
  * `claims.match` is what a clean appraisal says, as AR4SI codes. Every other case takes away from it: of two codes for one
- * claim the worse stays. `stale` and `wrongNonce` may be left out, and such evidence is then refused instead of being given a
- * result. With `referenceValues` (ids) only those are compared with, and otherwise all that the Verifier has published.
+ * claim the worse stays. `stale`, `undated` and `wrongNonce` may be left out, and such evidence is then refused instead of being
+ * given a result. With `referenceValues` (ids) only those are compared with, and otherwise all that the Verifier has published.
+ *
+ * For evidence from hardware (docs/evidence.md) the cases that are about the platform have defaults, and a policy may also have
+ *
+ * ```json
+ *   "accept": ["uncheckedRevocation"],               what it goes without knowing
+ *   "keyBinding": "report_data=sha512(nonce|spki)",  how evidence names the workload's key
+ *   "roots": ["<hex>"]                               SHA-256 of root certificates, in the place of the vendor's own
+ * ```
  *
  * The document does not name itself: its id and version are those of the record that it is logged in.
  *
  * @module
  */
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import { CLAIMS, type Claim, type TrustVector, tierOfCode } from '../../provenance/index.ts'
 import { readDocument } from './document.ts'
 import { VerifierError } from './error.ts'
-import type { AppraisalCase, EvidenceFormat } from './evidence/format.ts'
-import { measuredFiles } from './evidence/measured-files.ts'
+import {
+  APPRAISAL_CASES,
+  type AppraisalCase,
+  type EvidenceFormat,
+  IGNORANCE,
+  type Ignorance,
+} from './evidence/format.ts'
+import { evidenceFormat } from './evidence/formats.ts'
 
 export interface AppraisalPolicy {
   readonly format: EvidenceFormat
@@ -33,10 +47,16 @@ export interface AppraisalPolicy {
   readonly resultLifetimeSeconds: number
   /** Ids; 1 to 8 of them, or undefined for all of the Verifier's own. */
   readonly referenceValues?: readonly string[]
-  readonly claims: Readonly<Record<RequiredCase, TrustVector>> & { readonly [C in AppraisalCase]?: TrustVector }
+  readonly claims: { readonly match: TrustVector } & { readonly [C in AppraisalCase]?: TrustVector }
+  /** What it goes without knowing: these cases take nothing away. */
+  readonly accept?: readonly Ignorance[]
+  readonly keyBinding?: string
+  /** SHA-256 fingerprints, lower-case hex. */
+  readonly roots?: readonly string[]
 }
 
-type RequiredCase = 'match' | 'mismatch' | 'unknownFile' | 'unknownAttester'
+/** Refused where the policy is silent. */
+const MAY_BE_REFUSED: readonly AppraisalCase[] = ['stale', 'undated', 'wrongNonce']
 
 const Code = Type.Optional(Type.Integer({ minimum: -128, maximum: 127 }))
 const Vector = Type.Object(Object.fromEntries(CLAIMS.map((claim) => [claim, Code])) as Record<Claim, typeof Code>, {
@@ -54,36 +74,24 @@ const Document = Type.Object(
     claims: Type.Object(
       {
         match: Vector,
-        mismatch: Vector,
-        unknownFile: Vector,
-        unknownAttester: Vector,
-        stale: Type.Optional(Vector),
-        wrongNonce: Type.Optional(Vector),
+        ...(Object.fromEntries(
+          APPRAISAL_CASES.filter((name) => name !== 'match').map((name) => [name, Type.Optional(Vector)]),
+        ) as Record<Exclude<AppraisalCase, 'match'>, ReturnType<typeof Type.Optional<typeof Vector>>>),
       },
       { additionalProperties: false },
     ),
+    accept: Type.Optional(Type.Array(Type.Enum([...IGNORANCE]), { maxItems: 8 })),
+    keyBinding: Type.Optional(Type.String({ maxLength: 64 })),
+    roots: Type.Optional(Type.Array(Type.String({ pattern: '^[0-9a-f]{64}$' }), { minItems: 1, maxItems: 16 })),
   },
   { additionalProperties: false },
 )
-
-const FORMATS: ReadonlyMap<string, EvidenceFormat> = new Map([[measuredFiles.name, measuredFiles]])
-
-/** @throws {@link VerifierError} `unknown_evidence_format` */
-export function evidenceFormat(name: string): EvidenceFormat {
-  const format = FORMATS.get(name)
-  if (!format) {
-    throw new VerifierError(
-      'unknown_evidence_format',
-      `${JSON.stringify(name)} is not one of: ${[...FORMATS.keys()].join(', ')}`,
-    )
-  }
-  return format
-}
 
 /** @throws {@link VerifierError} `malformed_policy`, `unknown_evidence_format`, `unsupported_claim`, `lenient_policy` */
 export function parseAppraisalPolicy(content: Uint8Array): AppraisalPolicy {
   const { format: name, ...document } = readDocument(Document, content, 'malformed_policy')
   const format = evidenceFormat(name)
+  checkFits(document, format)
   for (const [title, vector] of Object.entries(document.claims)) {
     const unsupported = (Object.keys(vector) as Claim[]).find((claim) => !format.claims.includes(claim))
     if (unsupported) {
@@ -97,4 +105,28 @@ export function parseAppraisalPolicy(content: Uint8Array): AppraisalPolicy {
     }
   }
   return { format, ...document }
+}
+
+/** That the policy says something of all that the format can show, and nothing of what it cannot. */
+function checkFits(document: Omit<Static<typeof Document>, 'format'>, format: EvidenceFormat): void {
+  const named = Object.keys(document.claims) as AppraisalCase[]
+  const foreign = [...named, ...(document.accept ?? [])].find((name) => !format.cases.includes(name))
+  if (foreign) throw malformed(`/claims/${foreign}`, `${format.name} evidence never shows it`)
+  const silent = format.cases.find(
+    (name) => !named.includes(name) && !MAY_BE_REFUSED.includes(name) && !(name in format.defaults),
+  )
+  if (silent) throw malformed(`/claims/${silent}`, 'must have an entry')
+  // One that is accepted and also counted against the evidence: which of the two was meant is not for us to guess.
+  const both = document.accept?.find((name) => named.includes(name))
+  if (both) throw malformed(`/accept/${both}`, 'is also in /claims')
+
+  const { keyBinding, roots } = document
+  if (keyBinding !== undefined && !format.keyBindings.includes(keyBinding)) {
+    throw malformed('/keyBinding', `is not one of: ${format.keyBindings.join(', ') || `nothing, for ${format.name}`}`)
+  }
+  if (roots && !format.references) throw malformed('/roots', `${format.name} evidence has no root certificates`)
+}
+
+function malformed(path: string, why: string): VerifierError {
+  return new VerifierError('malformed_policy', `${path} ${why}`)
 }

@@ -16,10 +16,10 @@ import {
   tierOfVector,
   worstTier,
 } from '../../provenance/index.ts'
-import { jwkThumbprint } from '../../statement/index.ts'
+import { jwkThumbprint, type PublicJwk } from '../../statement/index.ts'
 import type { AppraisalPolicy } from './appraisal-policy.ts'
 import { VerifierError } from './error.ts'
-import type { AppraisalCase, Examined } from './evidence/format.ts'
+import { type AppraisalCase, type Examined, IGNORANCE } from './evidence/format.ts'
 import type { ReferenceValues } from './reference-values.ts'
 
 export interface AppraisalInput {
@@ -34,6 +34,10 @@ export interface AppraisalInput {
   readonly now: number
   /** The challenge that the evidence must answer. */
   readonly nonce?: string
+  /** Files that evidence from hardware is verified with. */
+  readonly collateral?: readonly Uint8Array[]
+  /** Whose key the evidence must be about. Needed where it only holds a digest of the key. */
+  readonly workloadKey?: PublicJwk
 }
 
 export interface Appraisal {
@@ -59,12 +63,26 @@ const VERIFIER = { developer: 'https://provlog.example', build: 'provlog 0.1.0' 
  * nothing at all is refused.
  *
  * @throws {@link VerifierError} `malformed_evidence`, `bad_evidence_signature`, `measurement_mismatch`, `evidence_from_future`;
- *   `stale_evidence` and `wrong_nonce` unless the policy has claims for them
+ *   `untrusted_root`, `bad_certificate_chain`, `key_not_bound`, `workload_key_missing` and those of collateral for evidence from
+ *   hardware; `stale_evidence` and `wrong_nonce` unless the policy has claims for them
  */
 export async function appraise(input: AppraisalInput): Promise<Appraisal> {
   const { evidence, policy, policyId, now, nonce } = input
   const references = input.referenceValues.filter(({ format }) => format === policy.format.name)
-  const found = await policy.format.examine(evidence, references)
+  const { collateral = [], workloadKey: expected } = input
+  const { roots, keyBinding } = policy
+  const found = await policy.format.examine(evidence, {
+    references,
+    now,
+    collateral,
+    ...(nonce === undefined ? {} : { nonce }),
+    ...(expected ? { workloadKey: expected } : {}),
+    ...(roots ? { roots } : {}),
+    ...(keyBinding === undefined ? {} : { keyBinding }),
+  })
+  if (expected && !found.workloadKey && !found.cases.includes('unknownAttester')) {
+    throw new VerifierError('key_not_bound', 'the evidence vouches for no key')
+  }
   const cases = [...found.cases, ...freshnessCases(found, input)]
 
   const vector = vectorOf(policy, cases)
@@ -98,14 +116,17 @@ export async function appraise(input: AppraisalInput): Promise<Appraisal> {
 }
 
 function freshnessCases(
-  { issuedAt, nonce: answer }: Examined,
+  { cases: found, issuedAt, nonce: answer }: Examined,
   { policy, now, nonce }: AppraisalInput,
 ): AppraisalCase[] {
-  if (issuedAt > now + MAX_CLOCK_SKEW) {
+  if (issuedAt !== undefined && issuedAt > now + MAX_CLOCK_SKEW) {
     throw new VerifierError('evidence_from_future', `made at ${issuedAt}, and it is ${now}`)
   }
   const cases: AppraisalCase[] = []
-  if (now - issuedAt > policy.maxEvidenceAgeSeconds) {
+  if (found.includes('undated') && !policy.claims.undated && !policy.accept?.includes('undated')) {
+    throw new VerifierError('stale_evidence', 'nothing says when it was made, and it answers no challenge')
+  }
+  if (issuedAt !== undefined && now - issuedAt > policy.maxEvidenceAgeSeconds) {
     const why = `${now - issuedAt} s old, and the policy takes ${policy.maxEvidenceAgeSeconds} s`
     if (!policy.claims.stale) throw new VerifierError('stale_evidence', why)
     cases.push('stale')
@@ -117,12 +138,14 @@ function freshnessCases(
   return cases
 }
 
-/** What the policy says of all the cases together: for each claim the worst. */
-function vectorOf({ claims }: AppraisalPolicy, cases: readonly AppraisalCase[]): TrustVector {
+/** What the policy says of all the cases together, and the format where the policy is silent: for each claim the worst. */
+function vectorOf({ claims, accept, format }: AppraisalPolicy, cases: readonly AppraisalCase[]): TrustVector {
+  const accepted: readonly AppraisalCase[] = IGNORANCE.filter((name) => accept?.includes(name))
   // Of an attester that nobody knows nothing was verified, so that even the clean part of the policy does not apply.
   const vector: { [C in Claim]?: number } = cases.includes('unknownAttester') ? {} : { ...claims.match }
-  for (const each of cases) {
-    for (const [claim, code] of Object.entries(claims[each] ?? {}) as [Claim, number][]) {
+  for (const each of cases.filter((name) => !accepted.includes(name))) {
+    const said = claims[each] ?? format.defaults[each] ?? {}
+    for (const [claim, code] of Object.entries(said) as [Claim, number][]) {
       const before = vector[claim]
       if (before === undefined || worstTier([tierOfCode(before), tierOfCode(code)]) === tierOfCode(code))
         vector[claim] = code

@@ -20,6 +20,14 @@ export type VerifierErrorCode =
   | 'evidence_from_future' //      made later than now
   | 'stale_evidence' //            older than the policy allows
   | 'wrong_nonce' //               made for another challenge, or for none
+  | 'untrusted_root' //            its certificates end at a root that is not pinned
+  | 'bad_certificate_chain' //     a certificate was not issued by the next one, or might not issue
+  | 'key_not_bound' //             not about the workload key that was given
+  | 'workload_key_missing' //      the challenge is under one digest with a key that was not given
+  // Collateral
+  | 'malformed_collateral' //      not certificates, revocation lists or documents that the format knows
+  | 'missing_collateral' //        no certificate was given that the evidence can be verified with
+  | 'wrong_collateral' //          certificates or documents of another platform, or not signed by whom they should be
   // Policies and reference values
   | 'malformed_policy' //          not an appraisal policy; the message gives the path
   | 'lenient_policy' //            would let a failed check pass unnoticed

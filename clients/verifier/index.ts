@@ -9,6 +9,8 @@ export { type AppraisalPolicy, parseAppraisalPolicy } from './appraisal-policy.t
 export { type Appraisal, type AppraisalInput, appraise } from './appraise.ts'
 export { VerifierError, type VerifierErrorCode } from './error.ts'
 export { APPRAISAL_CASES, type AppraisalCase } from './evidence/format.ts'
+export { EVIDENCE_FORMATS } from './evidence/formats.ts'
+export { measurementDigest } from './evidence/hardware/hardware-format.ts'
 export {
   decodeEvidence,
   MEASURED_FILES_FORMAT,

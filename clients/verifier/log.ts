@@ -20,10 +20,11 @@ import {
 import { importSigningKey, type PrivateJwk, type PublicJwk } from '../../statement/index.ts'
 import type { LogClient } from '../log-client/index.ts'
 import { type PublishedVersion, publishVersion, type VersionedType } from '../log-client/policy-version.ts'
-import { evidenceFormat, parseAppraisalPolicy } from './appraisal-policy.ts'
+import { parseAppraisalPolicy } from './appraisal-policy.ts'
 import { appraise } from './appraise.ts'
 import { choosePolicy, chooseReferenceValues, JSON_MEDIA_TYPE } from './criteria.ts'
 import { VerifierError } from './error.ts'
+import { evidenceFormat } from './evidence/formats.ts'
 import { parseReferenceValues } from './reference-values.ts'
 
 /** What this role asks of a log. */
@@ -51,7 +52,7 @@ export interface AppraiseAndLogInput {
   readonly client: VerifierLog
   /** The Verifier's key. */
   readonly key: PrivateJwk
-  /** The name of the evidence format: `measured-files`. */
+  /** The name of the evidence format: `measured-files`, `aws-nitro`, … */
   readonly format: string
   /** A file of evidence. Its digest on the log is that of the evidence itself: of a token, without a line break at its end. */
   readonly evidence: Uint8Array
@@ -59,6 +60,10 @@ export interface AppraiseAndLogInput {
   readonly policyId?: string
   /** The challenge that the evidence must answer. */
   readonly nonce?: string
+  /** Files that evidence from hardware is verified with: certificates, revocation lists, the vendor's documents. */
+  readonly collateral?: readonly Uint8Array[]
+  /** Whose key the evidence must be about. */
+  readonly workloadKey?: PublicJwk
   /** Who may open the sealed result. Those for whom the log requires a wrap must be among them. */
   readonly recipients?: readonly PublicJwk[]
   readonly now: number
@@ -112,6 +117,8 @@ export async function appraiseAndLog(input: AppraiseAndLogInput): Promise<Logged
     referenceValues: references.map(({ values }) => values),
     now,
     ...(nonce === undefined ? {} : { nonce }),
+    ...(input.collateral ? { collateral: input.collateral } : {}),
+    ...(input.workloadKey ? { workloadKey: input.workloadKey } : {}),
   })
   const ear = await signCompactJws({ typ: EAR_TYP, kid: author.key.kid }, buildEarClaims(claims), key)
 

@@ -9,39 +9,64 @@
  *
  * `files` may be left out: then a workload with one changed file can only be called different, not told which file it is.
  *
+ * For evidence from hardware the vendors' roots are the attesters, and measurements are values by the names that docs/evidence.md lists:
+ *
+ * ```json
+ * { "format": "sev-snp",
+ *   "measurements": [{ "name": "payments", "version": "1.4.2", "values": { "MEASUREMENT": "<hex>" }, "minimum": { "guestSvn": 2 } }],
+ *   "platforms": [{ "model": "Milan", "minimum": { "snp": 8, "microcode": 115 } }] }
+ * ```
+ *
+ * All values named must be as they are and all numbers at least as high. `root` is then the digest of the values, and may be left out.
+ *
  * @module
  */
 import { type Static, Type } from 'typebox'
-import { utf8 } from '../../merkle/index.ts'
+import { toHex, utf8 } from '../../merkle/index.ts'
 import { kidOf, type PublicJwk, parsePublicJwk, signingAlgorithmOf } from '../../statement/index.ts'
 import { readDocument } from './document.ts'
 import { VerifierError } from './error.ts'
-import {
-  MEASURED_FILES_FORMAT,
-  type MeasuredFile,
-  MeasuredFileSchema,
-  measurementsOf,
-} from './evidence/measured-files.ts'
+import type { ReferenceNames } from './evidence/format.ts'
+import { EVIDENCE_FORMATS, evidenceFormat } from './evidence/formats.ts'
+import { measurementDigest } from './evidence/hardware/hardware-format.ts'
+import { type MeasuredFile, MeasuredFileSchema, measurementsOf } from './evidence/measured-files.ts'
 
 export interface ReferenceMeasurement {
   /** What it is a measurement of, for people. */
   readonly name: string
   readonly version?: string
-  /** Lower-case hex of {@link measurementRoot}. */
+  /** The one digest that identifies it, lower-case hex: {@link measurementRoot} of files, {@link measurementDigest} of values. */
   readonly root: string
   readonly files?: readonly MeasuredFile[]
+  /** Lower-case hex by name: what hardware measured. */
+  readonly values?: Readonly<Record<string, string>>
+  /** The lowest security version numbers of this software. */
+  readonly minimum?: Readonly<Record<string, number>>
+}
+
+/** Machines that are good enough. */
+export interface ReferencePlatform {
+  /** Any, when absent. */
+  readonly model?: string
+  /** Any, when absent. */
+  readonly ids?: readonly string[]
+  /** The lowest security version numbers of the firmware. */
+  readonly minimum?: Readonly<Record<string, number>>
 }
 
 export interface ReferenceValues {
   /** The evidence format that they are for. */
   readonly format: string
+  /** None for hardware, whose attesters are the vendor's. */
   readonly attesters: readonly PublicJwk[]
   readonly measurements: readonly ReferenceMeasurement[]
+  /** For hardware: where these measurements may be made. Anywhere, when absent. */
+  readonly platforms?: readonly ReferencePlatform[]
 }
 
 const Text = Type.String({ minLength: 1, maxLength: 256 })
 
-const Document = Type.Object(
+const FilesDocument = Type.Object(
   {
     format: Text,
     attesters: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 256 }),
@@ -61,28 +86,81 @@ const Document = Type.Object(
   { additionalProperties: false },
 )
 
+const Minimum = Type.Optional(Type.Record(Type.String(), Type.Integer({ minimum: 0, maximum: 0xffff_ffff })))
+
+const HardwareDocument = Type.Object(
+  {
+    format: Text,
+    measurements: Type.Array(
+      Type.Object(
+        {
+          name: Text,
+          version: Type.Optional(Text),
+          root: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$' })),
+          values: Type.Record(Type.String(), Type.String({ pattern: '^([0-9a-f]{2}){1,64}$' })),
+          minimum: Minimum,
+        },
+        { additionalProperties: false },
+      ),
+      { minItems: 1, maxItems: 1024 },
+    ),
+    platforms: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            model: Type.Optional(Text),
+            ids: Type.Optional(Type.Array(Text, { minItems: 1, maxItems: 4096 })),
+            minimum: Minimum,
+          },
+          { additionalProperties: false },
+        ),
+        { minItems: 1, maxItems: 256 },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+)
+
 /** @throws {@link VerifierError} `malformed_reference_values` */
 export function parseReferenceValues(content: Uint8Array): ReferenceValues {
-  const document = readDocument(Document, content, 'malformed_reference_values')
-  if (document.format !== MEASURED_FILES_FORMAT) {
-    throw new VerifierError(
-      'malformed_reference_values',
-      `/format ${document.format} is not one of: ${MEASURED_FILES_FORMAT}`,
-    )
+  const { format } = readDocument(Type.Object({ format: Text }), content, 'malformed_reference_values')
+  if (!EVIDENCE_FORMATS.includes(format))
+    throw malformed(`/format ${format}`, `is not one of: ${EVIDENCE_FORMATS.join(', ')}`)
+  const { references } = evidenceFormat(format)
+  if (!references) {
+    const document = readDocument(FilesDocument, content, 'malformed_reference_values')
+    return {
+      format,
+      attesters: document.attesters.map(parseAttester),
+      measurements: document.measurements.map(checkFiles),
+    }
+  }
+  const { measurements, platforms } = readDocument(HardwareDocument, content, 'malformed_reference_values')
+  for (const [i, { minimum = {} }] of (platforms ?? []).entries()) {
+    checkNames(minimum, references.platform, `/platforms/${i}/minimum`)
   }
   return {
-    format: document.format,
-    attesters: document.attesters.map(parseAttester),
-    measurements: document.measurements.map(checkMeasurement),
+    format,
+    attesters: [],
+    measurements: measurements.map((measurement, i) => checkValues(measurement, references, i)),
+    ...(platforms ? { platforms } : {}),
   }
 }
 
 /** The document for `values`, to be published or shipped with a release: one line for each file. */
-export function formatReferenceValues({ format, attesters, measurements }: ReferenceValues): string {
+export function formatReferenceValues({ format, attesters, measurements, platforms }: ReferenceValues): string {
   const document = {
     format,
-    attesters,
-    measurements: measurements.map(({ name, version, root, files }) => ({ name, version, root, files })),
+    ...(attesters.length > 0 ? { attesters } : {}),
+    measurements: measurements.map(({ name, version, root, files, values, minimum }) => ({
+      name,
+      version,
+      root,
+      files,
+      values,
+      minimum,
+    })),
+    platforms,
   }
   const text = `${JSON.stringify(document, null, 2).replace(FILE, '{ "path": $1, "size": $2, "sha256": "$3" }')}\n`
   parseReferenceValues(utf8(text))
@@ -104,9 +182,9 @@ function parseAttester(value: unknown, i: number): PublicJwk {
   }
 }
 
-type MeasurementDocument = Static<typeof Document>['measurements'][number]
+type FilesMeasurement = Static<typeof FilesDocument>['measurements'][number]
 
-function checkMeasurement(measurement: MeasurementDocument, i: number): ReferenceMeasurement {
+function checkFiles(measurement: FilesMeasurement, i: number): ReferenceMeasurement {
   if (!measurement.files) return measurement
   // The root decides and the files only explain: a list that does not lead to the root would explain wrongly.
   let root: string
@@ -120,4 +198,34 @@ function checkMeasurement(measurement: MeasurementDocument, i: number): Referenc
     throw new VerifierError('malformed_reference_values', `/measurements/${i}/root is not the root of its files`)
   }
   return measurement
+}
+
+type ValuesMeasurement = Static<typeof HardwareDocument>['measurements'][number]
+
+function checkValues(measurement: ValuesMeasurement, names: ReferenceNames, i: number): ReferenceMeasurement {
+  const { values, minimum = {}, root } = measurement
+  const path = `/measurements/${i}`
+  // A name that no evidence has would make a reference that nothing ever matches; a wrong length likewise.
+  checkNames(values, [...names.values.keys()], `${path}/values`)
+  checkNames(minimum, names.software, `${path}/minimum`)
+  for (const [name, value] of Object.entries(values)) {
+    const length = names.values.get(name)
+    if (value.length !== 2 * length!) throw malformed(`${path}/values/${name}`, `is not ${length} bytes`)
+  }
+  if (!names.identifying.some((name) => name in values)) {
+    throw malformed(`${path}/values`, `needs one of: ${names.identifying.join(', ')}`)
+  }
+  const digest = toHex(measurementDigest(values))
+  if (root !== undefined && root !== digest) throw malformed(`${path}/root`, 'is not the digest of its values')
+  return { ...measurement, root: digest }
+}
+
+function checkNames(given: object, known: readonly string[], path: string): void {
+  const unknown = Object.keys(given).find((name) => !known.includes(name))
+  if (unknown !== undefined)
+    throw malformed(path, `${JSON.stringify(unknown)} is not one of: ${known.join(', ') || 'none'}`)
+}
+
+function malformed(path: string, why: string): VerifierError {
+  return new VerifierError('malformed_reference_values', `${path} ${why}`)
 }

@@ -1,6 +1,7 @@
 /** `verifier appraise`: evidence in, a signed and logged attestation result out. @module */
 import { toHex } from '../../../merkle/index.ts'
-import { appraiseAndLog } from '../../verifier/index.ts'
+import { publicJwkOf } from '../../../statement/index.ts'
+import { appraiseAndLog, EVIDENCE_FORMATS } from '../../verifier/index.ts'
 import { type Command, Exit } from '../command.ts'
 import { readPublicKey } from '../key-files.ts'
 import { logClient, signer, signerFlags } from '../log-access.ts'
@@ -10,8 +11,14 @@ export const verifierAppraise: Command = {
   summary: 'appraise evidence by the logged policy, and log the result',
   flags: {
     ...signerFlags,
-    format: { value: 'FORMAT', about: 'the evidence format: measured-files', required: true },
+    format: { value: 'FORMAT', about: `the evidence format: ${EVIDENCE_FORMATS.join(', ')}`, required: true },
     evidence: { value: 'F', about: 'the evidence', required: true },
+    collateral: {
+      value: 'F',
+      about: 'certificates, revocation lists, TCB documents that hardware evidence is verified with',
+      repeated: true,
+    },
+    'workload-key': { value: 'PUB.jwk', about: 'whose key the evidence must be about; where it holds a digest of it' },
     policy: { value: 'POLICY_ID', about: 'the appraisal policy; may be left out while there is only one' },
     nonce: { value: 'TEXT', about: 'the challenge that the evidence must answer' },
     result: { value: 'OUT.ear', about: 'where the attestation result goes; stdout without it' },
@@ -21,6 +28,7 @@ export const verifierAppraise: Command = {
   async run(args, io) {
     const policyId = args.optional('policy')
     const nonce = args.optional('nonce')
+    const workloadKey = args.optional('workload-key')
     const { ear, tier, entry, index } = await appraiseAndLog({
       client: await logClient(args, io),
       key: (await signer(args, io)).key,
@@ -28,6 +36,8 @@ export const verifierAppraise: Command = {
       evidence: await io.readFile(args.text('evidence')),
       ...(policyId === undefined ? {} : { policyId }),
       ...(nonce === undefined ? {} : { nonce }),
+      collateral: await Promise.all(args.all('collateral').map((path) => io.readFile(path))),
+      ...(workloadKey === undefined ? {} : { workloadKey: publicJwkOf(await readPublicKey(io, workloadKey)) }),
       recipients: await Promise.all(args.all('recipient').map((path) => readPublicKey(io, path))),
       now: io.now(),
       random: io.random,

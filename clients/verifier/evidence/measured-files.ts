@@ -55,9 +55,8 @@ import {
 } from '../../../statement/index.ts'
 import { readDocument } from '../document.ts'
 import { VerifierError } from '../error.ts'
-import type { ReferenceValues } from '../reference-values.ts'
 import { compareFiles } from './compare-files.ts'
-import type { EvidenceFormat, Examined } from './format.ts'
+import type { EvidenceFormat, Examination, Examined } from './format.ts'
 
 export const MEASURED_FILES_FORMAT = 'measured-files'
 export const MEASURED_FILES_PROFILE = 'tag:provlog.example,2026:measured-files'
@@ -221,12 +220,20 @@ export const measuredFiles: EvidenceFormat = {
   submodule: MEASURED_FILES_FORMAT,
   // Not `hardware` or `runtime-opaque`, nor where data rest: files say nothing about those.
   claims: ['instance-identity', 'configuration', 'executables', 'file-system'],
+  cases: ['match', 'mismatch', 'unknownFile', 'unknownAttester', 'stale', 'wrongNonce'],
+  // What software says of software has no meaning that is the same everywhere: the policy has to say it.
+  defaults: {},
+  // It names the workload's key itself.
+  keyBindings: [],
 
   ofFile: (file) => (file.at(-1) === 0x0a ? file.subarray(0, -1) : file),
 
-  async examine(bytes: Uint8Array, references: readonly ReferenceValues[]): Promise<Examined> {
+  async examine(bytes: Uint8Array, { references, workloadKey: expected }: Examination): Promise<Examined> {
     const evidence = decodeEvidence(bytes)
     const { issuedAt, nonce, measurements, workloadKey } = evidence
+    if (expected && kidOf(expected) !== kidOf(workloadKey)) {
+      throw new VerifierError('key_not_bound', `it vouches for ${kidOf(workloadKey)}`)
+    }
     const facts = {
       issuedAt,
       measurement: fromHex(measurements.root),

@@ -1,0 +1,27 @@
+/**
+ * The evidence formats that this version reads, by name.
+ *
+ * @module
+ */
+import { VerifierError } from '../error.ts'
+import type { EvidenceFormat } from './format.ts'
+import { awsNitro } from './hardware/aws-nitro.ts'
+import { measuredFiles } from './measured-files.ts'
+
+const FORMATS: ReadonlyMap<string, EvidenceFormat> = new Map(
+  [measuredFiles, awsNitro].map((format) => [format.name, format]),
+)
+
+export const EVIDENCE_FORMATS: readonly string[] = [...FORMATS.keys()]
+
+/** @throws {@link VerifierError} `unknown_evidence_format` */
+export function evidenceFormat(name: string): EvidenceFormat {
+  const format = FORMATS.get(name)
+  if (!format) {
+    throw new VerifierError(
+      'unknown_evidence_format',
+      `${JSON.stringify(name)} is not one of: ${EVIDENCE_FORMATS.join(', ')}`,
+    )
+  }
+  return format
+}

@@ -1,0 +1,223 @@
+/**
+ * What the formats of hardware vendors have in common. A reader verifies bytes under the vendor's root and gives facts in one shape;
+ * comparing them with reference values, and saying which key they are bound to, is the same for all and is here.
+ *
+ * @module
+ */
+import { fromHex, type Hash, sha256, toHex } from '../../../../merkle/index.ts'
+import type { Claim, JsonObject, TrustVector } from '../../../../provenance/index.ts'
+import { encodeCbor } from '../../../../statement/index.ts'
+import { VerifierError } from '../../error.ts'
+import type { ReferenceMeasurement, ReferencePlatform, ReferenceValues } from '../../reference-values.ts'
+import type { AppraisalCase, EvidenceFormat, Examination, Examined, ReferenceNames } from '../format.ts'
+import type { Finding } from './chain.ts'
+import { type Collateral, readCollateral } from './collateral.ts'
+import { checkBinding, FORMULAS } from './key-binding.ts'
+
+/** What evidence of any hardware comes down to, every signature verified up to a pinned root. */
+export interface HardwareFacts {
+  /** Lower-case hex by the name that the vendor gives it. */
+  readonly measurements: Readonly<Record<string, string>>
+  /** Security version numbers, of the software and of the platform below it. */
+  readonly versions: Readonly<Record<string, number>>
+  readonly platform: {
+    /** The processor line, or whatever a minimum is set for. */
+    readonly model: string
+    /** Of this one machine or chip, where the evidence tells. */
+    readonly id?: string
+  }
+  readonly debug: boolean
+  /** What the vendor says of the platform's firmware. Absent where vendors say nothing and reference values decide. */
+  readonly tcb?: { readonly status: string; readonly date?: string; readonly advisories?: readonly string[] }
+  /** POSIX seconds, where the platform has a clock. */
+  readonly issuedAt?: number
+  /** The challenge, where it has a field of its own. */
+  readonly nonce?: Uint8Array
+  /** What the workload chose, by the name of the field. */
+  readonly chosen: Readonly<Record<string, Uint8Array | undefined>>
+  /** The pinned root that it rests on. */
+  readonly root: string
+  /** What a policy must have an opinion about, besides what is compared here. */
+  readonly findings: readonly Finding[]
+}
+
+/** One vendor's evidence. */
+export interface HardwareReader {
+  readonly name: string
+  /** SHA-256 fingerprints of the vendor's own root certificates. */
+  readonly roots: readonly string[]
+  readonly references: ReferenceNames
+  /** `field=formula`; the first is the default. */
+  readonly keyBindings: readonly string[]
+  /** Whether a chosen field has a fixed length. */
+  readonly padded: boolean
+  /** What can be found besides what is found in all hardware. */
+  readonly cases: readonly AppraisalCase[]
+  /** @throws VerifierError for evidence that proves nothing */
+  read(evidence: Uint8Array, context: ReaderContext): HardwareFacts
+}
+
+export interface ReaderContext {
+  readonly collateral: Collateral
+  readonly roots: readonly string[]
+  /** POSIX seconds. */
+  readonly at: number
+}
+
+/** Longest evidence of any hardware format. The event log of a machine, the largest part of any, has some 50 000 bytes. */
+const MAX_EVIDENCE_BYTES = 512 * 1024
+
+/** Not `file-system`, `storage-opaque` or `sourced-data`: a processor knows what was loaded into memory at launch, and no more. */
+const CLAIMS: readonly Claim[] = ['instance-identity', 'configuration', 'executables', 'hardware', 'runtime-opaque']
+
+/** As AR4SI §2.3.4 has it: 96 recognized and contraindicated, 97 not recognized, 32 genuine with known weaknesses. */
+const DEFAULTS: { readonly [C in AppraisalCase]?: TrustVector } = {
+  unknownPlatform: { 'instance-identity': 97 },
+  undated: { 'instance-identity': 32 },
+  debug: { configuration: 96, 'runtime-opaque': 96 },
+  revoked: { 'instance-identity': 96, hardware: 96 },
+  outdatedTcb: { hardware: 32 },
+  unhardened: { configuration: 32, hardware: 32 },
+  unknownTcb: { hardware: 32 },
+  uncheckedRevocation: { 'instance-identity': 32 },
+  expiredCollateral: { 'instance-identity': 32, hardware: 32 },
+}
+
+export function hardwareFormat(reader: HardwareReader): EvidenceFormat {
+  return {
+    name: reader.name,
+    submodule: reader.name,
+    claims: CLAIMS,
+    cases: ['match', 'mismatch', 'unknownPlatform', 'stale', 'undated', 'wrongNonce', 'debug', ...reader.cases],
+    defaults: DEFAULTS,
+    keyBindings: reader.keyBindings,
+    references: reader.references,
+    ofFile: (file) => file,
+    async examine(evidence, examination) {
+      if (evidence.length > MAX_EVIDENCE_BYTES) {
+        throw new VerifierError('malformed_evidence', `longer than ${MAX_EVIDENCE_BYTES} bytes`)
+      }
+      const facts = reader.read(evidence, {
+        collateral: readCollateral(examination.collateral),
+        roots: examination.roots ?? reader.roots,
+        at: examination.now,
+      })
+      return judge(facts, reader, examination)
+    },
+  }
+}
+
+/** The digest that stands for named measurements: SHA-256 over the deterministic CBOR of { name: bytes }. */
+export function measurementDigest(values: Readonly<Record<string, string>>): Hash {
+  return sha256(encodeCbor(new Map(Object.entries(values).map(([name, hex]) => [name, fromHex(hex)]))))
+}
+
+function judge(facts: HardwareFacts, reader: HardwareReader, examination: Examination): Examined {
+  const { references, nonce, keyBinding = reader.keyBindings[0]! } = examination
+  const [field, formula] = splitBinding(keyBinding)
+  const binding = checkBinding(FORMULAS.find((known) => known === formula)!, {
+    field: facts.chosen[field],
+    padded: reader.padded,
+    ...(nonce === undefined ? {} : { nonce }),
+    ...(examination.workloadKey ? { workloadKey: examination.workloadKey } : {}),
+  })
+  const answersNonce = nonce !== undefined && (binding.answersNonce || isText(facts.nonce, nonce))
+  const compared = compare(facts, references)
+  const platforms = references.flatMap((values) => values.platforms ?? [])
+  const findings: Finding[] = [
+    ...comparePlatform(facts, platforms, reader),
+    ...(facts.debug ? [{ case: 'debug' as const, why: 'the platform says so' }] : []),
+    ...(facts.issuedAt === undefined && !answersNonce
+      ? [{ case: 'undated' as const, why: 'no clock, and no challenge answered' }]
+      : []),
+    ...facts.findings,
+  ]
+  return {
+    cases: [compared.matched ? 'match' : 'mismatch', ...new Set(findings.map((finding) => finding.case))],
+    ...(facts.issuedAt === undefined ? {} : { issuedAt: facts.issuedAt }),
+    ...(answersNonce ? { nonce } : {}),
+    measurement: measurementDigest(compared.matched?.values ?? facts.measurements),
+    ...(binding.workloadKey ? { workloadKey: binding.workloadKey } : {}),
+    detail: {
+      ...compared.detail,
+      measurements: { ...facts.measurements },
+      versions: { ...facts.versions },
+      platform: { ...facts.platform },
+      debug: facts.debug,
+      ...(facts.tcb ? { tcb: { ...facts.tcb } as JsonObject } : {}),
+      chosen: Object.fromEntries(Object.entries(facts.chosen).flatMap(([n, v]) => (v ? [[n, toHex(v)]] : []))),
+      keyBinding: binding.workloadKey ? keyBinding : 'none',
+      root: facts.root,
+      findings: findings.map((finding) => `${finding.case}: ${finding.why}`),
+      collateral: examination.collateral.map((file) => toHex(sha256(file))),
+    },
+  }
+}
+
+export function splitBinding(binding: string): [field: string, formula: string] {
+  const at = binding.indexOf('=')
+  return [binding.slice(0, at), binding.slice(at + 1)]
+}
+
+function isText(bytes: Uint8Array | undefined, text: string): boolean {
+  return bytes !== undefined && toHex(bytes) === toHex(new TextEncoder().encode(text))
+}
+
+/** Which reference measurement it is, or in what it differs from the one that it differs least from. */
+function compare(
+  facts: HardwareFacts,
+  references: readonly ReferenceValues[],
+): { matched?: ReferenceMeasurement; detail: JsonObject } {
+  const ranked = references
+    .flatMap(({ measurements }) => measurements)
+    .map((reference) => ({ reference, different: differences(facts, reference) }))
+  const nameOf = ({ name, version }: ReferenceMeasurement) => (version === undefined ? name : `${name} ${version}`)
+
+  // Of several that fit, the one that says most about the software.
+  const [fit] = ranked
+    .filter(({ different }) => different.length === 0)
+    .sort((a, b) => namesIn(b.reference) - namesIn(a.reference))
+  if (fit) return { matched: fit.reference, detail: { matched: nameOf(fit.reference) } }
+  const [nearest] = ranked.sort((a, b) => a.different.length - b.different.length)
+  return { detail: nearest ? { nearest: nameOf(nearest.reference), different: nearest.different } : {} }
+}
+
+function namesIn({ values = {}, minimum = {} }: ReferenceMeasurement): number {
+  return Object.keys(values).length + Object.keys(minimum).length
+}
+
+function differences(facts: HardwareFacts, { values = {}, minimum = {} }: ReferenceMeasurement): string[] {
+  return [
+    ...Object.entries(values).flatMap(([name, value]) => (facts.measurements[name] === value ? [] : [name])),
+    ...below(facts, minimum),
+  ]
+}
+
+/** Names of the numbers that are too small. One that the evidence does not have is. */
+function below({ versions }: HardwareFacts, minimum: Readonly<Record<string, number>>): string[] {
+  return Object.entries(minimum).flatMap(([name, least]) => ((versions[name] ?? -1) >= least ? [] : [name]))
+}
+
+function comparePlatform(
+  facts: HardwareFacts,
+  platforms: readonly ReferencePlatform[],
+  { references }: HardwareReader,
+): Finding[] {
+  const { model, id } = facts.platform
+  const known = platforms.filter(
+    (platform) =>
+      (platform.model ?? model) === model && (!platform.ids || (id !== undefined && platform.ids.includes(id))),
+  )
+  const findings: Finding[] = []
+  if (platforms.length > 0 && known.length === 0) {
+    findings.push({ case: 'unknownPlatform', why: `${model} ${id ?? ''}`.trim() })
+  }
+  // Where the vendor says nothing of the TCB, only a minimum in the reference values can tell.
+  if (references.platform.length === 0) return findings
+  const minimums = known.flatMap(({ minimum }) => (minimum ? [minimum] : []))
+  const old = new Set(minimums.flatMap((minimum) => below(facts, minimum)))
+  if (minimums.length === 0) findings.push({ case: 'unknownTcb', why: `no minimum is set for ${model}` })
+  // Every minimum that applies has to be met: a second set of reference values does not excuse from the first.
+  else if (old.size > 0) findings.push({ case: 'outdatedTcb', why: `${[...old].join(', ')} of ${model}` })
+  return findings
+}
