@@ -7,8 +7,8 @@
  * @module
  */
 
-/** `error`: something that must not be on a log. `warning`: somebody should be asked about it. */
-export type Severity = 'error' | 'warning'
+/** `error`: something that must not be on a log. `warning`: somebody should be asked about it. `info`: explained by the log itself. */
+export type Severity = 'error' | 'warning' | 'info'
 
 export interface CheckDescription {
   readonly severity: Severity
@@ -26,15 +26,28 @@ export const CHECKS = {
   // The statement
   'statement-erased': {
     severity: 'warning',
-    meaning: 'The log no longer keeps the statement of this entry; that the entry existed is still proven.',
+    meaning:
+      'The log no longer keeps the statement of this entry, and no record on it says why; that the entry existed is still proven.',
     spec: 'design: entry and statement',
-    whatToDo: 'Look for the erasure policy it fell under. Without one, ask the operator.',
+    whatToDo: 'Ask the operator. If it was erased after the checkpoint of this audit, the next one finds the record.',
   },
   'link-erased': {
     severity: 'warning',
     meaning: 'A record links to an entry whose statement the log no longer keeps: nobody can say what it was.',
     spec: 'design: entry and statement',
     whatToDo: 'As for the erased statement. What rests on it is unexplained from now on.',
+  },
+  'erased-by-record': {
+    severity: 'info',
+    meaning: 'A statement, or the wraps that opened it, was erased, and the record that did it is on the log.',
+    spec: 'design: erasure records',
+    whatToDo: 'Nothing. The record says under which rule, and what its signer sealed for you why.',
+  },
+  'erasure-not-done': {
+    severity: 'warning',
+    meaning: 'A record erased a statement, and whoever answers for the log shows it still.',
+    spec: 'design: erasure records',
+    whatToDo: 'Caches may, for a day. After that ask the operator: somebody was promised that it is gone.',
   },
   'statement-malformed': {
     severity: 'error',
@@ -112,7 +125,7 @@ export const CHECKS = {
     severity: 'warning',
     meaning: 'The log’s policy demands a wrap for this auditor, and the log has none for the record.',
     spec: 'design: a registration policy can require a wrap',
-    whatToDo: 'Look for an erasure record. Without one, ask the operator.',
+    whatToDo: 'No record erased it: ask the operator.',
   },
   'seal-broken': {
     severity: 'error',
@@ -163,4 +176,6 @@ export interface Finding {
   /** Lower-case hex. */
   readonly entry: string
   readonly detail: string
+  /** The other entry that it is about, if there is one. */
+  readonly about?: string
 }

@@ -48,6 +48,8 @@ export interface Recorded {
   readonly status?: readonly [credential: string, status: string]
   /** When a policy or an attestation result holds: from, and until just before (`null`: for good). POSIX seconds. */
   readonly period?: readonly [from: number, until: number | null]
+  /** What the record erased: entry in hex, and what of it. */
+  readonly erases?: readonly [entry: string, scope: 'keys' | 'statement']
   /** Of a record that authorizes somebody. */
   readonly statement?: Uint8Array
 }
@@ -57,6 +59,10 @@ export class History {
   readonly targets = new Map<string, LinkTarget>()
   /** Entries without a statement, lower-case hex. */
   readonly erased = new Set<string>()
+  /** By erased entry: which record did it. */
+  readonly erasures = new Map<string, { readonly index: number; readonly scope: 'keys' | 'statement' }>()
+  /** Entries below this were read in an earlier run. */
+  restored = 0
   /** Index that holds each unique key, and each content. */
   readonly #holders = new Map<string, number>()
   /** The latest entry of each series. */
@@ -109,8 +115,15 @@ export class History {
 
   /** Takes in the entry at `index`. `record` is what to apply, when it authorizes somebody and may. */
   apply(index: number, recorded: Recorded, record: RecordStatement | undefined): void {
-    const { entry, identity, target, unique, series, status, period } = recorded
-    if (recorded.erased) this.erased.add(entry)
+    const { entry, identity, target, unique, series, status, period, erases } = recorded
+    if (recorded.erased) {
+      this.erased.add(entry)
+      this.targets.set(entry, { index, type: 'erased', issuedAt: 0, signer: '' })
+    }
+    // The one that took the statement says more than one that took the wraps.
+    if (erases && this.erasures.get(erases[0])?.scope !== 'statement') {
+      this.erasures.set(erases[0], { index, scope: erases[1] })
+    }
     if (target !== undefined) {
       this.targets.set(entry, target)
       this.#latestDate = Math.max(this.#latestDate, target.issuedAt)
@@ -125,6 +138,7 @@ export class History {
 
   /** As {@link apply}, for an entry that was audited in an earlier run. A file of ours is only a file: its signature is checked again. */
   async restore(index: number, recorded: Recorded): Promise<void> {
+    this.restored = index + 1
     if (recorded.statement === undefined) return this.apply(index, recorded, undefined)
     const statement = parseSignedStatement(recorded.statement)
     const key = await this.keyOf(statement)
@@ -161,6 +175,7 @@ export function recordedOf(index: number, r: RecordStatement, permitted: boolean
     ...(record.type === 'credential-status' && {
       status: [toHex(record.fields.credentialDigest), record.fields.status],
     }),
+    ...(record.type === 'erasure' && { erases: [toHex(record.links[0]!.entry), record.fields.scope] }),
     ...(authorizesSomebody(record.type) && { statement: statement.bytes }),
   }
 }

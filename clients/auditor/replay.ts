@@ -31,7 +31,7 @@ import { History, type Recorded } from './history.ts'
 import { replayHashes } from './replay-hashes.ts'
 import { SealedReader } from './sealed.ts'
 import { type AuditedSoFar, AuditState, startOf } from './state.ts'
-import { StatementAudit } from './statements.ts'
+import { explain, StatementAudit } from './statements.ts'
 
 /** What an audit asks of a log. */
 export type AuditLog = Pick<
@@ -167,7 +167,7 @@ export async function replay(input: ReplayInput): Promise<AuditReport> {
     records: audited.records,
     foreign: audited.foreign,
     opened: audited.opened,
-    findings: audited.findings,
+    findings: explain(audited.findings, history),
   }
 }
 

@@ -18,6 +18,7 @@ import {
   isRecordStatement,
   issuedAtOf,
   type ProvenanceRecord,
+  type RecordOf,
   type RecordStatement,
   recordOfStatement,
   recordStatementOf,
@@ -56,7 +57,7 @@ export interface AuditedEntries {
 export type CertificateSource = (entry: Hash) => Promise<readonly Uint8Array[]>
 
 /** Says what was found about the entry at hand. */
-export type Report = (check: CheckId, detail: string) => void
+export type Report = (check: CheckId, detail: string, about?: string) => void
 
 /** How far the clock of an honest signer may be ahead, in seconds; as the log server's default. */
 const MAX_CLOCK_SKEW = 300
@@ -121,7 +122,10 @@ export class StatementAudit {
           if (twin !== undefined) report('signature-twin', `the same content is entry ${twin}`)
         }
         const erased = logged.bytes.length === 0 && { erased: true as const }
-        all.recorded.push(this.#apply(index, { entry: toHex(logged.entry), identity, unique: [], ...erased }))
+        // Nothing but an erasure can link to it, and that asks no more than this.
+        const target = found !== undefined && { target: { index, type: 'foreign' as const, issuedAt: 0, signer: '' } }
+        const kept = { entry: toHex(logged.entry), identity, unique: [], ...target, ...erased }
+        all.recorded.push(this.#apply(index, kept))
         continue
       }
       all.records++
@@ -182,18 +186,48 @@ export class StatementAudit {
     if (late > MAX_CLOCK_SKEW) report('back-dated', `dated ${late} s before an earlier entry`)
     const { authorities, targets } = history
     try {
-      return checkRecord(record, { authorities, targets, now: this.#now, maxClockSkew: MAX_CLOCK_SKEW, index })
+      const authority = checkRecord(record, {
+        authorities,
+        targets,
+        now: this.#now,
+        maxClockSkew: MAX_CLOCK_SKEW,
+        index,
+      })
+      if (record.record.type === 'erasure') checkCarriedOut(record.record, history, report)
+      return authority
     } catch (error) {
       if (!(error instanceof EvidenceError)) throw error
       const gone = record.record.links.find(({ entry }) => history.erased.has(toHex(entry)))
-      if (error.code === 'link_dangling' && gone !== undefined) {
-        report('link-erased', `${gone.rel} ${toHex(gone.entry)}`)
+      if (error.code === 'link_erased' && gone !== undefined) {
+        report('link-erased', `${gone.rel} ${toHex(gone.entry)}`, toHex(gone.entry))
         return history.authorityOver(record, index)
       }
       report('record-refused', `${error.code}: ${error.message}`)
       return undefined
     }
   }
+}
+
+/** A statement that was read in this run, from a log that had erased it by then. */
+function checkCarriedOut({ fields, links }: RecordOf<'erasure'>, history: History, report: Report): void {
+  const entry = toHex(links[0]!.entry)
+  const target = history.targets.get(entry)
+  if (fields.scope !== 'statement' || target === undefined || history.erased.has(entry)) return
+  if (target.index >= history.restored) report('erasure-not-done', `entry ${target.index} is there`, entry)
+}
+
+/** What a record on the log explains needs nobody to be asked. It may come many entries after what it explains, so this is for the end. */
+export function explain(findings: readonly Finding[], history: History): Finding[] {
+  return findings.map((finding) => {
+    const { check, entry, about = entry } = finding
+    const erasure = history.erasures.get(about)
+    const explained =
+      check === 'wrap-missing' ||
+      ((check === 'statement-erased' || check === 'link-erased') && erasure?.scope === 'statement')
+    if (!erasure || !explained) return finding
+    const detail = `${check}, ${finding.detail}: by entry ${erasure.index}`
+    return { ...finding, check: 'erased-by-record', severity: CHECKS['erased-by-record'].severity, detail }
+  })
 }
 
 function parse(logged: LoggedBytes): Parsed {
@@ -215,7 +249,8 @@ function parse(logged: LoggedBytes): Parsed {
 }
 
 function reporterFor({ index, entry }: Pick<LoggedBytes, 'index' | 'entry'>, findings: Finding[]): Report {
-  return (check, detail) => {
-    findings.push({ check, severity: CHECKS[check].severity, index, entry: toHex(entry), detail })
+  return (check, detail, about) => {
+    const finding = { check, severity: CHECKS[check].severity, index, entry: toHex(entry), detail }
+    findings.push(about === undefined ? finding : { ...finding, about })
   }
 }

@@ -314,6 +314,19 @@ const FLAWS: Record<CheckId, (log: MadeUpLog) => Promise<unknown>> = {
     log.statements[8] = new Uint8Array()
     return ['statement-erased']
   },
+  'erased-by-record': async (log) => {
+    await tell(log)
+    // The reference values, to which the attestation result links; and the record says so.
+    const fields = { scope: 'statement' as const }
+    await log.add({ type: 'erasure', fields, links: [{ rel: 'erases', entry: log.entries[5]! }] }, admin, 109)
+    log.statements[5] = new Uint8Array()
+    return ['erased-by-record', 'erased-by-record']
+  },
+  'erasure-not-done': async (log) => {
+    await tell(log)
+    const fields = { scope: 'statement' as const }
+    await log.add({ type: 'erasure', fields, links: [{ rel: 'erases', entry: log.entries[8]! }] }, admin, 109)
+  },
   'link-erased': async (log) => {
     await tell(log)
     // The reference values, to which the attestation result links.
@@ -422,6 +435,47 @@ describe('an audit finds', () => {
       for (const finding of findings) assert.equal(finding.entry, toHex(log.entries[finding.index]!))
     })
   }
+
+  it('explains a hole by a record that came after the audit that found it', async (t) => {
+    const log = new MadeUpLog()
+    await tell(log)
+    log.statements[8] = new Uint8Array()
+    const stateDir = await directory(t)
+    const input = { client: log, trust: TRUST, stateDir, now: 1000 }
+    assert.deepEqual(checksIn((await replay(input)).findings), ['statement-erased'])
+    const erase = async (index: number) => {
+      const links = [{ rel: 'erases' as const, entry: log.entries[index]! }]
+      await log.add({ type: 'erasure', fields: { scope: 'statement' }, links }, admin, 109)
+    }
+    await erase(8)
+    const { findings } = await replay(input)
+    assert.deepEqual(checksIn(findings), ['erased-by-record'])
+    assert.equal(findings[0]!.severity, 'info')
+    // Of what was read while it was there, nothing is asked.
+    await erase(7)
+    log.statements[7] = new Uint8Array()
+    assert.deepEqual(checksIn((await replay(input)).findings), ['erased-by-record'])
+    // Whoever starts now finds it gone, and with it what the credential was issued on.
+    const fresh = await replay({ ...input, stateDir: await directory(t) })
+    assert.deepEqual(checksIn(fresh.findings), ['erased-by-record', 'erased-by-record'])
+  })
+
+  it('takes wraps that a record erased for erased, and not for missing', async (t) => {
+    const log = new MadeUpLog()
+    await FLAWS['wrap-missing'](log)
+    const entry = log.entries.at(-1)!
+    await log.add({ type: 'erasure', fields: { scope: 'keys' }, links: [{ rel: 'erases', entry }] }, admin, 119)
+    assert.deepEqual(checksIn((await audit(t, log, auditor)).findings), ['erased-by-record'])
+  })
+
+  it('does not take an erasure by somebody who may not for an explanation', async (t) => {
+    const log = new MadeUpLog()
+    await tell(log)
+    const fields = { scope: 'statement' as const }
+    await log.add({ type: 'erasure', fields, links: [{ rel: 'erases', entry: log.entries[8]! }] }, issuer, 109)
+    log.statements[8] = new Uint8Array()
+    assert.deepEqual(checksIn((await audit(t, log, auditor)).findings), ['record-refused', 'statement-erased'])
+  })
 
   it('an attestation result that somebody else signed', async (t) => {
     const log = new MadeUpLog()

@@ -33,18 +33,20 @@ export const auditRun: Command = {
     })
     io.progress('')
 
+    const amiss = report.findings.filter(({ severity }) => severity !== 'info')
     if (args.has('json')) io.out(JSON.stringify(report))
     else {
       for (const { severity, check, index, detail } of report.findings) {
-        io.out(`${io.style('red', severity.padEnd(8))} ${check} at entry ${index}: ${detail}`)
+        const style = severity === 'info' ? 'dim' : 'red'
+        io.out(`${io.style(style, severity.padEnd(8))} ${check} at entry ${index}: ${detail}`)
       }
       const foreign = report.foreign === 0 ? '' : ` and ${report.foreign} foreign statements`
       const opened = keyPath === undefined ? '' : `, ${report.opened} opened`
       io.out(
-        `${report.origin}: ${report.records} records${foreign} of ${report.size} entries checked${opened}, ${report.findings.length} findings`,
+        `${report.origin}: ${report.records} records${foreign} of ${report.size} entries checked${opened}, ${amiss.length} findings`,
       )
     }
-    return report.findings.length === 0 ? Exit.ok : Exit.refused
+    return amiss.length === 0 ? Exit.ok : Exit.refused
   },
 }
 
