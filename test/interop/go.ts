@@ -1,0 +1,64 @@
+/**
+ * The programs in Go: our own over other people's modules, and Tessera's fsck as it is.
+ *
+ * @module
+ */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { CACHE, execute, type Part, runChecks } from './program.ts'
+
+const SOURCES = 'test/interop/go'
+/** As `go.mod` says. */
+const NEEDED = [1, 25] as const
+const FSCK = 'github.com/transparency-dev/tessera/cmd/fsck'
+// It exits with 0 in either case: what it found is only in what it says.
+const FSCK_SOUND = /Successfully fsck'd log with size \d+/
+const FSCK_FAILED = /fsck failed: /
+
+export async function runGo({ log, fixture, report }: Part): Promise<void> {
+  const version = await goVersion()
+  if (version === undefined || version[0] < NEEDED[0] || (version[0] === NEEDED[0] && version[1] < NEEDED[1])) {
+    const found = version === undefined ? 'there is no Go here' : `this is Go ${version.join('.')}`
+    report.skip('go: sumdb, Tessera, torchwood, formats, merkle, go-cose', `needs Go ${NEEDED.join('.')}: ${found}`)
+    return
+  }
+
+  const bin = resolve(CACHE, 'bin')
+  await mkdir(bin, { recursive: true })
+  const built = await report.step('go: builds from the pinned modules', async () => {
+    // The toolchain that is here: none is downloaded. go.sum pins every byte, and nothing may change it.
+    const env = { GOTOOLCHAIN: 'local', GOFLAGS: '-mod=readonly', CGO_ENABLED: '0' }
+    const args = ['build', '-o', `${bin}/`, '.', FSCK]
+    const { failure } = await execute({ command: 'go', args, cwd: SOURCES, env, timeout: 400 })
+    if (failure !== undefined) throw new Error(failure)
+    return true
+  })
+  if (built === undefined) return
+
+  const env = { SSL_CERT_FILE: log.ca }
+  await runChecks(report, 'go', { command: join(bin, 'interop'), args: [fixture.path], env })
+
+  await report.step('go tessera: fsck finds every entry and tile to be what the checkpoint says', async () => {
+    const said = await fsck(log.vkey)
+    if (!FSCK_SOUND.test(said)) throw new Error(said)
+  })
+  await report.step('go tessera: fsck refuses the log under another key', async () => {
+    const said = await fsck(fixture.strangerVkey)
+    if (!FSCK_FAILED.test(said)) throw new Error(`it was accepted: ${said}`)
+  })
+
+  async function fsck(vkey: string): Promise<string> {
+    const key = join(fixture.directory, 'fsck.vkey')
+    await writeFile(key, vkey)
+    const args = [`--storage_url=${log.url}/`, `--public_key=${key}`, `--origin=${log.origin}`, '--N=2', '--ui=false']
+    const { failure, stderr } = await execute({ command: join(bin, 'fsck'), args, env, timeout: 60 })
+    if (failure !== undefined) throw new Error(failure)
+    return stderr
+  }
+}
+
+async function goVersion(): Promise<readonly [number, number] | undefined> {
+  const { stdout } = await execute({ command: 'go', args: ['env', 'GOVERSION'], env: { GOTOOLCHAIN: 'local' } })
+  const match = /^go(\d+)\.(\d+)/.exec(stdout)
+  return match === null ? undefined : [Number(match[1]), Number(match[2])]
+}
