@@ -7,6 +7,7 @@
  *     4. is it signed by that key?                               off the main thread
  *     5. does the record say what its type demands?              payload
  *     6. may its signer say so, and does what it links to exist? checkRecord, which auditors run too
+ *        a log-policy: could this server sign under it?         signing-keys
  *     7. has it been said before in a way that excludes it?      the sequencer, as it assigns the index
  *
  * A statement that is no record takes another way through 3 to 6: `checkForeign`, which auditors run too.
@@ -30,12 +31,14 @@ import { StatementError } from '../statement/error.ts'
 import { parseSignedStatement, type SignedStatement, verifySignedStatement } from '../statement/signed-statement.ts'
 import { wrapRecipientKid, wrapsIn } from '../statement/wrap.ts'
 import { candidateOf, foreignCandidateOf } from './candidate.ts'
+import type { NamedKeys, SigningKeys } from './signing-keys.ts'
 import { type Appended, BusyError, type Candidate, type Clock, type EntryMeta, type LogReader } from './types.ts'
 
 export interface AdmissionLog {
   readonly reader: Pick<LogReader, 'locate' | 'receipt' | 'byUnique'>
   readonly sequencer: { append(candidate: Candidate): Promise<Appended> }
   readonly authorities: Authorities
+  readonly keys: Pick<SigningKeys, 'load' | 'signersOf'>
 }
 
 export interface AdmissionLimits {
@@ -134,6 +137,7 @@ export class Admission {
     if (!isRecordStatement(statement)) return { entry, ...(await this.#registerForeign(statement, wraps)) }
     const record = await this.#recordOf(statement)
     const recheck = await this.#authorityCheck(record, recipientsOf(record, wraps))
+    if (record.record.type === 'log-policy') await this.#loadKeys(record.record.fields, recheck)
     // In one go with the append: an authority that changes from here on, the sequencer knows of, and asks again.
     recheck()
     return { entry, ...(await sequencer.append({ ...candidateOf(record, wraps), recheck })) }
@@ -177,6 +181,17 @@ export class Admission {
     }
     const context = { authorities, targets, now: this.#now(), maxClockSkew: this.#limits.maxClockSkew, wrapRecipients }
     return () => void checkRecord(record, context)
+  }
+
+  /**
+   * The next tree is signed as this policy says: whether this server can is known before it has an index. Files are read for an admin only.
+   *
+   * @throws LogError `signing_key_missing`, `malformed_config`
+   */
+  async #loadKeys(policy: NamedKeys, check: () => void): Promise<void> {
+    check()
+    await this.#log.keys.load(policy)
+    this.#log.keys.signersOf(policy)
   }
 
   async #targetOf(meta: EntryMeta, type: LinkTarget['type'], { record }: RecordStatement): Promise<LinkTarget> {

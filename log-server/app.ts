@@ -81,7 +81,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   // SCRAPI
   app.register(registerRoutes, { admission, bodyLimit: admission.maxBytes })
   app.register(entryRoutes, { log: reader })
-  app.register(keyRoutes, { keys: { receiptKeys: () => authorities.policy().receiptKeys } })
+  app.register(keyRoutes, { authorities })
   // Our own
   app.register(provenanceRoutes, { log: reader, authorities })
   app.register(latestRoutes, { log: reader, authorities })

@@ -21,14 +21,14 @@ import { TILE_WIDTH } from '../merkle/tile.ts'
 import type { Authorities } from '../provenance/authorities.ts'
 import { foreignSigner } from '../provenance/foreign.ts'
 import { isRecordStatement, recordOfStatement } from '../provenance/record.ts'
-import { kidOf } from '../statement/cose-key.ts'
 import { parseSignedStatement, statementIdentity } from '../statement/signed-statement.ts'
 import { lacksCertificates } from '../statement/transparent-statement.ts'
 import { FOREIGN, indexedBy } from './candidate.ts'
+import { type LogConfig, paths, readLogConfig } from './directory.ts'
 import { Edge, type EdgeTile } from './edge.ts'
 import type { Erasure } from './erased.ts'
 import { Guard, type Mark } from './guard.ts'
-import { checkSignatures, type LogConfig, paths, readLogConfig, rebuildAuthorities } from './log.ts'
+import { checkConfig, checkSignatures, rebuildAuthorities } from './log.ts'
 import { Publication } from './publisher.ts'
 import { StoredLog } from './reader.ts'
 import { changesAuthority, type NewEntry, readInteger, type Signed, Store, unpack } from './store.ts'
@@ -276,10 +276,9 @@ class Fsck {
       return
     }
     try {
-      const jwk = authorities.policy().receiptKeys.find((key) => kidOf(key) === this.#config.kid)
-      if (!jwk) throw new LogError('log_damaged', `the log's policy does not name the receipt key ${this.#config.kid}`)
+      checkConfig(this.#config, authorities)
       const reader = new StoredLog(this.#store, this.#edge, new Publication(signed))
-      await checkSignatures(signed, reader, this.#config, jwk)
+      await checkSignatures(signed, reader, authorities)
     } catch (error) {
       this.#unreadable('bad_signature', error)
     }

@@ -5,25 +5,25 @@
  *
  * @module
  */
-import { createECDH } from 'node:crypto'
 import { mkdir, readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { ed25519PublicKey } from '#ed25519'
 import { importSigningKey, importVerificationKey } from '#signature'
-import { toBase64url, utf8 } from '../merkle/bytes.ts'
+import { fromBase64url } from '../merkle/bytes.ts'
 import { EMPTY_ROOT } from '../merkle/hash.ts'
 import { createNoteSigner } from '../merkle/note.ts'
 import { recordStatementOf } from '../provenance/record.ts'
 import { buildRecordStatement } from '../provenance/record-statement.ts'
 import { encodePublicKey } from '../provenance/records/field-types.ts'
-import { type PrivateJwk, publicJwkOf } from '../statement/cose-key.ts'
+import { kidOf, publicJwkOf } from '../statement/cose-key.ts'
 import { verifySignedStatement } from '../statement/signed-statement.ts'
 import { candidateOf } from './candidate.ts'
+import { paths } from './directory.ts'
 import { Edge } from './edge.ts'
 import { Guard, isCode, syncDirectory, writeFileDurably } from './guard.ts'
-import { closeAll, createSequencer, paths } from './log.ts'
-import { importBlockingKey, Publication } from './publisher.ts'
+import { closeAll, createSequencer } from './log.ts'
+import { Publication } from './publisher.ts'
 import { StoredLog } from './reader.ts'
+import { jsonBytes, newEd25519Key, newP256Key, SigningKeys } from './signing-keys.ts'
 import { Store } from './store.ts'
 import { type Clock, LogError } from './types.ts'
 
@@ -64,27 +64,28 @@ export async function initLog({
     throw new LogError('log_exists', `${dataDir} is not empty: a log, or what an interrupted init left there`)
   }
   const at = paths(dataDir)
-  const seed = random(32)
-  const checkpointKey = createNoteSigner(origin, seed)
+  const checkpointJwk = newEd25519Key(random)
+  const { vkey } = createNoteSigner(origin, fromBase64url(checkpointJwk.d))
   const receiptJwk = newP256Key(random)
   const adminJwk = newP256Key(random)
-  await writeFileDurably(at.checkpointKey, jsonBytes(ed25519Jwk(seed)))
+  await writeFileDurably(at.checkpointKey, jsonBytes(checkpointJwk))
   await writeFileDurably(at.receiptKey, jsonBytes(receiptJwk))
   await writeFileDurably(at.adminKey, jsonBytes(adminJwk))
   await Guard.create(at.guard, { size: 0, root: EMPTY_ROOT })
 
   const adminKey = await importSigningKey(adminJwk)
+  const fields = {
+    origin,
+    vkeys: [vkey],
+    receiptKeys: [encodePublicKey(publicJwkOf(receiptJwk))],
+    adminKeys: [encodePublicKey(publicJwkOf(adminJwk))],
+    maxStatementBytes,
+  }
+  const config = { origin, vkey, kid: kidOf(publicJwkOf(receiptJwk)) }
+  const keys = new SigningKeys(dataDir, config)
+  await keys.load(fields)
   const { statement } = await buildRecordStatement(
-    {
-      type: 'log-policy',
-      fields: {
-        origin,
-        vkeys: [checkpointKey.vkey],
-        receiptKeys: [encodePublicKey(publicJwkOf(receiptJwk))],
-        adminKeys: [encodePublicKey(publicJwkOf(adminJwk))],
-        maxStatementBytes,
-      },
-    },
+    { type: 'log-policy', fields },
     { key: adminKey, issuer: origin, now: now(), random },
   )
   const verified = await verifySignedStatement(statement, await importVerificationKey(adminKey.publicJwk))
@@ -93,12 +94,11 @@ export async function initLog({
   const guard = await Guard.open(at.guard)
   const [edge, publication] = [new Edge(), new Publication(undefined)]
   const reader = new StoredLog(store, edge, publication)
-  const keys = { checkpointKey, receiptKey: await importBlockingKey(receiptJwk) }
   let failure: unknown
   const fatal = (error: unknown) => {
     failure = error
   }
-  const sequencer = createSequencer({ store, guard, edge, publication, reader, keys, now, fatal })
+  const sequencer = createSequencer({ origin, store, guard, edge, publication, reader, keys, now, fatal })
   try {
     await sequencer.append(candidateOf(recordStatementOf(verified), []))
   } catch (error) {
@@ -107,30 +107,10 @@ export async function initLog({
     await closeAll(sequencer, store, guard)
   }
 
-  const config = { format: 1, origin, vkey: checkpointKey.vkey, kid: keys.receiptKey.kid }
-  await writeFileDurably(at.config, jsonBytes(config), 0o644)
+  await writeFileDurably(at.config, jsonBytes({ format: 1, ...config }), 0o644)
   await syncDirectory(dirname(dataDir)).catch((error: unknown) => {
     // The directory above may belong to somebody else; its entry for ours is then theirs to keep.
     if (!isCode(error, 'EACCES')) throw error
   })
-  return { origin, vkey: config.vkey, kid: config.kid, adminKey: at.adminKey }
-}
-
-/** A P-256 key from our own randomness, so that a test can make the same log twice. */
-function newP256Key(random: InitOptions['random']): PrivateJwk {
-  const ecdh = createECDH('prime256v1')
-  const d = random(32)
-  // Refuses 0 and whatever is not below the order of the group: once in 2³² times, and then init fails and is run again.
-  ecdh.setPrivateKey(d)
-  const point = new Uint8Array(ecdh.getPublicKey())
-  const [x, y] = [point.subarray(1, 33), point.subarray(33)]
-  return { kty: 'EC', crv: 'P-256', x: toBase64url(x), y: toBase64url(y), d: toBase64url(d) }
-}
-
-function ed25519Jwk(seed: Uint8Array): PrivateJwk {
-  return { kty: 'OKP', crv: 'Ed25519', x: toBase64url(ed25519PublicKey(seed)), d: toBase64url(seed) }
-}
-
-function jsonBytes(value: object): Uint8Array {
-  return utf8(`${JSON.stringify(value, undefined, 2)}\n`)
+  return { ...config, adminKey: at.adminKey }
 }

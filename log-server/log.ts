@@ -1,14 +1,7 @@
 /**
  * A log in a directory: opened, checked, and ready to append.
  *
- * ```
- *   DIR/config.json       {"format":1,"origin","vkey","kid"}: public, written last by init; without it there is no log
- *   DIR/checkpoint.jwk    Ed25519, signs checkpoints          ─┐
- *   DIR/receipt.jwk       P-256, signs tree heads (receipts)   ├ mode 0600
- *   DIR/admin.jwk         P-256, the first admin               ─┘ not needed to serve: keep it elsewhere
- *   DIR/guard             what was signed last (guard.ts)
- *   DIR/store/            LevelDB (store.ts), one process at a time
- * ```
+ * What lies in the directory: `directory.ts`. Which of its keys sign: `signing-keys.ts`.
  *
  * Opening trusts no stored hash that it can compute: the tiles of the right edge are made again from the last statements and
  * from full tiles, and must lead to the root that the log signed. That is at most 255 statements and 255 tiles a level,
@@ -16,35 +9,39 @@
  *
  * @module
  */
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { importVerificationKey, type SigningKey } from '#signature'
-import { equalBytes, fromBase64url, fromUtf8 } from '../merkle/bytes.ts'
+import { importVerificationKey } from '#signature'
+import { equalBytes } from '../merkle/bytes.ts'
 import { openCheckpoint } from '../merkle/checkpoint.ts'
 import { assert, EvidenceError } from '../merkle/error.ts'
 import { HASH_LENGTH, type Hash, hashPairs, sha256 } from '../merkle/hash.ts'
-import { createNoteSigner, type NoteSigner, parseVkey } from '../merkle/note.ts'
+import { parseNote, parseVkey } from '../merkle/note.ts'
 import { TILE_WIDTH } from '../merkle/tile.ts'
 import { readRoot } from '../merkle/tile-tree.ts'
 import { Authorities, foundingKey } from '../provenance/authorities.ts'
 import { recordOfStatement, recordStatementOf } from '../provenance/record.ts'
-import { type PublicJwk, parsePrivateJwk } from '../statement/cose-key.ts'
+import { kidOf } from '../statement/cose-key.ts'
 import { parseReceipt, verifyReceipt } from '../statement/receipt.ts'
 import { parseSignedStatement, verifySignedStatement } from '../statement/signed-statement.ts'
+import { type LogConfig, paths, readLogConfig } from './directory.ts'
 import { Edge } from './edge.ts'
-import { Guard, isCode, type Mark } from './guard.ts'
-import { importBlockingKey, Publication, Publisher } from './publisher.ts'
+import { Guard, type Mark } from './guard.ts'
+import { Publication, Publisher } from './publisher.ts'
 import { StoredLog } from './reader.ts'
 import { Sequencer, type SequencerOptions } from './sequencer.ts'
+import { type NamedKeys, type Signers, SigningKeys } from './signing-keys.ts'
 import { changesAuthority, type Signed, Store, unpack } from './store.ts'
 import { type Clock, DEFAULT_LIMITS, LogError, type LogReader, type SequencerLimits } from './types.ts'
+
+export { paths, readLogConfig } from './directory.ts'
 
 /** An open log. */
 export interface Log {
   readonly origin: string
+  /** The first of those that sign checkpoints now. */
   readonly vkey: string
-  /** Of the receipt key. */
+  /** Of the receipt key in use. */
   readonly kid: string
+  readonly keys: SigningKeys
   readonly reader: LogReader
   readonly sequencer: Sequencer
   /** Kept up to date as records are published. */
@@ -61,31 +58,29 @@ export interface OpenOptions {
   readonly fatal?: (error: unknown) => void
 }
 
-/** What is public about a log, `config.json`. */
-export interface LogConfig {
-  readonly origin: string
-  readonly vkey: string
-  readonly kid: string
-}
-
 /**
  * @throws {@link LogError} `log_missing`, `malformed_config`, `log_locked`, `log_damaged`, `log_behind_guard`, `log_forked`,
- *   `guard_missing`, `guard_damaged`
+ *   `guard_missing`, `guard_damaged`, `signing_key_missing`
  */
 export async function openLog({ dataDir, now, limits, fatal = exit }: OpenOptions): Promise<Log> {
   const config = await readLogConfig(dataDir)
-  const keys = await readLogKeys(dataDir, config)
+  const keys = new SigningKeys(dataDir, config)
   const store = await Store.open(paths(dataDir).store)
   let guard: Guard | undefined
   try {
     guard = await Guard.open(paths(dataDir).guard)
-    const { signed, edge, reader, publication } = await openStored(store, config, keys.receiptKey.publicJwk)
+    const { signed, signedBy, edge, reader, publication, authorities } = await openStored(store, config)
     await checkGuard(guard.last, signed, reader, dataDir)
+    const policy = () => authorities.policy().fields
+    await keys.load(policy())
+    checkHeld(keys.signersOf(policy()), signedBy)
     // A crash between commit and guard: what the database holds was signed, and nobody has seen it yet.
     if (signed.head.size > guard.last.size) await guard.write(signed.head)
-    const authorities = await rebuildAuthorities(store)
     await store.sweep()
-    const sequencer = createSequencer({ store, guard, edge, publication, reader, keys, now, limits, fatal })
+    const { origin } = config
+    const sequencer = createSequencer({
+      ...{ origin, store, guard, edge, publication, reader, keys, policy: policy(), now, limits, fatal },
+    })
     sequencer.onCommitted((batch) => {
       for (const { index, candidate } of batch) {
         if (!changesAuthority(candidate.type)) continue
@@ -93,7 +88,20 @@ export async function openLog({ dataDir, now, limits, fatal = exit }: OpenOption
         authorities.apply(index, candidate.record)
       }
     })
-    return { ...config, reader, sequencer, authorities, close: () => closeAll(sequencer, store, guard!) }
+    return {
+      origin,
+      get vkey() {
+        return keys.signersOf(policy()).checkpointKeys[0]!.vkey
+      },
+      get kid() {
+        return keys.signersOf(policy()).receiptKey.kid
+      },
+      keys,
+      reader,
+      sequencer,
+      authorities,
+      close: () => closeAll(sequencer, store, guard!),
+    }
   } catch (error) {
     await guard?.close()
     await store.close()
@@ -101,51 +109,24 @@ export async function openLog({ dataDir, now, limits, fatal = exit }: OpenOption
   }
 }
 
-export function paths(dataDir: string) {
-  const file = (name: string) => join(dataDir, name)
-  return {
-    config: file('config.json'),
-    checkpointKey: file('checkpoint.jwk'),
-    receiptKey: file('receipt.jwk'),
-    adminKey: file('admin.jwk'),
-    guard: file('guard'),
-    store: file('store'),
-  }
-}
-
-/** @throws {@link LogError} `log_missing`, `malformed_config` */
-export async function readLogConfig(dataDir: string): Promise<LogConfig> {
-  const path = paths(dataDir).config
-  const value = (await readJson(path, dataDir)) as Partial<Record<string, unknown>> | null
-  const { format, origin, vkey, kid } = value ?? {}
-  if (format !== 1 || typeof origin !== 'string' || typeof vkey !== 'string' || typeof kid !== 'string') {
-    throw new LogError('malformed_config', `${path} is not the configuration of a log, format 1`)
-  }
-  return { origin, vkey, kid }
-}
-
-/** The two keys that sign what the log says. */
-export interface LogKeys {
-  readonly checkpointKey: NoteSigner
-  readonly receiptKey: SigningKey
-}
-
 /** The sequencer over what is stored, and nothing in front of it. */
 export function createSequencer(parts: {
+  readonly origin: string
   readonly store: SequencerOptions['store']
   readonly guard: SequencerOptions['guard']
   readonly edge: Edge
   readonly publication: Publication
   readonly reader: LogReader
-  readonly keys: LogKeys
+  readonly keys: Pick<SigningKeys, 'signersOf'>
+  /** The policy in force; undefined for a log whose first entry is still to come. */
+  readonly policy?: NamedKeys
   readonly now: Clock
   readonly limits?: Partial<SequencerLimits> | undefined
   readonly fatal: (error: unknown) => void
 }): Sequencer {
-  const { keys, publication, reader, limits, now, ...rest } = parts
-  const { checkpointKey, receiptKey } = keys
+  const { origin, keys, policy, publication, reader, limits, now, ...rest } = parts
   const lastIssuedAt = publication.size === 0 ? 0 : publication.current.head.issuedAt
-  const publisher = new Publisher({ origin: checkpointKey.name, checkpointKey, receiptKey, now, lastIssuedAt })
+  const publisher = new Publisher({ origin, keys, policy, now, lastIssuedAt })
   const receipt = (index: number) => reader.receipt(index)
   return new Sequencer({ ...rest, publication, publisher, receipt, limits: { ...DEFAULT_LIMITS, ...limits } })
 }
@@ -156,8 +137,12 @@ export async function closeAll(sequencer: Sequencer, store: Store, guard: Guard)
   await guard.close()
 }
 
-/** The stored tree, once its right edge leads to the root that the log signed and both signatures hold. @throws {@link LogError} `log_damaged` */
-export async function openStored(store: Store, config: LogConfig, receiptKey: PublicJwk) {
+/**
+ * The stored tree, once its right edge leads to the root that the log signed, and everything signed is by the keys that the log itself names.
+ *
+ * @throws {@link LogError} `log_damaged`; `malformed_config` when the configuration is of another log
+ */
+export async function openStored(store: Store, config: LogConfig) {
   const signed = await store.signed()
   if (!signed) throw new LogError('log_damaged', 'the store has no signed tree head')
   const edge = await restoreEdge(store, signed.head.size)
@@ -166,8 +151,37 @@ export async function openStored(store: Store, config: LogConfig, receiptKey: Pu
   }
   const publication = new Publication(signed)
   const reader = new StoredLog(store, edge, publication)
-  await checkSignatures(signed, reader, config, receiptKey)
-  return { signed, edge, publication, reader }
+  const authorities = await rebuildAuthorities(store)
+  checkConfig(config, authorities)
+  const signedBy = await checkSignatures(signed, reader, authorities)
+  return { signed, signedBy, edge, publication, reader, authorities }
+}
+
+/** `config.json` repeats what entry 0 says. @throws {@link LogError} `malformed_config` */
+export function checkConfig({ origin, vkey, kid }: LogConfig, authorities: Authorities): void {
+  const founding = authorities.policyAt(1)
+  const { fields, receiptKids = [] } = founding ?? {}
+  if (fields?.origin === origin && fields.vkeys.includes(vkey) && receiptKids.includes(kid)) return
+  throw new LogError(
+    'malformed_config',
+    `config.json is of another log than the stored one, whose entry 0 names ${fields?.vkeys[0]}`,
+  )
+}
+
+/**
+ * Whoever signed the newest tree signs the next one: a key file that went missing must not silently take a signature away that clients
+ * wait for. (Keys that the policy names and that never signed are elsewhere, on purpose.)
+ *
+ * @throws {@link LogError} `signing_key_missing`
+ */
+function checkHeld({ checkpointKeys, receiptKey }: Signers, { vkeys, kid }: SignedBy): void {
+  const lost = vkeys.find((vkey) => !checkpointKeys.some((key) => key.vkey === vkey))
+  if (lost !== undefined) {
+    throw new LogError('signing_key_missing', `the private key of ${lost}, which signs checkpoints, is missing`)
+  }
+  if (kid !== receiptKey.kid) {
+    throw new LogError('signing_key_missing', `the private key of ${kid}, which signs receipts, is missing`)
+  }
 }
 
 /** @throws {@link LogError} `log_behind_guard`, `log_forked` */
@@ -260,63 +274,46 @@ async function entryOfHole(store: Store, index: number): Promise<Hash> {
   return erasure.entry
 }
 
-/** Both signatures over the newest tree: the checkpoint as a client opens it, the tree head in a receipt. @throws {@link LogError} `log_damaged` */
-export async function checkSignatures(
-  signed: Signed,
-  reader: StoredLog,
-  config: LogConfig,
-  receiptKey: PublicJwk,
-): Promise<void> {
+/** Whose signatures were found good. */
+export interface SignedBy {
+  readonly vkeys: readonly string[]
+  /** Of the receipt key. */
+  readonly kid: string
+}
+
+/**
+ * Both signatures over the newest tree, as a client verifies them: the checkpoint and the tree head in a receipt, each by keys that the
+ * policy in force names. A line in the log's name by any other key has no place on it.
+ *
+ * @throws {@link LogError} `log_damaged`
+ */
+export async function checkSignatures(signed: Signed, reader: StoredLog, authorities: Authorities): Promise<SignedBy> {
   const { head, checkpoint } = signed
+  const policy = authorities.policyAt(head.size)
+  assert(policy, 'a signed tree begins with its policy')
+  const { origin, vkeys } = policy.fields
   try {
-    const opened = openCheckpoint(checkpoint, { origin: config.origin, verifiers: [parseVkey(config.vkey)] })
+    const opened = openCheckpoint(checkpoint, { origin, verifiers: vkeys.map(parseVkey) })
     if (opened.size !== head.size || !equalBytes(opened.root, head.root)) {
       throw new LogError('log_damaged', 'checkpoint and tree head are of two trees')
+    }
+    const inOurName = parseNote(checkpoint).signatures.filter(({ name }) => name === origin)
+    if (inOurName.length !== opened.signedBy.length) {
+      throw new LogError('log_damaged', 'it carries a signature by a key that the log policy in force does not name')
     }
     const last = head.size - 1
     const receipt = parseReceipt(await reader.receipt(last))
     const entry = await reader.entryAt(last)
     assert(entry, 'a signed tree has entries')
-    await verifyReceipt(receipt, entry, await importVerificationKey(receiptKey), { origin: config.origin })
+    const key = policy.receiptKeys[policy.receiptKids.indexOf(receipt.kid ?? '')]
+    if (!key) throw new LogError('log_damaged', `the log policy in force names no receipt key ${receipt.kid}`)
+    await verifyReceipt(receipt, entry, await importVerificationKey(key), { origin })
+    return { vkeys: opened.signedBy, kid: kidOf(key) }
   } catch (cause) {
     if (!(cause instanceof EvidenceError)) throw cause
     throw new LogError('log_damaged', `what the log signed for size ${head.size} does not verify: ${cause.message}`, {
       cause,
     })
-  }
-}
-
-async function readLogKeys(dataDir: string, { origin, vkey, kid }: LogConfig): Promise<LogKeys> {
-  const [checkpointPath, receiptPath] = [paths(dataDir).checkpointKey, paths(dataDir).receiptKey]
-  const checkpointKey = createNoteSigner(origin, fromBase64url((await readKey(checkpointPath, dataDir)).d))
-  const receiptKey = await importBlockingKey(await readKey(receiptPath, dataDir))
-  if (checkpointKey.vkey !== vkey) throw new LogError('malformed_config', `${checkpointPath} is not the key of ${vkey}`)
-  if (receiptKey.kid !== kid) throw new LogError('malformed_config', `${receiptPath} is not the key ${kid}`)
-  return { checkpointKey, receiptKey }
-}
-
-async function readKey(path: string, dataDir: string) {
-  try {
-    return parsePrivateJwk(await readJson(path, dataDir))
-  } catch (cause) {
-    if (!(cause instanceof EvidenceError) || cause instanceof LogError) throw cause
-    throw new LogError('malformed_config', `${path}: ${cause.message}`, { cause })
-  }
-}
-
-async function readJson(path: string, dataDir: string): Promise<unknown> {
-  let text: string
-  try {
-    text = fromUtf8(await readFile(path))
-  } catch (cause) {
-    if (!isCode(cause, 'ENOENT')) throw cause
-    throw new LogError('log_missing', `there is no log in ${dataDir}: ${path} is missing`, { cause })
-  }
-  try {
-    return JSON.parse(text)
-  } catch {
-    // Without a cause: the parser's message quotes the file, which may be a key.
-    throw new LogError('malformed_config', `${path} is not JSON`)
   }
 }
 

@@ -39,6 +39,7 @@ export interface RunningServer {
   /** Where it answers, without a slash at the end. */
   readonly url: string
   readonly origin: string
+  /** The first of those that sign checkpoints now: a rotation changes it. */
   readonly vkey: string
   /** Resolves when every accepted request has its answer and the log is closed. May be called again, to wait. */
   close(): Promise<void>
@@ -91,7 +92,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     clearTimeout(deadline)
     await log.close()
   }
-  return { url: urlOf(app, config), origin: log.origin, vkey: log.vkey, close: () => (closed ??= close()) }
+  return {
+    url: urlOf(app, config),
+    origin: log.origin,
+    get vkey() {
+      return log.vkey
+    },
+    close: () => (closed ??= close()),
+  }
 }
 
 function urlOf(app: FastifyInstance, { listen, tls }: ServerConfig): string {

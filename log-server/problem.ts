@@ -222,6 +222,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   guard_missing: BROKEN,
   guard_damaged: BROKEN,
   malformed_config: BROKEN,
+  signing_key_missing: CONFLICT,
 }
 
 /** The status that `code` is answered with. */

@@ -7,61 +7,53 @@
  *
  * @module
  */
-import { createPrivateKey, type JsonWebKey, sign } from 'node:crypto'
-import { importSigningKey, type SigningKey } from '#signature'
 import { signCheckpoint } from '../merkle/checkpoint.ts'
 import { assert } from '../merkle/error.ts'
 import type { Hash } from '../merkle/hash.ts'
-import type { NoteSigner } from '../merkle/note.ts'
-import type { PrivateJwk } from '../statement/cose-key.ts'
-import { withLowS } from '../statement/ecdsa-malleability.ts'
 import { signTreeHead } from '../statement/receipt.ts'
+import type { NamedKeys, Signers, SigningKeys } from './signing-keys.ts'
 import type { Signed } from './store.ts'
 import type { Clock } from './types.ts'
 
-/** Unpublished: returned to the sequencer, which may let it out only after storing it. */
+/** Signs as the log-policy in force says: whoever reads the log knows which signatures to expect. */
 export class Publisher {
   readonly #origin: string
-  readonly #checkpointKey: NoteSigner
-  readonly #receiptKey: SigningKey
+  readonly #keys: Pick<SigningKeys, 'signersOf'>
   readonly #now: Clock
+  #signers: Signers | undefined
   #lastIssuedAt: number
 
   constructor(options: {
     readonly origin: string
-    readonly checkpointKey: NoteSigner
-    readonly receiptKey: SigningKey
+    readonly keys: Pick<SigningKeys, 'signersOf'>
+    /** The policy in force; undefined for a log whose first entry is still to come. */
+    readonly policy: NamedKeys | undefined
     readonly now: Clock
     readonly lastIssuedAt: number
   }) {
     this.#origin = options.origin
-    this.#checkpointKey = options.checkpointKey
-    this.#receiptKey = options.receiptKey
+    this.#keys = options.keys
+    this.#signers = options.policy && options.keys.signersOf(options.policy)
     this.#now = options.now
     this.#lastIssuedAt = options.lastIssuedAt
   }
 
-  async sign(size: number, root: Hash): Promise<Signed> {
+  /**
+   * Both signatures over a tree. They are unpublished: the sequencer may let them out only after storing them.
+   *
+   * @param policy - the log-policy that is the last entry of this tree, if it is one: it is in force for it already, so that an idle
+   *   log shows new keys at once
+   */
+  async sign(size: number, root: Hash, policy?: NamedKeys): Promise<Signed> {
+    if (policy) this.#signers = this.#keys.signersOf(policy)
+    assert(this.#signers, 'the first entry of a log is the policy that names its keys')
+    const { checkpointKeys, receiptKey } = this.#signers
     // A clock that was set back must not make a larger tree look older.
     this.#lastIssuedAt = Math.max(this.#lastIssuedAt, this.#now())
     const tree = { origin: this.#origin, size, root }
-    const head = await signTreeHead({ ...tree, issuedAt: this.#lastIssuedAt }, this.#receiptKey)
-    return { head, checkpoint: signCheckpoint(tree, [this.#checkpointKey]) }
+    const head = await signTreeHead({ ...tree, issuedAt: this.#lastIssuedAt }, receiptKey)
+    return { head, checkpoint: signCheckpoint(tree, checkpointKeys) }
   }
-}
-
-/**
- * An ES256 key that signs where it is called. One signature a batch takes 0.1 ms of the main thread; the way through the thread pool and
- * back takes 3 ms under load, behind all that the event loop has to do, and the disk idles meanwhile.
- */
-export async function importBlockingKey(jwk: PrivateJwk): Promise<SigningKey> {
-  const key = await importSigningKey(jwk)
-  assert(key.algorithm === 'ES256', 'tree heads are signed with ES256')
-  const object = {
-    key: createPrivateKey({ key: jwk as JsonWebKey, format: 'jwk' }),
-    dsaEncoding: 'ieee-p1363' as const,
-  }
-  return { ...key, sign: async (data) => withLowS(new Uint8Array(sign('sha256', data, object))) }
 }
 
 /** What is published now. */

@@ -42,6 +42,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { assert } from '../merkle/error.ts'
 import { type Hash, sha256 } from '../merkle/hash.ts'
 import { InclusionProver } from '../merkle/inclusion.ts'
+import type { FieldsOf } from '../provenance/records/index.ts'
 import { receiptBuilder } from '../statement/receipt.ts'
 import type { Edge } from './edge.ts'
 import type { Guard } from './guard.ts'
@@ -323,7 +324,7 @@ export class Sequencer {
       return
     }
     await inPieces(fresh.length, (i) => edge.append(fresh[i]!.entry.entry))
-    const signed = await publisher.sign(edge.size, edge.root())
+    const signed = await publisher.sign(edge.size, edge.root(), policyOf(fresh.at(-1)))
     const receipts: (Uint8Array | undefined)[] = []
     const prover = new InclusionProver(edge.size, edge.node)
     const receipt = receiptBuilder(signed.head)
@@ -491,6 +492,12 @@ async function inPieces(length: number, work: (i: number) => void): Promise<void
 
 function bytesOf({ statement, wraps = [], certificates = [] }: NewEntry): number {
   return [...wraps, ...certificates].reduce((sum, { length }) => sum + length, statement.length)
+}
+
+/** The log-policy that ends a batch, if one does: its keys sign the tree that it is the last entry of. */
+function policyOf(last: Waiter | undefined): FieldsOf<'log-policy'> | undefined {
+  const record = last?.candidate?.record?.record
+  return record?.type === 'log-policy' ? record.fields : undefined
 }
 
 /** Names within a batch. Each kind starts with a letter of its own, so that no two kinds can meet. */

@@ -157,6 +157,7 @@ export type LogErrorCode =
   | 'guard_missing' //         open: no guard file
   | 'guard_damaged' //         open: the guard file was changed by something other than us
   | 'malformed_config' //      open: config.json or a key file
+  | 'signing_key_missing' //   open, log-policy: a key that the policy names has no private key here, and the log cannot sign without
 
 /** A refusal that is about the state of this log. `index` names the original, where there is one. */
 export class LogError extends EvidenceError<LogErrorCode> {

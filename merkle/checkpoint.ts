@@ -16,7 +16,7 @@ import { parseDecimal } from './decimal.ts'
 import { assert, MerkleError } from './error.ts'
 import { EMPTY_ROOT, HASH_LENGTH, type Hash } from './hash.ts'
 import { type NoteSigner, type NoteVerifier, openNote, parseNote, signNote } from './note.ts'
-import { isNoteText } from './note-key.ts'
+import { formatVkey, isNoteText } from './note-key.ts'
 import { type Cosignature, checkQuorum, type WitnessPolicy } from './witness-policy.ts'
 
 /** Text longer than this is no checkpoint. */
@@ -34,16 +34,18 @@ export interface Checkpoint {
   readonly extensions: readonly string[]
 }
 
-declare const verified: unique symbol
+declare const isVerified: unique symbol
 
 /**
  * A checkpoint that the log signed, and as many witnesses as the policy asks for. {@link openCheckpoint} alone makes one, so
  * that what wants a verified checkpoint cannot be given another.
  */
 export type VerifiedCheckpoint = Checkpoint & {
-  readonly [verified]: true
+  readonly [isVerified]: true
   /** The note it came in, verbatim: what to keep as evidence. */
   readonly note: string
+  /** Vkeys of the log's keys that signed it, in the order of the note; at least one. */
+  readonly signedBy: readonly string[]
   /** Those of the policy's witnesses, each checked, in the order of the note. Empty without a policy. */
   readonly cosignatures: readonly Cosignature[]
 }
@@ -69,7 +71,8 @@ export function openCheckpoint(
   policy?: WitnessPolicy,
 ): VerifiedCheckpoint {
   const parsed = parseNote(note)
-  const checkpoint = parseCheckpoint(openNote(parsed, log.verifiers).text)
+  const { text, verified } = openNote(parsed, log.verifiers)
+  const checkpoint = parseCheckpoint(text)
   const { origin, size, root } = checkpoint
   if (origin !== log.origin) throw new MerkleError('wrong_origin', `a checkpoint of ${origin}, not of ${log.origin}`)
   if (size === 0 && !equalBytes(root, EMPTY_ROOT)) {
@@ -77,7 +80,8 @@ export function openCheckpoint(
   }
   const cosignatures = policy ? checkQuorum(policy, parsed) : []
   const verbatim = typeof note === 'string' ? note : fromUtf8(note)
-  const opened: Omit<VerifiedCheckpoint, typeof verified> = { ...checkpoint, note: verbatim, cosignatures }
+  const signedBy = verified.map(({ verifier: { name, type, publicKey } }) => formatVkey(name, type, publicKey))
+  const opened: Omit<VerifiedCheckpoint, typeof isVerified> = { ...checkpoint, note: verbatim, signedBy, cosignatures }
   return opened as VerifiedCheckpoint
 }
 

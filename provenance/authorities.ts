@@ -52,6 +52,8 @@ export interface PolicyInForce {
   /** Their names, in the same order. */
   readonly adminKids: readonly string[]
   readonly receiptKeys: readonly PublicJwk[]
+  /** Their names, in the same order. */
+  readonly receiptKids: readonly string[]
   /** What `fields.foreign` says. */
   readonly foreign?: ForeignPolicy
 }
@@ -103,6 +105,14 @@ export class Authorities {
     return this.#policies.findLast((each) => each.index < index)
   }
 
+  /** Receipt keys of every policy so far, by kid; those of the one in force first, in its order. A retired key still verifies what it signed. */
+  receiptKeys(): ReadonlyMap<string, PublicJwk> {
+    const newestFirst = this.#policies.toReversed()
+    return new Map(
+      newestFirst.flatMap(({ receiptKids, receiptKeys }) => receiptKids.map((kid, i) => [kid, receiptKeys[i]!])),
+    )
+  }
+
   /** The key to verify a statement of this `kid` with: of whoever was ever an admin or authorized. It may sign nothing by now. */
   keyOf(kid: string): PublicJwk | undefined {
     return this.#adminKeys.get(kid) ?? this.#byKid.get(kid)?.[0]?.key
@@ -147,7 +157,8 @@ export class Authorities {
     const receiptKeys = fields.receiptKeys.map(decodePublicKey)
     const adminKids = adminKeys.map(kidOf)
     const foreign = fields.foreign && { foreign: readForeignPolicy(fields.foreign) }
-    this.#policies.push({ entry, index, fields, adminKeys, adminKids, receiptKeys, ...foreign })
+    const receiptKids = receiptKeys.map(kidOf)
+    this.#policies.push({ entry, index, fields, adminKeys, adminKids, receiptKeys, receiptKids, ...foreign })
     for (const [i, kid] of adminKids.entries()) this.#adminKeys.set(kid, adminKeys[i]!)
   }
 

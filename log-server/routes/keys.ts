@@ -9,16 +9,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { fromBase64url, fromUtf8 } from '../../merkle/bytes.ts'
+import type { Authorities } from '../../provenance/authorities.ts'
 import { encodeCbor } from '../../statement/cbor.ts'
-import { coseKeyOf, encodeCoseKeySet, kidOf, type PublicJwk } from '../../statement/cose-key.ts'
+import { coseKeyOf, encodeCoseKeySet } from '../../statement/cose-key.ts'
 import { bytes, operation } from '../openapi.ts'
 import { RequestError } from '../problem.ts'
 import { octets } from './http.ts'
 
-export interface KeySource {
-  /** The receipt keys of the policy in force. */
-  receiptKeys(): readonly PublicJwk[]
-}
+/** Receipts stay good when their key is retired, so every key that any log-policy named is here; those in use come first. */
+type KeySource = Pick<Authorities, 'receiptKeys'>
 
 // 43 characters, or the base64url of those: SCRAPI wants that form accepted where a kid is not URL-safe, and clients
 // that do not look whether it is send it for every kid.
@@ -45,22 +44,28 @@ const getKey = operation({
   problems: ['invalid_locator', 'unknown_kid'],
 })
 
-export const keyRoutes: FastifyPluginAsyncTypebox<{ keys: KeySource }> = async (app, { keys }) => {
+export const keyRoutes: FastifyPluginAsyncTypebox<{ authorities: KeySource }> = async (app, { authorities }) => {
   app.get('/.well-known/scitt-keys', { schema: getKeys }, async (_request, reply) => {
-    return reply
-      .type('application/cbor')
-      .header('cache-control', 'public, max-age=300')
-      .send(octets(encodeCoseKeySet(keys.receiptKeys())))
+    return (
+      reply
+        .type('application/cbor')
+        // A new key signs from the moment that the log has it.
+        .header('cache-control', 'public, max-age=60')
+        .send(octets(encodeCoseKeySet(Array.from(authorities.receiptKeys().values()))))
+    )
   })
 
   app.get('/.well-known/scitt-keys/:kid', { schema: getKey }, async (request, reply) => {
     const { kid } = request.params
     const wanted = kid.length === 43 ? kid : fromUtf8(fromBase64url(kid))
-    const key = keys.receiptKeys().find((candidate) => kidOf(candidate) === wanted)
+    const key = authorities.receiptKeys().get(wanted)
     if (!key) throw new RequestError('unknown_kid', 'no receipt key of this log has that key id')
-    return reply
-      .type('application/cbor')
-      .header('cache-control', 'public, max-age=300')
-      .send(octets(encodeCbor(coseKeyOf(key, wanted))))
+    return (
+      reply
+        .type('application/cbor')
+        // A kid is the hash of its key.
+        .header('cache-control', 'public, max-age=31536000, immutable')
+        .send(octets(encodeCbor(coseKeyOf(key, wanted))))
+    )
   })
 }

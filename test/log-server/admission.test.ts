@@ -447,8 +447,8 @@ describe('bytes that are no statement are refused', () => {
 describe('what the admission holds at one time', () => {
   it('is bounded by count and by bytes (queue_full)', async () => {
     const forever = new Promise<never>(() => {})
-    const { reader, authorities, sequencer } = world.log
-    const stuck = { authorities, sequencer, reader: { ...pick(reader), locate: () => forever } }
+    const { reader, authorities, sequencer, keys } = world.log
+    const stuck = { authorities, sequencer, keys, reader: { ...pick(reader), locate: () => forever } }
     const { submission } = await status()
     for (const limits of [{ maxPending: 2 }, { maxPendingBytes: 2 * submission.length }]) {
       const admission = new Admission({ log: stuck, now: () => NOW, limits })
@@ -466,7 +466,7 @@ describe('a statement that waits for its index while an authority changes', () =
   it('is asked about again, under the authority that came before it', async () => {
     const small = await serveLog(3)
     try {
-      const { reader, authorities, sequencer } = small.log
+      const { reader, authorities, sequencer, keys } = small.log
       let waiting: Candidate | undefined
       const held = {
         append(candidate: Candidate) {
@@ -474,7 +474,7 @@ describe('a statement that waits for its index while an authority changes', () =
           return sequencer.append(candidate)
         },
       }
-      const admission = new Admission({ log: { reader, authorities, sequencer: held }, now: () => NOW })
+      const admission = new Admission({ log: { reader, authorities, keys, sequencer: held }, now: () => NOW })
       await admission.admit((await small.build('issuance-policy')).submission)
       waiting?.recheck?.()
 

@@ -13,9 +13,9 @@ import { candidateOf } from '../../log-server/candidate.ts'
 import { Guard } from '../../log-server/guard.ts'
 import { initLog, type NewLog } from '../../log-server/init.ts'
 import { createSequencer, openStored, paths, readLogConfig } from '../../log-server/log.ts'
-import { importBlockingKey } from '../../log-server/publisher.ts'
 import type { StoredLog } from '../../log-server/reader.ts'
 import type { Sequencer } from '../../log-server/sequencer.ts'
+import { SigningKeys } from '../../log-server/signing-keys.ts'
 import { Store } from '../../log-server/store.ts'
 import type { Candidate, SequencerLimits, StatementBundle } from '../../log-server/types.ts'
 import {
@@ -23,11 +23,9 @@ import {
   checkConsistency,
   checkInclusion,
   concatBytes,
-  createNoteSigner,
   decodeEntryBundle,
   EMPTY_RANGE,
   equalBytes,
-  fromBase64url,
   type Hash,
   hashEntryBundle,
   hashLeaf,
@@ -46,7 +44,6 @@ import { buildRecordStatement } from '../../provenance/record-statement.ts'
 import {
   importSigningKey,
   importVerificationKey,
-  type PrivateJwk,
   parsePrivateJwk,
   parseReceipt,
   publicJwkOf,
@@ -133,15 +130,14 @@ export class TestLog {
 
   async open(limits: Partial<SequencerLimits> = {}): Promise<void> {
     const config = await readLogConfig(this.dataDir)
-    const readKey = async (path: string): Promise<PrivateJwk> =>
-      parsePrivateJwk(JSON.parse(await readFile(path, 'utf8')))
-    const receiptJwk = await readKey(paths(this.dataDir).receiptKey)
-    const seed = fromBase64url((await readKey(paths(this.dataDir).checkpointKey)).d)
-    const keys = { checkpointKey: createNoteSigner(ORIGIN, seed), receiptKey: await importBlockingKey(receiptJwk) }
+    const receiptJwk = parsePrivateJwk(JSON.parse(await readFile(paths(this.dataDir).receiptKey, 'utf8')))
     this.#receiptKey = await importVerificationKey(publicJwkOf(receiptJwk))
     const store = await Store.open(paths(this.dataDir).store)
     const guard = await Guard.open(paths(this.dataDir).guard)
-    const { edge, publication, reader, signed } = await openStored(store, config, publicJwkOf(receiptJwk))
+    const { edge, publication, reader, signed, authorities } = await openStored(store, config)
+    const keys = new SigningKeys(this.dataDir, config)
+    const policy = authorities.policy().fields
+    await keys.load(policy)
     if (signed.head.size > guard.last.size) await guard.write(signed.head)
 
     this.disk = new Disk()
@@ -170,7 +166,9 @@ export class TestLog {
       edge,
       publication,
       reader,
+      origin: ORIGIN,
       keys,
+      policy,
       limits,
       now: () => NOW,
       fatal: (error) => this.fatal.push(error),

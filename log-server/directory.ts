@@ -1,0 +1,74 @@
+/**
+ * What lies where in the directory of a log.
+ *
+ * ```
+ *   DIR/config.json       {"format":1,"origin","vkey","kid"}: public, written last by init; without it there is no log
+ *   DIR/checkpoint.jwk    Ed25519, signs checkpoints          ─┐
+ *   DIR/receipt.jwk       P-256, signs tree heads (receipts)   ├ mode 0600
+ *   DIR/admin.jwk         P-256, the first admin               ─┘ not needed to serve: keep it elsewhere
+ *   DIR/keys/             later checkpoint and receipt keys (signing-keys.ts), mode 0600 too
+ *   DIR/guard             what was signed last (guard.ts)
+ *   DIR/store/            LevelDB (store.ts), one process at a time
+ * ```
+ *
+ * `config.json` says what the log was *founded* with, as entry 0 does, and never changes: opening compares the two. Which keys sign now
+ * is on the log alone, so there is no second place that could say otherwise.
+ *
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fromUtf8 } from '../merkle/bytes.ts'
+import { isCode } from './guard.ts'
+import { LogError } from './types.ts'
+
+export function paths(dataDir: string) {
+  const file = (name: string) => join(dataDir, name)
+  return {
+    config: file('config.json'),
+    checkpointKey: file('checkpoint.jwk'),
+    receiptKey: file('receipt.jwk'),
+    adminKey: file('admin.jwk'),
+    keys: file('keys'),
+    guard: file('guard'),
+    store: file('store'),
+  }
+}
+
+/** What is public about a log and never changes, `config.json`. */
+export interface LogConfig {
+  readonly origin: string
+  /** Of the checkpoint key that it was founded with. */
+  readonly vkey: string
+  /** Of the receipt key that it was founded with. */
+  readonly kid: string
+}
+
+/** @throws {@link LogError} `log_missing`, `malformed_config` */
+export async function readLogConfig(dataDir: string): Promise<LogConfig> {
+  const path = paths(dataDir).config
+  const value = (await readJson(path)) as Partial<Record<string, unknown>> | null | undefined
+  if (value === undefined) throw new LogError('log_missing', `there is no log in ${dataDir}: ${path} is missing`)
+  const { format, origin, vkey, kid } = value ?? {}
+  if (format !== 1 || typeof origin !== 'string' || typeof vkey !== 'string' || typeof kid !== 'string') {
+    throw new LogError('malformed_config', `${path} is not the configuration of a log, format 1`)
+  }
+  return { origin, vkey, kid }
+}
+
+/** What a file of ours says; undefined when there is none. @throws {@link LogError} `malformed_config` */
+export async function readJson(path: string): Promise<unknown> {
+  let text: string
+  try {
+    text = fromUtf8(await readFile(path))
+  } catch (cause) {
+    if (!isCode(cause, 'ENOENT')) throw cause
+    return undefined
+  }
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Without a cause: the parser's message quotes the file, which may be a key.
+    throw new LogError('malformed_config', `${path} is not JSON`)
+  }
+}
