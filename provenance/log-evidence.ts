@@ -34,7 +34,7 @@ import {
   recordOfStatement,
   recordStatementOf,
 } from './record.ts'
-import type { Trust, TrustedLog } from './trust.ts'
+import type { Trust } from './trust.ts'
 
 /** A statement whose path leads to the checkpoint. Nobody has checked who signed it. */
 export interface IncludedStatement {
@@ -55,21 +55,21 @@ export interface LoggedRecord<T extends RecordType = RecordType> {
 /** How far the clocks of a log and of those who sign may be apart, in seconds: what log servers allow at admission. */
 const MAX_CLOCK_SKEW = 300
 
-/** @throws `untrusted_log`, `checkpoint_rollback`, and those of `openCheckpoint` */
-export function openBundleCheckpoint(
-  bundle: Bundle,
-  trust: Trust,
-): { log: TrustedLog; checkpoint: VerifiedCheckpoint } {
+/**
+ * The checkpoint of a bundle, signed by one of the keys that are pinned for its log: several while a log changes its key.
+ *
+ * @throws `untrusted_log`, `checkpoint_rollback`, and those of `openCheckpoint`
+ */
+export function openBundleCheckpoint(bundle: Bundle, trust: Trust): VerifiedCheckpoint {
   const logs = trust.logs.filter(({ origin }) => origin === bundle.origin)
-  const [log] = logs
-  if (!log) throw new ProvenanceError('untrusted_log', `${bundle.origin} is not a log that you trust`)
+  if (logs.length === 0) throw new ProvenanceError('untrusted_log', `${bundle.origin} is not a log that you trust`)
   const verifiers = logs.map(({ verifier }) => verifier)
   const checkpoint = openCheckpoint(bundle.checkpoint, { origin: bundle.origin, verifiers })
   const minimum = Math.max(0, ...logs.map(({ minimumSize }) => minimumSize ?? 0))
   if (checkpoint.size < minimum) {
     throw new ProvenanceError('checkpoint_rollback', `${checkpoint.size} leaves, where ${minimum} were seen before`)
   }
-  return { log, checkpoint }
+  return checkpoint
 }
 
 /**
@@ -117,12 +117,15 @@ function readReceipt(bytes: Uint8Array): Receipt | undefined {
  * known, so a key that the log replaced later than the records at hand may still look good; the log itself knew better when
  * it admitted them.
  *
- * @throws `unexpected_record` without entry 0, `untrusted_log` when the policy does not name the pinned key, and the codes
- *   of `checkRecord`
+ * The keys that vouch for the checkpoint are pinned; whether they may still sign is the log's to say. A checkpoint is signed under the
+ * policy in force at its size, so one that includes the retirement of the only key it is signed by is the work of whoever stole that key.
+ *
+ * @throws `unexpected_record` without entry 0, `untrusted_log` when the policy in force names none of the keys that signed the
+ *   checkpoint, and the codes of `checkRecord`
  */
 export async function openAuthorities(
   included: readonly IncludedStatement[],
-  log: TrustedLog,
+  checkpoint: Pick<VerifiedCheckpoint, 'origin' | 'signedBy'>,
 ): Promise<{ authorities: Authorities; records: readonly LoggedRecord[] }> {
   const authorities = new Authorities()
   const targets = new Map<string, LinkTarget>()
@@ -147,8 +150,11 @@ export async function openAuthorities(
     records.push({ index, signed, authority })
   }
   const { fields } = authorities.policy()
-  if (fields.origin !== log.origin || !fields.vkeys.includes(log.vkey)) {
-    throw new ProvenanceError('untrusted_log', 'the policy at entry 0 is not of the log whose key you pinned')
+  if (fields.origin !== checkpoint.origin || !checkpoint.signedBy.some((vkey) => fields.vkeys.includes(vkey))) {
+    throw new ProvenanceError(
+      'untrusted_log',
+      'the log policy in force names none of the keys that signed the checkpoint',
+    )
   }
   return { authorities, records }
 }
@@ -163,11 +169,12 @@ export async function checkReceipts(
   included: readonly IncludedStatement[],
   authorities: Authorities,
 ): Promise<{ signedAt: number }> {
-  const { receiptKeys, fields } = authorities.policy()
+  // All of them are for the tree of the checkpoint, which is signed under the policy in force at its size.
+  const { receiptKeys, receiptKids, fields } = authorities.policy()
   const keys = new KeyRing()
   let signedAt = Number.POSITIVE_INFINITY
   for (const { statement, receipt } of included) {
-    const jwk = receiptKeys.find((key) => kidOf(key) === receipt.kid)
+    const jwk = receiptKeys[receiptKids.indexOf(receipt.kid ?? '')]
     if (!jwk) throw new ProvenanceError('unknown_key', `a receipt signed by ${receipt.kid}, which the log does not use`)
     const head = await verifyReceipt(receipt, statement.entry, await keys.import(jwk), { origin: fields.origin })
     signedAt = Math.min(signedAt, head.issuedAt)

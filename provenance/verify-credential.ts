@@ -10,7 +10,7 @@
  * @module
  */
 import { toHex } from '../merkle/bytes.ts'
-import { openCheckpoint } from '../merkle/checkpoint.ts'
+import { openCheckpoint, type VerifiedCheckpoint } from '../merkle/checkpoint.ts'
 import { checkConsistency } from '../merkle/consistency.ts'
 import { assert } from '../merkle/error.ts'
 import type { Hash } from '../merkle/hash.ts'
@@ -185,22 +185,22 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
   })
   const checkpoint = await list.check('checkpoint', { bundle }, (found) => {
     const value = openBundleCheckpoint(found.bundle, trust)
-    return { value, detail: `${value.checkpoint.size} entries, signed by ${value.log.vkey}` }
+    return { value, detail: `${value.size} entries, signed by ${value.signedBy.join(', ')}` }
   })
   await list.check('witnesses', { checkpoint }, (found) => {
     if (!trust.witnessPolicy) return notChecked('you have no witness policy')
-    const value = checkQuorum(trust.witnessPolicy, found.checkpoint.checkpoint.note)
+    const value = checkQuorum(trust.witnessPolicy, found.checkpoint.note)
     return {
       value,
       detail: `cosigned by ${value.map(({ witness }) => witness).join(', ') || 'nobody, as the policy allows'}`,
     }
   })
   const included = await list.check('inclusion', { bundle, checkpoint }, (found) => {
-    const value = checkAllIncluded(found.bundle, found.checkpoint.checkpoint)
-    return { value, detail: `the record is entry ${value[0]!.index} of ${found.checkpoint.checkpoint.size}` }
+    const value = checkAllIncluded(found.bundle, found.checkpoint)
+    return { value, detail: `the record is entry ${value[0]!.index} of ${found.checkpoint.size}` }
   })
   const own = await list.check('log-policy', { included, checkpoint }, async (found) => {
-    const value = await openAuthorities(found.included, found.checkpoint.log)
+    const value = await openAuthorities(found.included, found.checkpoint)
     return { value, detail: `policy at entry ${value.authorities.policy().index}, ${value.records.length} records` }
   })
   const head = await list.check('receipts', { included, own }, async (found) => {
@@ -316,13 +316,10 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
 }
 
 /** RP check 6: the log's present tree begins with the tree that the bundle leads to. */
-function checkGrowth(
-  { log, checkpoint }: ReturnType<typeof openBundleCheckpoint>,
-  { fresh, trust }: VerificationInput,
-): Finding<unknown> {
+function checkGrowth(checkpoint: VerifiedCheckpoint, { fresh, trust }: VerificationInput): Finding<unknown> {
   if (!fresh) return notChecked('offline: the log was not asked for its present checkpoint')
-  const verifiers = trust.logs.filter(({ origin }) => origin === log.origin).map(({ verifier }) => verifier)
-  const now = openCheckpoint(fresh.checkpoint, { origin: log.origin, verifiers }, trust.witnessPolicy)
+  const verifiers = trust.logs.filter(({ origin }) => origin === checkpoint.origin).map(({ verifier }) => verifier)
+  const now = openCheckpoint(fresh.checkpoint, { origin: checkpoint.origin, verifiers }, trust.witnessPolicy)
   if (now.size < checkpoint.size) {
     throw new ProvenanceError('checkpoint_rollback', `${now.size} entries now, and ${checkpoint.size} in the bundle`)
   }
@@ -343,9 +340,9 @@ async function freshRecords(
 ): Promise<{ record: LoggedRecord<'credential-provenance'>; records: readonly LoggedRecord[] }> {
   const bundle = decodeBundle(fresh!.bundle)
   checkDigest(bundle.credentialDigest, credential, "the log's bundle")
-  const { log, checkpoint } = openBundleCheckpoint({ ...bundle, checkpoint: fresh!.checkpoint }, trust)
+  const checkpoint = openBundleCheckpoint({ ...bundle, checkpoint: fresh!.checkpoint }, trust)
   const included = checkAllIncluded(bundle, checkpoint)
-  const { authorities, records: own } = await openAuthorities(included, log)
+  const { authorities, records: own } = await openAuthorities(included, checkpoint)
   const { signedAt } = await checkReceipts(included, authorities)
   const records = await checkRecords(included, authorities, own, signedAt)
   return { record: provenanceOf(records, included[0]!.index), records }
@@ -380,14 +377,14 @@ async function describeWorkload(
 
 interface Found {
   readonly credential: Step<Credential>
-  readonly checkpoint: Step<ReturnType<typeof openBundleCheckpoint>>
+  readonly checkpoint: Step<VerifiedCheckpoint>
   readonly record: Step<LoggedRecord<'credential-provenance'>>
   readonly head: Step<{ readonly signedAt: number }>
 }
 
 function describe({ credential, checkpoint, record, head }: Found): Pick<VerificationReport, 'credential' | 'log'> {
   const about = credential.finding?.value
-  const log = checkpoint.finding?.value.checkpoint
+  const log = checkpoint.finding?.value
   const logged = record.finding?.value
   return {
     ...(about && {

@@ -44,7 +44,7 @@ export type AuditLog = Pick<
   | 'record'
   | 'statementBundle'
   | 'tiles'
-  | 'vkey'
+  | 'vkeys'
   | 'wraps'
 >
 
@@ -91,7 +91,7 @@ const SAVE_EVERY = 64
 /**
  * Audits a log up to its newest checkpoint, from where the last audit in `stateDir` ended.
  *
- * @throws `MisbehaviourError` `checkpoint_fork`, `checkpoint_rollback`, `entry_mismatch`, `not_served`; `AnswerError` `untrusted_log`;
+ * @throws `MisbehaviourError` `checkpoint_fork`, `checkpoint_rollback`, `entry_mismatch`, `not_served`, `wrong_signer`; `AnswerError` `untrusted_log`;
  *   `UnavailableError`: what was audited until then is kept
  */
 export async function replay(input: ReplayInput): Promise<AuditReport> {
@@ -159,6 +159,7 @@ export async function replay(input: ReplayInput): Promise<AuditReport> {
       unsaved = []
     }
   }
+  checkSigner(checkpoint, history)
   return {
     origin,
     size: checkpoint.size,
@@ -173,10 +174,22 @@ export async function replay(input: ReplayInput): Promise<AuditReport> {
 
 /** An audit against a key that the log itself supplied would find whatever the log likes. */
 async function checkTrusted({ client, trust }: ReplayInput): Promise<void> {
-  const [origin, vkey] = [await client.origin(), await client.vkey()]
-  if (!trust.logs.some((log) => log.origin === origin && log.vkey === vkey)) {
+  const [origin, vkeys] = [await client.origin(), await client.vkeys()]
+  if (!vkeys.every((vkey) => trust.logs.some((log) => log.origin === origin && log.vkey === vkey))) {
     throw new AnswerError('untrusted_log', `${origin} is no log of the trust file, or not under this key`)
   }
+}
+
+/** A log signs as its own policy says, and that is on it. A pinned key that it has retired proves that somebody else has it. */
+function checkSigner(checkpoint: VerifiedCheckpoint, { authorities }: History): void {
+  const policy = authorities.policyAt(checkpoint.size)
+  // Without one, the findings say so already.
+  if (!policy || checkpoint.signedBy.some((vkey) => policy.fields.vkeys.includes(vkey))) return
+  throw new MisbehaviourError(
+    'wrong_signer',
+    `the checkpoint of ${checkpoint.size} entries is by a key that the log policy in force there, entry ${policy.index}, does not name`,
+    { origin: checkpoint.origin, after: checkpoint.note, policy: toHex(policy.entry) },
+  )
 }
 
 async function readStatements(client: AuditLog, bundle: number, checkpoint: VerifiedCheckpoint): Promise<Uint8Array[]> {

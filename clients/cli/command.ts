@@ -136,8 +136,11 @@ export function parseArguments(command: Command, words: readonly string[], env: 
   const values = { ...parsed.values }
   if (values['help'] === true) return new Arguments(values, [])
   for (const [name, flag] of Object.entries(flags)) {
-    if (flag.value === undefined || flag.repeated) continue
-    values[name] ??= env[`PROVLOG_${name.toUpperCase().replaceAll('-', '_')}`] ?? flag.default
+    if (flag.value === undefined) continue
+    const fromEnvironment = env[`PROVLOG_${name.toUpperCase().replaceAll('-', '_')}`]
+    // What may be repeated is there a list, separated by white space: of the values that we take, only paths can have any.
+    values[name] ??= flag.repeated ? fromEnvironment?.split(/\s+/).filter(Boolean) : (fromEnvironment ?? flag.default)
+    if (flag.repeated) continue
     if (flag.required && values[name] === undefined) throw new UsageError(`--${name} is missing`)
   }
   for (const [name, flag] of Object.entries(flags)) {

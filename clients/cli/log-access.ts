@@ -20,7 +20,12 @@ export const caFlag: Flag = {
 export const logFlags: Readonly<Record<string, Flag>> = {
   log: { value: 'URL', about: 'the log', required: true },
   ca: caFlag,
-  vkey: { value: 'VKEY', about: 'the log’s verifier key; without it the key that the log names is used, and said so' },
+  vkey: {
+    value: 'VKEY',
+    about:
+      'the log’s verifier key; twice while it changes; without it the log is believed about its keys, and that is said',
+    repeated: true,
+  },
 }
 
 /** Flags of a command that signs as somebody the log knows. */
@@ -31,14 +36,14 @@ export const signerFlags: Readonly<Record<string, Flag>> = {
 
 /** A client for `--log`, pinned to `--vkey` when given. */
 export async function logClient(args: Arguments, io: Io, memory?: CheckpointMemory): Promise<LogClient> {
-  const vkey = args.optional('vkey')
-  if (vkey === undefined) {
+  const vkeys = args.all('vkey')
+  if (vkeys.length === 0) {
     io.err(io.style('dim', 'note: no --vkey given; the log is believed about its own key'))
   }
-  return openClient(args, args.text('log'), vkey, io, memory)
+  return openClient(args, args.text('log'), vkeys, io, memory)
 }
 
-/** A client pinned to the log of `trust` that serves `--log`, or to its only log. */
+/** A client pinned to the log of `trust` that serves `--log`, or to its only log: to all keys that it has there. */
 export async function trustedClient(
   trust: Trust,
   args: Arguments,
@@ -49,23 +54,27 @@ export async function trustedClient(
   const log = trust.logs.find((candidate) => candidate.url === url) ?? trust.logs[0]
   const address = url ?? log?.url
   if (log === undefined || address === undefined) throw new UsageError('the trust file names no log URL; give --log')
-  return openClient(args, address, log.vkey, io, memory)
+  const vkeys = trust.logs.filter(({ origin }) => origin === log.origin).map(({ vkey }) => vkey)
+  return openClient(args, address, vkeys, io, memory)
 }
 
-async function openClient(
+/** @param vkeys - of one log; none to believe the log about them */
+export async function openClient(
   args: Arguments,
   url: string,
-  vkey: string | undefined,
+  vkeys: readonly string[],
   io: Io,
-  memory: CheckpointMemory | undefined,
+  memory?: CheckpointMemory,
 ): Promise<LogClient> {
+  const [origin] = vkeys.map((vkey) => vkey.slice(0, vkey.indexOf('+')))
+  if (vkeys.some((vkey) => !vkey.startsWith(`${origin}+`))) throw new UsageError('--vkey: keys of two logs')
   const ca = args.optional('ca')
   return new LogClient({
     url,
     ...(ca !== undefined && { tls: { ca: fromUtf8(await io.readFile(ca)) } }),
     clock: io.now,
     sleep: io.sleep,
-    ...(vkey === undefined ? {} : { pinned: { origin: vkey.slice(0, vkey.indexOf('+')), vkey } }),
+    ...(origin === undefined ? {} : { pinned: { origin, vkey: vkeys } }),
     ...(memory === undefined ? {} : { remembered: memory }),
   })
 }

@@ -41,8 +41,8 @@ import { AnswerError } from './error.ts'
 import { createFetcher, type Fetcher, type FetcherOptions } from './fetcher.ts'
 import { LogView } from './log-view.ts'
 import { type CheckpointMemory, memoryInProcess } from './memory.ts'
-import { type LogPolicy, readPolicyFields } from './policy.ts'
-import { checkSeries, type LoggedRecord, type LoggedStatement, ProvenLog, readFirstStatement } from './proven-log.ts'
+import type { LogPolicy } from './policy.ts'
+import { checkSeries, type LoggedRecord, type LoggedStatement, ProvenLog, readNewestPolicy } from './proven-log.ts'
 import { postStatement, type Sleep } from './register.ts'
 import { MAX_BYTES, Requests, readByteStrings } from './requests.ts'
 import { decodeStatementBundle } from './statement-bundle.ts'
@@ -57,10 +57,11 @@ export interface LogClientOptions {
   /** Base URL, `https:` unless the host is loopback. */
   readonly url: string
   /**
-   * The log's name and checkpoint key, from outside (TRUST.json, `--vkey`). Without it both are taken from the log's own first
-   * entry: trust on first use, and {@link LogClient.pinned} is false.
+   * The log's name and checkpoint key, from outside (TRUST.json, `--vkey`); while a log changes its key, the old one and the new one.
+   * A checkpoint by either is taken, and no other: that the log itself names a further key changes nothing here. Without it all is taken
+   * from the log's own policy: trust on first use, and {@link LogClient.pinned} is false.
    */
-  readonly pinned?: { readonly origin: string; readonly vkey: string }
+  readonly pinned?: { readonly origin: string; readonly vkey: string | readonly string[] }
   /** Witnesses whose cosignatures a checkpoint must carry. */
   readonly policy?: WitnessPolicy
   readonly clock: Clock
@@ -101,7 +102,7 @@ export class LogClient {
   readonly #sleep: Sleep
   /** Made by the first call that needs to know which log this is. */
   #connected: Promise<ProvenLog> | undefined
-  #vkey = ''
+  #vkeys: readonly string[] = []
 
   /** @throws `AnswerError` `malformed_url`, `insecure_url` */
   constructor(options: LogClientOptions) {
@@ -133,10 +134,15 @@ export class LogClient {
     return (await this.#log()).view.origin
   }
 
-  /** The checkpoint key in use: the pinned one, or the one that the log named. */
-  async vkey(): Promise<string> {
+  /** The keys whose checkpoints are taken: the pinned ones, or those that the log named. */
+  async vkeys(): Promise<readonly string[]> {
     await this.#log()
-    return this.#vkey
+    return this.#vkeys
+  }
+
+  /** The first of {@link vkeys}. */
+  async vkey(): Promise<string> {
+    return (await this.vkeys())[0]!
   }
 
   /**
@@ -275,12 +281,12 @@ export class LogClient {
 
   async #connect(): Promise<ProvenLog> {
     const { pinned, policy, remembered = memoryInProcess() } = this.#options
-    // Unpinned, the first entry names the keys that sign for it. That is circular, and what "trust on first use" means.
+    // Unpinned, the log's policy names the keys that sign for it. That is circular, and what "trust on first use" means.
     const { origin, vkeys } =
       pinned === undefined
-        ? readPolicyFields(await readFirstStatement(this.#requests))
-        : { origin: pinned.origin, vkeys: [pinned.vkey] }
-    this.#vkey = vkeys[0]!
+        ? await readNewestPolicy(this.#requests)
+        : { origin: pinned.origin, vkeys: [pinned.vkey].flat() }
+    this.#vkeys = vkeys
     const view = new LogView({
       fetcher: this.#fetcher,
       tiles: this.#tiles,

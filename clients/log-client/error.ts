@@ -50,6 +50,7 @@ export type MisbehaviourCode =
   | 'checkpoint_rollback' //    a signed checkpoint of fewer entries than one signed before
   | 'entry_mismatch' //         entries, statements or tiles that do not lead to the signed root
   | 'not_included' //           an answer that the signed tree does not contain at the place it names
+  | 'wrong_signer' //           a checkpoint by a key that the log's own policy, in that tree, no longer names
   | 'not_served' //             the log refuses to show what its checkpoint says it has
 
 /**

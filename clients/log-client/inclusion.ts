@@ -60,9 +60,12 @@ export async function checkReceipt(
   policies: readonly LogPolicy[],
 ): Promise<VerifiedReceipt> {
   const parsed = parseReceipt(receipt)
-  const key = receiptKeyOf(policies, parsed.kid ?? '')
+  const key = receiptKeyOf(policies, parsed.kid ?? '', parsed.treeSize ?? Number.POSITIVE_INFINITY)
   if (key === undefined) {
-    throw new AnswerError('unknown_receipt_key', `the log's policy names no receipt key ${JSON.stringify(parsed.kid)}`)
+    throw new AnswerError(
+      'unknown_receipt_key',
+      `the log policy in force at ${parsed.treeSize} names no receipt key ${JSON.stringify(parsed.kid)}`,
+    )
   }
   return verifyReceipt(parsed, entry, key, { origin })
 }

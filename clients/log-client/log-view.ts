@@ -117,7 +117,17 @@ export class LogView {
   async #recall(): Promise<VerifiedCheckpoint | undefined> {
     if (this.#seen !== undefined) return this.#seen
     const note = await this.#options.remembered.load()
-    return note === undefined ? undefined : openCheckpoint(note, this.#options.log)
+    if (note === undefined) return undefined
+    try {
+      return openCheckpoint(note, this.#options.log)
+    } catch (cause) {
+      if (!(cause instanceof MerkleError) || cause.code !== 'unknown_signer') throw cause
+      // Not forgotten: whoever stole the log's new key would only have to wait for readers who were told of it.
+      const advice = 'keep the key pinned that signed it until the log has shown a checkpoint by both'
+      throw new MerkleError(cause.code, `the checkpoint remembered of ${this.origin} is by no pinned key: ${advice}`, {
+        cause,
+      })
+    }
   }
 
   async #checkGrowth(older: VerifiedCheckpoint, newer: VerifiedCheckpoint): Promise<void> {

@@ -83,12 +83,15 @@ async function importKeys(coseKeys: readonly Uint8Array[]): Promise<ReadonlyMap<
   return new Map(keys.map((key) => [key.kid, key]))
 }
 
-/** The keys of every version, the newest first: an old receipt verifies under an old key. */
-export function receiptKeyOf(policies: readonly LogPolicy[], kid: string): VerificationKey | undefined {
-  return policies.findLast(({ receiptKeys }) => receiptKeys.has(kid))?.receiptKeys.get(kid)
+/**
+ * The key of a receipt for a tree of `size` leaves: old receipts are by old keys, and verify for ever; a new one by an old key is the work of
+ * whoever stole it.
+ */
+export function receiptKeyOf(policies: readonly LogPolicy[], kid: string, size: number): VerificationKey | undefined {
+  return policyInForce(policies, size)?.receiptKeys.get(kid)
 }
 
-/** Who was admin when entry `index` was sequenced: the version before it, and for entry 0 itself. */
+/** The policy that entry `index` was sequenced under, which is the one that a tree of as many leaves was signed under; for entry 0, itself. */
 export function policyInForce(policies: readonly LogPolicy[], index: number): LogPolicy | undefined {
   return policies.findLast((policy) => policy.index < index || policy.index === 0)
 }

@@ -15,6 +15,8 @@ import { equalBytes, type Hash, toHex } from '../../merkle/index.ts'
 import { isValidAt } from '../../provenance/authorities.ts'
 import {
   Authorities,
+  decodePublicKey,
+  type FieldsOf,
   type RecordStatement,
   type RecordType,
   recordOfStatement,
@@ -24,6 +26,7 @@ import {
 import { signersOf } from '../../provenance/link-rules.ts'
 import {
   importVerificationKey,
+  kidOf,
   type PublicJwk,
   parseReceipt,
   parseSignedStatement,
@@ -35,7 +38,7 @@ import {
 import { AnswerError } from './error.ts'
 import { bindToView, checkReceipt, proveIncluded } from './inclusion.ts'
 import type { LogView } from './log-view.ts'
-import { type LogPolicy, policyInForce, verifyPolicy } from './policy.ts'
+import { type LogPolicy, policyInForce, readPolicyFields, verifyPolicy } from './policy.ts'
 import { MAX_BYTES, type Requests } from './requests.ts'
 import { decodeStatementBundle } from './statement-bundle.ts'
 import type { HttpTileReader } from './tile-reader.ts'
@@ -194,8 +197,7 @@ export class ProvenLog {
    */
   async #laterPolicies(known: LogPolicy): Promise<LoggedStatement[]> {
     for (const kid of known.adminKeys.keys()) {
-      const path = `v1/latest/log-policy/${kid}/${encodeURIComponent(known.fields.origin)}`
-      const bytes = await this.#requests.find(path, MAX_BYTES.statement)
+      const bytes = await findPolicyBy(kid, known.fields.origin, this.#requests)
       if (bytes === undefined) continue
       const chain: LoggedStatement[] = []
       for (let next = await this.#readByTiles(bytes); next.index > known.index; ) {
@@ -227,6 +229,31 @@ export class ProvenLog {
 export async function readFirstStatement(requests: Requests): Promise<SignedStatement> {
   const [bytes] = decodeStatementBundle(await requests.get('v1/statements/000.p/1', MAX_BYTES.statement), 1)
   return parseSignedStatement(bytes!)
+}
+
+/**
+ * What the log calls its newest policy, unproven: followed from entry 0 by its admins as {@link ProvenLog} does, which proves it once
+ * there is a checkpoint key to begin with.
+ */
+export async function readNewestPolicy(requests: Requests): Promise<FieldsOf<'log-policy'>> {
+  let [newest, at] = [readPolicyFields(await readFirstStatement(requests)), 0]
+  for (let versions = 0; versions < MAX_POLICY_VERSIONS; versions++) {
+    const before = at
+    for (const kid of newest.adminKeys.map((key) => kidOf(decodePublicKey(key)))) {
+      const bytes = await findPolicyBy(kid, newest.origin, requests)
+      const { statement, receipt } = bytes === undefined ? {} : readTransparent(bytes)
+      const index = receipt && parseReceipt(receipt).inclusion[0]?.index
+      if (statement === undefined || index === undefined || index <= at) continue
+      newest = readPolicyFields(statement)
+      at = index
+    }
+    if (at === before) break
+  }
+  return newest
+}
+
+function findPolicyBy(adminKid: string, origin: string, requests: Requests): Promise<Uint8Array | undefined> {
+  return requests.find(`v1/latest/log-policy/${adminKid}/${encodeURIComponent(origin)}`, MAX_BYTES.statement)
 }
 
 /** @throws `AnswerError` `wrong_record` unless it is of that series */

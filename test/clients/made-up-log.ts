@@ -93,8 +93,8 @@ export class MadeUpLog implements AuditLog {
     return ORIGIN
   }
 
-  async vkey(): Promise<string> {
-    return signer.vkey
+  async vkeys(): Promise<string[]> {
+    return [signer.vkey]
   }
 
   async entryBundle(index: number, width: number): Promise<Uint8Array> {

@@ -172,7 +172,7 @@ describe('GET /v1/provenance/{digest}', () => {
     const verifier = parseVkey(vkey)
     const checkpoint = openCheckpoint(bundle.checkpoint, { origin, verifiers: [verifier] })
     const included = checkAllIncluded(bundle, checkpoint)
-    const own = await openAuthorities(included, { origin, vkey, verifier })
+    const own = await openAuthorities(included, checkpoint)
     const { signedAt } = await checkReceipts(included, own.authorities)
     const records = await checkRecords(included, own.authorities, own.records, signedAt)
     assert.equal(records.length, bundle.statements.length)

@@ -140,6 +140,7 @@ export function policyWith(foreign: ForeignRules | undefined, maxStatementBytes 
     adminKeys: [],
     adminKids: [],
     receiptKeys: [],
+    receiptKids: [],
     ...(foreign && { foreign: readForeignPolicy(foreign) }),
   }
 }

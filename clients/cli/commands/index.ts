@@ -13,6 +13,7 @@ import { keygen } from './keygen.ts'
 import { logAuthorize } from './log-authorize.ts'
 import { logFsck } from './log-fsck.ts'
 import { logInit } from './log-init.ts'
+import { logRotate } from './log-rotate.ts'
 import { logServe } from './log-serve.ts'
 import { proof } from './proof.ts'
 import { issuerPublishPolicy, verifierPublishPolicy, verifierPublishReferenceValues } from './publish.ts'
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   logInit,
   logServe,
   logAuthorize,
+  logRotate,
   logFsck,
   submit,
   proof,

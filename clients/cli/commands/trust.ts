@@ -9,7 +9,12 @@ export const trust: Command = {
   summary: 'write a trust file: what a relying party or an auditor pins',
   flags: {
     log: { value: 'URL', about: 'the log', required: true },
-    vkey: { value: 'VKEY', about: 'its verifier key, as `log init` printed it', required: true },
+    vkey: {
+      value: 'VKEY',
+      about: 'its verifier key, as `log init` printed it; the old and the new one while it changes',
+      required: true,
+      repeated: true,
+    },
     domain: { value: 'TD=BUNDLE.json', about: 'a trust domain and its SPIFFE bundle', required: true, repeated: true },
     issuer: { value: 'URI', about: 'an accepted credential issuer', required: true, repeated: true },
     verifier: { value: 'URI', about: 'an accepted Verifier', required: true, repeated: true },
@@ -19,7 +24,7 @@ export const trust: Command = {
   },
 
   async run(args, io) {
-    const vkey = args.text('vkey')
+    const url = args.text('log')
     const witnessPolicy = args.optional('witness-policy')
     const trustDomains: Record<string, unknown> = {}
     for (const pair of args.all('domain')) {
@@ -29,7 +34,7 @@ export const trust: Command = {
     }
     const text = JSON.stringify(
       {
-        logs: [{ origin: vkey.slice(0, vkey.indexOf('+')), vkey, url: args.text('log') }],
+        logs: args.all('vkey').map((vkey) => ({ origin: vkey.slice(0, vkey.indexOf('+')), vkey, url })),
         ...(witnessPolicy === undefined ? {} : { witnessPolicy: fromUtf8(await io.readFile(witnessPolicy)) }),
         trustDomains,
         issuers: args.all('issuer'),
