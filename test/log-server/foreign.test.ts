@@ -137,9 +137,9 @@ describe('a log whose policy registers statements of others', () => {
     const bytes = await byKid('wrapped')
     const wrap = await wrapKeys(new Uint8Array(16), new Map([['x', new Uint8Array(32)]]), world.admin.publicJwk)
     assertRefused(await world.post(attachWraps(bytes, [wrap])), { status: 400, code: 'malformed_wrap' })
-    const { sequencer, reader, authorities } = world.log
+    const { sequencer, reader, authorities, keys } = world.log
     const tight = new Admission({
-      log: { sequencer, reader, authorities },
+      log: { sequencer, reader, authorities, keys },
       now: () => AT,
       limits: { maxWrapBytes: 100 },
     })
@@ -183,7 +183,7 @@ describe('a policy that changes while statements wait for their index', () => {
     const world = await serveLog(1, { now: () => AT })
     try {
       await govern(world, RULES)
-      const { reader, authorities } = world.log
+      const { reader, authorities, keys } = world.log
       const waiting: Candidate[] = []
       const sequencer = {
         async append(candidate: Candidate): Promise<never> {
@@ -191,7 +191,7 @@ describe('a policy that changes while statements wait for their index', () => {
           throw new BusyError('queue_full', 'only to see what was to be appended')
         },
       }
-      const admission = new Admission({ log: { sequencer, reader, authorities }, now: () => AT })
+      const admission = new Admission({ log: { sequencer, reader, authorities, keys }, now: () => AT })
       for (const statement of [byKid('x'), byChain('x'), byThumbprint('x')])
         await assert.rejects(admission.admit(await statement), { code: 'queue_full' })
       for (const { recheck } of waiting) recheck?.()
