@@ -6,7 +6,8 @@
  * @module
  */
 import type { Server } from 'node:http'
-import fastify, { type FastifyInstance, type FastifyLoggerOptions, LogController } from 'fastify'
+import type { Socket } from 'node:net'
+import fastify, { type FastifyInstance, type FastifyLoggerOptions, type FastifyRequest, LogController } from 'fastify'
 import type { Authorities } from '../provenance/authorities.ts'
 import { Admission, type AdmissionLimits, type AdmissionLog } from './admission.ts'
 import type { DescribedRoute, Operation } from './openapi.ts'
@@ -41,6 +42,8 @@ export interface AppOptions {
   readonly notReady?: () => string | undefined
   readonly stage?: () => Stage
   readonly limits?: Partial<AdmissionLimits>
+  /** Shorter ones, for tests. */
+  readonly timeouts?: Partial<Timeouts>
   /** Clear text when not given. */
   readonly tls?: TlsSettings
   /** Silent when not given. Requests are never logged, only our own failures: the hot path has no time for it, and paths name entries. */
@@ -49,11 +52,11 @@ export interface AppOptions {
 
 /** The application over `log`, not listening yet. */
 export function buildApp(options: AppOptions): FastifyInstance {
-  const { log, now, limits, logger, notReady, stage = () => 'serving' } = options
+  const { log, now, limits, notReady, stage = () => 'serving' } = options
   const { reader, authorities } = log
   const admission = new Admission({ log, now, ...(limits && { limits }) })
-  const app = createApp({ ...(logger && { logger }) }, options.tls)
-  answerHalfClosed(app.server)
+  const app = createApp(options)
+  answerAll(app.server)
 
   // Nothing is parsed that a route does not ask to have parsed: not JSON, not text.
   app.removeAllContentTypeParsers()
@@ -62,6 +65,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
 
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
+    checkHost(request)
     if (request.method === 'GET' || request.method === 'HEAD') {
       // What is read here is public and the same for everybody: any page may check it in its visitor's browser.
       reply.header('access-control-allow-origin', '*')
@@ -101,27 +105,52 @@ export function buildApp(options: AppOptions): FastifyInstance {
   return app
 }
 
-function createApp(options: { readonly logger?: FastifyLoggerOptions }, tls?: TlsSettings): FastifyInstance {
-  if (!tls) return fastify({ ...HTTP_LIMITS, ...options, http: SERVER_LIMITS })
+function createApp({ logger, tls, timeouts }: AppOptions): FastifyInstance {
+  const { headers, request, connection, keepAlive, interval } = { ...TIMEOUTS, ...timeouts }
+  const general = {
+    ...HTTP_LIMITS,
+    requestTimeout: request,
+    connectionTimeout: connection,
+    keepAliveTimeout: keepAlive,
+    ...(logger && { logger }),
+  }
+  const server = { ...SERVER_LIMITS, headersTimeout: headers, connectionsCheckingInterval: interval }
+  if (!tls) return fastify({ ...general, http: server })
   // The two kinds of server are two types to Fastify, and one to every route.
-  return fastify({ ...HTTP_LIMITS, ...options, https: { ...SERVER_LIMITS, ...tls } }) as unknown as FastifyInstance
+  return fastify({ ...general, https: { ...server, ...tls } }) as unknown as FastifyInstance
+}
+
+/** How long a client may take, in milliseconds. */
+export interface Timeouts {
+  /** To the end of the headers, from the first byte of the connection or of the request. */
+  readonly headers: number
+  /** From the first byte to the last of one request: 256 KiB at 10 KiB/s. A client that drips is cut off. */
+  readonly request: number
+  /** A socket on which nothing moves, in either direction: longer than the slowest append. */
+  readonly connection: number
+  /** Between two requests. */
+  readonly keepAlive: number
+  /** How often the first two are looked at: they are late by up to this much. */
+  readonly interval: number
 }
 
 // Fastify and Node leave most of these open, in the expectation of a proxy in front. There may be none.
+const TIMEOUTS: Timeouts = {
+  headers: 10_000,
+  request: 30_000,
+  connection: 60_000,
+  keepAlive: 65_000,
+  interval: 2_000,
+}
+
 const SERVER_LIMITS = {
   // Enough for a path, an Accept and what browsers send along; four times the paths we have.
   maxHeaderSize: 8 * 1024,
-  headersTimeout: 10_000,
-  // How often the two timeouts of requests under way are looked at: they are late by up to this much.
-  connectionsCheckingInterval: 2_000,
+  // Asked for below, where the answer says why.
+  requireHostHeader: false,
 }
 
 const HTTP_LIMITS = {
-  /** From the first byte to the last of one request: 256 KiB at 10 KiB/s. A client that drips is cut off. */
-  requestTimeout: 30_000,
-  /** A socket on which nothing moves, in either direction: longer than the slowest append. */
-  connectionTimeout: 60_000,
-  keepAliveTimeout: 65_000,
   maxRequestsPerSocket: 100_000,
   // For routes that say nothing; the one that reads a body has its own.
   bodyLimit: 1024,
@@ -148,12 +177,27 @@ const HTTP_LIMITS = {
   clientErrorHandler: answerClientError,
 } as const
 
-/**
- * A client that has sent its request may say that it sends no more (RFC 9112 §9.6), and waits for its answer still. Node would close
- * at once, with the statement registered and the receipt lost; this switch of its is old and in no documentation.
- */
-function answerHalfClosed(server: Server & { httpAllowHalfOpen?: boolean }): void {
+/** Has every request answered, and by us: for some of them Node would close the connection or send a status and nothing else. */
+function answerAll(server: Server & { httpAllowHalfOpen?: boolean }): void {
+  // A client that has sent its request may say that it sends no more (RFC 9112 §9.6), and waits for its answer still. Node would close at
+  // once, with the statement registered and the receipt lost; this switch of its is old and in no documentation.
   server.httpAllowHalfOpen = true
+  // The bytes of headers are bounded. Past a number of lines, 2000 when not said, Node would drop them silently.
+  server.maxHeadersCount = 0
+  // An expectation that nobody knows may be ignored (RFC 9110 §10.1.1).
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response))
+  server.on('connect', (_request, socket) => {
+    answerClientError(new Error('this server is no proxy'), socket as Socket)
+  })
+}
+
+/** RFC 9112 §3.2: with two hosts a proxy may have gone by the other one. */
+function checkHost({ raw }: FastifyRequest): void {
+  let hosts = 0
+  for (let i = 0; i < raw.rawHeaders.length; i += 2) if (raw.rawHeaders[i]!.toLowerCase() === 'host') hosts++
+  if (hosts > 1 || (hosts === 0 && raw.httpVersion === '1.1')) {
+    throw new RequestError('malformed_request', `${hosts} Host headers`)
+  }
 }
 
 /**

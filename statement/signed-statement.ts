@@ -79,7 +79,8 @@ export type VerifiedStatement = SignedStatement & {
 /**
  * Reads a Signed Statement and checks what RFC 9943 demands of its headers.
  *
- * @throws {@link StatementError} `malformed_cbor`, `too_large`, `malformed_cose`, `malformed_statement`, `missing_payload`
+ * @throws {@link StatementError} `malformed_cbor`, `too_large`, `malformed_cose`, `malformed_statement`, `missing_payload`,
+ *   `unsupported_algorithm` for an `x5t` by another hash than SHA-256
  */
 export function parseSignedStatement(bytes: Uint8Array, limits: { readonly maxBytes?: number } = {}): SignedStatement {
   const sign1 = decodeCoseSign1(bytes, limits)

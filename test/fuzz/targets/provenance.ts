@@ -133,7 +133,14 @@ const recordStatement: Target<ProvenanceRecord> = {
   seeds: records.map(({ statement }) => statement.bytes),
   mutators: cborMutators,
   maxBytes: 256 * 1024,
-  codes: [...RECORD, 'malformed_cose', 'malformed_statement', 'missing_payload', 'unknown_record_type'],
+  codes: [
+    ...RECORD,
+    'malformed_cose',
+    'malformed_statement',
+    'missing_payload',
+    'unsupported_algorithm',
+    'unknown_record_type',
+  ],
   read: (input) => recordOfStatement(parseSignedStatement(input)),
   check: ({ type }) => type,
 }

@@ -252,7 +252,7 @@ const signedStatement: Target<SignedStatement> = {
   mutators: cborMutators,
   // What POST /entries reads: a statement of 256 KiB and its wraps.
   maxBytes: 321 * 1024,
-  codes: [...COSE, 'malformed_statement', 'missing_payload'],
+  codes: [...COSE, 'malformed_statement', 'missing_payload', 'unsupported_algorithm'],
   read: (input) => parseSignedStatement(input),
   check(statement, input) {
     const { bytes, entry, sign1 } = statement
@@ -271,7 +271,7 @@ const transparentStatement: Target<ReturnType<typeof parseTransparentStatement>>
   seeds: [...transparent, example('transparent-statement.cose')],
   mutators: cborMutators,
   maxBytes: 321 * 1024,
-  codes: [...COSE, 'malformed_statement', 'missing_payload'],
+  codes: [...COSE, 'malformed_statement', 'missing_payload', 'unsupported_algorithm'],
   read: (input) => parseTransparentStatement(input),
   check({ statement, receipts }) {
     const distinct = receipts.filter((one, i) => receipts.findIndex((other) => equalBytes(one, other)) === i)
