@@ -30,13 +30,16 @@ import { kidOf, type PublicJwk } from '../statement/cose-key.ts'
 import { StatementError } from '../statement/error.ts'
 import { parseSignedStatement, type SignedStatement, verifySignedStatement } from '../statement/signed-statement.ts'
 import { wrapRecipientKid, wrapsIn } from '../statement/wrap.ts'
+import { type AdmissionSteps, type Admitted, admitInOrder, type Submitted, type Verified } from './admission-batch.ts'
 import { candidateOf, foreignCandidateOf } from './candidate.ts'
+import type { Sequencer } from './sequencer.ts'
 import type { NamedKeys, SigningKeys } from './signing-keys.ts'
-import { type Appended, BusyError, type Candidate, type Clock, type EntryMeta, type LogReader } from './types.ts'
+import { Slots } from './turns.ts'
+import { BusyError, type Clock, type EntryMeta, type LogReader } from './types.ts'
 
 export interface AdmissionLog {
   readonly reader: Pick<LogReader, 'locate' | 'receipt' | 'byUnique'>
-  readonly sequencer: { append(candidate: Candidate): Promise<Appended> }
+  readonly sequencer: Pick<Sequencer, 'append' | 'appendAll'>
   readonly authorities: Authorities
   readonly keys: Pick<SigningKeys, 'load' | 'signersOf'>
 }
@@ -58,11 +61,6 @@ export const DEFAULT_ADMISSION_LIMITS: AdmissionLimits = {
   maxPendingBytes: 128 * 1024 * 1024,
 }
 
-/** A statement that is on the log now, or was before. */
-export interface Admitted extends Appended {
-  readonly entry: Hash
-}
-
 export interface AdmissionOptions {
   readonly log: AdmissionLog
   readonly now: Clock
@@ -74,6 +72,7 @@ export class Admission {
   readonly #now: Clock
   readonly #limits: AdmissionLimits
   readonly #keys = new KeyCache()
+  readonly #verifying = new Slots(VERIFYING_AT_ONCE)
   #pending = 0
   #pendingBytes = 0
 
@@ -95,30 +94,65 @@ export class Admission {
    * @throws StatementError, ProvenanceError, LogError: refused, for good
    * @throws {@link BusyError} not taken now
    */
-  async admit(submission: Uint8Array): Promise<Admitted> {
+  admit(submission: Uint8Array): Promise<Admitted> {
+    return this.#holding(1, submission.length, () => this.#register(submission))
+  }
+
+  /**
+   * Registers statements as if they came one after another, and resolves when each is published or refused: what {@link admit} would
+   * have thrown stands in the place of the one it is about.
+   *
+   * @throws {@link BusyError} not taken now, none of them
+   */
+  admitAll(submissions: readonly Uint8Array[]): Promise<readonly (Admitted | Error)[]> {
+    const steps: AdmissionSteps = {
+      read: (submission) => this.#read(submission),
+      locate: async (entry) => (await this.#log.reader.locate(entry))?.index,
+      receipt: (index) => this.#log.reader.receipt(index),
+      // Single statements do not wait for those of batches.
+      verify: (submitted) => this.#verifying.run(() => this.#verify(submitted)),
+      appendAll: (candidates) => this.#log.sequencer.appendAll(candidates),
+    }
+    const bytes = submissions.reduce((sum, { length }) => sum + length, 0)
+    return this.#holding(submissions.length, bytes, () => admitInOrder(submissions, steps))
+  }
+
+  async #holding<T>(count: number, bytes: number, work: () => Promise<T>): Promise<T> {
     const { maxPending, maxPendingBytes } = this.#limits
-    const { length } = submission
-    if (this.#pending >= maxPending || this.#pendingBytes + length > maxPendingBytes) {
+    if (this.#pending + count > maxPending || this.#pendingBytes + bytes > maxPendingBytes) {
       throw new BusyError('queue_full', 'too many statements are being registered')
     }
-    this.#pending++
-    this.#pendingBytes += length
+    this.#pending += count
+    this.#pendingBytes += bytes
     try {
-      return await this.#register(submission)
+      return await work()
     } finally {
-      this.#pending--
-      this.#pendingBytes -= length
+      this.#pending -= count
+      this.#pendingBytes -= bytes
     }
   }
 
   async #register(submission: Uint8Array): Promise<Admitted> {
-    const { reader, sequencer } = this.#log
+    const { reader } = this.#log
+    const submitted = this.#read(submission)
+    const { entry } = submitted.statement
+    // The entry is the hash of every byte we keep, the signature included: this one was checked when it came first.
+    const known = await reader.locate(entry)
+    if (known) return { entry, index: known.index, receipt: await reader.receipt(known.index), duplicate: true }
+    const candidate = await (await this.#verify(submitted)).admissible()
+    // In one go with the append: an authority that changes from here on, the sequencer knows of, and asks again.
+    candidate.recheck()
+    return { entry, ...(await this.#log.sequencer.append(candidate)) }
+  }
+
+  /** Step 1. */
+  #read(submission: Uint8Array): Submitted {
     const statement = parseSignedStatement(submission, { maxBytes: this.maxBytes })
-    const { bytes, entry } = statement
-    if (bytes.length > this.#maxStatementBytes) {
+    const { length } = statement.bytes
+    if (length > this.#maxStatementBytes) {
       throw new StatementError(
         'too_large',
-        `a statement of ${bytes.length} bytes, and the log takes ${this.#maxStatementBytes}`,
+        `a statement of ${length} bytes, and the log takes ${this.#maxStatementBytes}`,
       )
     }
     const wraps = wrapsIn(statement.unprotected)
@@ -129,22 +163,29 @@ export class Admission {
         `${wrapBytes} bytes of wraps, and the log takes ${this.#limits.maxWrapBytes}`,
       )
     }
-
-    // The entry is the hash of every byte we keep, the signature included: this one was checked when it came first.
-    const known = await reader.locate(entry)
-    if (known) return { entry, index: known.index, receipt: await reader.receipt(known.index), duplicate: true }
-
-    if (!isRecordStatement(statement)) return { entry, ...(await this.#registerForeign(statement, wraps)) }
-    const record = await this.#recordOf(statement)
-    const recheck = await this.#authorityCheck(record, recipientsOf(record, wraps))
-    if (record.record.type === 'log-policy') await this.#loadKeys(record.record.fields, recheck)
-    // In one go with the append: an authority that changes from here on, the sequencer knows of, and asks again.
-    recheck()
-    return { entry, ...(await sequencer.append({ ...candidateOf(record, wraps), recheck })) }
+    return { statement, wraps }
   }
 
-  async #registerForeign(statement: SignedStatement, wraps: readonly Uint8Array[]): Promise<Appended> {
-    const { authorities, sequencer } = this.#log
+  /** Steps 3 to 5. */
+  async #verify({ statement, wraps }: Submitted): Promise<Verified> {
+    if (!isRecordStatement(statement)) return this.#verifyForeign(statement, wraps)
+    const { kid = '' } = statement.header
+    const jwk = this.#log.authorities.keyOf(kid)
+    if (!jwk) throw new ProvenanceError('unknown_key', 'signed by a key that this log has authorized for nothing')
+    const record = recordStatementOf(await verifySignedStatement(statement, await this.#keys.get(kid, jwk)))
+    const recipients = recipientsOf(record, wraps)
+    return {
+      links: record.record.links.map(({ entry }) => entry),
+      admissible: async () => {
+        const recheck = await this.#authorityCheck(record, recipients)
+        if (record.record.type === 'log-policy') await this.#loadKeys(record.record.fields, recheck)
+        return { ...candidateOf(record, wraps), recheck }
+      },
+    }
+  }
+
+  async #verifyForeign(statement: SignedStatement, wraps: readonly Uint8Array[]): Promise<Verified> {
+    const { authorities } = this.#log
     if (wraps.length > 0) throw new StatementError('malformed_wrap', 'wraps for a statement that seals nothing')
     const foreign = await checkForeign(statement, {
       policy: authorities.policy(),
@@ -156,18 +197,8 @@ export class Admission {
     if (certificateBytes > this.#limits.maxWrapBytes) {
       throw new StatementError('too_large', `${certificateBytes} bytes of unprotected certificates`)
     }
-    // As for records: in one go with the append.
     const recheck = () => recheckForeign(foreign, authorities.policy())
-    recheck()
-    return sequencer.append({ ...foreignCandidateOf(foreign), recheck })
-  }
-
-  /** Steps 3 to 5. */
-  async #recordOf(statement: SignedStatement): Promise<RecordStatement> {
-    const { kid = '' } = statement.header
-    const jwk = this.#log.authorities.keyOf(kid)
-    if (!jwk) throw new ProvenanceError('unknown_key', 'signed by a key that this log has authorized for nothing')
-    return recordStatementOf(await verifySignedStatement(statement, await this.#keys.get(kid, jwk)))
+    return { links: [], admissible: async () => ({ ...foreignCandidateOf(foreign), recheck }) }
   }
 
   /** Step 6, with all that it needs looked up: asks whether the record may be on the log as its authorities are at that moment. */
@@ -243,3 +274,9 @@ class KeyCache {
 }
 
 const MAX_CACHED_KEYS = 4096
+
+/**
+ * Of batches. What waits in the thread pool is what the next commit waits behind, so a thousand signatures must not be in it; and so
+ * many that the pool has work when the main thread is busy for 5 ms.
+ */
+const VERIFYING_AT_ONCE = 64

@@ -12,6 +12,7 @@ import type { Authorities } from '../provenance/authorities.ts'
 import { Admission, type AdmissionLimits, type AdmissionLog } from './admission.ts'
 import type { DescribedRoute, Operation } from './openapi.ts'
 import { answerClientError, RequestError, registerProblems, sendProblem } from './problem.ts'
+import { batchRoutes } from './routes/batch.ts'
 import { checkpointRoutes } from './routes/checkpoint.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { entryRoutes } from './routes/entries.ts'
@@ -87,6 +88,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   app.register(entryRoutes, { log: reader })
   app.register(keyRoutes, { authorities })
   // Our own
+  app.register(batchRoutes, { admission })
   app.register(provenanceRoutes, { log: reader, authorities })
   app.register(latestRoutes, { log: reader, authorities })
   app.register(statementRoutes, { log: reader })

@@ -281,7 +281,12 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   if (problem.allow) reply.header('allow', problem.allow.join(', '))
   reply.type(cbor ? 'application/concise-problem-details+cbor' : 'application/problem+json')
   // As bytes: to text Fastify would append a charset, which JSON does not have.
-  void reply.send(Buffer.from(cbor ? encodeProblem(bodyOf(problem)) : JSON.stringify(jsonOf(problem))))
+  void reply.send(Buffer.from(cbor ? encodeConcise(problem) : JSON.stringify(jsonOf(problem))))
+}
+
+/** As concise problem details (RFC 9290). */
+export function encodeConcise(problem: Problem): Uint8Array {
+  return encodeProblem(bodyOf(problem))
 }
 
 /**

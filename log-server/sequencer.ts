@@ -48,6 +48,7 @@ import type { Edge } from './edge.ts'
 import type { Guard } from './guard.ts'
 import type { Publication, Publisher } from './publisher.ts'
 import { changesAuthority, type Holders, type NewEntry, type Store } from './store.ts'
+import { inPieces, PIECE } from './turns.ts'
 import {
   type Appended,
   BusyError,
@@ -320,7 +321,7 @@ export class Sequencer {
     const first = edge.size
     const { fresh, held } = this.#judge(batch, first)
     if (fresh.length === 0) {
-      this.#settleHeld(held)
+      this.#answerHeld(held)
       return
     }
     await inPieces(fresh.length, (i) => edge.append(fresh[i]!.entry.entry))
@@ -355,7 +356,7 @@ export class Sequencer {
     for (const [i, waiter] of fresh.entries()) {
       this.#settle(waiter, { index: first + i, receipt: receipts[i], duplicate: false })
     }
-    this.#settleHeld(held)
+    this.#answerHeld(held)
   }
 
   /** Who gets an index, counted from `first` in this order, and who is answered with somebody else's. */
@@ -419,17 +420,18 @@ export class Sequencer {
     return undefined
   }
 
-  /** Answers that name another entry, as soon as that entry is published. */
-  #settleHeld(held: readonly Held[]): void {
+  #answerHeld(held: readonly Held[]): void {
+    this.#settleHeld(held).catch((error: unknown) => this.#stop(error))
+  }
+
+  /** Answers that name another entry, once that entry is published. One after another: a receipt out of the store may take 100 µs. */
+  async #settleHeld(held: readonly Held[]): Promise<void> {
     const { publication, receipt } = this.#options
-    for (const { waiter, index, refusal } of held) {
-      const settle = async () => {
-        await publication.reached(index + 1)
-        if (refusal) return this.#settle(waiter, refusal)
-        const found = waiter.candidate ? await receipt(index) : undefined
-        this.#settle(waiter, { index, receipt: found, duplicate: true })
-      }
-      settle().catch((error: unknown) => this.#stop(error))
+    for (const [i, { waiter, index, refusal }] of held.entries()) {
+      if (i > 0 && i % RECEIPTS_TOGETHER === 0) await nextTurn()
+      await publication.reached(index + 1)
+      const found = waiter.candidate && !refusal ? await receipt(index) : undefined
+      this.#settle(waiter, refusal ?? { index, receipt: found, duplicate: true })
     }
   }
 
@@ -478,17 +480,7 @@ export class Sequencer {
 }
 
 const TILE_BYTES = 256 * 32
-
-/** How many entries are worked on in one turn of the event loop: at a few µs a step, a full batch would hold up everybody else. */
-const PIECE = 128
-
-/** `work` for 0 to `length` − 1, in order, with a turn for others after each piece. */
-async function inPieces(length: number, work: (i: number) => void): Promise<void> {
-  for (let i = 0; i < length; i++) {
-    if (i > 0 && i % PIECE === 0) await nextTurn()
-    work(i)
-  }
-}
+const RECEIPTS_TOGETHER = 16
 
 function bytesOf({ statement, wraps = [], certificates = [] }: NewEntry): number {
   return [...wraps, ...certificates].reduce((sum, { length }) => sum + length, statement.length)

@@ -190,6 +190,7 @@ describe('a policy that changes while statements wait for their index', () => {
           waiting.push(candidate)
           throw new BusyError('queue_full', 'only to see what was to be appended')
         },
+        appendAll: world.log.sequencer.appendAll.bind(world.log.sequencer),
       }
       const admission = new Admission({ log: { sequencer, reader, authorities, keys }, now: () => AT })
       for (const statement of [byKid('x'), byChain('x'), byThumbprint('x')])

@@ -1,0 +1,226 @@
+/**
+ * Many statements in one request: each is admitted for itself, in the order in which they came.
+ *
+ * ```
+ *   read ─► known? ─► verify, all of them at once ─► in order: append, a piece at a time ─► answers
+ *                                                        ▲
+ *              a link to a statement before it in the request waits here until that one is published
+ * ```
+ *
+ * What comes of it is what would come of sending them one after another. Two things depend on what is before: a link, whose target must
+ * be on the log, and a key or a policy, which a record of the admin may have changed. So a request is cut after each statement that says
+ * it is such a record, and what follows is not looked at before that one is on the log or refused.
+ *
+ * @module
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { toHex } from '../merkle/bytes.ts'
+import type { Hash } from '../merkle/hash.ts'
+import { recordTyp } from '../provenance/record.ts'
+import type { SignedStatement } from '../statement/signed-statement.ts'
+import type { Appended, Candidate } from './types.ts'
+
+/** A statement that is on the log now, or was before. */
+export interface Admitted extends Appended {
+  readonly entry: Hash
+}
+
+/** A statement that has the form of one, within the limits, and the wraps that came with it. */
+export interface Submitted {
+  readonly statement: SignedStatement
+  readonly wraps: readonly Uint8Array[]
+}
+
+/** One whose signature holds. */
+export interface Verified {
+  /** Entries that it links to. */
+  readonly links: readonly Hash[]
+  /** Looks up what its links lead to. May be asked again, when more is on the log. */
+  admissible(): Promise<Admissible>
+}
+
+/** All that the sequencer needs; `recheck` must have been called in the turn in which it is appended. */
+export type Admissible = Candidate & { readonly recheck: () => void }
+
+/** What is done to a single statement, step by step. All throw to refuse. */
+export interface AdmissionSteps {
+  read(submission: Uint8Array): Submitted
+  /** The index of a statement that is on the log. */
+  locate(entry: Hash): Promise<number | undefined>
+  receipt(index: number): Promise<Uint8Array>
+  verify(submitted: Submitted): Promise<Verified>
+  appendAll(candidates: readonly Candidate[]): Promise<readonly (Appended | Error)[]>
+}
+
+/** What became of each, in the same order. */
+export async function admitInOrder(
+  submissions: readonly Uint8Array[],
+  steps: AdmissionSteps,
+): Promise<readonly (Admitted | Error)[]> {
+  const outcomes = new Array<Admitted | Error>(submissions.length)
+  const unknown: Item[] = []
+  let bytes = 0
+  for (const [place, submission] of submissions.entries()) {
+    bytes += submission.length
+    if ((place > 0 && place % READ_TOGETHER === 0) || bytes > READ_BYTES) {
+      await nextTurn()
+      bytes = 0
+    }
+    try {
+      unknown.push({ place, submitted: steps.read(submission) })
+    } catch (error) {
+      outcomes[place] = error as Error
+    }
+  }
+  const fresh = await withoutKnown(unknown, steps, outcomes)
+  for (const segment of segmentsOf(fresh)) await new Segment(steps, outcomes).admit(segment)
+  return outcomes
+}
+
+interface Item {
+  readonly place: number
+  readonly submitted: Submitted
+}
+
+/** Fills in the outcomes of those that are on the log already, and returns the others. */
+async function withoutKnown(items: readonly Item[], steps: AdmissionSteps, outcomes: (Admitted | Error)[]) {
+  const fresh: Item[] = []
+  let receipts = 0
+  for (let from = 0; from < items.length; from += LOCATED_TOGETHER) {
+    const piece = items.slice(from, from + LOCATED_TOGETHER)
+    const indexes = await Promise.all(piece.map(({ submitted }) => steps.locate(submitted.statement.entry)))
+    for (const [i, item] of piece.entries()) {
+      const index = indexes[i]
+      if (index === undefined) {
+        fresh.push(item)
+        continue
+      }
+      if (++receipts % RECEIPTS_TOGETHER === 0) await nextTurn()
+      const { entry } = item.submitted.statement
+      outcomes[item.place] = { entry, index, receipt: await steps.receipt(index), duplicate: true }
+    }
+  }
+  return fresh
+}
+
+/** Each ends with a statement that may change who may write, going by what it says of itself: nothing is verified yet. */
+function segmentsOf(items: readonly Item[]): Item[][] {
+  const segments: Item[][] = []
+  let segment: Item[] = []
+  for (const item of items) {
+    segment.push(item)
+    if (!CHANGES_AUTHORITY.has(item.submitted.statement.header.typ)) continue
+    segments.push(segment)
+    segment = []
+  }
+  return [...segments, segment]
+}
+
+const CHANGES_AUTHORITY: ReadonlySet<string | number | undefined> = new Set([
+  recordTyp('key-authorization'),
+  recordTyp('log-policy'),
+])
+
+/** One segment on its way. */
+class Segment {
+  readonly #steps: AdmissionSteps
+  readonly #outcomes: (Admitted | Error)[]
+  #next: { readonly place: number; readonly candidate: Admissible }[] = []
+  /** Entries that were handed to the sequencer, or are about to be, and have no answer yet. */
+  readonly #unpublished = new Set<string>()
+  #appending: Promise<void>[] = []
+
+  constructor(steps: AdmissionSteps, outcomes: (Admitted | Error)[]) {
+    this.#steps = steps
+    this.#outcomes = outcomes
+  }
+
+  async admit(items: readonly Item[]): Promise<void> {
+    const ahead: Promise<Prepared | Error>[] = []
+    for (const [i, { place, submitted }] of items.entries()) {
+      for (let next = i + ahead.length; next < items.length && ahead.length < PREPARED_AHEAD; next++) {
+        ahead.push(settled(this.#prepare(items[next]!.submitted)))
+      }
+      // What is refused without any input or output would otherwise all be refused in one turn.
+      if (i > 0 && i % PREPARED_TOGETHER === 0) await nextTurn()
+      const outcome = await ahead.shift()!
+      if (outcome instanceof Error) {
+        this.#outcomes[place] = outcome
+        continue
+      }
+      const candidate = await this.#afterItsLinks(outcome)
+      if (candidate instanceof Error) {
+        this.#outcomes[place] = candidate
+        continue
+      }
+      this.#next.push({ place, candidate })
+      this.#unpublished.add(toHex(submitted.statement.entry))
+      if (this.#next.length === APPEND_TOGETHER) {
+        this.#append()
+        await nextTurn()
+      }
+    }
+    await this.#published()
+  }
+
+  async #prepare(submitted: Submitted): Promise<Prepared> {
+    const verified = await this.#steps.verify(submitted)
+    return { verified, candidate: await verified.admissible() }
+  }
+
+  /** The candidate, once what it links to in this segment is on the log. */
+  async #afterItsLinks({ verified, candidate }: Prepared): Promise<Admissible | Error> {
+    if (!verified.links.some((entry) => this.#unpublished.has(toHex(entry)))) return candidate
+    await this.#published()
+    return settled(verified.admissible())
+  }
+
+  /** Hands over what is ready. Not waited for: it stays in order, and the next piece can be made ready meanwhile. */
+  #append(): void {
+    const batch = this.#next.filter(({ place, candidate }) => {
+      try {
+        candidate.recheck()
+        return true
+      } catch (error) {
+        this.#outcomes[place] = error as Error
+        return false
+      }
+    })
+    this.#next = []
+    const appending = this.#steps.appendAll(batch.map(({ candidate }) => candidate)).then((outcomes) => {
+      for (const [i, { place, candidate }] of batch.entries()) {
+        const outcome = outcomes[i]!
+        this.#outcomes[place] = outcome instanceof Error ? outcome : { entry: candidate.entry, ...outcome }
+      }
+    })
+    this.#appending.push(appending)
+  }
+
+  async #published(): Promise<void> {
+    this.#append()
+    await Promise.all(this.#appending)
+    this.#appending = []
+    this.#unpublished.clear()
+  }
+}
+
+interface Prepared {
+  readonly verified: Verified
+  readonly candidate: Admissible
+}
+
+/** What comes of `promise`, its error included: nobody waits for it yet who could catch that. */
+function settled<T>(promise: Promise<T>): Promise<T | Error> {
+  return promise.catch((error: unknown) => error as Error)
+}
+
+// What is done in one turn of the event loop. A small statement takes some 20 µs to read and 10 to check once more, a receipt out of
+// the store up to 100, and a large statement as its bytes go.
+const READ_TOGETHER = 64
+const READ_BYTES = 128 * 1024
+const LOCATED_TOGETHER = 64
+const RECEIPTS_TOGETHER = 16
+const PREPARED_TOGETHER = 32
+const APPEND_TOGETHER = 64
+/** More than are verified at one time, so that the next are there when a slot is. */
+const PREPARED_AHEAD = 96

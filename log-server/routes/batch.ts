@@ -1,0 +1,109 @@
+/**
+ * POST /v1/entries — registers many statements in one request.
+ *
+ *     request    application/cbor-seq (RFC 8742): byte strings, each one statement as POST /entries takes it
+ *     answer     application/cbor-seq: for each, in the same order, a byte string with its receipt
+ *                or a map, the concise problem details (RFC 9290) that it would have been refused with
+ *
+ * What is wrong with the sequence (not byte strings, cut short, too many, none) refuses the whole request before anything is
+ * admitted, and so does a log that has no room for all of it (503). After that each statement stands for itself, and all is as if they had
+ * been sent one after another: one may link to another before it, or be signed by a key that one before it authorized.
+ *
+ * @module
+ */
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import { concatBytes } from '../../merkle/bytes.ts'
+import { assert } from '../../merkle/error.ts'
+import { encodeCbor } from '../../statement/cbor.ts'
+import { splitByteStrings } from '../../statement/cbor-sequence.ts'
+import type { Admission } from '../admission.ts'
+import type { Admitted } from '../admission-batch.ts'
+import { bytes, operation } from '../openapi.ts'
+import { encodeConcise, problemOf, RequestError } from '../problem.ts'
+import { inPieces } from '../turns.ts'
+import { BusyError } from '../types.ts'
+import { octets } from './http.ts'
+
+const MEDIA_TYPE = 'application/cbor-seq'
+
+/** As many as the largest batch that the sequencer commits at once. */
+export const MAX_STATEMENTS = 1000
+/** A thousand statements of 4 KiB, or a dozen of the largest with all their wraps. */
+export const MAX_BODY_BYTES = 4 * 1024 * 1024
+/** All such bodies on their way through at one time. A body is in memory before admission can count it. */
+const MAX_BODIES_BYTES = 64 * 1024 * 1024
+
+const schema = operation({
+  operationId: 'registerAll',
+  tags: ['provlog'],
+  summary: 'Register many signed statements.',
+  description:
+    'Each is admitted for itself, in order, as if they had been sent one after another. Only what is wrong with the sequence as ' +
+    'such, or having no room for all of it, refuses the whole request, and then before anything is admitted.',
+  requestBody: {
+    description: `A CBOR sequence (RFC 8742) of 1 to ${MAX_STATEMENTS} byte strings in their shortest form, each a Signed Statement (RFC 9943); ${MAX_BODY_BYTES / 2 ** 20} MiB at most.`,
+    mediaTypes: [MEDIA_TYPE],
+  },
+  answers: {
+    200: bytes(
+      'A CBOR sequence: for each statement, in order, a byte string with its receipt (RFC 9942), or the concise problem details (RFC 9290) that it was refused with.',
+      MEDIA_TYPE,
+    ),
+  },
+  problems: ['malformed_cbor', 'too_large', 'unsupported_media_type', 'queue_full', 'shutting_down', 'log_stopped'],
+})
+
+export const batchRoutes: FastifyPluginAsync<{ readonly admission: Pick<Admission, 'admitAll'> }> = async (
+  app,
+  { admission },
+) => {
+  let held = 0
+
+  app.addContentTypeParser(
+    MEDIA_TYPE,
+    { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES },
+    (_request, body: Buffer, done) => {
+      done(null, new Uint8Array(body.buffer, body.byteOffset, body.byteLength))
+    },
+  )
+
+  app.post('/v1/entries', {
+    schema,
+    bodyLimit: MAX_BODY_BYTES,
+    // Before the body is read, as in register.ts.
+    onRequest: async (request, reply) => {
+      if (request.headers['content-type'] !== MEDIA_TYPE) {
+        throw new RequestError('unsupported_media_type', `statements come as ${MEDIA_TYPE}`)
+      }
+      // What the client says it will send; a client that does not say may send as much as anybody.
+      const length = Math.min(Number(request.headers['content-length'] ?? MAX_BODY_BYTES), MAX_BODY_BYTES)
+      if (held + length > MAX_BODIES_BYTES) throw new BusyError('queue_full', 'too many batches are on their way')
+      held += length
+      reply.raw.once('close', () => {
+        held -= length
+      })
+    },
+    handler: async (request, reply) => {
+      const { body } = request
+      assert(body instanceof Uint8Array, 'a request with this media type passed its parser')
+      const statements = splitByteStrings(body, MAX_STATEMENTS)
+      if (statements.length === 0) throw new RequestError('malformed_request', 'a batch of no statements')
+      const outcomes = await admission.admitAll(statements)
+      const items: Uint8Array[] = []
+      await inPieces(outcomes.length, (i) => {
+        items.push(encodeOutcome(outcomes[i]!, request))
+      })
+      return reply
+        .type(MEDIA_TYPE)
+        .header('cache-control', 'no-store')
+        .send(octets(concatBytes(...items)))
+    },
+  })
+}
+
+function encodeOutcome(outcome: Admitted | Error, request: FastifyRequest): Uint8Array {
+  if (!(outcome instanceof Error)) return encodeCbor(outcome.receipt)
+  const problem = problemOf(outcome, request.id)
+  if (problem.status === 500) request.log.error({ reqId: request.id, err: outcome }, 'a statement of a batch failed')
+  return encodeConcise(problem)
+}

@@ -1,0 +1,40 @@
+/**
+ * Taking turns on the one thread: long work is done in pieces, and never more of it is under way than its share.
+ *
+ * @module
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
+/** How many entries are worked on in one turn of the event loop: at some 10 µs a step, a whole batch would hold up everybody else. */
+export const PIECE = 128
+
+/** `work` for 0 to `length` − 1, in order, with a turn for others after each piece. */
+export async function inPieces(length: number, work: (i: number) => void, piece = PIECE): Promise<void> {
+  for (let i = 0; i < length; i++) {
+    if (i > 0 && i % piece === 0) await nextTurn()
+    work(i)
+  }
+}
+
+/** At most so many at one time; the others wait in the order in which they came. */
+export class Slots {
+  #free: number
+  readonly #waiting: (() => void)[] = []
+
+  constructor(count: number) {
+    this.#free = count
+  }
+
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      // Handed on, so that nobody who comes now gets in between.
+      if (next) next()
+      else this.#free++
+    }
+  }
+}
