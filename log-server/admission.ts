@@ -19,7 +19,6 @@
  */
 import { importVerificationKey, type VerificationKey } from '#signature'
 import { toHex } from '../merkle/bytes.ts'
-import type { Hash } from '../merkle/hash.ts'
 import type { Authorities } from '../provenance/authorities.ts'
 import { checkRecord, type LinkTarget } from '../provenance/check-record.ts'
 import { ProvenanceError } from '../provenance/error.ts'
