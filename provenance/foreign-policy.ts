@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { decodeCbor } from '../statement/cbor.ts'
+import { asMap, decodeCbor } from '../statement/cbor.ts'
 import { kidOf, type PublicJwk } from '../statement/cose-key.ts'
 import { kidText } from '../statement/cose-sign1.ts'
 import { type Certificate, parseCertificate } from './certificate.ts'
@@ -67,7 +67,7 @@ export function readForeignPolicy({ keys = [], anchors = [], ...rest }: ForeignR
   const byKid = new Map<string, PublicJwk>()
   for (const key of keys) {
     const jwk = decodePublicKey(key)
-    for (const kid of new Set([kidOf(jwk), ...ownKid(key)])) {
+    for (const kid of new Set([kidOf(jwk), ownKidOf(key) ?? kidOf(jwk)])) {
       // Whose signature would it be?
       if (byKid.has(kid)) throw new ProvenanceError('malformed_record', `two keys are called ${JSON.stringify(kid)}`)
       byKid.set(kid, jwk)
@@ -76,10 +76,10 @@ export function readForeignPolicy({ keys = [], anchors = [], ...rest }: ForeignR
   return { ...rest, keys: byKid, anchors: anchors.map(parseCertificate) }
 }
 
-function ownKid(coseKey: Uint8Array): string[] {
-  const key = decodeCbor(coseKey)
-  const kid = key instanceof Map ? key.get(KID) : undefined
-  return kid instanceof Uint8Array ? [kidText(kid)] : []
+/** The `kid` that an encoded COSE_Key has of its own, as a statement's header would be read. */
+export function ownKidOf(coseKey: Uint8Array): string | undefined {
+  const kid = asMap(decodeCbor(coseKey), 'a COSE_Key').get(KID)
+  return kid instanceof Uint8Array ? kidText(kid) : undefined
 }
 
 /** RFC 9052 §7.1. */

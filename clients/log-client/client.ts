@@ -154,6 +154,14 @@ export class LogClient {
   }
 
   /**
+   * Every version of the log policy, oldest first, each verified as in {@link policy}. A statement at some index is under the last
+   * of them before it: `policyInForce`.
+   */
+  async policies(): Promise<readonly LogPolicy[]> {
+    return (await this.#log()).newestPolicies()
+  }
+
+  /**
    * Registers any signed statement. `wraps` travel beside it and are not part of the entry.
    *
    * @throws `RefusedError` with the log's own code; `UnavailableError` after several attempts; and what a receipt that does not verify throws

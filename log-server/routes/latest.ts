@@ -1,9 +1,10 @@
 /**
- * GET /v1/latest/… and /v1/authorizations/… — the newest statement of a series, found by who signed it and what about.
+ * GET /v1/latest/…, /v1/authorizations/… and /v1/policies — the newest statement of a series, found by who signed it and what about.
  *
  *     /v1/latest/<type>/<kid>/<id>     one Transparent Statement: the newest version of a policy, a result, …
  *     /v1/latest/<type>/<kid>          a CBOR array of them: the newest of each series of that signer, at most 100
  *     /v1/authorizations/<kid>         a CBOR array: every key-authorization of that key, oldest first
+ *     /v1/policies                     a CBOR array: every version of the log's own policy, oldest first
  *
  * A convenience, and no proof that nothing newer exists: an auditor who replays the log knows that.
  *
@@ -24,7 +25,7 @@ import { coseType, Kid, octets, STATEMENT_TYPES } from './http.ts'
 
 export interface LatestOptions {
   readonly log: SnapshotSource & Pick<LogReader, 'erasure' | 'latest' | 'latestAll'>
-  readonly authorities: Pick<Authorities, 'authorizations'>
+  readonly authorities: Pick<Authorities, 'authorizations' | 'policies'>
 }
 
 /** Statements in one answer. */
@@ -61,6 +62,15 @@ const listAuthorizations = operation({
   problems: ['invalid_locator'],
 })
 
+const listPolicies = operation({
+  operationId: 'listPolicies',
+  tags: ['provlog'],
+  summary: 'Every version of the log’s own policy, oldest first.',
+  description:
+    'What the log registers, and by which keys it is known. Each version is signed by an admin of the one before; an entry is under the last version before it.',
+  answers: { 200: bytes('A CBOR array of Transparent Statements, each a byte string.', 'application/cbor') },
+})
+
 export const latestRoutes: FastifyPluginAsyncTypebox<LatestOptions> = async (app, { log, authorities }) => {
   app.get('/v1/latest/:type/:kid/:id', { schema: getLatest }, async (request, reply) => {
     const { type, kid, id } = request.params
@@ -85,6 +95,13 @@ export const latestRoutes: FastifyPluginAsyncTypebox<LatestOptions> = async (app
     return sendAll(
       reply,
       found.slice(-MAX_STATEMENTS).map(({ index }) => index),
+    )
+  })
+
+  app.get('/v1/policies', { schema: listPolicies }, async (_request, reply) => {
+    return sendAll(
+      reply,
+      authorities.policies.map(({ index }) => index),
     )
   })
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import 'reflect-metadata'
 import assert from 'node:assert/strict'
 import { createPublicKey } from 'node:crypto'
 import { readdirSync } from 'node:fs'
@@ -10,6 +11,7 @@ import { describe, it } from 'node:test'
 import { impliedRoots } from '../../merkle/consistency.ts'
 import { sha256 } from '../../merkle/hash.ts'
 import { impliedRoot } from '../../merkle/inclusion.ts'
+import { checkForeign, readForeignPolicy } from '../../provenance/index.ts'
 import { type CborValue, decodeCbor } from '../../statement/cbor.ts'
 import {
   coseKeyThumbprint,
@@ -31,6 +33,7 @@ import {
   verifySign1,
   verifySignedStatement,
 } from '../../statement/index.ts'
+import { policyWith } from '../provenance/signers.ts'
 import { readTextVector, readVector, vectorPath, vectorsMissing } from './shared-vectors.ts'
 
 const skip = vectorsMissing
@@ -321,6 +324,34 @@ describe('scitt-ccf-ledger statements', { skip }, () => {
     const jwk = new X509Certificate(statement.header.x5chain![0]!).publicKey.export({ format: 'jwk' })
     await verifySignedStatement(statement, await importVerificationKey(parsePublicJwk(jwk)))
   })
+
+  /** Whether a log would register it whose policy names the last certificate of its chain as anchor, when the statement was made. */
+  const registered = async (path: string) => {
+    const statement = parseSignedStatement(readVector(`scitt/scitt-ccf-ledger/test/${path}`))
+    const { x5chain = [], issuedAt = 0 } = statement.header
+    const foreign = { keys: [], anchors: x5chain.slice(-1) }
+    const policy = { ...policyWith(undefined), foreign: readForeignPolicy(foreign) }
+    return checkForeign(statement, { policy, now: issuedAt, maxClockSkew: 0 })
+  }
+
+  it('the ES256 one would be registered by a log that has its root as anchor', async () => {
+    const { path, signer } = await registered('payloads/cosesign1tool-scitt-a3be7e5.cose')
+    assert.deepEqual([path.length, signer.length], [2, 43])
+  })
+
+  // Each valid elsewhere, under RSA or P-384, by attestation, or both.
+  for (const [path, expected] of [
+    ['payloads/css-attested-cosesign1-20250617.cose', 'unsupported_algorithm'], // ES384
+    ['payloads/css-attested-cosesign1-20250812.cose', 'unsupported_algorithm'], // ES384
+    ['payloads/css-attested-cosesign1-20260302.cose', 'unsupported_algorithm'], // ES384
+    ['payloads/cts-hashv-cwtclaims-b64url.cose', 'unsupported_algorithm'], // PS256
+    ['payloads/manifest.spdx.json.sha384.digest.cose', 'unsupported_algorithm'], // PS384
+    ['transparent_statements/uvm_0.2.10.cose', 'unsupported_algorithm'], // PS384, a hash envelope
+  ] as const) {
+    it(`${path} would not be registered by any policy (${expected})`, async () => {
+      assert.equal(await code(() => registered(path)), expected)
+    })
+  }
 
   it('a production Transparent Statement reads; its receipts are of CCF ledgers (unsupported_vds)', async () => {
     const bytes = readVector('scitt/scitt-ccf-ledger/test/transparent_statements/uvm_0.2.10.cose')

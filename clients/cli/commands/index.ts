@@ -13,6 +13,7 @@ import { keygen } from './keygen.ts'
 import { logAuthorize } from './log-authorize.ts'
 import { logFsck } from './log-fsck.ts'
 import { logInit } from './log-init.ts'
+import { logPolicy } from './log-policy.ts'
 import { logRotate } from './log-rotate.ts'
 import { logServe } from './log-serve.ts'
 import { proof } from './proof.ts'
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
   logServe,
   logAuthorize,
   logRotate,
+  logPolicy,
   logFsck,
   submit,
   proof,
