@@ -8,7 +8,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Examination } from '../../clients/verifier/evidence/format.ts'
 import { evidenceFormat } from '../../clients/verifier/evidence/formats.ts'
-import { fromBase64, toHex } from '../../merkle/index.ts'
+import { chainFrom, checkChain } from '../../clients/verifier/evidence/hardware/chain.ts'
+import { readCollateral } from '../../clients/verifier/evidence/hardware/collateral.ts'
+import { AMD_ROOTS } from '../../clients/verifier/evidence/hardware/roots.ts'
+import { fromBase64, fromBase64url, fromHex, toHex, utf8 } from '../../merkle/index.ts'
 import { spkiOfJwk } from '../../provenance/index.ts'
 import { readTextVector, readVector, vectorsMissing } from './shared-vectors.ts'
 
@@ -54,5 +57,87 @@ describe('aws-nitro: documents of AWS', { skip }, () => {
     const changed = valid()
     changed[changed.length - 1]! ^= 1
     await assert.rejects(examine('aws-nitro', changed, '2022-10-13T09:00:00Z'), refused('bad_evidence_signature'))
+  })
+})
+
+describe('sev-snp: reports of AMD processors', { skip }, () => {
+  const at = '2024-01-01T00:00:00Z'
+  const certificates = (...names: readonly string[]) => names.map((name) => readVector(`domain/sev-snp/${name}`))
+  const fromHexFile = (name: string) => fromHex(readTextVector(`domain/sev-snp/${name}`).trim())
+  const MILAN = 'milan_ask_ark_asvk.pem'
+  // No revocation lists and no reference values here, and reports have no clock.
+  const LITTLE_KNOWN = ['mismatch', 'unknownTcb', 'undated', 'uncheckedRevocation']
+
+  it('trustee’s holds under its VCEK', async () => {
+    const evidence = readVector('domain/sev-snp/trustee-test-report.bin')
+    const collateral = certificates('trustee-test-vcek.der', MILAN)
+    const { cases, detail } = await examine('sev-snp', evidence, at, { collateral })
+    assert.deepEqual(cases, LITTLE_KNOWN)
+    assert.deepEqual(detail['versions'], { guestSvn: 4, bootloader: 3, tee: 0, snp: 8, microcode: 115 })
+  })
+
+  it('virtee’s holds under its VCEK, and not under trustee’s', async () => {
+    const evidence = fromHexFile('virtee-report_milan.hex')
+    const collateral = certificates('virtee-vcek_milan.der', 'virtee-milan-ask.pem', 'virtee-milan-ark.pem')
+    assert.deepEqual((await examine('sev-snp', evidence, at, { collateral })).cases, LITTLE_KNOWN)
+    const others = certificates('trustee-test-vcek.der', MILAN)
+    await assert.rejects(examine('sev-snp', evidence, at, { collateral: others }), refused('wrong_collateral'))
+  })
+
+  it('go-sev-guest’s holds, and is of a guest that may be debugged', async () => {
+    const evidence = readVector('domain/sev-snp/go-sev-guest-attestation.bin')
+    const collateral = certificates('go-sev-guest-vcek.testcer', 'go-sev-guest-milan.testcer')
+    const { cases } = await examine('sev-snp', evidence, at, { collateral })
+    assert.deepEqual(cases, ['mismatch', 'unknownTcb', 'debug', 'undated', 'uncheckedRevocation'])
+  })
+
+  it('a certificate of Turin is for no report of Milan, and its chain is read', async () => {
+    const evidence = readVector('domain/sev-snp/trustee-test-report.bin')
+    const collateral = certificates('virtee-vcek_turin.der', 'turin_ask_ark_asvk.pem')
+    await assert.rejects(examine('sev-snp', evidence, at, { collateral }), refused('wrong_collateral'))
+    const [vcek] = readCollateral(certificates('virtee-vcek_turin.der')).certificates
+    const chain = chainFrom(vcek!, readCollateral(certificates('turin_ask_ark_asvk.pem')).certificates)
+    const context = { roots: [...AMD_ROOTS.keys()], at: seconds('2025-01-01T00:00:00Z'), revocationLists: [] }
+    assert.deepEqual(checkChain(chain, { ...context, isListed: () => false }), [])
+    assert.equal(AMD_ROOTS.get(chain.at(-1)!.fingerprint), 'Turin')
+  })
+
+  it('a chain of another line of processors does not help', async () => {
+    const evidence = readVector('domain/sev-snp/trustee-test-report.bin')
+    const collateral = certificates('trustee-test-vcek.der', 'genoa_ask_ark_asvk.pem')
+    await assert.rejects(examine('sev-snp', evidence, at, { collateral }), refused('missing_collateral'))
+  })
+
+  // The report is in the first page of what the paravisor stores in the virtual TPM, after a header of 32 bytes.
+  const azure: [name: string, report: () => Uint8Array, vcek: () => Uint8Array][] = [
+    [
+      'hcl-report.bin',
+      () => readVector('domain/az-snp-vtpm/hcl-report.bin'),
+      () => readVector('domain/az-snp-vtpm/vcek.pem'),
+    ],
+    ['evidence-v0.json', () => Uint8Array.from(json('v0').report), () => utf8(json('v0').vcek)],
+    ['evidence-v1.json', () => fromBase64url(json('v1').hcl_report), () => fromBase64url(json('v1').vcek)],
+    ['evidence-v2.json', () => fromBase64url(json('v2').hcl_report), () => fromBase64url(json('v2').vcek)],
+  ]
+  function json(version: string) {
+    return JSON.parse(readTextVector(`domain/az-snp-vtpm/evidence-${version}.json`))
+  }
+  for (const [name, report, vcek] of azure) {
+    it(`Azure’s holds: ${name}`, async () => {
+      const evidence = report().subarray(32, 32 + 1184)
+      const collateral = [vcek(), ...certificates(MILAN, 'genoa_ask_ark_asvk.pem')]
+      assert.deepEqual((await examine('sev-snp', evidence, at, { collateral })).cases, LITTLE_KNOWN)
+    })
+  }
+
+  it('with another byte anywhere that is signed they are refused', async () => {
+    const collateral = certificates('trustee-test-vcek.der', MILAN)
+    for (const at of [0x04, 0x0a, 0x50, 0x90, 0x140, 0x29f]) {
+      const evidence = readVector('domain/sev-snp/trustee-test-report.bin')
+      evidence[at]! ^= 1
+      await assert.rejects(examine('sev-snp', evidence, '2024-01-01T00:00:00Z', { collateral }), {
+        name: 'EvidenceError',
+      })
+    }
   })
 })

@@ -6,10 +6,11 @@
 import { VerifierError } from '../error.ts'
 import type { EvidenceFormat } from './format.ts'
 import { awsNitro } from './hardware/aws-nitro.ts'
+import { sevSnp } from './hardware/sev-snp.ts'
 import { measuredFiles } from './measured-files.ts'
 
 const FORMATS: ReadonlyMap<string, EvidenceFormat> = new Map(
-  [measuredFiles, awsNitro].map((format) => [format.name, format]),
+  [measuredFiles, awsNitro, sevSnp].map((format) => [format.name, format]),
 )
 
 export const EVIDENCE_FORMATS: readonly string[] = [...FORMATS.keys()]

@@ -29,6 +29,8 @@ export interface ChainContext {
   /** POSIX seconds. */
   readonly at: number
   readonly revocationLists: readonly RevocationList[]
+  /** Whether the vendor publishes a list for the certificate at this place in the chain. All but the root's, when absent. */
+  readonly isListed?: (place: number) => boolean
 }
 
 /**
@@ -58,7 +60,7 @@ export function checkChain(chain: readonly VendorCertificate[], context: ChainCo
     if (context.at < certificate.notBefore || context.at > certificate.notAfter) {
       findings.push(outside(certificate.name, certificate.notBefore, certificate.notAfter))
     }
-    if (issuer) findings.push(...revocationOf(certificate, issuer, context))
+    if (issuer && (context.isListed?.(i) ?? true)) findings.push(...revocationOf(certificate, issuer, context))
   })
   return findings
 }
