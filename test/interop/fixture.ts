@@ -134,13 +134,18 @@ function pem(label: string, der: Uint8Array): string {
   return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n')
 }
 
-/** By the command itself, as a user would. */
 async function writeProof(log: InteropLog, directory: string, entry: string): Promise<string> {
   const path = join(directory, `${entry.slice(0, 8)}.tlog-proof`)
-  const io = { ...processIo(), out: () => {} }
-  const exit = await main(['proof', '--log', log.url, '--ca', log.ca, '--vkey', log.vkey, entry, '--out', path], io)
-  if (exit !== 0) throw new Error(`provlog proof exited with ${exit}`)
+  await provlog('proof', '--log', log.url, '--ca', log.ca, '--vkey', log.vkey, entry, '--out', path)
   return path
+}
+
+/** The command, as a user would call it. */
+export async function provlog(...words: string[]): Promise<void> {
+  const said: string[] = []
+  const io = { ...processIo(), out: () => {}, err: (line: string) => void said.push(line) }
+  const exit = await main(words, io)
+  if (exit !== 0) throw new Error(`provlog ${words[0]} exited with ${exit}: ${said.join('\n')}`)
 }
 
 /** A checkpoint of an older size and another root, under the log's own signature: what a log that forks would hand out. */
@@ -148,6 +153,6 @@ function forgery(log: InteropLog, newest: number): string {
   return signCheckpoint({ origin: log.origin, size: newest - 1, root: random(32) }, [log.signer])
 }
 
-function pemOf(jwk: PublicJwk): string {
+export function pemOf(jwk: PublicJwk): string {
   return String(createPublicKey({ key: { ...jwk }, format: 'jwk' }).export({ type: 'spki', format: 'pem' }))
 }

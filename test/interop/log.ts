@@ -43,6 +43,10 @@ export interface InteropLog {
   readonly ca: string
   readonly client: LogClient
   readonly admin: Author
+  /** Path of the admin's private key. */
+  readonly adminKey: string
+  /** Path of the log itself. */
+  readonly dataDir: string
   /** With the log's own checkpoint key: for what only a dishonest log would sign. */
   readonly signer: NoteSigner
   readonly writers: readonly Writer[]
@@ -110,6 +114,8 @@ async function serve(directory: string): Promise<InteropLog> {
     ca,
     client,
     admin,
+    adminKey,
+    dataDir,
     signer: createNoteSigner(ORIGIN, fromBase64url((await jwkAt(join(dataDir, 'checkpoint.jwk'))).d)),
     writers,
     get,

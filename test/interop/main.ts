@@ -1,19 +1,19 @@
 /**
  * `npm run interop`: other people's programs against a running log. See README.md.
  *
- *     npm run interop -- [--json] [part…]        parts: go, python
+ *     npm run interop -- [--json] [part…]        parts: go, python, rotation
  *
  * One line for each check. Exits 0 when nothing failed; what could not run is named and counted, never passed over.
  *
  * @module
  */
 import { fixtureOf } from './fixture.ts'
-import { runGo } from './go.ts'
+import { runGo, runRotation } from './go.ts'
 import { startLog } from './log.ts'
 import { runPython } from './python.ts'
 import { Report } from './report.ts'
 
-const PARTS = { go: runGo, python: runPython }
+const PARTS = { go: runGo, python: runPython, rotation: runRotation }
 
 const args = process.argv.slice(2)
 const wanted = args.filter((arg) => arg !== '--json')

@@ -37,6 +37,19 @@ type fixture struct {
 	Spares map[string][]string `json:"spares"`
 	// Written by `provlog proof`.
 	Proofs []tlogProof `json:"proofs"`
+
+	// Only for the part "rotation": the key that takes over, an entry, and what was signed about it.
+	NewVKey string `json:"newVkey"`
+	Entry   string `json:"entry"`
+	Before  stage  `json:"before"`
+	Between stage  `json:"between"`
+	After   stage  `json:"after"`
+}
+
+type stage struct {
+	Note       string `json:"note"`
+	Receipt    string `json:"receipt"`
+	ReceiptKey string `json:"receiptKey"`
 }
 
 type checkpoint struct {
@@ -70,6 +83,7 @@ var parts = []struct {
 	{"formats", checkFormats},
 	{"merkle", checkMerkle},
 	{"go-cose", checkCose},
+	{"rotation", checkRotation},
 }
 
 func main() {
@@ -82,7 +96,7 @@ func main() {
 		panic(err)
 	}
 	for _, part := range parts {
-		if len(os.Args) == 2 || slices.Contains(os.Args[2:], part.name) {
+		if len(os.Args) == 2 && part.name != "rotation" || slices.Contains(os.Args[2:], part.name) {
 			current = part.name
 			part.run(&f)
 		}
