@@ -5,13 +5,14 @@
  *
  * @module
  */
-import type { Server } from 'node:http'
-import type { Socket } from 'node:net'
+import type { IncomingHttpHeaders } from 'node:http'
 import fastify, { type FastifyInstance, type FastifyLoggerOptions, type FastifyRequest, LogController } from 'fastify'
 import type { Authorities } from '../provenance/authorities.ts'
 import { Admission, type AdmissionLimits, type AdmissionLog } from './admission.ts'
+import { answerClientError, createServer, type Timeouts } from './http-server.ts'
 import type { DescribedRoute, Operation } from './openapi.ts'
-import { answerClientError, RequestError, registerProblems, sendProblem } from './problem.ts'
+import { PendingRegistrations } from './pending.ts'
+import { RequestError, registerProblems, sendProblem } from './problem.ts'
 import { batchRoutes } from './routes/batch.ts'
 import { checkpointRoutes } from './routes/checkpoint.ts'
 import { docsRoutes } from './routes/docs.ts'
@@ -21,7 +22,7 @@ import { keyRoutes } from './routes/keys.ts'
 import { latestRoutes } from './routes/latest.ts'
 import { proofRoutes } from './routes/proofs.ts'
 import { provenanceRoutes } from './routes/provenance.ts'
-import { registerRoutes } from './routes/register.ts'
+import { registerRoutes, systemTimer, type Timer } from './routes/register.ts'
 import { statementRoutes } from './routes/statements.ts'
 import { tileRoutes } from './routes/tiles.ts'
 import type { TlsSettings } from './tls.ts'
@@ -45,19 +46,30 @@ export interface AppOptions {
   readonly limits?: Partial<AdmissionLimits>
   /** Shorter ones, for tests. */
   readonly timeouts?: Partial<Timeouts>
+  /** Seconds after which a client that registers something is sent away to ask again; {@link DEFAULT_REGISTRATION_DEADLINE}. */
+  readonly registrationDeadline?: number
+  readonly timer?: Timer
   /** Clear text when not given. */
   readonly tls?: TlsSettings
   /** Silent when not given. Requests are never logged, only our own failures: the hot path has no time for it, and paths name entries. */
   readonly logger?: FastifyLoggerOptions
 }
 
+/** A thousand times what a batch takes, and less than clients wait for an answer. */
+export const DEFAULT_REGISTRATION_DEADLINE = 5
+
 /** The application over `log`, not listening yet. */
 export function buildApp(options: AppOptions): FastifyInstance {
-  const { log, now, limits, notReady, stage = () => 'serving' } = options
+  const { log, now, limits, logger, notReady, stage = () => 'serving' } = options
+  const { registrationDeadline: deadline = DEFAULT_REGISTRATION_DEADLINE, timer = systemTimer } = options
   const { reader, authorities } = log
+  const pending = new PendingRegistrations({ now })
   const admission = new Admission({ log, now, ...(limits && { limits }) })
-  const app = createApp(options)
-  answerAll(app.server)
+  const app = fastify({
+    ...HTTP_LIMITS,
+    ...(logger && { logger }),
+    serverFactory: (handler) => createServer(handler, options),
+  })
 
   // Nothing is parsed that a route does not ask to have parsed: not JSON, not text.
   app.removeAllContentTypeParsers()
@@ -70,8 +82,9 @@ export function buildApp(options: AppOptions): FastifyInstance {
     if (request.method === 'GET' || request.method === 'HEAD') {
       // What is read here is public and the same for everybody: any page may check it in its visitor's browser.
       reply.header('access-control-allow-origin', '*')
-    } else if (stage() === 'closing') {
-      throw new BusyError('shutting_down', 'this server is shutting down')
+    } else {
+      if (stage() === 'closing') throw new BusyError('shutting_down', 'this server is shutting down')
+      checkCodings(request.headers)
     }
   })
 
@@ -84,8 +97,8 @@ export function buildApp(options: AppOptions): FastifyInstance {
   app.register(checkpointRoutes, { log: reader })
   app.register(tileRoutes, { log: reader })
   // SCRAPI
-  app.register(registerRoutes, { admission, bodyLimit: admission.maxBytes })
-  app.register(entryRoutes, { log: reader })
+  app.register(registerRoutes, { admission, pending, deadline, timer, bodyLimit: admission.maxBytes })
+  app.register(entryRoutes, { log: reader, pending })
   app.register(keyRoutes, { authorities })
   // Our own
   app.register(batchRoutes, { admission })
@@ -107,53 +120,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   return app
 }
 
-function createApp({ logger, tls, timeouts }: AppOptions): FastifyInstance {
-  const { headers, request, connection, keepAlive, interval } = { ...TIMEOUTS, ...timeouts }
-  const general = {
-    ...HTTP_LIMITS,
-    requestTimeout: request,
-    connectionTimeout: connection,
-    keepAliveTimeout: keepAlive,
-    ...(logger && { logger }),
-  }
-  const server = { ...SERVER_LIMITS, headersTimeout: headers, connectionsCheckingInterval: interval }
-  if (!tls) return fastify({ ...general, http: server })
-  // The two kinds of server are two types to Fastify, and one to every route.
-  return fastify({ ...general, https: { ...server, ...tls } }) as unknown as FastifyInstance
-}
-
-/** How long a client may take, in milliseconds. */
-export interface Timeouts {
-  /** To the end of the headers, from the first byte of the connection or of the request. */
-  readonly headers: number
-  /** From the first byte to the last of one request: 256 KiB at 10 KiB/s. A client that drips is cut off. */
-  readonly request: number
-  /** A socket on which nothing moves, in either direction: longer than the slowest append. */
-  readonly connection: number
-  /** Between two requests. */
-  readonly keepAlive: number
-  /** How often the first two are looked at: they are late by up to this much. */
-  readonly interval: number
-}
-
-// Fastify and Node leave most of these open, in the expectation of a proxy in front. There may be none.
-const TIMEOUTS: Timeouts = {
-  headers: 10_000,
-  request: 30_000,
-  connection: 60_000,
-  keepAlive: 65_000,
-  interval: 2_000,
-}
-
-const SERVER_LIMITS = {
-  // Enough for a path, an Accept and what browsers send along; four times the paths we have.
-  maxHeaderSize: 8 * 1024,
-  // Asked for below, where the answer says why.
-  requireHostHeader: false,
-}
-
 const HTTP_LIMITS = {
-  maxRequestsPerSocket: 100_000,
   // For routes that say nothing; the one that reads a body has its own.
   bodyLimit: 1024,
   onProtoPoisoning: 'error',
@@ -179,26 +146,27 @@ const HTTP_LIMITS = {
   clientErrorHandler: answerClientError,
 } as const
 
-/** Has every request answered, and by us: for some of them Node would close the connection or send a status and nothing else. */
-function answerAll(server: Server & { httpAllowHalfOpen?: boolean }): void {
-  // A client that has sent its request may say that it sends no more (RFC 9112 §9.6), and waits for its answer still. Node would close at
-  // once, with the statement registered and the receipt lost; this switch of its is old and in no documentation.
-  server.httpAllowHalfOpen = true
-  // The bytes of headers are bounded. Past a number of lines, 2000 when not said, Node would drop them silently.
-  server.maxHeadersCount = 0
-  // An expectation that nobody knows may be ignored (RFC 9110 §10.1.1).
-  server.on('checkExpectation', (request, response) => server.emit('request', request, response))
-  server.on('connect', (_request, socket) => {
-    answerClientError(new Error('this server is no proxy'), socket as Socket)
-  })
-}
-
 /** RFC 9112 §3.2: with two hosts a proxy may have gone by the other one. */
 function checkHost({ raw }: FastifyRequest): void {
   let hosts = 0
   for (let i = 0; i < raw.rawHeaders.length; i += 2) if (raw.rawHeaders[i]!.toLowerCase() === 'host') hosts++
   if (hosts > 1 || (hosts === 0 && raw.httpVersion === '1.1')) {
     throw new RequestError('malformed_request', `${hosts} Host headers`)
+  }
+}
+
+/**
+ * Nothing is decompressed here: a body that says it is compressed is refused, and not read as if it were not. Of transfer codings only
+ * Node's own is taken apart; one under it (`gzip, chunked`) would reach us as it is.
+ */
+function checkCodings(headers: IncomingHttpHeaders): void {
+  const content = headers['content-encoding']
+  if (content !== undefined && content.toLowerCase() !== 'identity') {
+    throw new RequestError('unsupported_media_type', 'a body with a content coding')
+  }
+  const transfer = headers['transfer-encoding']
+  if (transfer !== undefined && transfer.toLowerCase() !== 'chunked') {
+    throw new RequestError('not_implemented', 'no transfer coding but chunked')
   }
 }
 

@@ -4,6 +4,7 @@
  *     { "origin": "log.example/2026", …                        `initLog`'s own, read by `openLog`
  *       "server": { "listen": { "host": "127.0.0.1", "port": 8787 },
  *                   "tls": { "cert": "tls/chain.pem", "key": "tls/key.pem" },
+ *                   "registrationDeadline": 5,
  *                   "limits": { "maxClockSkew": 300 } } }      ours, all of it optional
  *
  * What may be on the log is no configuration: it is in the log's policy, where auditors see it.
@@ -47,7 +48,12 @@ const filePath = Type.String({ minLength: 1, maxLength: 4096 })
 const Tls = Type.Object({ cert: filePath, key: filePath }, strict)
 
 const ServerSection = Type.Object(
-  { listen: Type.Optional(Listen), tls: Type.Optional(Tls), limits: Type.Optional(Limits) },
+  {
+    listen: Type.Optional(Listen),
+    tls: Type.Optional(Tls),
+    limits: Type.Optional(Limits),
+    registrationDeadline: Type.Optional(Type.Number({ minimum: 0, maximum: 30 })),
+  },
   strict,
 )
 
@@ -59,6 +65,8 @@ export interface ServerConfig {
   /** Absent: clear text. */
   readonly tls?: TlsFiles
   readonly limits: ServerLimits
+  /** Seconds after which a registration is answered with a redirect. */
+  readonly registrationDeadline?: number
 }
 
 /** What the caller says instead of the file. */
@@ -84,6 +92,7 @@ export async function serverConfig(dataDir: string, overrides: ConfigOverrides =
   const merged = {
     listen: given.listen ?? section.listen ?? DEFAULT_LISTEN,
     ...(tls && { tls }),
+    ...(section.registrationDeadline !== undefined && { registrationDeadline: section.registrationDeadline }),
     limits: { ...section.limits, ...given.limits },
   }
   check(ServerSection, merged, 'the server options')

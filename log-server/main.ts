@@ -66,6 +66,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     now,
     logger,
     limits: config.limits,
+    ...(config.registrationDeadline !== undefined && { registrationDeadline: config.registrationDeadline }),
     ...(tls && { tls }),
     stage: () => stage,
     notReady: () => (log.sequencer.accepting ? undefined : 'log_stopped'),

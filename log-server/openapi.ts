@@ -28,7 +28,8 @@ export interface Operation<Params extends TObject | undefined = TObject | undefi
   readonly params?: Params
   /** For a route that ends in `*`: what stands there. */
   readonly wildcard?: { readonly name: string; readonly description: string }
-  readonly query?: Readonly<Record<string, string>>
+  /** Query parameters, by name. (`query` would be a schema to Fastify.) */
+  readonly queries?: Readonly<Record<string, string>>
   /** Request headers that the route reads, besides those that every request has. */
   readonly requestHeaders?: Readonly<Record<string, string>>
   readonly requestBody?: { readonly description: string; readonly mediaTypes: readonly string[] }
@@ -131,7 +132,7 @@ function operationObject({ method, operation }: DescribedRoute): object {
   }
 }
 
-function parametersOf({ params, wildcard, query = {}, requestHeaders = {} }: Operation): object {
+function parametersOf({ params, wildcard, queries = {}, requestHeaders = {} }: Operation): object {
   const described = (place: string, names: Readonly<Record<string, string>>) =>
     Object.entries(names).map(([name, description]) => ({ name, in: place, description, schema: { type: 'string' } }))
   const parameters = [
@@ -140,7 +141,7 @@ function parametersOf({ params, wildcard, query = {}, requestHeaders = {} }: Ope
       ...each,
       required: true,
     })),
-    ...described('query', query),
+    ...described('query', queries),
     ...described('header', requestHeaders),
   ]
   return parameters.length > 0 ? { parameters } : {}

@@ -13,13 +13,12 @@
  *
  * @module
  */
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { EvidenceError, type MerkleErrorCode, UnavailableError } from '../merkle/error.ts'
 import type { ProvenanceErrorCode } from '../provenance/error.ts'
 import type { StatementErrorCode } from '../statement/error.ts'
-import { encodeProblem } from '../statement/problem-details.ts'
+import { encodeProblem, PROBLEM_MEDIA_TYPE } from '../statement/problem-details.ts'
+import { parseAccept, weightNamed } from './accept.ts'
 import { pathOf } from './request-path.ts'
 import { BusyError, type LogErrorCode } from './types.ts'
 
@@ -30,10 +29,11 @@ export type RequestErrorCode =
   | 'not_found' //                a well-formed name of something this log does not have
   | 'unknown_kid' //              a key id that is none of this log's keys
   | 'method_not_allowed' //       the path exists, the method does not
+  | 'not_implemented' //          a method, or a transfer coding, that no path of this server has
   | 'request_timeout' //          the request did not arrive in time
-  | 'uri_too_long'
-  | 'headers_too_large'
-  | 'unsupported_media_type' //   a body in another media type than the route reads
+  | 'uri_too_long' //             a path longer than any there is
+  | 'headers_too_large' //        more header bytes than any request here needs
+  | 'unsupported_media_type' //   a body in another media type or content coding than the route reads
   | 'bundle_too_large' //         a provenance with more statements or bytes than a bundle may carry
   | 'unavailable' //              try again later, unchanged
   | 'internal' //                 our fault
@@ -58,19 +58,31 @@ export type ProblemCode =
   | BusyError['code']
   | RequestErrorCode
 
-type Row = readonly [status: number, title: string]
+/**
+ * Who can do something about it.
+ *
+ *     client    the program that asks: its path, its headers, its bytes
+ *     signer    whoever composed and signed the statement; sending the same bytes again will not help
+ *     admin     the log's admin, who says on the log whose keys may write what
+ *     nobody    the log has it otherwise already, and keeps what it has
+ *     time      the same request may be answered later
+ *     operator  whoever runs the server; its error log says more
+ */
+export type Fixer = 'client' | 'signer' | 'admin' | 'nobody' | 'time' | 'operator'
+
+type Row = readonly [status: number, title: string, fixer: Fixer]
 
 // The titles that SCRAPI defines, for the cases it defines them for.
-const MALFORMED: Row = [400, 'Malformed request']
-const REJECTED: Row = [400, 'Rejected']
-const FORBIDDEN: Row = [403, 'Rejected']
-const CONFLICT: Row = [409, 'Rejected']
-const BAD_ALGORITHM: Row = [400, 'Bad Signature Algorithm']
-const BAD_LOCATOR: Row = [400, 'Invalid locator']
-const TOO_LARGE: Row = [413, 'Content Too Large']
-const NOT_FOUND: Row = [404, 'Not Found']
-const TRY_LATER: Row = [503, 'Service Unavailable']
-const BROKEN: Row = [500, 'Internal Server Error']
+const MALFORMED: Row = [400, 'Malformed request', 'client']
+const REJECTED: Row = [400, 'Rejected', 'signer']
+const FORBIDDEN: Row = [403, 'Rejected', 'admin']
+const CONFLICT: Row = [409, 'Rejected', 'nobody']
+const BAD_ALGORITHM: Row = [400, 'Bad Signature Algorithm', 'signer']
+const BAD_LOCATOR: Row = [400, 'Invalid locator', 'client']
+const TOO_LARGE: Row = [413, 'Content Too Large', 'client']
+const NOT_FOUND: Row = [404, 'Not Found', 'client']
+const TRY_LATER: Row = [503, 'Service Unavailable', 'time']
+const BROKEN: Row = [500, 'Internal Server Error', 'operator']
 
 /**
  * Status and title of every code. The type makes the list complete: a layer that adds a code adds a row here.
@@ -81,13 +93,14 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   malformed_request: MALFORMED,
   invalid_locator: BAD_LOCATOR,
   not_found: NOT_FOUND,
-  unknown_kid: [404, 'No such key'],
-  method_not_allowed: [405, 'Method Not Allowed'],
-  request_timeout: [408, 'Request Timeout'],
-  uri_too_long: [414, 'URI Too Long'],
-  headers_too_large: [431, 'Request Header Fields Too Large'],
-  unsupported_media_type: [415, 'Unsupported Media Type'],
-  bundle_too_large: [422, 'Bundle Too Large'],
+  unknown_kid: [404, 'No such key', 'client'],
+  method_not_allowed: [405, 'Method Not Allowed', 'client'],
+  not_implemented: [501, 'Not Implemented', 'client'],
+  request_timeout: [408, 'Request Timeout', 'client'],
+  uri_too_long: [414, 'URI Too Long', 'client'],
+  headers_too_large: [431, 'Request Header Fields Too Large', 'client'],
+  unsupported_media_type: [415, 'Unsupported Media Type', 'client'],
+  bundle_too_large: [422, 'Bundle Too Large', 'nobody'],
   unavailable: TRY_LATER,
   internal: BROKEN,
 
@@ -120,7 +133,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   unsupported_algorithm: BAD_ALGORITHM,
   algorithm_mismatch: BAD_ALGORITHM,
   unknown_critical_header: REJECTED,
-  missing_payload: [400, 'Payload Missing'],
+  missing_payload: [400, 'Payload Missing', 'signer'],
   malformed_statement: MALFORMED,
   malformed_receipt: MALFORMED,
   unsupported_vds: REJECTED,
@@ -208,7 +221,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   duplicate_unique_tag: CONFLICT,
   duplicate_record_id: CONFLICT,
   already_revoked: CONFLICT,
-  statement_erased: [410, 'Gone'],
+  statement_erased: [410, 'Gone', 'nobody'],
   queue_full: TRY_LATER,
   shutting_down: TRY_LATER,
   log_stopped: TRY_LATER,
@@ -229,6 +242,89 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
 export function statusOf(code: ProblemCode): number {
   return PROBLEMS[code][0]
 }
+
+/** All codes, with what is said about each but in its error class. */
+export function problemTable(): readonly { code: ProblemCode; status: number; title: string; fixer: Fixer }[] {
+  return Object.entries(PROBLEMS).map(([code, [status, title, fixer]]) => ({
+    code: code as ProblemCode,
+    status,
+    title,
+    fixer,
+  }))
+}
+
+/** What registering a statement may be refused with. */
+export const REGISTRATION_PROBLEMS: readonly ProblemCode[] = [
+  // What came is no signed statement, or none that we read.
+  'unsupported_media_type',
+  'not_implemented',
+  'malformed_encoding',
+  'malformed_cbor',
+  'too_large',
+  'malformed_cose',
+  'missing_payload',
+  'malformed_statement',
+  'unsupported_algorithm',
+  'unknown_critical_header',
+  'malformed_wrap',
+  // Its signer.
+  'unknown_key',
+  'malformed_key',
+  'unsupported_key',
+  'weak_key',
+  'algorithm_mismatch',
+  'bad_signature',
+  'wrong_key',
+  'certificate_missing',
+  'certificate_not_ca',
+  'certificate_is_ca',
+  'certificate_path_too_long',
+  'certificate_wrong_usage',
+  'unknown_anchor',
+  'unknown_critical_extension',
+  'credential_expired',
+  'credential_not_yet_valid',
+  'malformed_credential',
+  'malformed_der',
+  'role_not_authorized',
+  'outside_key_validity',
+  'issuer_mismatch',
+  'trust_domain_mismatch',
+  'issuer_is_verifier',
+  'wrong_authorization',
+  // What it says.
+  'unsupported_content_type',
+  'malformed_record',
+  'unknown_record_type',
+  'malformed_identifier',
+  'malformed_json',
+  'malformed_seal',
+  'duplicate_link',
+  'section_missing',
+  'token_in_clear',
+  'wrong_origin',
+  'not_a_successor',
+  'link_missing',
+  'link_too_many',
+  'link_dangling',
+  'link_wrong_type',
+  'link_later_than_record',
+  'link_not_own',
+  'issued_in_future',
+  'lifetime_too_long',
+  'status_mismatch',
+  'wrap_required',
+  // What the log has already.
+  'conflict_signature',
+  'duplicate_credential',
+  'duplicate_unique_tag',
+  'duplicate_record_id',
+  'already_revoked',
+  // Not now.
+  'queue_full',
+  'shutting_down',
+  'log_stopped',
+]
 
 /** What an error answer says. */
 export interface Problem {
@@ -261,7 +357,11 @@ export function problemOf(error: unknown, requestId: string): Problem {
  */
 export function registerProblems(app: FastifyInstance): void {
   app.setErrorHandler(sendProblem)
-  app.setNotFoundHandler(async () => {
+  app.setNotFoundHandler(async (request) => {
+    // Node reads some methods that the router has never heard of (PROPFIND, LINK, …).
+    if (!app.supportedMethods.includes(request.method)) {
+      throw new RequestError('not_implemented', 'no path of this server has that method')
+    }
     throw new RequestError('not_found', 'no such path')
   })
 }
@@ -274,14 +374,12 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
     request.log.error({ reqId: request.id, route: request.routeOptions.url, err: error }, 'request failed')
   }
 
-  const cbor = wantsCbor(request)
+  const { type, body } = problemForm(problem, pathOf(request), request.raw.headers.accept)
   reply.code(problem.status)
   reply.header('cache-control', 'no-store')
   if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
   if (problem.allow) reply.header('allow', problem.allow.join(', '))
-  reply.type(cbor ? 'application/concise-problem-details+cbor' : 'application/problem+json')
-  // As bytes: to text Fastify would append a charset, which JSON does not have.
-  void reply.send(Buffer.from(cbor ? encodeConcise(problem) : JSON.stringify(jsonOf(problem))))
+  void reply.type(type).send(body)
 }
 
 /** As concise problem details (RFC 9290). */
@@ -289,22 +387,15 @@ export function encodeConcise(problem: Problem): Uint8Array {
   return encodeProblem(bodyOf(problem))
 }
 
-/**
- * Answers what Node could not read as HTTP, on the bare socket: there is no request, so no path and no `Accept`.
- */
-export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  // A handshake that failed: nothing that we could write would be read.
-  if (error.code === 'ECONNRESET' || !socket.writable || /^ERR_(?:SSL|TLS)_/.test(error.code ?? '')) {
-    socket.destroy()
-    return
-  }
-  const problem = describe(clientErrorCode(error.code), 'not an HTTP request that this server reads')
-  const body = JSON.stringify(jsonOf(problem))
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n` +
-      'content-type: application/problem+json\r\n' +
-      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  )
+/** The body of a problem, in the form that the path and `Accept` ask for. */
+export function problemForm(
+  problem: Problem,
+  path: string,
+  accept: string | undefined,
+): { type: string; body: Buffer } {
+  if (wantsCbor(path, accept)) return { type: PROBLEM_MEDIA_TYPE, body: Buffer.from(encodeConcise(problem)) }
+  // As bytes: to text Fastify would append a charset, which JSON does not have.
+  return { type: 'application/problem+json', body: Buffer.from(JSON.stringify(jsonOf(problem))) }
 }
 
 function describe(code: ProblemCode, detail: string): Problem {
@@ -347,12 +438,6 @@ function frameworkCode(error: unknown): RequestErrorCode | 'too_large' | undefin
   return typeof code === 'string' && Object.hasOwn(FRAMEWORK, code) ? FRAMEWORK[code] : undefined
 }
 
-function clientErrorCode(code: string | undefined): RequestErrorCode | 'too_large' {
-  if (code === 'HPE_HEADER_OVERFLOW') return 'headers_too_large'
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout'
-  return code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW' ? 'too_large' : 'malformed_request'
-}
-
 /** Whether `path` is one of SCRAPI's, whose clients read CBOR and nothing else. */
 function isScittPath(path: string): boolean {
   return /^\/(?:entries|\.well-known\/scitt-keys)(?:\/|$)/.test(path)
@@ -361,16 +446,8 @@ function isScittPath(path: string): boolean {
 const CBOR_TYPES = /^application\/(?:concise-problem-details\+cbor|cbor|cose|scitt-(?:receipt|statement)\+cose)$/
 const JSON_TYPES = /^application\/(?:problem\+)?json$/
 
-function wantsCbor(request: { readonly raw: IncomingMessage }): boolean {
-  const { accept = '' } = request.raw.headers
-  let cbor = 0
-  let json = 0
-  for (const range of accept.slice(0, 1024).split(',')) {
-    const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
-    const q = parameters.find((parameter) => parameter.startsWith('q='))
-    const weight = q === undefined ? 1 : Number(q.slice(2)) || 0
-    if (CBOR_TYPES.test(type)) cbor = Math.max(cbor, weight)
-    if (JSON_TYPES.test(type)) json = Math.max(json, weight)
-  }
-  return cbor === json ? isScittPath(pathOf(request)) : cbor > json
+function wantsCbor(path: string, accept: string | undefined): boolean {
+  const accepted = parseAccept(accept)
+  const [cbor, json] = [weightNamed(CBOR_TYPES, accepted), weightNamed(JSON_TYPES, accepted)]
+  return cbor === json ? isScittPath(path) : cbor > json
 }

@@ -6,7 +6,7 @@
 import type { IncomingMessage } from 'node:http'
 
 /**
- * The path alone: without the query, which no route reads, and without the origin that a client of a proxy puts before it
+ * The path alone: without the query, which no route but `POST /entries` reads, and without the origin that a client of a proxy puts before it
  * (the absolute form of RFC 9112 §3.2.2, which every server must take).
  */
 export function pathOf({ raw }: { readonly raw: Pick<IncomingMessage, 'url'> }): string {

@@ -5,7 +5,7 @@
  *     /entries/<id>/statement   the statement with that receipt: a Transparent Statement
  *     /v1/entries/<id>/wraps    a CBOR array of byte strings, empty when there are none, or no longer
  *
- * An id is the hex of the entry, or `0.<index>`.
+ * An id is the hex of the entry, or `0.<index>`. There is no third spelling: caches and people see one address for each.
  *
  * @module
  */
@@ -15,10 +15,11 @@ import { fromHex } from '../../merkle/bytes.ts'
 import { assert } from '../../merkle/error.ts'
 import { encodeCbor } from '../../statement/cbor.ts'
 import { bytes, operation } from '../openapi.ts'
-import { RequestError } from '../problem.ts'
+import type { PendingRegistrations } from '../pending.ts'
+import { REGISTRATION_PROBLEMS, RequestError } from '../problem.ts'
 import { Snapshot, type SnapshotSource } from '../snapshot.ts'
 import type { LogReader } from '../types.ts'
-import { coseType, EntryId, integer, octets, RECEIPT_TYPES, STATEMENT_TYPES } from './http.ts'
+import { coseType, EntryId, integer, octets, RECEIPT_TYPES, RETRY_AFTER, STATEMENT_TYPES } from './http.ts'
 
 export type EntrySource = SnapshotSource & Pick<LogReader, 'locate' | 'entryAt' | 'wraps'>
 
@@ -30,8 +31,15 @@ const getReceipt = operation({
   tags: ['SCITT SCRAPI'],
   summary: 'The receipt of an entry, at the newest tree head.',
   params,
-  answers: { 200: bytes('A receipt (RFC 9942).', ...RECEIPT_TYPES) },
-  problems,
+  answers: {
+    200: bytes('A receipt (RFC 9942).', ...RECEIPT_TYPES),
+    302: {
+      description: 'Being registered: ask again.',
+      headers: { Location: 'The same.', 'Retry-After': 'Seconds.' },
+    },
+  },
+  // What was refused after its client had been sent here is refused here.
+  problems: [...problems, ...REGISTRATION_PROBLEMS],
 })
 
 const getTransparentStatement = operation({
@@ -52,27 +60,42 @@ const getWraps = operation({
   problems,
 })
 
-export const entryRoutes: FastifyPluginAsyncTypebox<{ log: EntrySource }> = async (app, { log }) => {
+export interface EntryOptions {
+  readonly log: EntrySource
+  readonly pending: Pick<PendingRegistrations, 'isUnderWay' | 'refusalOf'>
+}
+
+export const entryRoutes: FastifyPluginAsyncTypebox<EntryOptions> = async (app, { log, pending }) => {
   app.get('/entries/:id', { schema: getReceipt }, async (request, reply) => {
-    const snapshot = new Snapshot(log)
-    const receipt = await snapshot.receipt(await indexOf(request.params.id, snapshot))
+    const { id } = request.params
+    // Asked before the log is: one that is done in between is on the log, or asked about once more.
+    const underWay = pending.isUnderWay(id)
+    const index = await find(id)
+    reply.header('cache-control', 'no-store')
+    if (index === undefined) {
+      if (underWay)
+        return reply
+          .code(302)
+          .headers({ location: `/entries/${id}`, 'retry-after': RETRY_AFTER })
+          .send()
+      throw pending.refusalOf(id) ?? new RequestError('not_found', 'this log has no such entry')
+    }
     return reply
       .type(coseType(request, 'application/scitt-receipt+cose'))
-      .headers({ vary: 'accept', 'cache-control': 'no-store' })
-      .send(octets(receipt))
+      .header('vary', 'accept')
+      .send(octets(await new Snapshot(log).receipt(index)))
   })
 
   app.get('/entries/:id/statement', { schema: getTransparentStatement }, async (request, reply) => {
-    const snapshot = new Snapshot(log)
-    const statement = await snapshot.transparentStatement(await indexOf(request.params.id, snapshot))
+    const index = await indexOf(request.params.id)
     return reply
       .type(coseType(request, 'application/scitt-statement+cose'))
       .headers({ vary: 'accept', 'cache-control': 'no-store' })
-      .send(octets(statement))
+      .send(octets(await new Snapshot(log).transparentStatement(index)))
   })
 
   app.get('/v1/entries/:id/wraps', { schema: getWraps }, async (request, reply) => {
-    const entry = await log.entryAt(await indexOf(request.params.id, new Snapshot(log)))
+    const entry = await log.entryAt(await indexOf(request.params.id))
     assert(entry, 'an index that was found has an entry')
     // Not cacheable: erasing a record is deleting these.
     return reply
@@ -81,9 +104,15 @@ export const entryRoutes: FastifyPluginAsyncTypebox<{ log: EntrySource }> = asyn
       .send(octets(encodeCbor(await log.wraps(entry))))
   })
 
-  async function indexOf(id: string, snapshot: Snapshot): Promise<number> {
-    const index = id.startsWith('0.') ? integer(id.slice(2)) : (await log.locate(fromHex(id)))?.index
-    if (!snapshot.has(index)) throw new RequestError('not_found', 'this log has no such entry')
+  async function indexOf(id: string): Promise<number> {
+    const index = await find(id)
+    if (index === undefined) throw new RequestError('not_found', 'this log has no such entry')
     return index
+  }
+
+  /** Of a published entry. A snapshot taken after this has it: one taken before might be of the tree that it was not in yet. */
+  async function find(id: string): Promise<number | undefined> {
+    const index = id.startsWith('0.') ? integer(id.slice(2)) : (await log.locate(fromHex(id)))?.index
+    return index !== undefined && index < log.treeHead().size ? index : undefined
   }
 }

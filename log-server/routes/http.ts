@@ -5,10 +5,14 @@
  */
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import { parseAccept, weightOf } from '../accept.ts'
 import { RequestError } from '../problem.ts'
 
 /** For bytes that the path names for good. */
 export const IMMUTABLE = 'public, max-age=31536000, immutable'
+
+/** Seconds, where a registration is under way. The header has no smaller unit; most are done long before. */
+export const RETRY_AFTER = '1'
 
 /** The names that a receipt and a statement go by; the bytes are the same. */
 export const RECEIPT_TYPES = ['application/cose', 'application/scitt-receipt+cose'] as const
@@ -47,7 +51,11 @@ export function octets(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-/** `named` when the `Accept` header names it, and otherwise `application/cose`: the bytes are the same. */
-export function coseType(request: FastifyRequest, named: string): string {
-  return request.headers.accept?.includes(named) ? named : 'application/cose'
+/** `named` when the `Accept` header names it and weighs it no less than `application/cose`, which it is otherwise: the bytes are the same. */
+export function coseType({ headers: { accept } }: FastifyRequest, named: string): string {
+  // A look before reading: few ask, and registering is the hot path.
+  if (accept === undefined || !/scitt/i.test(accept)) return 'application/cose'
+  const accepted = parseAccept(accept)
+  const weight = accepted.get(named) ?? 0
+  return weight > 0 && weight >= weightOf('application/cose', accepted) ? named : 'application/cose'
 }

@@ -1,18 +1,24 @@
 /**
- * POST /entries — registers one signed statement (SCRAPI) and answers with its receipt.
+ * POST /entries — registers one signed statement (SCRAPI).
  *
- * The answer waits for the batch to be durable and published, a few milliseconds: there is no 303, and no promise before
- * inclusion. The same statement again is answered alike.
+ *     201, its receipt     once its batch is durable and published: a few milliseconds, and for most clients the only answer
+ *     303, to the entry    when that takes longer than the client, or we, want to wait (`prefer.ts`); or when it asked for that form
+ *
+ * A 303 acknowledges nothing. Registration goes on, and `GET` of its `Location` answers 302 until there is a receipt, or the refusal
+ * that this request would have got. The same statement again is answered alike.
  *
  * @module
  */
 import type { FastifyPluginAsync } from 'fastify'
 import { toHex } from '../../merkle/bytes.ts'
 import { assert } from '../../merkle/error.ts'
+import { parseSignedStatement } from '../../statement/signed-statement.ts'
 import type { Admission } from '../admission.ts'
 import { bytes, operation } from '../openapi.ts'
-import { RequestError } from '../problem.ts'
-import { coseType, octets, RECEIPT_TYPES } from './http.ts'
+import type { PendingRegistrations } from '../pending.ts'
+import { type Wishes, wishesOf } from '../prefer.ts'
+import { REGISTRATION_PROBLEMS, RequestError } from '../problem.ts'
+import { coseType, octets, RECEIPT_TYPES, RETRY_AFTER } from './http.ts'
 
 const MEDIA_TYPES = ['application/cose', 'application/scitt-statement+cose']
 
@@ -23,17 +29,42 @@ const schema = operation({
   operationId: 'register',
   tags: ['SCITT SCRAPI'],
   summary: 'Register a signed statement.',
+  description:
+    'The same statement again gets the same answer. Neither headers nor the query have a say in what is registered; they choose the form of the answer.',
+  queries: {
+    waitForCommit: '`true`: never answer 303, as clients of CCF ask for it.',
+    'api-version': 'Any value: answer 303 once the entry has its index, as clients of CCF expect.',
+  },
+  requestHeaders: { Prefer: '`respond-async`, `wait=<seconds>` (RFC 7240).' },
   requestBody: { description: 'A Signed Statement (RFC 9943).', mediaTypes: MEDIA_TYPES },
-  answers: { 201: bytes('Registered, now or before: its receipt (RFC 9942).', ...RECEIPT_TYPES) },
+  answers: {
+    201: {
+      ...bytes('Registered, now or before: its receipt (RFC 9942).', ...RECEIPT_TYPES),
+      headers: { Location: 'Of the receipt.' },
+    },
+    303: {
+      description: 'Ask there. Nothing is promised.',
+      headers: { Location: 'Of the entry.', 'Retry-After': 'Seconds.', 'Preference-Applied': 'RFC 7240 §3.' },
+    },
+  },
+  problems: REGISTRATION_PROBLEMS,
 })
+
+/** Calls `callback` after so many milliseconds, unless cancelled by what it returns. */
+export type Timer = (callback: () => void, milliseconds: number) => () => void
 
 export interface RegisterOptions {
   readonly admission: Pick<Admission, 'admit'>
+  readonly pending: PendingRegistrations
+  /** Seconds after which a client that said nothing is sent away. */
+  readonly deadline: number
+  readonly timer: Timer
   /** Largest body, in bytes: the statement, and the wraps that travel in its unprotected header. */
   readonly bodyLimit: number
 }
 
-export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, { admission, bodyLimit }) => {
+export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, options) => {
+  const { admission, pending, deadline, timer, bodyLimit } = options
   app.addContentTypeParser(MEDIA_TYPES, { parseAs: 'buffer', bodyLimit }, (_request, body: Buffer, done) => {
     done(null, new Uint8Array(body.buffer, body.byteOffset, body.byteLength))
   })
@@ -51,13 +82,41 @@ export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, {
     handler: async (request, reply) => {
       const { body } = request
       assert(body instanceof Uint8Array, 'a request with one of these media types passed its parser')
-      const { entry, receipt } = await admission.admit(body)
-      return reply
-        .code(201)
-        .type(coseType(request, 'application/scitt-receipt+cose'))
-        .header('location', `/entries/${toHex(entry)}`)
-        .header('cache-control', 'no-store')
-        .send(octets(receipt))
+      const wishes = wishesOf(request.raw.url ?? '', request.headers['prefer']?.toString())
+      const registration = admission.admit(body)
+      const admitted = await within(registration, wishes)
+
+      reply.header('cache-control', 'no-store')
+      if (wishes.applied !== undefined) reply.header('preference-applied', wishes.applied)
+      if (!admitted) {
+        // Only now: a client that waits needs no second look at its statement. What could not be read was refused at once.
+        const entry = toHex(parseSignedStatement(body, { maxBytes: bodyLimit }).entry)
+        void pending.follow(entry, registration)
+        return reply
+          .code(303)
+          .headers({ location: `/entries/${entry}`, 'retry-after': RETRY_AFTER })
+          .send()
+      }
+      const id = `0.${admitted.index}`
+      reply.header('location', `/entries/${id}`)
+      // What pyscitt looks for in place of a Location.
+      if (wishes.redirect || wishes.wait === Number.POSITIVE_INFINITY) reply.header('x-ms-ccf-transaction-id', id)
+      if (wishes.redirect) return reply.code(303).send()
+      return reply.code(201).type(coseType(request, 'application/scitt-receipt+cose')).send(octets(admitted.receipt))
     },
   })
+
+  /** What `work` comes to, or undefined when the client is to be told to ask again. */
+  function within<T>(work: Promise<T>, { wait = deadline }: Wishes): Promise<T | undefined> {
+    if (wait === Number.POSITIVE_INFINITY) return work
+    return new Promise((resolve, reject) => {
+      const cancel = timer(() => resolve(undefined), wait * 1000)
+      work.then(resolve, reject).finally(cancel)
+    })
+  }
+}
+
+export function systemTimer(callback: () => void, milliseconds: number): () => void {
+  const timeout = setTimeout(callback, milliseconds)
+  return () => clearTimeout(timeout)
 }

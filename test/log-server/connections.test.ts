@@ -60,7 +60,9 @@ class Client {
 
 const statusesIn = (text: string): number[] =>
   [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status))
-const codesIn = (text: string): string[] => [...text.matchAll(/"code":"([a-z_]+)"/g)].map(([, code]) => code ?? '')
+/** In JSON, or as the CBOR text after the CBOR text "code". */
+const codesIn = (text: string): string[] =>
+  [...text.matchAll(/(?:"code":"|dcode(?:[\x60-\x77]|x.))([a-z_]+)/g)].map(([, code]) => code ?? '')
 const GET = 'GET /healthz HTTP/1.1\r\nHost: x\r\n'
 const POST = 'POST /entries HTTP/1.1\r\nHost: x\r\nContent-Type: application/cose\r\n'
 

@@ -1,13 +1,20 @@
 // What somebody sends who wants the server to stop: ARCHITECTURE, invariant 5. No input ends the process, holds its one thread for more than
 // 5 ms, or gets a vague answer.
 import assert from 'node:assert/strict'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { after, before, describe, it } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { concatBytes, fromHex, utf8 } from '../../merkle/index.ts'
 import { encodeRecord, RECORD_CONTENT_TYPE, recordSubject, recordTyp } from '../../provenance/index.ts'
-import { attachWraps, type CborValue, encodeCbor, encodeCoseSign1, signStatement } from '../../statement/index.ts'
+import {
+  attachWraps,
+  type CborValue,
+  decodeProblem,
+  encodeCbor,
+  encodeCoseSign1,
+  signStatement,
+} from '../../statement/index.ts'
 import { digestOf, FIELDS } from '../provenance/small-log.ts'
 import { assertUnchanged, issuer, problemIn, type ServedLog, serveLog } from './served-log.ts'
 
@@ -277,6 +284,8 @@ async function raw(request: string): Promise<{ status: number; head: string; bod
 
 const get = (path: string, headers = '') => raw(`GET ${path} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`)
 
+const POST = 'POST /entries HTTP/1.1\r\nHost: x\r\nContent-Type: application/cose\r\n'
+
 describe('over a socket', () => {
   it('no path leads out of the routes', async () => {
     // As a client sends it that does not resolve them first.
@@ -358,8 +367,8 @@ describe('over a socket', () => {
     [
       'a compressed body',
       'POST /entries HTTP/1.1\r\nHost: x\r\nContent-Type: application/cose\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08',
-      400,
-      'malformed_cbor',
+      415,
+      'unsupported_media_type',
     ],
   ]
   for (const [what, request, status, code] of malformed) {
@@ -369,6 +378,61 @@ describe('over a socket', () => {
       assert.match(answer.body, new RegExp(code))
     })
   }
+
+  const onTheRegistrationPath: readonly (readonly [what: string, request: string, status: number, code: string])[] = [
+    ['a header without a colon', 'POST /entries HTTP/1.1\r\nHost: x\r\nnonsense\r\n\r\n', 400, 'malformed_request'],
+    [
+      'two lengths',
+      'POST /entries?x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab',
+      400,
+      'malformed_request',
+    ],
+    ['no version that we know', 'GET /entries/0.1 HTTP/9.9\r\nHost: x\r\n\r\n', 400, 'malformed_request'],
+    [
+      'a header of 16 KiB',
+      `GET /.well-known/scitt-keys HTTP/1.1\r\nHost: x\r\nAccept: ${'a'.repeat(16_384)}\r\n\r\n`,
+      431,
+      'headers_too_large',
+    ],
+    [
+      'a transfer coding under chunked',
+      `${POST}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
+      501,
+      'not_implemented',
+    ],
+    ['chunked twice', `${POST}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n`, 400, 'malformed_request'],
+    ['a content coding', `${POST}Content-Encoding: br\r\nContent-Length: 1\r\n\r\nx`, 415, 'unsupported_media_type'],
+    ['a method of WebDAV', 'PROPFIND /entries HTTP/1.1\r\nHost: x\r\n\r\n', 501, 'not_implemented'],
+    ['a method of nobody', 'FETCH /entries HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'malformed_request'],
+    ['another method', 'DELETE /entries HTTP/1.1\r\nHost: x\r\n\r\n', 405, 'method_not_allowed'],
+  ]
+  for (const [what, request, status, code] of onTheRegistrationPath) {
+    it(`${what} is answered in CBOR on a path of SCRAPI, with ${status} (${code})`, async () => {
+      const { status: found, head, body } = await raw(request)
+      assert.equal(found, status)
+      assert.match(head, /content-type: application\/concise-problem-details\+cbor/i)
+      const problem = decodeProblem(Buffer.from(body, 'latin1'))
+      assert.deepEqual([problem.code, problem.status], [code, status])
+    })
+  }
+
+  it('a tunnel is refused, and not cut without a word', async () => {
+    const { status, body } = await raw('CONNECT log.example:443 HTTP/1.1\r\nHost: x\r\n\r\n')
+    assert.equal(status, 400)
+    assert.match(body, /malformed_request/)
+  })
+
+  it('a body that never ends is answered in CBOR when its time is up', async () => {
+    const { server } = world.app
+    const arrived = new Promise<Socket>((resolve) => server.once('request', ({ socket }) => resolve(socket)))
+    const answered = raw(`${POST}Content-Length: 10\r\n\r\nabc`)
+    // As Node says it after half a minute.
+    const error = Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
+    server.emit('clientError', error, await arrived)
+    const { status, body } = await answered
+    assert.equal(status, 408)
+    assert.equal(decodeProblem(Buffer.from(body, 'latin1')).code, 'request_timeout')
+  })
 
   it('a body longer than it may be is cut off when it says so, and when it does not', async () => {
     const head = 'POST /entries HTTP/1.1\r\nHost: x\r\nContent-Type: application/cose\r\n'
