@@ -17,6 +17,7 @@ import {
   type ForeignStatement,
   isRecordStatement,
   issuedAtOf,
+  type LinkTarget,
   type ProvenanceRecord,
   type RecordOf,
   type RecordStatement,
@@ -122,8 +123,8 @@ export class StatementAudit {
           if (twin !== undefined) report('signature-twin', `the same content is entry ${twin}`)
         }
         const erased = logged.bytes.length === 0 && { erased: true as const }
-        // Nothing but an erasure can link to it, and that asks no more than this.
-        const target = found !== undefined && { target: { index, type: 'foreign' as const, issuedAt: 0, signer: '' } }
+        // As admission sees it: an erasure links to it, and asks when it was signed and by whom.
+        const target = found !== undefined && 'signer' in found && { target: foreignTarget(index, found) }
         const kept = { entry: toHex(logged.entry), identity, unique: [], ...target, ...erased }
         all.recorded.push(this.#apply(index, kept))
         continue
@@ -228,6 +229,10 @@ export function explain(findings: readonly Finding[], history: History): Finding
     const detail = `${check}, ${finding.detail}: by entry ${erasure.index}`
     return { ...finding, check: 'erased-by-record', severity: CHECKS['erased-by-record'].severity, detail }
   })
+}
+
+function foreignTarget(index: number, { statement, signer }: ForeignStatement): LinkTarget {
+  return { index, type: 'foreign', issuedAt: statement.header.issuedAt ?? 0, signer }
 }
 
 function parse(logged: LoggedBytes): Parsed {

@@ -130,4 +130,18 @@ describe('an audit of a log that registers statements of others', () => {
       '5 foreign-refused certificate_missing',
     ])
   })
+
+  it('sees whose a statement was when its signer, whom the log authorized for records too, erases what belongs to it', async (t) => {
+    const log = new MadeUpLog()
+    await govern(log, rules(root))
+    const authorization = { ...FIELDS['key-authorization'], notAfter: AT + 10 ** 9 }
+    await log.add({ type: 'key-authorization', fields: authorization }, admin, AT)
+    const own = log.put(await byKid())
+    const others = log.put(await byChain(signer))
+    const erase = (entry: Hash) =>
+      log.add({ type: 'erasure', fields: { scope: 'keys' }, links: [{ rel: 'erases', entry }] }, vendor, AT)
+    await erase(own)
+    await erase(others)
+    assert.deepEqual((await audit(t, log)).found, ['5 record-refused link_not_own'])
+  })
 })
