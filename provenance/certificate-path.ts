@@ -49,12 +49,17 @@ export async function findCertificatePath(
   intermediates: readonly Certificate[],
   demands: PathDemands,
 ): Promise<readonly Certificate[]> {
-  if (intermediates.length > MAX_INTERMEDIATES) {
-    throw new ProvenanceError('certificate_path_too_long', `more than ${MAX_INTERMEDIATES} intermediate certificates`)
-  }
+  checkLength(intermediates)
   checkLeaf(leaf, demands)
   checkValidity(leaf, demands)
   return findPath(leaf, intermediates, { ...demands, below: 0, tried: { links: 0 } })
+}
+
+/** @throws {@link ProvenanceError} `certificate_path_too_long` */
+export function checkLength(intermediates: readonly unknown[]): void {
+  if (intermediates.length > MAX_INTERMEDIATES) {
+    throw new ProvenanceError('certificate_path_too_long', `more than ${MAX_INTERMEDIATES} intermediate certificates`)
+  }
 }
 
 function checkLeaf(leaf: Certificate, { requireKeyUsage, checkPurposes }: PathDemands): void {

@@ -36,7 +36,7 @@ import {
 } from '../statement/signed-statement.ts'
 import type { PolicyInForce } from './authorities.ts'
 import { type Certificate, parseCertificate } from './certificate.ts'
-import { findCertificatePath } from './certificate-path.ts'
+import { checkLength, findCertificatePath } from './certificate-path.ts'
 import { ProvenanceError } from './error.ts'
 import type { ForeignPolicy } from './foreign-policy.ts'
 import { isRecordStatement } from './record.ts'
@@ -170,6 +170,8 @@ async function signerPath(
   const { anchors } = foreign
   // Many a chain ends with the anchor itself, which is not what makes it one.
   const intermediates = others.filter((der) => !anchors.some((each) => equalBytes(each.der, der)))
+  // Before any is read: a header has room for a thousand.
+  checkLength(intermediates)
   const certificate = parseCertificate(leaf)
   const issuers = await findCertificatePath(certificate, intermediates.map(parseCertificate), {
     anchors,

@@ -274,6 +274,13 @@ describe('a foreign statement signed under a certificate', () => {
     await assert.rejects(check(five, byChain), { code })
   })
 
+  it('is refused before any of a thousand certificates is read', async () => {
+    const many = Array.from({ length: 1000 }, (_, i) => Uint8Array.of(0x30, i >> 8, i))
+    await assert.rejects(check(await signedByChain([signer.der, ...many]), byChain), {
+      code: 'certificate_path_too_long',
+    })
+  })
+
   it('is given up when its certificates name one another in too many ways', async () => {
     // Everybody is called the same, so each may have issued each: the honest search would try them all against every anchor.
     const names = await Promise.all(Array.from({ length: 15 }, () => createAuthority('same')))

@@ -7,6 +7,7 @@ import 'reflect-metadata'
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
+import { logPolicy } from '../../clients/cli/commands/log-policy.ts'
 import { toBase64, utf8 } from '../../merkle/index.ts'
 import { decodeRecord, isRecordStatement, recordOfStatement } from '../../provenance/index.ts'
 import {
@@ -135,6 +136,16 @@ describe('provlog log policy', () => {
     })
     assert.deepEqual(versions, [false, 'log-policy', 'log-policy', false])
     assert.equal((await cli.run('log', 'fsck', ...reader)).exit, 0)
+  })
+
+  it('has the flags that docs/registration.md names', () => {
+    const text = readFileSync('docs/registration.md', 'utf8')
+    const commands = [...text.matchAll(/^provlog log policy (?:.*\\\n)*.*$/gm)].map(([found]) =>
+      found.replace(/#.*$/gm, ''),
+    )
+    assert.equal(commands.length, 5)
+    for (const [flag, name] of commands.join(' ').matchAll(/--([a-z-]+)/g))
+      assert.ok(name! in logPolicy.flags, `${flag} is no flag of log policy`)
   })
 
   it('says what is wrong with the words', async () => {
