@@ -21,6 +21,7 @@ import {
 import { EvidenceError } from '../merkle/error.ts'
 import { type PublicJwk, parsePublicJwk, type SigningAlgorithm, signingAlgorithmOf } from '../statement/cose-key.ts'
 import {
+  checkUnread,
   type DerElement,
   DerReader,
   derBoolean,
@@ -198,7 +199,7 @@ function nameOf(name: DerElement): Uint8Array {
 function algorithmIdentifier(element: DerElement): DerElement {
   const reader = new DerReader(element.content)
   derOid(reader.next(TAG.oid))
-  if (!reader.done) reader.next()
+  if (!reader.done) checkUnread(reader.next())
   reader.end()
   return element
 }

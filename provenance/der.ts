@@ -19,6 +19,7 @@ export const TAG = {
   integer: 0x02,
   bitString: 0x03,
   octetString: 0x04,
+  null: 0x05,
   oid: 0x06,
   utcTime: 0x17,
   generalizedTime: 0x18,
@@ -98,6 +99,24 @@ function readElement(bytes: Uint8Array): DerElement {
   const end = start + length
   if (bytes.length < end) throw refuse('cut short')
   return { tag, content: bytes.subarray(start, end), whole: bytes.subarray(0, end) }
+}
+
+/** Refuses what is no DER inside of a value that is not read any further: what another reader would refuse must not pass for unread. */
+export function checkUnread({ tag, content }: DerElement, depth = 8): void {
+  const element = { tag, content, whole: content }
+  if (tag === TAG.boolean) derBoolean(element)
+  else if (tag === TAG.integer) checkInteger(content)
+  else if (tag === TAG.oid) derOid(element)
+  else if (tag === TAG.null && content.length > 0) throw refuse('not a NULL')
+  else if (tag === TAG.bitString && (content[0] ?? 8) > (content.length > 1 ? 7 : 0)) throw refuse('not a BIT STRING')
+  if ((tag & 0x20) === 0) return
+  if (depth === 0) throw refuse('nested too deeply')
+  for (const inner = new DerReader(content); !inner.done; ) checkUnread(inner.next(), depth - 1)
+}
+
+function checkInteger([first, second]: Uint8Array): void {
+  if (first === undefined) throw refuse('an empty INTEGER')
+  if (second !== undefined && first === (second < 0x80 ? 0x00 : 0xff)) throw refuse('a padded INTEGER')
 }
 
 export function derBoolean(element: DerElement): boolean {

@@ -54,7 +54,7 @@ export function demandSame(input: Uint8Array, again: Uint8Array): void {
 /** Milliseconds of the main thread that one call may take: ARCHITECTURE, invariant 5. */
 export const TIME_LIMIT = 5
 /** As often as a slow call is repeated: the least counts, since compiling and collecting garbage come and go. */
-const REPEATS = 12
+const REPEATS = 40
 
 export type Outcome =
   | { readonly kind: 'accepted' | 'refused'; readonly shape: string }

@@ -268,6 +268,8 @@ async function injectTarget(): Promise<Target> {
 /** The request that the bytes spell, as far as they spell one. */
 function requestOf(input: Uint8Array): InjectOptions | undefined {
   const end = headLength(input)
+  // Longer ones do not get past the server.
+  if (end > 8 * 1024) return undefined
   const [first = '', ...lines] = new TextDecoder('latin1').decode(input.subarray(0, end)).split('\r\n')
   const [method = '', url = ''] = first.split(' ')
   if (!METHODS.includes(method) || method === 'get' || !/^[\x21-\x7e]+$/.test(url)) return undefined
