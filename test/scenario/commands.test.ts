@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { TestCommand } from '../clients/test-io.ts'
@@ -391,5 +392,127 @@ describe('the commands, by hand', () => {
     assert.equal(nobody.exit, 3, nobody.err)
     const nothing = await cli.run('proof', '--log', log, '--vkey', vkey, '0'.repeat(64))
     assert.equal(nothing.exit, 4, nothing.err)
+  })
+})
+
+describe('the keys of a log are changed while it serves', () => {
+  let next = ''
+  const pinning = async (out: string, ...vkeys: readonly string[]) => {
+    const words = vkeys.flatMap((each) => ['--vkey', each])
+    const domain = ['--domain', `${TD}=@domain/spiffe-bundle.json`]
+    const parties = ['--issuer', `spiffe://${TD}/issuer`, '--verifier', `spiffe://${TD}/verifier`]
+    await cli.json('trust', '--log', log, ...words, ...domain, ...parties, '--out', out)
+  }
+  /** What the command made of it: exit code, and the code of the first failure where there is one. */
+  const judged = async (trust: string, bundle: string, ...more: readonly string[]) => {
+    const words = ['verify', '@wit/credential.jwt', '--bundle', bundle, '--trust', trust, '--json', ...more]
+    const { exit, out } = await cli.run(...words)
+    const report = JSON.parse(out) as { code?: string; checks?: { outcome: string; code?: string }[] }
+    return [exit, report.code ?? report.checks?.find(({ outcome }) => outcome === 'failed')?.code]
+  }
+  const rotate = (step: string, ...more: readonly string[]) =>
+    cli.json('log', 'rotate', '--data', '@log', '--log', log, '--admin-key', '@log/admin.jwk', step, ...more)
+  const fetchBundle = async (out: string) => {
+    const digest = createHash('sha256')
+      .update(readFileSync(cli.path('wit/credential.jwt'), 'utf8').trim())
+      .digest('hex')
+    const answer = await fetch(`${log}/v1/provenance/${digest}`)
+    assert.equal(answer.status, 200)
+    writeFileSync(cli.path(out), new Uint8Array(await answer.arrayBuffer()))
+  }
+  const bundles = { before: '@wit/bundle.provlog', during: '@during.provlog', after: '@after.provlog' }
+
+  it('begun: an idle log shows both signatures at once, to whoever pins either key', async () => {
+    assert.equal(
+      (await cli.run('log', 'rotate', '--data', '@log', '--log', log, '--admin-key', '@log/admin.jwk')).exit,
+      2,
+    )
+    const begun = await rotate('--begin')
+    next = String((begun['vkeys'] as string[])[0])
+    assert.notEqual(next, vkey)
+    assert.deepEqual(begun['vkeys'], [next, vkey])
+    assert.deepEqual(begun['signedBy'], [next, vkey])
+    const note = await (await fetch(`${log}/checkpoint`)).text()
+    assert.equal(note.split('\n\n')[1]?.trim().split('\n').length, 2)
+
+    await fetchBundle('during.provlog')
+    await pinning('@old.json', vkey)
+    await pinning('@both.json', vkey, next)
+    await pinning('@new.json', next)
+    for (const trust of ['@old.json', '@both.json', '@new.json']) {
+      assert.deepEqual(await judged(trust, bundles.during, '--log', log), [0, undefined], trust)
+    }
+    assert.deepEqual(await judged('@new.json', bundles.before), [1, 'unknown_signer'])
+    assert.deepEqual(await judged('@both.json', bundles.before, '--log', log), [0, undefined])
+  })
+
+  it('is not begun twice', async () => {
+    const again = [
+      'log',
+      'rotate',
+      '--data',
+      '@log',
+      '--log',
+      log,
+      '--admin-key',
+      '@log/admin.jwk',
+      '--begin',
+      '--json',
+    ]
+    const { exit, out } = await cli.run(...again)
+    assert.equal(exit, 1)
+    assert.equal(JSON.parse(out)['code'], 'rotation_under_way')
+  })
+
+  it('lets an audit that pins both go on from before', async () => {
+    const audit = ['audit', 'run', '--log', log, '--state', '@audit-rotation', '--trust']
+    assert.deepEqual((await cli.json(...audit, '@old.json'))['findings'], [])
+    assert.deepEqual((await cli.json(...audit, '@both.json'))['findings'], [])
+  })
+
+  it('finished: the new key signs alone, and old bundles stay good for whoever still pins the old one', async () => {
+    const finished = await rotate('--finish')
+    assert.deepEqual(finished['vkeys'], [next])
+    assert.deepEqual(finished['signedBy'], [next])
+    assert.equal(
+      (await cli.run('log', 'rotate', '--data', '@log', '--log', log, '--admin-key', '@log/admin.jwk', '--finish'))
+        .exit,
+      1,
+    )
+
+    await fetchBundle('after.provlog')
+    const expected: readonly (readonly [string, string, readonly (number | string | undefined)[]])[] = [
+      ['@old.json', bundles.before, [0, undefined]],
+      ['@old.json', bundles.during, [0, undefined]],
+      ['@old.json', bundles.after, [1, 'unknown_signer']],
+      ['@both.json', bundles.before, [0, undefined]],
+      ['@both.json', bundles.during, [0, undefined]],
+      ['@both.json', bundles.after, [0, undefined]],
+      ['@new.json', bundles.before, [1, 'unknown_signer']],
+      ['@new.json', bundles.during, [0, undefined]],
+      ['@new.json', bundles.after, [0, undefined]],
+    ]
+    for (const [trust, bundle, outcome] of expected) {
+      assert.deepEqual(await judged(trust, bundle), outcome, `${trust} ${bundle}`)
+    }
+    // Asked for its present checkpoint, the log has none by the old key.
+    assert.deepEqual(await judged('@old.json', bundles.before, '--log', log), [1, 'unknown_signer'])
+    assert.deepEqual(await judged('@both.json', bundles.before, '--log', log), [0, undefined])
+    assert.deepEqual(await judged('@new.json', bundles.during, '--log', log), [0, undefined])
+  })
+
+  it('leaves everything working for those who know the new key, or believe the log about it', async () => {
+    const audit = ['audit', 'run', '--log', log, '--state', '@audit-rotation', '--trust']
+    assert.deepEqual((await cli.json(...audit, '@new.json'))['findings'], [])
+    for (const pins of [['--vkey', next], ['--vkey', vkey, '--vkey', next], []]) {
+      const { exit, out, err } = await cli.run('log', 'fsck', '--log', log, ...pins)
+      assert.equal(exit, 0, out + err)
+    }
+    assert.equal((await cli.run('log', 'fsck', '--log', log, '--vkey', vkey)).exit, 1)
+    await issue('wit', '@wit-after', '--vkey', next)
+    assert.equal(await stop(), 0)
+    const serving = await cli.start('log', 'serve', '--data', '@log', '--listen', '127.0.0.1:0')
+    assert.equal(serving.first['vkey'], next)
+    stop = serving.stop
   })
 })
