@@ -73,6 +73,47 @@ describe('parseCheckpoint', () => {
   })
 })
 
+describe('a checkpoint by several keys', () => {
+  const [one, two, stranger] = [1, 2, 3].map((fill) => createNoteSigner(origin, new Uint8Array(32).fill(fill)))
+  const known = { origin, verifiers: [parseVkey(one!.vkey), parseVkey(two!.vkey)] }
+  const cosigners = Array.from({ length: 40 }, (_, i) =>
+    createNoteSigner(`w${i}.example`, sha256(utf8(`witness ${i}`))),
+  )
+  const head = { origin, size: 42, root }
+
+  it('says which of the known ones signed, among any number of unknown lines, in whatever order', () => {
+    for (const [signers, signedBy] of [
+      [[one!], [one]],
+      [
+        [two!, one!],
+        [two, one],
+      ],
+      [
+        [stranger!, ...cosigners, one!, two!],
+        [one, two],
+      ],
+      [[two!, ...cosigners, stranger!], [two]],
+    ] as const) {
+      const opened = openCheckpoint(signCheckpoint(head, signers), known)
+      assert.deepEqual(
+        opened.signedBy,
+        signedBy.map((each) => each!.vkey),
+      )
+    }
+    assert.throws(() => openCheckpoint(signCheckpoint(head, [stranger!, ...cosigners]), known), {
+      code: 'unknown_signer',
+    })
+  })
+
+  it('is refused when one known key’s line is bad, though the other’s is good (bad_signature)', () => {
+    const other = signCheckpoint({ ...head, size: 43 }, [two!]).split('\n\n')[1]!
+    const note = signCheckpoint(head, [one!, ...cosigners])
+    assert.throws(() => openCheckpoint(note + other, known), { code: 'bad_signature' })
+    // To whoever does not know that key it is a line like others.
+    assert.deepEqual(openCheckpoint(note + other, log).signedBy, [one!.vkey])
+  })
+})
+
 describe('openCheckpoint', () => {
   const note = signCheckpoint({ origin, size: 42, root }, [signer])
 

@@ -5,7 +5,7 @@ import { signCheckpoint } from '../../merkle/checkpoint.ts'
 import { createCosigner } from '../../merkle/cosignature.ts'
 import { sha256 } from '../../merkle/hash.ts'
 import { buildInclusionProof } from '../../merkle/inclusion.ts'
-import { createNoteSigner } from '../../merkle/note.ts'
+import { createNoteSigner, type NoteSigner } from '../../merkle/note.ts'
 import { type Bundle, encodeBundle } from '../../provenance/bundle.ts'
 import { spkiOfJwk } from '../../provenance/certificate.ts'
 import { type RecordOf, recordOfStatement } from '../../provenance/record.ts'
@@ -314,6 +314,42 @@ describe('verifyCredential, of a log that lies', () => {
     const vkeys = [createNoteSigner(ORIGIN, sha256(utf8('another seed'))).vkey]
     const world = await edited('log-policy', (fields) => ({ ...fields, vkeys }))
     assertRefused(await verify(world), 'log-policy: untrusted_log')
+  })
+
+  it('takes a checkpoint by any pinned key that the log policy in force names, and by no other', async () => {
+    const [old, next] = [honest.log.signer, createNoteSigner(ORIGIN, sha256(utf8('the next seed')))]
+    const cases: readonly [named: NoteSigner[], signing: NoteSigner[], pinned: NoteSigner[], failure?: string][] = [
+      [[old], [old], [old, next]],
+      [[next, old], [next, old], [old]],
+      [[next, old], [next, old], [next]],
+      [
+        [next, old],
+        [next, old],
+        [old, next],
+      ],
+      [[next], [next], [next]],
+      [[next], [next], [old, next]],
+      [[next], [next], [old], 'checkpoint: unknown_signer'],
+      // Only a thief signs a tree that includes the retirement of his key; he may put it beside a good signature.
+      [[next], [old], [old], 'log-policy: untrusted_log'],
+      [[next], [old], [old, next], 'log-policy: untrusted_log'],
+      [[next], [old, next], [old], 'log-policy: untrusted_log'],
+      [[next], [old, next], [old, next]],
+    ]
+    for (const [named, signing, pinned, failure] of cases) {
+      const world = await buildWorld()
+      const { fields } = recordOfStatement(world.log.statements[0]!) as RecordOf<'log-policy'>
+      const links = [{ rel: 'previous', entry: world.entryOf('log-policy') }] as const
+      const vkeys = named.map(({ vkey }) => vkey)
+      const author = await authorOf(KEYS.admin, ORIGIN, ISSUED_AT)
+      await world.add('log-policy 2', { type: 'log-policy', fields: { ...fields, vkeys }, links }, author)
+      const size = world.log.statements.length
+      const checkpoint = signCheckpoint({ origin: ORIGIN, size, root: world.log.root() }, signing)
+      const bundle = encodeBundle({ ...(await world.bundle()), checkpoint })
+      const logs = pinned.map(({ vkey }) => ({ origin: ORIGIN, vkey }))
+      const trust = parseTrust(JSON.stringify({ ...world.trustDocument, logs }))
+      assert.deepEqual(failures(await verify(world, { bundle, trust })), failure === undefined ? [] : [failure])
+    }
   })
 
   it('refuses a second policy that the first did not authorize', async () => {
