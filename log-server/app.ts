@@ -6,9 +6,16 @@
  * @module
  */
 import type { IncomingHttpHeaders } from 'node:http'
-import fastify, { type FastifyInstance, type FastifyLoggerOptions, type FastifyRequest, LogController } from 'fastify'
+import fastify, {
+  type FastifyInstance,
+  type FastifyLoggerOptions,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify'
 import type { Authorities } from '../provenance/authorities.ts'
 import { Admission, type AdmissionLimits, type AdmissionLog } from './admission.ts'
+import { answerPreflight, isPreflight, isRead, letPagesRead } from './cors.ts'
 import { answerClientError, createServer, type Timeouts } from './http-server.ts'
 import type { DescribedRoute, Operation } from './openapi.ts'
 import { PendingRegistrations } from './pending.ts'
@@ -79,10 +86,8 @@ export function buildApp(options: AppOptions): FastifyInstance {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
     checkHost(request)
-    if (request.method === 'GET' || request.method === 'HEAD') {
-      // What is read here is public and the same for everybody: any page may check it in its visitor's browser.
-      reply.header('access-control-allow-origin', '*')
-    } else {
+    if (isRead(request)) letPagesRead(reply)
+    else {
       if (stage() === 'closing') throw new BusyError('shutting_down', 'this server is shutting down')
       checkCodings(request.headers)
     }
@@ -190,7 +195,8 @@ function watchRoutes(app: FastifyInstance): {
     watching = false
     for (const url of new Set(routes.map((route) => route.url))) {
       const allow = routes.filter((route) => route.url === url).map(({ method }) => method)
-      const refuse = async (): Promise<never> => {
+      const refuse = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+        if (isPreflight(request) && allow.includes('GET')) return answerPreflight(reply)
         throw new RequestError('method_not_allowed', `only ${allow.join(', ')}`, { allow })
       }
       const others = last.supportedMethods.filter((method) => !allow.includes(method))

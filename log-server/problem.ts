@@ -19,6 +19,7 @@ import type { ProvenanceErrorCode } from '../provenance/error.ts'
 import type { StatementErrorCode } from '../statement/error.ts'
 import { encodeProblem, PROBLEM_MEDIA_TYPE } from '../statement/problem-details.ts'
 import { parseAccept, weightNamed } from './accept.ts'
+import { isRead, letPagesRead } from './cors.ts'
 import { pathOf } from './request-path.ts'
 import { BusyError, type LogErrorCode } from './types.ts'
 
@@ -31,6 +32,7 @@ export type RequestErrorCode =
   | 'method_not_allowed' //       the path exists, the method does not
   | 'not_implemented' //          a method, or a transfer coding, that no path of this server has
   | 'request_timeout' //          the request did not arrive in time
+  | 'range_not_satisfiable' //    bytes past the end of what there is
   | 'uri_too_long' //             a path longer than any there is
   | 'headers_too_large' //        more header bytes than any request here needs
   | 'unsupported_media_type' //   a body in another media type or content coding than the route reads
@@ -97,6 +99,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   method_not_allowed: [405, 'Method Not Allowed', 'client'],
   not_implemented: [501, 'Not Implemented', 'client'],
   request_timeout: [408, 'Request Timeout', 'client'],
+  range_not_satisfiable: [416, 'Range Not Satisfiable', 'client'],
   uri_too_long: [414, 'URI Too Long', 'client'],
   headers_too_large: [431, 'Request Header Fields Too Large', 'client'],
   unsupported_media_type: [415, 'Unsupported Media Type', 'client'],
@@ -377,6 +380,7 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   const { type, body } = problemForm(problem, pathOf(request), request.raw.headers.accept)
   reply.code(problem.status)
   reply.header('cache-control', 'no-store')
+  if (isRead(request)) letPagesRead(reply)
   if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
   if (problem.allow) reply.header('allow', problem.allow.join(', '))
   void reply.type(type).send(body)

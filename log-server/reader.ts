@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { concatBytes, equalBytes } from '../merkle/bytes.ts'
+import { concatBytes, equalBytes, utf8 } from '../merkle/bytes.ts'
 import { assert, MerkleError, UnavailableError } from '../merkle/error.ts'
 import { HASH_LENGTH, type Hash, sha256 } from '../merkle/hash.ts'
 import { TILE_WIDTH, type TileId, tileWidth } from '../merkle/tile.ts'
@@ -23,6 +23,9 @@ import { isImplied, type Width } from './widths.ts'
 const DEFAULT_LIMIT = 100
 /** Full tiles and entry bundles, 8 KiB each: those above every proof, and the newest, which every follower fetches. */
 const RECENT_BYTES = 8 * 1024 * 1024
+
+/** So that they are not mistaken for the entries. */
+const STATEMENTS_OF = utf8('statements of ')
 
 export class StoredLog implements LogReader, TileReader {
   readonly #store: Store
@@ -82,7 +85,7 @@ export class StoredLog implements LogReader, TileReader {
     return {
       length: last.bytes,
       // Its statements hash to its entries, but where they are gone.
-      digest: sha256(concatBytes(entries, holes)),
+      digest: sha256(concatBytes(STATEMENTS_OF, entries, holes)),
       read: (start, end) => this.#readStatements(n, width, rows, holes, start, end),
     }
   }

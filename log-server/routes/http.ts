@@ -14,6 +14,12 @@ export const IMMUTABLE = 'public, max-age=31536000, immutable'
 /** Seconds, where a registration is under way. The header has no smaller unit; most are done long before. */
 export const RETRY_AFTER = '1'
 
+/**
+ * For bytes that the path names as long as nothing in them is erased. Whoever keeps them asks again after a day, and until then may show what
+ * was erased meanwhile; most answers to asking are 304.
+ */
+export const IMMUTABLE_FOR_A_DAY = 'public, max-age=86400, immutable'
+
 /** The names that a receipt and a statement go by; the bytes are the same. */
 export const RECEIPT_TYPES = ['application/cose', 'application/scitt-receipt+cose'] as const
 export const STATEMENT_TYPES = ['application/cose', 'application/scitt-statement+cose'] as const

@@ -12,34 +12,47 @@ import { bytes, operation } from '../openapi.ts'
 import { RequestError } from '../problem.ts'
 import { pathOf } from '../request-path.ts'
 import type { LogReader } from '../types.ts'
-import { IMMUTABLE, octets } from './http.ts'
+import { IMMUTABLE } from './http.ts'
+import { GZIP_DIGESTS, inMemory, sendRepresentation } from './representation.ts'
+
+const OCTETS = 'application/octet-stream'
+const ENTRIES = 'tile/entries/'
 
 const schema = operation({
   operationId: 'getTile',
   tags: ['C2SP tlog-tiles'],
   summary: 'A tile or an entry bundle.',
+  description:
+    'Full, or of a width that some published checkpoint implied. Entry bundles are compressed with gzip for whoever takes that; tiles never are.',
   wildcard: { name: 'tile', description: '`<level>/<index>[.p/<width>]` or `entries/<index>[.p/<width>]`.' },
+  requestHeaders: { 'If-None-Match': 'Entity tags of what is there already.', 'Accept-Encoding': 'May name gzip.' },
   answers: {
-    200: bytes('Hashes side by side, or entries each after its length, u16 big-endian.', 'application/octet-stream'),
+    200: bytes('Hashes side by side, or entries each after its length, u16 big-endian.', OCTETS),
+    304: { description: 'One of the entity tags is still right.' },
   },
   problems: ['malformed_tile_path', 'not_found'],
 })
 
-export const tileRoutes: FastifyPluginAsync<{ log: Pick<LogReader, 'tile' | 'entryBundle'> }> = async (
-  app,
-  { log },
-) => {
-  app.get('/tile/*', { schema }, async (request, reply) => {
-    // The path as it was sent, not as the router decoded it: the grammar then admits no escape, no dot segment and no
-    // second spelling of a tile, and caches see one address for each.
-    const path = pathOf(request).slice(1)
-    const bytes = await read(path)
-    if (!bytes) throw new RequestError('not_found', 'this log has no such tile, or not of that width')
-    return reply.type('application/octet-stream').header('cache-control', IMMUTABLE).send(octets(bytes))
+type Options = { readonly log: Pick<LogReader, 'tile' | 'entryBundle'> }
+
+export const tileRoutes: FastifyPluginAsync<Options> = async (app, { log }) => {
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/tile/*',
+    schema,
+    handler: async (request, reply) => {
+      // The path as it was sent, not as the router decoded it: the grammar then admits no escape, no dot segment and no
+      // second spelling of a tile, and caches see one address for each.
+      const path = pathOf(request).slice(1)
+      const entries = path.startsWith(ENTRIES)
+      const bytes = await (entries ? readEntries(path) : log.tile(parseTilePath(path)))
+      if (!bytes) throw new RequestError('not_found', 'this log has no such tile, or not of that width')
+      const about = { type: OCTETS, cacheControl: IMMUTABLE, ...(entries && { gzip: GZIP_DIGESTS }) }
+      return sendRepresentation(request, reply, inMemory(bytes, about))
+    },
   })
 
-  async function read(path: string): Promise<Uint8Array | undefined> {
-    if (!path.startsWith('tile/entries/')) return log.tile(parseTilePath(path))
+  function readEntries(path: string): Promise<Uint8Array | undefined> {
     const { index, width } = parseEntriesPath(path)
     return log.entryBundle(index, width)
   }

@@ -42,10 +42,10 @@ async function checkpoint() {
 const tiles: TileReader = { readTiles: (ids) => Promise.all(ids.map((id) => bytesAt(`/${formatTilePath(id)}`))) }
 
 describe('GET /checkpoint', () => {
-  it('is a note signed with the key of the log, as text that no cache keeps and any page may read', async () => {
+  it('is a note signed with the key of the log, as text that every cache asks about and any page may read', async () => {
     const answer = await world.get('/checkpoint')
     assert.equal(answer.headers['content-type'], 'text/plain; charset=utf-8')
-    assert.equal(answer.headers['cache-control'], 'no-store')
+    assert.equal(answer.headers['cache-control'], 'no-cache')
     assert.equal(answer.headers['access-control-allow-origin'], '*')
     assert.equal(answer.headers['x-content-type-options'], 'nosniff')
     assert.equal((await checkpoint()).size, 9)
@@ -66,10 +66,15 @@ describe('GET /tile/…', () => {
   })
 
   it('is octets that never change, and that any page may read', async () => {
-    for (const path of ['/tile/0/000.p/9', '/tile/entries/000.p/9', '/v1/statements/000.p/9']) {
+    for (const [path, caching] of [
+      ['/tile/0/000.p/9', IMMUTABLE],
+      ['/tile/entries/000.p/9', IMMUTABLE],
+      // These change when something is erased.
+      ['/v1/statements/000.p/9', 'public, max-age=86400, immutable'],
+    ] as const) {
       const { headers } = await world.get(path)
       assert.equal(headers['content-type'], 'application/octet-stream')
-      assert.equal(headers['cache-control'], IMMUTABLE)
+      assert.equal(headers['cache-control'], caching)
       assert.equal(headers['access-control-allow-origin'], '*')
     }
   })
