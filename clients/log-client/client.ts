@@ -44,6 +44,7 @@ import { type CheckpointMemory, memoryInProcess } from './memory.ts'
 import type { LogPolicy } from './policy.ts'
 import { checkSeries, type LoggedRecord, type LoggedStatement, ProvenLog, readNewestPolicy } from './proven-log.ts'
 import { postStatement, type Sleep } from './register.ts'
+import { postStatements } from './register-all.ts'
 import { MAX_BYTES, Requests, readByteStrings } from './requests.ts'
 import { decodeStatementBundle } from './statement-bundle.ts'
 import { HttpTileReader } from './tile-reader.ts'
@@ -171,6 +172,29 @@ export class LogClient {
     const receipt = await postStatement(attachWraps(statement, wraps), this.#fetcher, this.#sleep)
     const { index } = await (await this.#log()).checkReceipt(receipt, entry)
     return { entry, index, receipt }
+  }
+
+  /**
+   * As {@link register} for each of `statements`, in this order and in few requests: one may link to another before it. What {@link register} would have
+   * thrown about one of them alone stands in its place.
+   *
+   * @throws `RefusedError`, `UnavailableError`, `AnswerError` when it is about all of them
+   */
+  async registerAll(statements: readonly Uint8Array[]): Promise<(Registered | Error)[]> {
+    const log = await this.#log()
+    const receipts = await postStatements(statements, this.#fetcher, this.#sleep)
+    return Promise.all(
+      receipts.map(async (receipt, i) => {
+        if (receipt instanceof Error) return receipt
+        try {
+          const { entry } = parseSignedStatement(statements[i]!)
+          const { index } = await log.checkReceipt(receipt, entry)
+          return { entry, index, receipt }
+        } catch (error) {
+          return error as Error
+        }
+      }),
+    )
   }
 
   /** Builds, seals, signs and registers a record. @throws as {@link register} */

@@ -24,21 +24,28 @@ const MAX_RECEIPT_BYTES = 65_536
  *
  * @throws `RefusedError` with the log's own code; `UnavailableError` after the last attempt; `AnswerError` `malformed_answer`
  */
-export async function postStatement(statement: Uint8Array, fetcher: Fetcher, sleep: Sleep): Promise<Uint8Array> {
-  for (let attempt = 1; ; attempt++) {
+export function postStatement(statement: Uint8Array, fetcher: Fetcher, sleep: Sleep): Promise<Uint8Array> {
+  return patiently(sleep, async () => {
+    const answer = await fetcher.fetch({
+      method: 'POST',
+      path: 'entries',
+      accept: 'application/cose, application/concise-problem-details+cbor',
+      contentType: 'application/cose',
+      body: statement,
+      maxBytes: MAX_RECEIPT_BYTES,
+    })
+    return answer.status === 303 ? await poll(answer, fetcher, sleep) : receiptIn(answer, [200, 201])
+  })
+}
+
+/** `attempt`, and again after a while for as long as it throws `UnavailableError`, a bounded number of times. */
+export async function patiently<T>(sleep: Sleep, attempt: () => Promise<T>): Promise<T> {
+  for (let count = 1; ; count++) {
     try {
-      const answer = await fetcher.fetch({
-        method: 'POST',
-        path: 'entries',
-        accept: 'application/cose, application/concise-problem-details+cbor',
-        contentType: 'application/cose',
-        body: statement,
-        maxBytes: MAX_RECEIPT_BYTES,
-      })
-      return answer.status === 303 ? await poll(answer, fetcher, sleep) : receiptIn(answer, [200, 201])
+      return await attempt()
     } catch (error) {
-      if (!(error instanceof UnavailableError) || attempt === ATTEMPTS) throw error
-      const wanted = error.retryAfter === undefined ? FIRST_WAIT * 2 ** (attempt - 1) : error.retryAfter * 1000
+      if (!(error instanceof UnavailableError) || count === ATTEMPTS) throw error
+      const wanted = error.retryAfter === undefined ? FIRST_WAIT * 2 ** (count - 1) : error.retryAfter * 1000
       await sleep(Math.min(wanted, LONGEST_WAIT))
     }
   }

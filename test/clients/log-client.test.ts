@@ -17,9 +17,16 @@ import {
   publishLogPolicy,
   RefusedError,
 } from '../../clients/log-client/index.ts'
-import { checkInclusion, createNoteSigner, hashLeaf, signCheckpoint, UnavailableError } from '../../merkle/index.ts'
+import {
+  checkInclusion,
+  concatBytes,
+  createNoteSigner,
+  hashLeaf,
+  signCheckpoint,
+  UnavailableError,
+} from '../../merkle/index.ts'
 import { buildRecordStatement } from '../../provenance/index.ts'
-import { attachReceipts, importSigningKey } from '../../statement/index.ts'
+import { attachReceipts, encodeProblem, importSigningKey, splitCborSequence } from '../../statement/index.ts'
 import { listen, NOW, newKey, ORIGIN, policyOf, random, serveLies, serveLog } from './served-log.ts'
 
 describe('registering', () => {
@@ -108,6 +115,100 @@ describe('registering', () => {
     const issuer = await log.authorize('issuer')
     const url = await serveLies(t, log.url, (path) => (path === 'entries' ? { body: receipt } : undefined))
     await assert.rejects(log.clientAt(url).registerRecord(policyOf('permit'), issuer), { code: 'unknown_receipt_key' })
+  })
+})
+
+describe('registering many at a time', () => {
+  /** Issuance policies, each linking to the one before it. */
+  const chain = async (issuer: Parameters<typeof buildRecordStatement>[1], count: number) => {
+    const statements: Uint8Array[] = []
+    let links: { rel: 'previous'; entry: Uint8Array }[] = []
+    for (let i = 0; i < count; i++) {
+      const { statement } = await buildRecordStatement({ ...policyOf(`permit ${i}`), links }, issuer)
+      statements.push(statement.bytes)
+      links = [{ rel: 'previous', entry: statement.entry }]
+    }
+    return statements
+  }
+
+  it('returns the place of each, in few requests, and why the others were refused', async (t) => {
+    const log = await serveLog(t)
+    const issuer = await log.authorize('issuer')
+    const stranger = { ...issuer, key: await importSigningKey(newKey()) }
+    const many = await Promise.all(
+      Array.from({ length: 300 }, async (_, i) => {
+        const by = i === 7 ? stranger : issuer
+        return (await buildRecordStatement(policyOf(`permit ${i}`), by)).statement.bytes
+      }),
+    )
+    let requests = 0
+    const url = await serveLies(t, log.url, (path) => {
+      if (path === 'v1/entries') requests++
+      return undefined
+    })
+    const outcomes = await log.clientAt(url).registerAll([...(await chain(issuer, 3)), ...many])
+    for (const [i, outcome] of outcomes.entries()) {
+      if (i === 10)
+        assert.ok(outcome instanceof RefusedError && outcome.code === 'unknown_key' && outcome.status === 403)
+      else assert.equal((outcome as { index: number }).index, 2 + i - (i > 10 ? 1 : 0))
+    }
+    assert.equal(requests, 2)
+    assert.deepEqual(await log.client.registerAll([]), [])
+  })
+
+  it('asks a log that takes them singly for one after another', async (t) => {
+    const log = await serveLog(t)
+    const issuer = await log.authorize('issuer')
+    const url = await serveLies(t, log.url, (path) =>
+      path === 'v1/entries' ? { status: 404, headers: {}, body: new Uint8Array() } : undefined,
+    )
+    const [broken] = await chain(issuer, 1)
+    broken![broken!.length - 1]! ^= 1
+    const outcomes = await log.clientAt(url).registerAll([broken!, ...(await chain(issuer, 2))])
+    assert.ok(outcomes[0] instanceof RefusedError && outcomes[0].code === 'bad_signature')
+    assert.deepEqual(
+      outcomes.slice(1).map((outcome) => (outcome as { index: number }).index),
+      [2, 3],
+    )
+  })
+
+  it('believes no receipt that is for another statement, and no answer that is not one each', async (t) => {
+    const log = await serveLog(t)
+    const issuer = await log.authorize('issuer')
+    const statements = await chain(issuer, 2)
+    const answers: Uint8Array[] = []
+    const swapping = await serveLies(t, log.url, (path, honest) => {
+      if (path !== 'v1/entries') return undefined
+      const items = splitCborSequence(honest.body, 2)
+      answers.push(honest.body)
+      return { body: concatBytes(...items.toReversed()) }
+    })
+    for (const outcome of await log.clientAt(swapping).registerAll(statements)) {
+      assert.ok(outcome instanceof Error && 'code' in outcome && outcome.code === 'bad_signature')
+    }
+    const [answer] = answers
+    for (const [body, code] of [
+      [concatBytes(answer!, answer!), 'too_large'],
+      [splitCborSequence(answer!, 2)[0]!, 'malformed_answer'],
+      [new Uint8Array(), 'malformed_answer'],
+      [concatBytes(answer!, Uint8Array.of(0x5f)), 'too_large'],
+      [Uint8Array.of(0x40, 0x01), 'malformed_problem'],
+    ] as const) {
+      const url = await serveLies(t, log.url, (path) => (path === 'v1/entries' ? { body } : undefined))
+      await assert.rejects(log.clientAt(url).registerAll(statements), { code })
+    }
+  })
+
+  it('says of one that the log had no room for that it was not taken', async (t) => {
+    const log = await serveLog(t)
+    const statements = await chain(await log.authorize('issuer'), 2)
+    const busy = encodeProblem({ title: 'Service Unavailable', detail: 'full', code: 'queue_full', status: 503 })
+    const url = await serveLies(t, log.url, (path, honest) =>
+      path === 'v1/entries' ? { body: concatBytes(splitCborSequence(honest.body, 2)[0]!, busy) } : undefined,
+    )
+    const [first, second] = await log.clientAt(url).registerAll(statements)
+    assert.ok(!(first instanceof Error))
+    assert.ok(second instanceof UnavailableError)
   })
 })
 

@@ -94,6 +94,27 @@ describe('provlog log policy', () => {
     assert.equal(again['index'], 2)
   })
 
+  it('submits several in few requests, and says which were refused', async () => {
+    const foreign = await certified('one of several')
+    const { out } = await cli.run('submit', ...reader, foreign, '@registered.cose')
+    assert.match(out, /^entry 4: .*one of several\.cose\nentry 2: /)
+    writeFileSync(cli.path('garbage.cose'), 'garbage')
+    const mixed = await cli.run('submit', '--json', ...reader, '@garbage.cose', foreign)
+    assert.equal(mixed.exit, 1)
+    assert.match(mixed.err, /garbage\.cose.*malformed_cbor/)
+    assert.deepEqual(
+      mixed.out
+        .trim()
+        .split('\n')
+        .map((line) => [JSON.parse(line).code, JSON.parse(line).index]),
+      [
+        ['malformed_cbor', undefined],
+        [undefined, 4],
+      ],
+    )
+    assert.equal((await cli.run('submit', ...reader, foreign, foreign, '--receipt', '@no.cose')).exit, 2)
+  })
+
   it('shows the version that an entry is under', async () => {
     assert.equal((await show('--at', '1'))['foreign'], undefined)
     assert.equal((await show('--at', '0'))['index'], 0)
