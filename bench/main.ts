@@ -9,9 +9,9 @@
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { benchAppend } from './append.ts'
+import { benchBatch } from './batch.ts'
 import { benchReplay } from './replay.ts'
 import type { BenchOptions, BenchResult } from './result.ts'
-import { benchStorage } from './storage.ts'
 import { benchTiles } from './tiles.ts'
 
 const { values } = parseArgs({
@@ -22,9 +22,9 @@ const options: BenchOptions = { quick: values.quick }
 const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.versions.node}`
 if (!values.json) {
   console.log(machine)
-  console.log(`${'measured'.padEnd(58)} ${'ours'.padStart(12)} ${'bound'.padStart(12)}  ratio  must  goal`)
+  console.log(`${'measured'.padEnd(66)} ${'ours'.padStart(12)} ${'bound'.padStart(12)}  ratio  must  goal`)
 }
-for (const bench of [benchAppend, benchStorage, benchReplay, benchTiles]) {
+for (const bench of [benchAppend, benchBatch, benchReplay, benchTiles]) {
   for (const result of await bench(options)) print(result)
 }
 
@@ -36,7 +36,7 @@ function print(result: BenchResult): void {
   const figures = [result.ours, result.bound].map((figure) => `${rounded(figure)} ${result.unit}`.padStart(12))
   const verdict = result.must === undefined || result.ratio >= result.must ? '' : '  below must'
   console.log(
-    `${result.name.padEnd(58)} ${figures.join(' ')}  ${result.ratio.toFixed(2).padStart(5)}  ` +
+    `${result.name.padEnd(66)} ${figures.join(' ')}  ${result.ratio.toFixed(2).padStart(5)}  ` +
       `${result.must?.toFixed(2) ?? '    '}  ${result.goal?.toFixed(2) ?? ''}${verdict}`,
   )
 }
