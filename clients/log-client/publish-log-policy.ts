@@ -17,6 +17,8 @@ export interface PublishedLogPolicy {
   readonly fields: FieldsOf<'log-policy'>
   /** The policy in force said the same already, and nothing was added. */
   readonly unchanged: boolean
+  /** Of this version; absent when nothing was added. */
+  readonly receipt?: Uint8Array
 }
 
 /**
@@ -35,9 +37,9 @@ export async function publishLogPolicy(
   if (isDeepStrictEqual(fields, inForce.fields)) {
     return { entry: inForce.entry, index: inForce.index, fields, unchanged: true }
   }
-  const { entry, index } = await client.registerRecord(
+  const { entry, index, receipt } = await client.registerRecord(
     { type: 'log-policy', fields, links: [{ rel: 'previous', entry: inForce.entry }] },
     { ...admin, issuer: inForce.fields.origin },
   )
-  return { entry, index, fields, unchanged: false }
+  return { entry, index, fields, unchanged: false, receipt }
 }

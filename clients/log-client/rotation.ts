@@ -14,8 +14,9 @@
  * @module
  */
 import { EvidenceError } from '../../merkle/error.ts'
+import type { VerifiedCheckpoint } from '../../merkle/index.ts'
 import { decodePublicKey, encodePublicKey, type FieldsOf } from '../../provenance/index.ts'
-import { kidOf, type PublicJwk } from '../../statement/index.ts'
+import { kidOf, type PublicJwk, parseReceipt } from '../../statement/index.ts'
 
 type Policy = FieldsOf<'log-policy'>
 
@@ -29,6 +30,7 @@ export interface RotatedKinds {
 export type RotationErrorCode =
   | 'rotation_under_way' //    the policy names keys besides the first already
   | 'no_rotation_under_way' // it names one of each
+  | 'new_key_does_not_sign' // the policy names it, and the server has no private key for it
 
 export class RotationError extends EvidenceError<RotationErrorCode> {}
 
@@ -57,6 +59,26 @@ export function withNewKeys(policy: Policy, made: { readonly vkey?: string; read
     ...(vkey !== undefined && { vkeys: [vkey, ...policy.vkeys] }),
     ...(receiptKey && { receiptKeys: [encodePublicKey(receiptKey), ...policy.receiptKeys] }),
   }
+}
+
+/**
+ * After the first step: the log signs with the new keys. A policy may name keys that the server does not have, so a wrong one, or a file
+ * in another directory, would be found out only when the old key is to go.
+ *
+ * @throws {@link RotationError} `new_key_does_not_sign`
+ */
+export function checkNewKeysSign(
+  { vkey, receiptKey }: { readonly vkey?: string; readonly receiptKey?: PublicJwk },
+  { signedBy }: Pick<VerifiedCheckpoint, 'signedBy'>,
+  receipt: Uint8Array | undefined,
+): void {
+  const silent = [
+    ...(vkey !== undefined && !signedBy.includes(vkey) ? [vkey] : []),
+    ...(receiptKey && receipt && parseReceipt(receipt).kid !== kidOf(receiptKey) ? [kidOf(receiptKey)] : []),
+  ]
+  if (silent.length === 0) return
+  const names = silent.join(' and ')
+  throw new RotationError('new_key_does_not_sign', `the policy names ${names}, and the log does not sign with it`)
 }
 
 /** Finishes: the first of each kind is left, and what is to be kept. @throws {@link RotationError} `no_rotation_under_way` */

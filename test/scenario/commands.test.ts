@@ -510,9 +510,45 @@ describe('the keys of a log are changed while it serves', () => {
     }
     assert.equal((await cli.run('log', 'fsck', '--log', log, '--vkey', vkey)).exit, 1)
     await issue('wit', '@wit-after', '--vkey', next)
+    await restart()
+  })
+
+  it('is possible from another machine than the log’s, where the admin’s key is', async () => {
+    const made = await cli.json('log', 'rotate', '--data', '@log', '--make')
+    const vkeys = [next, String(made['vkey'])]
+    writeFileSync(cli.path('receipt.pub.jwk'), JSON.stringify(made['receiptKey']))
+    const elsewhere = ['log', 'rotate', '--log', log, '--admin-key', '@log/admin.jwk']
+    const words = [...elsewhere, '--begin', '--new-receipt-key', '@receipt.pub.jwk', '--new-vkey', vkeys[1]!]
+    assert.equal((await cli.run(...words)).exit, 2, 'pinned to nothing')
+    assert.deepEqual((await cli.json(...words, '--vkey', next))['signedBy'], vkeys.toReversed())
+    const finished = await cli.json(...elsewhere, '--finish', ...vkeys.flatMap((each) => ['--vkey', each]))
+    assert.deepEqual(finished['vkeys'], [vkeys[1]])
+    next = vkeys[1]!
+    await restart()
+  })
+
+  it('says so when the log does not have the key that it was told of (new_key_does_not_sign)', async () => {
+    await cli.json('log', 'init', '--data', '@other-log', '--origin', 'log.bank.example/test')
+    const stranger = await cli.json('log', 'rotate', '--data', '@other-log', '--make')
+    writeFileSync(cli.path('stranger.pub.jwk'), JSON.stringify(stranger['receiptKey']))
+    const words = ['log', 'rotate', '--log', log, '--vkey', next, '--admin-key', '@log/admin.jwk', '--json', '--begin']
+    for (const key of [
+      ['--checkpoint', '--new-vkey', String(stranger['vkey']), '--keep', String(stranger['vkey'])],
+      ['--receipt', '--new-receipt-key', '@stranger.pub.jwk'],
+    ]) {
+      const { exit, out } = await cli.run(...words, ...key)
+      assert.deepEqual([exit, JSON.parse(out)['code']], [1, 'new_key_does_not_sign'])
+    }
+    const checkpoint = await (await fetch(`${log}/checkpoint`)).text()
+    assert.equal(checkpoint.split('\n\n')[1]?.trim().split('\n').length, 1)
+    await restart()
+  })
+
+  async function restart(): Promise<void> {
     assert.equal(await stop(), 0)
     const serving = await cli.start('log', 'serve', '--data', '@log', '--listen', '127.0.0.1:0')
     assert.equal(serving.first['vkey'], next)
     stop = serving.stop
-  })
+    log = String(serving.first['url'])
+  }
 })
