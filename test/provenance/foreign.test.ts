@@ -343,6 +343,34 @@ async function otherKey() {
   return signingKeyOf(await certify('other'))
 }
 
+describe('any bit of a foreign statement that is turned', () => {
+  const unprotected = new Map<number, CborValue>([[33, chain]])
+  for (const [how, statement] of [
+    ['signed by kid', signedByKid()],
+    ['with a protected chain', signedByChain()],
+    ['with an unprotected chain', signForeign(key, { header: [[34, [-16, sha256(signer.der)]]], unprotected })],
+  ] as const) {
+    it(`makes it refused for a reason, or leaves it what it was (${how})`, async () => {
+      const bytes = await statement
+      const { entry } = parseSignedStatement(bytes)
+      const twins: string[] = []
+      for (let at = 0; at < bytes.length; at += 3) {
+        const changed = bytes.slice()
+        changed[at]! ^= 1 << (at % 8)
+        try {
+          const { statement: verified } = await check(changed, { ...byKey, ...byChain })
+          assert.deepEqual(verified.entry, entry, `bit ${at % 8} of byte ${at}`)
+          twins.push(String(at))
+        } catch (error) {
+          assert.equal((error as Error).name, 'EvidenceError', String(error))
+        }
+      }
+      // What is not signed and not kept: bits of a certificate that no check reads.
+      if (how !== 'with an unprotected chain') assert.deepEqual(twins, [])
+    })
+  }
+})
+
 describe('recheckForeign, under a policy that came since', () => {
   const cases: [what: string, code: string | undefined, rules: ForeignRules | undefined, maxBytes?: number][] = [
     ['says the same', undefined, { ...byKey, ...byChain }],
