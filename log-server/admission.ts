@@ -22,7 +22,7 @@ import { toHex } from '../merkle/bytes.ts'
 import type { Authorities } from '../provenance/authorities.ts'
 import { checkRecord, type LinkTarget } from '../provenance/check-record.ts'
 import { ProvenanceError } from '../provenance/error.ts'
-import { checkForeign, recheckForeign } from '../provenance/foreign.ts'
+import { checkForeign, PathCache, recheckForeign } from '../provenance/foreign.ts'
 import { isRecordType } from '../provenance/link-rules.ts'
 import { isRecordStatement, type RecordStatement, recordStatementOf } from '../provenance/record.ts'
 import { kidOf, type PublicJwk } from '../statement/cose-key.ts'
@@ -71,6 +71,7 @@ export class Admission {
   readonly #now: Clock
   readonly #limits: AdmissionLimits
   readonly #keys = new KeyCache()
+  readonly #paths = new PathCache()
   readonly #verifying = new Slots(VERIFYING_AT_ONCE)
   #pending = 0
   #pendingBytes = 0
@@ -191,6 +192,7 @@ export class Admission {
       now: this.#now(),
       maxClockSkew: this.#limits.maxClockSkew,
       importKey: (jwk) => this.#keys.get(kidOf(jwk), jwk),
+      paths: this.#paths,
     })
     const certificateBytes = foreign.beside.reduce((sum, { length }) => sum + length, 0)
     if (certificateBytes > this.#limits.maxWrapBytes) {

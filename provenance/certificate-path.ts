@@ -62,6 +62,11 @@ export function checkLength(intermediates: readonly unknown[]): void {
   }
 }
 
+/** Whether every certificate of a path is valid at each of these moments: what may have changed since it was found. */
+export function isValidPath(path: readonly Certificate[], at: readonly number[]): boolean {
+  return path.every(({ notBefore, notAfter }) => at.every((moment) => moment >= notBefore && moment <= notAfter))
+}
+
 function checkLeaf(leaf: Certificate, { requireKeyUsage, checkPurposes }: PathDemands): void {
   checkProcessed(leaf)
   if (leaf.basicConstraints?.ca) throw new ProvenanceError('certificate_is_ca', 'the leaf certificate has CA:TRUE')

@@ -23,7 +23,7 @@
  * @module
  */
 import { importVerificationKey, type VerificationKey } from '#signature'
-import { equalBytes } from '../merkle/bytes.ts'
+import { concatBytes, equalBytes, toHex } from '../merkle/bytes.ts'
 import { sha256 } from '../merkle/hash.ts'
 import { kidOf, type PublicJwk } from '../statement/cose-key.ts'
 import { algorithmOf, LABEL } from '../statement/cose-sign1.ts'
@@ -36,7 +36,7 @@ import {
 } from '../statement/signed-statement.ts'
 import type { PolicyInForce } from './authorities.ts'
 import { type Certificate, parseCertificate } from './certificate.ts'
-import { checkLength, findCertificatePath } from './certificate-path.ts'
+import { checkLength, findCertificatePath, isValidPath } from './certificate-path.ts'
 import { ProvenanceError } from './error.ts'
 import type { ForeignPolicy } from './foreign-policy.ts'
 import { isRecordStatement } from './record.ts'
@@ -54,7 +54,38 @@ export interface ForeignContext {
   readonly certificates?: readonly Uint8Array[]
   /** Of a cache, perhaps: importing costs about a verification. */
   readonly importKey?: (jwk: PublicJwk) => Promise<VerificationKey>
+  /** Of statements before this one. */
+  readonly paths?: PathCache
 }
+
+/**
+ * Paths that were found, by policy and chain: a signer sends the same chain with each statement, and to read and follow it costs five
+ * times what the rest of the check does (measured). Whether it is still valid is asked each time.
+ */
+export class PathCache {
+  readonly #paths = new Map<string, readonly Certificate[]>()
+
+  async find(
+    policy: PolicyInForce,
+    chain: readonly Uint8Array[],
+    at: readonly number[],
+    search: () => Promise<readonly Certificate[]>,
+  ): Promise<readonly Certificate[]> {
+    // DER says where it ends, so no two chains are one sequence of bytes.
+    const name = toHex(policy.entry) + toHex(sha256(concatBytes(...chain)))
+    const known = this.#paths.get(name)
+    if (known && isValidPath(known, at)) return known
+    const path = await search()
+    for (const oldest of this.#paths.size >= MAX_CACHED_PATHS ? this.#paths.keys() : []) {
+      this.#paths.delete(oldest)
+      break
+    }
+    this.#paths.set(name, path)
+    return path
+  }
+}
+
+const MAX_CACHED_PATHS = 1024
 
 /** A statement that the policy lets in, under a valid signature. */
 export interface ForeignStatement {
@@ -164,9 +195,19 @@ function keyOf(header: StatementHeader, foreign: ForeignPolicy): PublicJwk {
 async function signerPath(
   { header }: SignedStatement,
   foreign: ForeignPolicy,
-  { now, onLog, certificates }: ForeignContext,
+  { policy, now, onLog, certificates, paths }: ForeignContext,
 ): Promise<readonly Certificate[]> {
-  const [leaf, ...others] = chainOf(header, certificates)
+  const chain = chainOf(header, certificates)
+  const at = [...(onLog ? [] : [now]), ...(header.issuedAt === undefined ? [] : [header.issuedAt])]
+  const search = () => findSignerPath(chain, foreign, at)
+  return paths && policy ? paths.find(policy, chain, at, search) : search()
+}
+
+async function findSignerPath(
+  [leaf, ...others]: readonly [Uint8Array, ...Uint8Array[]],
+  foreign: ForeignPolicy,
+  at: readonly number[],
+): Promise<readonly Certificate[]> {
   const { anchors } = foreign
   // Many a chain ends with the anchor itself, which is not what makes it one.
   const intermediates = others.filter((der) => !anchors.some((each) => equalBytes(each.der, der)))
@@ -175,7 +216,7 @@ async function signerPath(
   const certificate = parseCertificate(leaf)
   const issuers = await findCertificatePath(certificate, intermediates.map(parseCertificate), {
     anchors,
-    at: [...(onLog ? [] : [now]), ...(header.issuedAt === undefined ? [] : [header.issuedAt])],
+    at,
     requireKeyUsage: false,
     checkPurposes: (each) => checkPurposes(each, foreign),
   })

@@ -31,7 +31,14 @@ export { checkRecord, type LinkTarget, linkTargetOf, type RecordContext } from '
 export { readSbom, type Sbom } from './components.ts'
 export { type Credential, parseCredential, type TrustDomainAnchors, verifyCredentialSignature } from './credential.ts'
 export { ProvenanceError, type ProvenanceErrorCode } from './error.ts'
-export { checkForeign, type ForeignContext, type ForeignStatement, foreignSigner, recheckForeign } from './foreign.ts'
+export {
+  checkForeign,
+  type ForeignContext,
+  type ForeignStatement,
+  foreignSigner,
+  PathCache,
+  recheckForeign,
+} from './foreign.ts'
 export { type ForeignPolicy, type ForeignRules, ownKidOf, readForeignPolicy } from './foreign-policy.ts'
 export { parseTrustDomain, parseWorkloadIdentifier, type WorkloadIdentifier } from './identifier.ts'
 export {

@@ -18,6 +18,7 @@ import {
   isRecordStatement,
   issuedAtOf,
   type LinkTarget,
+  PathCache,
   type ProvenanceRecord,
   type RecordOf,
   type RecordStatement,
@@ -76,6 +77,7 @@ export class StatementAudit {
   readonly #history: History
   readonly #now: number
   readonly #certificates: CertificateSource
+  readonly #paths = new PathCache()
   readonly #sealed: SealedReader | undefined
 
   constructor(options: { history: History; now: number; certificates: CertificateSource; sealed?: SealedReader }) {
@@ -176,7 +178,8 @@ export class StatementAudit {
     const { x5chain, x5t } = statement.header
     // A chain that came unprotected is not in the entry; x5t says whether what the log shows is the right one.
     const beside = x5t && !x5chain && policy?.foreign && { certificates: await this.#certificates(entry) }
-    return checkForeign(statement, { policy, now: this.#now, maxClockSkew: MAX_CLOCK_SKEW, onLog: true, ...beside })
+    const context = { policy, now: this.#now, maxClockSkew: MAX_CLOCK_SKEW, onLog: true, paths: this.#paths }
+    return checkForeign(statement, { ...context, ...beside })
   }
 
   /** Everything that can be said without a key. Returns under whose authority the record is on this log, if it may be. */

@@ -17,6 +17,7 @@ import {
   type ForeignContext,
   type ForeignRules,
   foreignSigner,
+  PathCache,
   RECORD_CONTENT_TYPE,
   recheckForeign,
 } from '../../provenance/index.ts'
@@ -306,6 +307,23 @@ describe('a foreign statement signed under a certificate', () => {
     await check(await dated(undefined), byChain, later)
     await assert.rejects(check(await dated(AT - 101), byChain, later), { code: 'credential_not_yet_valid' })
     await assert.rejects(check(await dated(AT + 101), byChain, later), { code: 'credential_expired' })
+  })
+
+  it('is judged by a path that was found before as if it were looked for again', async () => {
+    const paths = new PathCache()
+    const { leaf } = await leafWith({ notAfter: AT + 100 })
+    const by = await signingKeyOf(leaf)
+    const statement = await signedByChain(leaf.der, {}, by)
+    await check(statement, byChain, { paths })
+    const again = await check(await signedByChain(leaf.der, { payload: utf8('more') }, by), byChain, { paths })
+    assert.equal(again.path.length, 2)
+    await assert.rejects(check(statement, byChain, { paths, now: AT + 101 }), { code: 'credential_expired' })
+    await assert.rejects(check(await signedByChain(leaf.der), byChain, { paths }), { code: 'bad_signature' })
+    // Another policy, another path; and a chain that is not the same is not known.
+    const policy = { ...policyWith({ anchors: [otherRoot.der] }), entry: sha256(utf8('another')) }
+    await assert.rejects(check(statement, undefined, { paths, policy }), { code: 'unknown_anchor' })
+    const other = await leafWith({ issuer: otherRoot })
+    await assert.rejects(check(other.bytes, byChain, { paths }), { code: 'unknown_anchor' })
   })
 
   it('needs one of the purposes that the policy names, on every level that names any', async () => {
