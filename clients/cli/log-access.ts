@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { fromUtf8 } from '../../merkle/index.ts'
+import { formatVkey, fromUtf8, parseWitnessPolicy, type WitnessPolicy } from '../../merkle/index.ts'
 import { parseTrust, type Trust } from '../../provenance/index.ts'
 import { kidOf, type PrivateJwk, publicJwkOf } from '../../statement/index.ts'
 import { type CheckpointMemory, LogClient } from '../log-client/index.ts'
@@ -26,6 +26,10 @@ export const logFlags: Readonly<Record<string, Flag>> = {
       'the log’s verifier key; twice while it changes; without it the log is believed about its keys, and that is said',
     repeated: true,
   },
+  'witness-policy': {
+    value: 'FILE',
+    about: 'witnesses that a checkpoint must carry (C2SP tlog-policy); its log lines pin the log where no --vkey does',
+  },
 }
 
 /** Flags of a command that signs as somebody the log knows. */
@@ -36,11 +40,14 @@ export const signerFlags: Readonly<Record<string, Flag>> = {
 
 /** A client for `--log`, pinned to `--vkey` when given. */
 export async function logClient(args: Arguments, io: Io, memory?: CheckpointMemory): Promise<LogClient> {
-  const vkeys = args.all('vkey')
+  const [url, given] = [args.text('log'), args.all('vkey')]
+  const policyPath = args.optional('witness-policy')
+  const policy = policyPath === undefined ? undefined : parseWitnessPolicy(await io.readFile(policyPath))
+  const vkeys = given.length > 0 || !policy ? given : vkeysIn(policy, url)
   if (vkeys.length === 0) {
     io.err(io.style('dim', 'note: no --vkey given; the log is believed about its own key'))
   }
-  return openClient(args, args.text('log'), vkeys, io, memory)
+  return openClient(args, url, vkeys, io, memory, policy)
 }
 
 /** A client pinned to the log of `trust` that serves `--log`, or to its only log: to all keys that it has there. */
@@ -55,7 +62,17 @@ export async function trustedClient(
   const address = url ?? log?.url
   if (log === undefined || address === undefined) throw new UsageError('the trust file names no log URL; give --log')
   const vkeys = trust.logs.filter(({ origin }) => origin === log.origin).map(({ vkey }) => vkey)
-  return openClient(args, address, vkeys, io, memory)
+  return openClient(args, address, vkeys, io, memory, trust.witnessPolicy)
+}
+
+/** The keys of the one log that a policy lists, or of the one that it says is at `url`. None when it lists no log. */
+function vkeysIn({ logs }: WitnessPolicy, url: string): string[] {
+  const here = logs.filter((log) => log.url === url)
+  const meant = here.length > 0 ? here : logs
+  if (new Set(meant.map(({ verifier }) => verifier.name)).size > 1) {
+    throw new UsageError('--witness-policy lists several logs, and none at this URL: say with --vkey which one it is')
+  }
+  return meant.map(({ verifier: { name, type, publicKey } }) => formatVkey(name, type, publicKey))
 }
 
 /** @param vkeys - of one log; none to believe the log about them */
@@ -65,6 +82,7 @@ export async function openClient(
   vkeys: readonly string[],
   io: Io,
   memory?: CheckpointMemory,
+  policy?: WitnessPolicy,
 ): Promise<LogClient> {
   const [origin] = vkeys.map((vkey) => vkey.slice(0, vkey.indexOf('+')))
   if (vkeys.some((vkey) => !vkey.startsWith(`${origin}+`))) throw new UsageError('--vkey: keys of two logs')
@@ -76,6 +94,7 @@ export async function openClient(
     sleep: io.sleep,
     ...(origin === undefined ? {} : { pinned: { origin, vkey: vkeys } }),
     ...(memory === undefined ? {} : { remembered: memory }),
+    ...(policy === undefined ? {} : { policy }),
   })
 }
 

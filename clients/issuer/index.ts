@@ -5,6 +5,7 @@
  */
 
 export type { PublishedVersion } from '../log-client/policy-version.ts'
+export { type EraseKeysInput, eraseKeys } from './erase.ts'
 export { IssuanceDenied, IssuerError, type IssuerErrorCode } from './error.ts'
 export { type Issued, type IssueRequest, type IssuerLog, issue } from './issue.ts'
 export { type PublishIssuancePolicyInput, publishIssuancePolicy } from './publish-policy.ts'

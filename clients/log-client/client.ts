@@ -246,6 +246,13 @@ export class LogClient {
     return logged
   }
 
+  /** Where an entry is, by its receipt; the statement may be erased. @throws `RefusedError` with status 404; what a receipt that does not verify throws */
+  async receipt(entry: Hash): Promise<Registered> {
+    const receipt = await this.#requests.get(`entries/${toHex(entry)}`, MAX_BYTES.statement)
+    const { index } = await (await this.#log()).checkReceipt(receipt, entry)
+    return { entry, index, receipt }
+  }
+
   /** As {@link statement}, and the record in it with its signer checked. @throws as {@link latest} */
   async record(entry: Hash): Promise<LoggedRecord> {
     return (await this.#log()).checkSigner(await this.statement(entry))

@@ -6,6 +6,7 @@
 import type { Command } from '../command.ts'
 import { attesterMeasure, attesterReference } from './attester.ts'
 import { auditRun } from './audit-run.ts'
+import { issuerErase, logErase } from './erase.ts'
 import { issuerAnchor } from './issuer-anchor.ts'
 import { issuerIssue } from './issuer-issue.ts'
 import { issuerStatus } from './issuer-status.ts'
@@ -16,7 +17,7 @@ import { logInit } from './log-init.ts'
 import { logPolicy } from './log-policy.ts'
 import { logRotate } from './log-rotate.ts'
 import { logServe } from './log-serve.ts'
-import { proof } from './proof.ts'
+import { proof, verifyProof } from './proof.ts'
 import { issuerPublishPolicy, verifierPublishPolicy, verifierPublishReferenceValues } from './publish.ts'
 import { submit } from './submit.ts'
 import { trust } from './trust.ts'
@@ -30,9 +31,11 @@ export const commands: readonly Command[] = [
   logAuthorize,
   logRotate,
   logPolicy,
+  logErase,
   logFsck,
   submit,
   proof,
+  verifyProof,
   attesterMeasure,
   attesterReference,
   verifierPublishPolicy,
@@ -42,6 +45,7 @@ export const commands: readonly Command[] = [
   issuerAnchor,
   issuerIssue,
   issuerStatus,
+  issuerErase,
   trust,
   verify,
   auditRun,
