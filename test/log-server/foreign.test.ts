@@ -11,12 +11,15 @@ import { sha256, toHex, utf8 } from '../../merkle/index.ts'
 import { encodePublicKey, type ForeignRules } from '../../provenance/index.ts'
 import {
   attachWraps,
+  decodeCbor,
+  encodeCborSequence,
   encodeCoseSign1,
   importVerificationKey,
   kidOf,
   parseReceipt,
   parseSignedStatement,
   parseTransparentStatement,
+  splitCborSequence,
   verifyReceipt,
   verifySignedStatement,
   withOtherS,
@@ -203,6 +206,30 @@ describe('a policy that changes while statements wait for their index', () => {
       assert.throws(waiting[2]!.recheck!, { code: 'unknown_anchor' })
       await govern(world, undefined)
       for (const { recheck } of waiting) assert.throws(recheck!, { code: 'unsupported_content_type' })
+    } finally {
+      await world.close()
+    }
+  })
+
+  it('holds for what follows it in one request, and for nothing before it', async () => {
+    const world = await serveLog(1, { now: () => AT })
+    try {
+      const { entry, fields } = world.log.authorities.policy()
+      const links = [{ rel: 'previous' as const, entry }]
+      const policy = await world.build('log-policy', { fields: { ...fields, foreign: RULES }, links }, world.admin)
+      const statements = [await byKid('before'), policy.submission, await byChain('after'), await byThumbprint('after')]
+      const answer = await world.app.inject({
+        method: 'POST',
+        url: '/v1/entries',
+        headers: { 'content-type': 'application/cbor-seq' },
+        payload: Buffer.from(encodeCborSequence(statements)),
+      })
+      assert.equal(answer.statusCode, 200)
+      const codes = splitCborSequence(new Uint8Array(answer.rawPayload), 4).map((item) => {
+        const outcome = decodeCbor(item, { sortedKeys: false })
+        return outcome instanceof Map ? outcome.get('code') : 'registered'
+      })
+      assert.deepEqual(codes, ['unsupported_content_type', 'registered', 'registered', 'registered'])
     } finally {
       await world.close()
     }
