@@ -25,7 +25,7 @@ import {
 } from '../../merkle/index.ts'
 import type { Trust } from '../../provenance/index.ts'
 import { kidOf, type PrivateJwk, publicJwkOf } from '../../statement/index.ts'
-import { AnswerError, type LogClient, MisbehaviourError, RefusedError } from '../log-client/index.ts'
+import { AnswerError, checkSigner, type LogClient, MisbehaviourError, RefusedError } from '../log-client/index.ts'
 import type { Finding } from './checks.ts'
 import { History, type Recorded } from './history.ts'
 import { replayHashes } from './replay-hashes.ts'
@@ -159,7 +159,7 @@ export async function replay(input: ReplayInput): Promise<AuditReport> {
       unsaved = []
     }
   }
-  checkSigner(checkpoint, history)
+  checkSigner(checkpoint, history.authorities.policyAt(checkpoint.size))
   return {
     origin,
     size: checkpoint.size,
@@ -178,18 +178,6 @@ async function checkTrusted({ client, trust }: ReplayInput): Promise<void> {
   if (!vkeys.every((vkey) => trust.logs.some((log) => log.origin === origin && log.vkey === vkey))) {
     throw new AnswerError('untrusted_log', `${origin} is no log of the trust file, or not under this key`)
   }
-}
-
-/** A log signs as its own policy says, and that is on it. A pinned key that it has retired proves that somebody else has it. */
-function checkSigner(checkpoint: VerifiedCheckpoint, { authorities }: History): void {
-  const policy = authorities.policyAt(checkpoint.size)
-  // Without one, the findings say so already.
-  if (!policy || checkpoint.signedBy.some((vkey) => policy.fields.vkeys.includes(vkey))) return
-  throw new MisbehaviourError(
-    'wrong_signer',
-    `the checkpoint of ${checkpoint.size} entries is by a key that the log policy in force there, entry ${policy.index}, does not name`,
-    { origin: checkpoint.origin, after: checkpoint.note, policy: toHex(policy.entry) },
-  )
 }
 
 async function readStatements(client: AuditLog, bundle: number, checkpoint: VerifiedCheckpoint): Promise<Uint8Array[]> {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { equalBytes, type Hash, toHex } from '../../merkle/index.ts'
+import { equalBytes, type Hash, toHex, type VerifiedCheckpoint } from '../../merkle/index.ts'
 import { decodePublicKey, type FieldsOf, type RecordStatement, recordOfStatement } from '../../provenance/index.ts'
 import {
   importVerificationKey,
@@ -14,7 +14,7 @@ import {
   type VerificationKey,
   verifySignedStatement,
 } from '../../statement/index.ts'
-import { AnswerError } from './error.ts'
+import { AnswerError, MisbehaviourError } from './error.ts'
 
 /** A log-policy record that is in the log, signed by the admin in force before it. */
 export interface LogPolicy {
@@ -94,4 +94,23 @@ export function receiptKeyOf(policies: readonly LogPolicy[], kid: string, size: 
 /** The policy that entry `index` was sequenced under, which is the one that a tree of as many leaves was signed under; for entry 0, itself. */
 export function policyInForce(policies: readonly LogPolicy[], index: number): LogPolicy | undefined {
   return policies.findLast((policy) => policy.index < index || policy.index === 0)
+}
+
+/**
+ * A log signs as its own policy says. A checkpoint by a pinned key that it has retired, of a tree that contains the retirement, proves
+ * that somebody else has that key.
+ *
+ * @param policy - the one in force at the size of the checkpoint; undefined in a log that does not begin with one
+ * @throws `MisbehaviourError` `wrong_signer`
+ */
+export function checkSigner(
+  { signedBy, size, origin, note }: VerifiedCheckpoint,
+  policy: Pick<LogPolicy, 'entry' | 'index' | 'fields'> | undefined,
+): void {
+  if (!policy || signedBy.some((vkey) => policy.fields.vkeys.includes(vkey))) return
+  throw new MisbehaviourError(
+    'wrong_signer',
+    `the checkpoint of ${size} entries is by a key that the log policy in force there, entry ${policy.index}, does not name`,
+    { origin, after: note, policy: toHex(policy.entry) },
+  )
 }

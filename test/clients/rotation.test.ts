@@ -29,6 +29,7 @@ import {
 } from '../../statement/index.ts'
 import { TRUST } from './made-up-log.ts'
 import { NOW, ORIGIN, policyOf, random, type ServedLog, serveLies, serveLog } from './served-log.ts'
+import { TestCommand } from './test-io.ts'
 
 const both = { checkpoint: true, receipt: true }
 
@@ -145,7 +146,7 @@ describe('whoever stole a retired key', () => {
     await assert.rejects(reader.statement(entry), { code: 'unknown_receipt_key' })
   })
 
-  it('signs no checkpoint that an audit takes for the log’s, for a tree after its retirement (wrong_signer)', async (t) => {
+  it('signs no checkpoint that an audit or fsck takes for the log’s, for a tree after its retirement (wrong_signer)', async (t) => {
     const log = await serveLog(t)
     const { client, vkey } = await begin(log)
     await finish(log, client)
@@ -160,6 +161,14 @@ describe('whoever stole a retired key', () => {
       code: 'wrong_signer',
     })
     assert.deepEqual((await replay({ ...input, client, stateDir: join(log.scratch, 'honest') })).findings, [])
+
+    const cli = new TestCommand()
+    t.after(() => cli.remove())
+    const fsck = (at: string) =>
+      cli.run('log', 'fsck', '--log', at, ...vkeys.flatMap((each) => ['--vkey', each]), '--json')
+    const { exit, out } = await fsck(url)
+    assert.deepEqual([exit, JSON.parse(out)['code']], [5, 'wrong_signer'])
+    assert.equal((await fsck(log.url)).exit, 0)
   })
 })
 

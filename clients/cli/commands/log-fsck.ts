@@ -1,6 +1,7 @@
 /** `log fsck`: recomputes everything a log stores, from the inside (--data) or as anybody can (--log). @module */
 import { fsckData } from '../../../log-server/index.ts'
 import { replayHashes } from '../../auditor/index.ts'
+import { checkSigner, policyInForce } from '../../log-client/index.ts'
 import { type Command, Exit, UsageError } from '../command.ts'
 import { logClient, logFlags } from '../log-access.ts'
 
@@ -34,6 +35,7 @@ export const logFsck: Command = {
       const client = await logClient(args, io)
       const checkpoint = await client.checkpoint()
       await replayHashes(client, checkpoint)
+      checkSigner(checkpoint, policyInForce(await client.policies(), checkpoint.size))
       return { size: checkpoint.size, findings: [] as { code: string; detail: string }[] }
     }
   },
