@@ -21,7 +21,7 @@ const SIZES = [3, 6, 255, 256, 258, 300, 511, 512, 777, 1024, 2000, 2817]
 /** After which of them each signer registers a statement that is looked at closely. */
 const SAMPLED_AT = [3, 6, 256, 258, 300, 777, 2000, 2817]
 /** For each program that writes, how many statements that it may register. */
-const SPARES = { go: 12, http: 4, pyscitt: 6 }
+const SPARES = { go: 12, http: 6, pyscitt: 6 }
 
 export interface FixtureFiles {
   /** The JSON file. */

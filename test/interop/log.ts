@@ -23,8 +23,6 @@ import { writeCertificates } from '../log-server/certificates.ts'
 
 const ORIGIN = 'log.example/interop'
 const TRUST_DOMAIN = 'bank.example'
-/** Requests under way at once while the log is filled. */
-const LANES = 64
 
 export const now = (): number => Math.floor(Date.now() / 1000)
 export const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length))
@@ -121,11 +119,11 @@ async function serve(directory: string): Promise<InteropLog> {
     get,
     build,
     async grow(size) {
-      let missing = size - (await client.checkpoint()).size
-      const lane = async () => {
-        while (missing-- > 0) await client.register((await build(writer!)).bytes)
+      const missing = size - (await client.checkpoint()).size
+      const statements = await Promise.all(Array.from({ length: Math.max(0, missing) }, () => build(writer!)))
+      for (const answer of await client.registerAll(statements.map(({ bytes }) => bytes))) {
+        if (answer instanceof Error) throw answer
       }
-      await Promise.all(Array.from({ length: LANES }, lane))
     },
     async close() {
       client.close()

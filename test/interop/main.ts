@@ -25,6 +25,9 @@ if (unknown !== undefined) {
 
 const report = new Report({ json: args.includes('--json') })
 const log = await startLog()
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => void log.close().finally(() => process.exit(130)))
+}
 try {
   const fixture = await report.step('a log with entries, statements and receipts for the others to judge', () =>
     fixtureOf(log),

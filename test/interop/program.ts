@@ -65,6 +65,9 @@ export async function execute(run: Run, onLine: (line: string) => void = () => {
     timeout: timeout * 1000,
     killSignal: 'SIGKILL',
   })
+  // Whatever ends us ends what we started.
+  const kill = () => void child.kill('SIGKILL')
+  process.once('exit', kill)
   const output = { stdout: '', stderr: '' }
   let broken: string | undefined
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {
@@ -82,6 +85,7 @@ export async function execute(run: Run, onLine: (line: string) => void = () => {
     child.on('error', (error) => resolve(error.message))
     child.on('close', (code, signal) => resolve(code === 0 ? '' : `ended with ${signal ?? code}`))
   })
+  process.off('exit', kill)
   const failure = broken ?? (status && `${status}\n${output.stderr.trimEnd().split('\n').slice(-15).join('\n')}`)
   return failure ? { ...output, failure } : output
 }

@@ -16,14 +16,17 @@ import {
   verifyGenericReceipt,
   verifySignedStatement,
 } from '../../statement/index.ts'
+import type { FixtureFiles } from './fixture.ts'
+import type { InteropLog } from './log.ts'
 import { CACHE, execute, type Part, runChecks } from './program.ts'
+import type { Report } from './report.ts'
 
 const SOURCES = 'test/interop/python'
 const NEEDED = [3, 11] as const
 /** Names a Python that can import a pyscitt which is not on the registry. */
 const PYSCITT = 'PROVLOG_INTEROP_PYSCITT'
 
-export async function runPython({ fixture, report }: Part): Promise<void> {
+export async function runPython({ log, fixture, report }: Part): Promise<void> {
   const version = await pythonVersion()
   if (version === undefined || version[0] < NEEDED[0] || (version[0] === NEEDED[0] && version[1] < NEEDED[1])) {
     const found = version === undefined ? 'there is no Python here' : `this is Python ${version.join('.')}`
@@ -50,6 +53,8 @@ export async function runPython({ fixture, report }: Part): Promise<void> {
     await runChecks(report, 'http', run(cose, 'scrapi.py'))
   }
 
+  await fuzz(log, fixture, report, version)
+
   const pyscitt = await report.step('python: installs pyscitt 0.10.1, the newest of the registry', () =>
     environment('pyscitt', version),
   )
@@ -62,6 +67,26 @@ export async function runPython({ fixture, report }: Part): Promise<void> {
   } else {
     await runChecks(report, 'pyscitt, not of the registry:', run(other, 'pyscitt_client.py'))
   }
+}
+
+/** What the log says of its own API, taken at its word. A few hundred requests: the fuzzing proper is ours. */
+async function fuzz(log: InteropLog, fixture: FixtureFiles, report: Report, version: readonly number[]): Promise<void> {
+  const python = await report.step('python: installs schemathesis at its pinned version', () =>
+    environment('schemathesis', version),
+  )
+  if (python === undefined) return
+  await report.step('schemathesis: every GET answers as /openapi.json says', async () => {
+    const about = [`${log.url}/openapi.json`, '--tls-verify', log.ca, '--include-method', 'GET']
+    const bounds = ['--phases', 'coverage,fuzzing', '--max-examples', '4', '--max-time', '15', '--workers', '1']
+    // What a schema cannot say (an index is below the size) is refused with 400, and that is right.
+    const checks = ['--exclude-checks', 'positive_data_acceptance']
+    const args = ['run', ...about, ...bounds, ...checks, '--generation-deterministic', '--no-color']
+    // There it may leave what it likes.
+    const cwd = fixture.directory
+    const { failure, stdout } = await execute({ command: join(python, '..', 'st'), args, cwd, timeout: 90 })
+    if (failure !== undefined) throw new Error(`${failure}\n${stdout.slice(-3000)}`)
+    if (!/\b[1-9]\d* generated, \d+ passed\b/.test(stdout)) throw new Error(`it tried nothing:\n${stdout.slice(-1000)}`)
+  })
 }
 
 /** The Python of a virtual environment that has what `<name>.txt` lists: made when it is not there, or of another list. */

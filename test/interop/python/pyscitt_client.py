@@ -65,6 +65,20 @@ def waits() -> None:
 check("POST /entries?waitForCommit=true through its client: 201 with the receipt", waits)
 
 
+def redirected() -> None:
+    headers = {**COSE, "Prefer": "respond-async"}
+    answer = client.session.post("/entries", headers=headers, content=spares[2], follow_redirects=False)
+    assert answer.status_code == 303 and answer.content == b"", answer
+    location = answer.headers["location"]
+    answer = client.session.get(location, follow_redirects=False)
+    while answer.status_code == 302:
+        answer = client.session.get(location, follow_redirects=False)
+    is_receipt(client.get_receipt(location.rsplit("/", 1)[1]))
+
+
+check("POST /entries with Prefer: respond-async through its session: 303, and get_receipt at the place", redirected)
+
+
 def signed(signer: dict, feed: str) -> bytes:
     certified = crypto.Signer(
         read(signer["key"]).decode(),

@@ -2,6 +2,7 @@
 
 import gzip
 import http.client
+import io
 import socket
 import ssl
 from urllib.parse import urlsplit
@@ -77,6 +78,21 @@ def registers() -> None:
 check("POST /entries: 201, a receipt, and where it is; the same statement again has the same place", registers)
 
 
+def respond_async() -> None:
+    answer = post(spares[1], prefer="respond-async").expect(303)
+    assert answer.body == b"", answer.body
+    assert answer.headers.get("preference-applied") == "respond-async", answer.headers
+    for _ in range(100):
+        polled = get(answer.headers["location"])
+        if polled.status != 302:
+            break
+        assert polled.body == b"" and polled.headers["location"] == answer.headers["location"], polled.headers
+    is_receipt(polled.expect(200, "application/cose").body)
+
+
+check("POST /entries with Prefer: respond-async: 303, then 302 while it runs, then 200", respond_async)
+
+
 def wait_for_commit() -> None:
     is_receipt(post(spares[2], "/entries?waitForCommit=true").expect(201).body)
 
@@ -132,6 +148,35 @@ def problems() -> None:
 check("400, 404, 405, 413 and 415 are concise problem details", problems)
 
 
+def batch() -> None:
+    sequence = b"".join(cbor2.dumps(each) for each in (spares[4], b"no statement", spares[5]))
+    answer = post(sequence, "/v1/entries", "application/cbor-seq").expect(200, "application/cbor-seq")
+    stream, answers = io.BytesIO(answer.body), []
+    while stream.tell() < len(answer.body):
+        answers.append(cbor2.load(stream))
+    taken, refused, taken_too = answers
+    is_receipt(taken)
+    is_receipt(taken_too)
+    assert isinstance(refused[-1], str) and isinstance(refused[-2], str) and refused[-4] == 400, refused
+    problem(post(b"\xa0", "/v1/entries", "application/cbor-seq", accept=PROBLEM), 400)
+
+
+check("POST /v1/entries: a CBOR sequence of receipts and concise problem details, in order", batch)
+
+
+def partial_tiles() -> None:
+    whole = get("/tile/0/000").expect(200).body
+    assert len(whole) == 256 * 32, len(whole)
+    (width,) = [each["size"] for each in fixture["checkpoints"] if each["size"] == 255]
+    assert get(f"/tile/0/000.p/{width}").expect(200).body == whole[: width * 32]
+    for path in ("/tile/0/000.p/0", "/tile/0/000.p/256", "/tile/0/000.p/07", "/tile/0/0", "/tile/00/000", "/tile/64/000"):
+        assert get(path).status in (400, 404), path
+    assert get("/tile/0/999").status == 404
+
+
+check("partial tiles: the beginning of the full one, under one spelling", partial_tiles)
+
+
 def head() -> None:
     for path in ("/checkpoint", "/tile/0/000", "/tile/entries/000", f"/entries/{first['entry']}"):
         full, alone = get(path).expect(200), request("HEAD", path).expect(200)
@@ -140,6 +185,17 @@ def head() -> None:
 
 
 check("HEAD: as GET, without the body", head)
+
+
+def conditional() -> None:
+    for path in ("/checkpoint", "/tile/0/000", "/tile/entries/000"):
+        tag = get(path).expect(200).headers["etag"]
+        unchanged = get(path, if_none_match=tag).expect(304)
+        assert unchanged.body == b"" and unchanged.headers["etag"] == tag, unchanged.headers
+        get(path, if_none_match='"another"').expect(200)
+
+
+check("If-None-Match: 304 for what the client has", conditional)
 
 
 def compressed() -> None:
