@@ -142,3 +142,114 @@ describe('sev-snp: reports of AMD processors', { skip }, () => {
     }
   })
 })
+
+describe('tdx and sgx: quotes of Intel’s quoting enclaves', { skip }, () => {
+  const quoted = (format: string, name: string, at: string, collateral: readonly Uint8Array[] = []) => {
+    const evidence = evidenceFormat(format).ofFile(readVector(`domain/${name}`))
+    return examine(format, evidence, at, { collateral })
+  }
+  // Neither collateral nor reference values, and quotes have no clock.
+  const LITTLE_KNOWN = ['mismatch', 'undated', 'uncheckedRevocation', 'unknownTcb']
+
+  it('dcap-qvl’s quote of a TD is up to date while its collateral is current', async () => {
+    const collateral = [readVector('domain/tdx/dcap-qvl-tdx_quote_collateral.json')]
+    const { cases, detail } = await quoted('tdx', 'tdx/dcap-qvl-tdx_quote', '2025-06-25T00:00:00Z', collateral)
+    assert.deepEqual(cases, ['mismatch', 'undated'])
+    assert.deepEqual(detail['tcb'], { status: 'UpToDate', date: '2024-03-13T00:00:00Z' })
+    const later = await quoted('tdx', 'tdx/dcap-qvl-tdx_quote', '2025-08-25T00:00:00Z', collateral)
+    assert.deepEqual(later.cases, ['mismatch', 'undated', 'expiredCollateral'])
+  })
+
+  it('dcap-qvl’s quote of an enclave needs configuration and hardening, for the two advisories that it expects', async () => {
+    const collateral = [readVector('domain/sgx/dcap-qvl-sgx_quote_collateral.json')]
+    const { cases, detail } = await quoted('sgx', 'sgx/dcap-qvl-sgx_quote', '2025-06-25T00:00:00Z', collateral)
+    assert.deepEqual(cases, ['mismatch', 'undated', 'unhardened'])
+    assert.deepEqual(detail['tcb'], {
+      status: 'ConfigurationAndSWHardeningNeeded',
+      date: '2024-03-13T00:00:00Z',
+      advisories: ['INTEL-SA-00289', 'INTEL-SA-00615'],
+    })
+  })
+
+  const others: [name: string, format: string, cases: readonly string[]][] = [
+    ['tdx/go-tdx-guest-cos-113-tdx-quote.dat', 'tdx', LITTLE_KNOWN],
+    ['tdx/go-tdx-guest-quote_v5_sample.dat', 'tdx', LITTLE_KNOWN],
+    ['tdx/trustee-tdx_quote_4.dat', 'tdx', ['mismatch', 'debug', ...LITTLE_KNOWN.slice(1)]],
+    ['tdx/trustee-tdx_quote_5.dat', 'tdx', LITTLE_KNOWN],
+    ['tdx/trustee-tdx_quote_6.dat', 'tdx', LITTLE_KNOWN],
+    ['az-tdx-vtpm/td-quote.bin', 'tdx', LITTLE_KNOWN],
+    ['sgx/trustee-occlum_quote.dat', 'sgx', ['mismatch', 'debug', ...LITTLE_KNOWN.slice(1)]],
+  ]
+  for (const [name, format, expected] of others) {
+    it(`${name} holds`, async () => {
+      assert.deepEqual((await quoted(format, name, '2026-02-01T00:00:00Z')).cases, expected)
+    })
+  }
+
+  it('what trustee reads in a quote is what we read', async () => {
+    const expected = JSON.parse(readTextVector('domain/tdx/trustee-parse_tdx_claims_expected.json')).quote.body
+    const quotes = ['4', '5', '6'].map((n) => quoted('tdx', `tdx/trustee-tdx_quote_${n}.dat`, '2026-02-01T00:00:00Z'))
+    const found = (await Promise.all(quotes))
+      .map(({ detail }) => detail as { measurements: Record<string, string>; chosen: Record<string, string> })
+      .find(({ measurements }) => measurements['MRTD'] === expected.mr_td)
+    assert.ok(found)
+    const { measurements, chosen } = found
+    assert.equal(chosen['report_data'], expected.report_data)
+    for (const [ours, theirs] of [
+      ['RTMR0', 'rtmr_0'],
+      ['RTMR1', 'rtmr_1'],
+      ['RTMR2', 'rtmr_2'],
+      ['RTMR3', 'rtmr_3'],
+      ['MRSEAM', 'mr_seam'],
+      ['MRCONFIGID', 'mr_config_id'],
+      ['MROWNER', 'mr_owner'],
+      ['XFAM', 'xfam'],
+      ['TDATTRIBUTES', 'td_attributes'],
+    ] as const) {
+      assert.equal(measurements[ours], expected[theirs], ours)
+    }
+  })
+
+  // The signer of documents, and what it signed for others: Intel has one key for all of them.
+  const signers = () => {
+    const all = JSON.parse(readTextVector('domain/tdx/dcap-qvl-tdx_quote_collateral.json'))
+    return utf8(all.tcb_info_issuer_chain)
+  }
+  // Compared by hand: PCE SVN of the first is 11 where the newest level wants 13; the others reach every number of theirs.
+  const documented: [quote: string, at: string, status: string, documents: readonly string[]][] = [
+    [
+      'trustee-tdx_quote_6.dat',
+      '2025-11-01T00:00:00Z',
+      'OutOfDate',
+      ['trustee-tcbInfo.json', 'trustee-enclaveIdentity.json'],
+    ],
+    [
+      'trustee-tdx_quote_4.dat',
+      '2023-07-01T00:00:00Z',
+      'UpToDate',
+      ['go-tdx-guest-sample_tcbInfo_response', 'go-tdx-guest-sample_qeIdentity_response'],
+    ],
+    [
+      'go-tdx-guest-quote_v5_sample.dat',
+      '2026-02-15T00:00:00Z',
+      'UpToDate',
+      ['go-tdx-guest-sample_tcbinfo_response_v5'],
+    ],
+  ]
+  for (const [quote, at, status, documents] of documented) {
+    it(`${quote} is ${status} by the documents of its time`, async () => {
+      const collateral = [signers(), ...documents.map((name) => readVector(`domain/tdx/${name}`))]
+      const { detail } = await quoted('tdx', `tdx/${quote}`, at, collateral)
+      assert.equal((detail['tcb'] as { status: string }).status, status)
+    })
+  }
+
+  it('with another byte anywhere that is signed they are refused', async () => {
+    for (const place of [30, 48, 130, 400, 631, 700, 800, 1300, 2000, 4500]) {
+      const evidence = tdxQuote().slice()
+      evidence[place]! ^= 1
+      await assert.rejects(examine('tdx', evidence, '2025-06-25T00:00:00Z'), { name: 'EvidenceError' }, `byte ${place}`)
+    }
+  })
+  const tdxQuote = () => evidenceFormat('tdx').ofFile(readVector('domain/tdx/dcap-qvl-tdx_quote'))
+})

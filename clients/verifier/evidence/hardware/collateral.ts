@@ -65,12 +65,12 @@ function readFile(file: Uint8Array): CollateralObject[] {
 }
 
 function pemObjects(text: string): CollateralObject[] {
-  const blocks = [...text.matchAll(/-----BEGIN (CERTIFICATE|X509 CRL)-----([A-Za-z0-9+/=\s]+)-----END \1-----/g)]
+  const blocks = [...text.matchAll(/-----BEGIN (CERTIFICATE|X509 CRL)-----([A-Za-z0-9+/=\r\n]+)-----END \1-----/g)]
   if (blocks.length === 0 || blocks.length !== text.split('-----BEGIN ').length - 1) {
     throw new Error('neither PEM of certificates and CRLs, nor DER, nor JSON')
   }
   if (blocks.length > MAX_OBJECTS) throw new Error(`more than ${MAX_OBJECTS} objects`)
-  return blocks.map(([, , body]) => readDerObject(fromBase64(body!.replaceAll(/\s/g, ''))))
+  return blocks.map(([, , body]) => readDerObject(fromBase64(body!.replaceAll(/[\r\n]/g, ''))))
 }
 
 /** A certificate's signed part begins with its version in [0], a list's with an INTEGER. */

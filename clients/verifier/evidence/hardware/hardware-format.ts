@@ -53,6 +53,8 @@ export interface HardwareReader {
   readonly padded: boolean
   /** What can be found besides what is found in all hardware. */
   readonly cases: readonly AppraisalCase[]
+  /** The evidence in a file that holds more. */
+  readonly ofFile?: (file: Uint8Array) => Uint8Array
   /** @throws VerifierError for evidence that proves nothing */
   read(evidence: Uint8Array, context: ReaderContext): HardwareFacts
 }
@@ -92,7 +94,7 @@ export function hardwareFormat(reader: HardwareReader): EvidenceFormat {
     defaults: DEFAULTS,
     keyBindings: reader.keyBindings,
     references: reader.references,
-    ofFile: (file) => file,
+    ofFile: reader.ofFile ?? ((file) => file),
     async examine(evidence, examination) {
       if (evidence.length > MAX_EVIDENCE_BYTES) {
         throw new VerifierError('malformed_evidence', `longer than ${MAX_EVIDENCE_BYTES} bytes`)

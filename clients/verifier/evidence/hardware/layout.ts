@@ -67,6 +67,10 @@ export class ByteReader {
     return unsigned(this.take(length, what))
   }
 
+  rest(): Uint8Array {
+    return this.take(this.#bytes.length - this.#at, 'the rest')
+  }
+
   /** @throws {@link VerifierError} `malformed_evidence` when something is left */
   end(what: string): void {
     if (this.#at !== this.#bytes.length) throw malformed(`bytes after ${what}`)

@@ -15,5 +15,5 @@ export const AMD_ROOTS: ReadonlyMap<string, string> = new Map([
   ['1f084161a44bb6d93778a904877d4819cafa5d05ef4193b2ded9dd9c73dd3f6a', 'Turin'],
 ])
 
-/** Intel SGX Root CA; https://certificates.trustedservices.intel.com/Intel_SGX_Provisioning_Certification_RootCA.cer. */
+/** Intel SGX Root CA, of SGX and TDX; https://certificates.trustedservices.intel.com/Intel_SGX_Provisioning_Certification_RootCA.cer. */
 export const INTEL_ROOTS = ['44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3']

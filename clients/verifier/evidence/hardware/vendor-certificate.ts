@@ -29,6 +29,7 @@ export interface VendorCertificate {
   readonly fingerprint: string
   /** For people. Names are compared as DER. */
   readonly name: string
+  readonly commonName: string | undefined
   readonly issuer: Uint8Array
   readonly subject: Uint8Array
   /** Lower-case hex, no padding. */
@@ -111,6 +112,8 @@ export function readVendorCertificate(der: Uint8Array): VendorCertificate {
     der,
     fingerprint: createHash('sha256').update(der).digest('hex'),
     name: x509.subject.replaceAll('\n', ', '),
+    // One attribute a line; Node escapes line breaks in them.
+    commonName: /^CN=(.*)$/m.exec(x509.subject)?.[1],
     issuer,
     subject,
     serial,
