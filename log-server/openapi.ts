@@ -52,7 +52,11 @@ export interface Answer {
 /** What any path may answer, whatever it is about. */
 export const COMMON_PROBLEMS: readonly ProblemCode[] = [
   'malformed_request',
+  'invalid_locator',
   'method_not_allowed',
+  'not_implemented',
+  'too_large',
+  'shutting_down',
   'request_timeout',
   'uri_too_long',
   'headers_too_large',

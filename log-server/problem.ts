@@ -21,7 +21,7 @@ import { encodeProblem, PROBLEM_MEDIA_TYPE } from '../statement/problem-details.
 import { parseAccept, weightNamed } from './accept.ts'
 import { isRead, letPagesRead } from './cors.ts'
 import { pathOf } from './request-path.ts'
-import { BusyError, type LogErrorCode } from './types.ts'
+import { BusyError, type BusyErrorCode, type LogErrorCode } from './types.ts'
 
 /** Why a request was refused as a request, whatever it was about. */
 export type RequestErrorCode =
@@ -57,7 +57,7 @@ export type ProblemCode =
   | StatementErrorCode
   | ProvenanceErrorCode
   | LogErrorCode
-  | BusyError['code']
+  | BusyErrorCode
   | RequestErrorCode
 
 /**
@@ -238,7 +238,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   guard_missing: BROKEN,
   guard_damaged: BROKEN,
   malformed_config: BROKEN,
-  signing_key_missing: CONFLICT,
+  signing_key_missing: [409, 'Rejected', 'operator'],
 }
 
 /** The status that `code` is answered with. */
@@ -317,13 +317,19 @@ export const REGISTRATION_PROBLEMS: readonly ProblemCode[] = [
   'lifetime_too_long',
   'status_mismatch',
   'wrap_required',
+  'link_erased',
+  'not_erasable',
+  'malformed_policy',
   // What the log has already.
   'conflict_signature',
   'duplicate_credential',
   'duplicate_unique_tag',
   'duplicate_record_id',
   'already_revoked',
+  'statement_erased',
+  'signing_key_missing',
   // Not now.
+  'unavailable',
   'queue_full',
   'shutting_down',
   'log_stopped',
@@ -379,7 +385,8 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
 
   const { type, body } = problemForm(problem, pathOf(request), request.raw.headers.accept)
   reply.code(problem.status)
-  reply.header('cache-control', 'no-store')
+  // Also here: the framework's own errors come by no hook.
+  reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   if (isRead(request)) letPagesRead(reply)
   if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
   if (problem.allow) reply.header('allow', problem.allow.join(', '))

@@ -170,11 +170,17 @@ export class LogError extends EvidenceError<LogErrorCode> {
   }
 }
 
+/** Why the log takes nothing now. Codes are API. */
+export type BusyErrorCode =
+  | 'queue_full' //     as much is waiting as the log will hold
+  | 'shutting_down' //  the server is going down
+  | 'log_stopped' //    a write failed, and the log no longer knows what its disk holds
+
 /** The log cannot take an entry now. The same request may succeed after `retryAfter` seconds. */
 export class BusyError extends UnavailableError {
-  readonly code: 'queue_full' | 'shutting_down' | 'log_stopped'
+  readonly code: BusyErrorCode
 
-  constructor(code: 'queue_full' | 'shutting_down' | 'log_stopped', message: string, retryAfter = 1) {
+  constructor(code: BusyErrorCode, message: string, retryAfter = 1) {
     super(message, { retryAfter })
     this.code = code
   }

@@ -1,18 +1,25 @@
 /**
- * `npm run docs`: makes new examples of every format and the page that shows them.
+ * `npm run docs`: makes new examples of every format, the page that shows them, and the page of errors. `npm run docs -- errors` leaves
+ * the examples as they are: those have new keys each time.
  *
  * @module
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { describedApi, errorsPage } from './docs/errors.ts'
 import { makeExamples } from './docs/examples.ts'
 import { EXAMPLES_FOLDER, type ExampleName, formatsPage } from './docs/formats.ts'
 
-const examples = await makeExamples()
-mkdirSync(EXAMPLES_FOLDER, { recursive: true })
-for (const [name, bytes] of examples) writeFileSync(join(EXAMPLES_FOLDER, name), bytes)
-writeFileSync(
-  'docs/formats.md',
-  formatsPage((name: ExampleName) => examples.get(name) ?? new Uint8Array()),
-)
-console.log(`docs/formats.md and ${examples.size} examples`)
+writeFileSync('docs/errors.md', errorsPage(await describedApi()))
+console.log('docs/errors.md')
+
+if (!process.argv.includes('errors')) {
+  const examples = await makeExamples()
+  mkdirSync(EXAMPLES_FOLDER, { recursive: true })
+  for (const [name, bytes] of examples) writeFileSync(join(EXAMPLES_FOLDER, name), bytes)
+  writeFileSync(
+    'docs/formats.md',
+    formatsPage((name: ExampleName) => examples.get(name) ?? new Uint8Array()),
+  )
+  console.log(`docs/formats.md and ${examples.size} examples`)
+}

@@ -48,7 +48,7 @@ const getTransparentStatement = operation({
   summary: 'A statement as registered, with its receipt: a Transparent Statement.',
   params,
   answers: { 200: bytes('A Transparent Statement (RFC 9943).', ...STATEMENT_TYPES) },
-  problems,
+  problems: [...problems, 'statement_erased'],
 })
 
 const getWraps = operation({

@@ -41,7 +41,7 @@ const getLatest = operation({
   summary: 'The newest statement of a series.',
   params: Type.Object({ type: RecordName, kid: Kid, id: SeriesId }),
   answers: { 200: bytes('A Transparent Statement.', ...STATEMENT_TYPES) },
-  problems: ['invalid_locator', 'not_found'],
+  problems: ['invalid_locator', 'not_found', 'statement_erased'],
 })
 
 const listLatest = operation({

@@ -17,7 +17,7 @@ const schema = operation({
   summary: 'Why a credential was issued: a bundle that verifies offline.',
   params: Type.Object({ digest: HexDigest }),
   answers: { 200: bytes('A bundle, all of it at one tree head.', 'application/vnd.provlog.bundle+cbor') },
-  problems: ['invalid_locator', 'not_found', 'bundle_too_large'],
+  problems: ['invalid_locator', 'not_found', 'statement_erased', 'bundle_too_large'],
 })
 
 export const provenanceRoutes: FastifyPluginAsyncTypebox<BundleSource> = async (app, source) => {

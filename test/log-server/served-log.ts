@@ -19,6 +19,7 @@ import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { type AppOptions, buildApp } from '../../log-server/app.ts'
 import { initLog } from '../../log-server/init.ts'
 import { type Log, openLog } from '../../log-server/log.ts'
+import { type ProblemCode, REGISTRATION_PROBLEMS } from '../../log-server/problem.ts'
 import { equalBytes } from '../../merkle/index.ts'
 import {
   buildRecordStatement,
@@ -103,13 +104,20 @@ export async function serveLog(length = 9, options: Partial<AppOptions> = {}): P
       const { statement, wraps } = await buildRecordStatement(record, author(party, issuedAt))
       return { statement, submission: attachWraps(statement.bytes, wraps) }
     },
-    post: (body, headers = {}) =>
-      app.inject({
+    async post(body, headers = {}) {
+      const answer = await app.inject({
         method: 'POST',
         url: '/entries',
         headers: { 'content-type': 'application/cose', ...headers },
         payload: Buffer.from(body),
-      }),
+      })
+      // Whatever a test is about: what registration may refuse with is a list that people read.
+      if (answer.statusCode >= 400) {
+        const { code } = problemIn(answer)
+        assert.ok(REGISTRATION_PROBLEMS.includes(code as ProblemCode), `${code} is not among what registration refuses`)
+      }
+      return answer
+    },
     get: (url, headers = {}) => app.inject({ method: 'GET', url, headers }),
     link: (rel, index) => ({ rel, entry: statements[index]!.entry }),
     async close() {

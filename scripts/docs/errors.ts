@@ -1,0 +1,161 @@
+/**
+ * `docs/errors.md`: every code that an answer may carry, made of the code's own tables: statuses and titles from
+ * `log-server/problem.ts`, meanings from the comments beside the codes, and what can occur where from the description of the API.
+ *
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { buildApp, initLog, openLog } from '../../log-server/index.ts'
+import { COMMON_PROBLEMS } from '../../log-server/openapi.ts'
+import { type ProblemCode, problemTable, REGISTRATION_PROBLEMS, statusOf } from '../../log-server/problem.ts'
+
+/** Where codes are declared, each with its meaning beside it. */
+const SOURCES = [
+  'log-server/problem.ts',
+  'log-server/types.ts',
+  'merkle/error.ts',
+  'statement/error.ts',
+  'provenance/error.ts',
+]
+
+/** Of each declared code, its meanings: a code that several folders use may have several. */
+export function meanings(): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>()
+  for (const source of SOURCES) {
+    for (const [, code = '', meaning] of readFileSync(source, 'utf8').matchAll(
+      /^ {2}\| '([a-z0-9_]+)'(?: \/\/ +(.+))?$/gm,
+    )) {
+      found.set(code, [...(found.get(code) ?? []), ...(meaning === undefined ? [] : [meaning])])
+    }
+  }
+  return found
+}
+
+interface Described {
+  readonly paths: Readonly<
+    Record<
+      string,
+      Readonly<Record<string, { readonly responses: Readonly<Record<string, { readonly description: string }>> }>>
+    >
+  >
+}
+
+/** The API's description, by the application itself over a new log. */
+export async function describedApi(): Promise<Described> {
+  const directory = mkdtempSync(join(tmpdir(), 'provlog-docs-'))
+  const dataDir = join(directory, 'log')
+  const now = () => 0
+  await initLog({ dataDir, origin: 'log.example', now, random: (length) => new Uint8Array(randomBytes(length)) })
+  const log = await openLog({ dataDir, now })
+  try {
+    const app = buildApp({ log, now })
+    const { payload } = await app.inject('/openapi.json')
+    await app.close()
+    return JSON.parse(payload) as Described
+  } finally {
+    await log.close()
+    rmSync(directory, { recursive: true })
+  }
+}
+
+/** @param document `GET /openapi.json` */
+export function errorsPage(document: Described): string {
+  const said = meanings()
+  const rows = problemTable().toSorted((a, b) => a.status - b.status || (a.code < b.code ? -1 : 1))
+  const answered = answeredCodes(document)
+  const unanswered = rows.filter(({ code }) => !answered.has(code))
+  const cells = ({ code, status, title, fixer }: (typeof rows)[number]) =>
+    `| \`${code}\` | ${status} | ${title} | ${fixer} | ${(said.get(code) ?? []).join('; ')} |`
+  const head = '| code | status | title | who can fix it | what it means |\n|---|---|---|---|---|'
+  return `# Errors
+
+Made by \`npm run docs\` from the code. Every answer of 400 and above carries a **code**, which is API: codes are added, never renamed or
+reused. It comes as concise problem details in CBOR (RFC 9290, under the key \`"code"\`) on the paths of SCRAPI, \`/entries\` and
+\`/.well-known/scitt-keys\`, and as \`application/problem+json\` (RFC 9457) elsewhere; \`Accept\` chooses the other form. Titles are SCRAPI's
+where it has one. Details are for people and change.
+
+Who can fix it: **client**, the program that asks (its path, headers, bytes) · **signer**, whoever composed and signed the statement, of which
+another must be made · **admin**, who says on the log whose keys may write what · **nobody**, because the log has it otherwise already, or no
+longer · **time**: the same request may be answered after \`Retry-After\` seconds · **operator**, whoever runs the server.
+
+## What an answer may carry
+
+${head}
+${rows
+  .filter(({ code }) => answered.has(code))
+  .map(cells)
+  .join('\n')}
+
+## Where
+
+Any path may also answer ${byStatusText(COMMON_PROBLEMS)}.
+
+| method | path | statuses |
+|---|---|---|
+${pathRows(document).join('\n')}
+
+¹ what registration refuses: ${byStatusText(REGISTRATION_PROBLEMS)}.
+
+## What only programs of this project say
+
+The same vocabulary in reports, in exit messages and from functions; no path answers with these.
+
+| code | what it means |
+|---|---|
+${unanswered.map(({ code }) => `| \`${code}\` | ${(said.get(code) ?? []).join('; ')} |`).join('\n')}
+`
+}
+
+function answeredCodes({ paths }: Described): ReadonlySet<string> {
+  const operations = Object.values(paths).flatMap((item) => Object.values(item))
+  const descriptions = operations.flatMap(({ responses }) =>
+    Object.values(responses).map(({ description }) => description),
+  )
+  return new Set([...descriptions.flatMap(codesIn), ...COMMON_PROBLEMS])
+}
+
+function pathRows({ paths }: Described): string[] {
+  return Object.entries(paths).flatMap(([path, item]) =>
+    Object.entries(item)
+      .filter(([method]) => method !== 'head')
+      .map(([method, { responses }]) => {
+        const statuses = Object.entries(responses).filter(([status]) => status !== 'default')
+        const codes = statuses.flatMap(([, { description }]) => codesIn(description))
+        const registers = REGISTRATION_PROBLEMS.every((code) => codes.includes(code))
+        const own = codes.filter((code) => !registers || !REGISTRATION_PROBLEMS.includes(code as ProblemCode))
+        const text = statuses
+          .filter(([status]) => Number(status) < 400 || statusesOf(own).has(Number(status)))
+          .map(([status, { description }]) => {
+            const named = codesIn(description).filter((code) => own.includes(code))
+            return named.length > 0 ? `${status} (${named.map((code) => `\`${code}\``).join(', ')})` : status
+          })
+        const name = Object.hasOwn(item, 'head') ? `${method.toUpperCase()}, HEAD` : method.toUpperCase()
+        return `| ${name} | \`${path}\` | ${[...text, ...(registers ? ['¹'] : [])].join(' · ')} |`
+      }),
+  )
+}
+
+function statusesOf(codes: readonly string[]): ReadonlySet<number> {
+  return new Set(codes.map((code) => statusOf(code as ProblemCode)))
+}
+
+function codesIn(description: string): string[] {
+  const known = new Set<string>(problemTable().map(({ code }) => code))
+  return [...description.matchAll(/`([a-z0-9_]+)`/g)].map(([, code = '']) => code).filter((code) => known.has(code))
+}
+
+function byStatusText(codes: readonly ProblemCode[]): string {
+  const statuses = [...new Set(codes.map(statusOf))].toSorted((a, b) => a - b)
+  return statuses
+    .map(
+      (status) =>
+        `${status} (${codes
+          .filter((code) => statusOf(code) === status)
+          .map((code) => `\`${code}\``)
+          .join(', ')})`,
+    )
+    .join(', ')
+}

@@ -1,0 +1,21 @@
+/**
+ * The page of errors is what the code says: no code without a meaning, none that is gone, and no path with other statuses.
+ *
+ * @module
+ */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { it } from 'node:test'
+import { problemTable } from '../../log-server/problem.ts'
+import { describedApi, errorsPage, meanings } from '../../scripts/docs/errors.ts'
+
+it('every code is declared with its meaning, and has a row', () => {
+  const said = meanings()
+  const rows = problemTable().map(({ code }) => code)
+  assert.deepEqual(new Set(said.keys()), new Set<string>(rows))
+  for (const [code, texts] of said) assert.ok(texts.length > 0 && texts.every((text) => text.length > 3), code)
+})
+
+it('docs/errors.md is what `npm run docs -- errors` makes of the code', async () => {
+  assert.equal(readFileSync('docs/errors.md', 'utf8'), errorsPage(await describedApi()))
+})
