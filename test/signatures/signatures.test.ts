@@ -184,7 +184,7 @@ async function verdictOf(check: () => unknown): Promise<boolean> {
 interface Layer {
   readonly name: string
   readonly message: Uint8Array
-  accepts(key: Uint8Array, signature: Uint8Array): unknown
+  readonly accepts: (key: Uint8Array, signature: Uint8Array) => unknown
 }
 
 const NOTE_TEXT = 'log.example\n3\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n'
@@ -192,7 +192,7 @@ const entries = someEntries(5)
 const tree = treeOf(entries)
 const { importVerificationKey } = native
 
-function sign1Layers(alg: CborValue, jwkOf: (key: Uint8Array) => PublicJwk): readonly Layer[] {
+function sign1Layers(alg: number | string, jwkOf: (key: Uint8Array) => PublicJwk): readonly Layer[] {
   const protectedBytes = encodeCbor(
     new Map<number, CborValue>([
       [1, alg],
@@ -213,7 +213,7 @@ function sign1Layers(alg: CborValue, jwkOf: (key: Uint8Array) => PublicJwk): rea
   const proof = encodeCbor([5, 2, tree.inclusion(2, 5)])
   return [
     {
-      name: `signed statement, alg ${String(alg)}`,
+      name: `signed statement, alg ${alg}`,
       message: sigStructure(protectedBytes, payload),
       async accepts(key, signature) {
         const bytes = encodeCoseSign1({ ...shared, unprotected: new Map(), payload, signature })
@@ -224,7 +224,7 @@ function sign1Layers(alg: CborValue, jwkOf: (key: Uint8Array) => PublicJwk): rea
       },
     },
     {
-      name: `receipt, alg ${String(alg)}`,
+      name: `receipt, alg ${alg}`,
       message: sigStructure(protectedBytes, tree.root(5)),
       async accepts(key, signature) {
         const unprotected = new Map([[396, new Map([[-1, [proof]]])]])

@@ -88,7 +88,7 @@ const note: Target<ReturnType<typeof parseNote>> = {
   name: 'note',
   seeds: notes.map(utf8),
   mutators: text(keyWords),
-  maxBytes: 64 * 1024,
+  maxBytes: 32 * 1024,
   codes: ['malformed_note'],
   read: parseNote,
   check({ text, signatures }, input) {
@@ -116,7 +116,7 @@ const openedCheckpoint: Target<ReturnType<typeof openCheckpoint>> = {
   name: 'opened-checkpoint',
   seeds: notes.map(utf8),
   mutators: text(keyWords),
-  maxBytes: 64 * 1024,
+  maxBytes: 32 * 1024,
   // A hundred lines in the name of one known key are a hundred verifications: bounded, and no server does it.
   timeLimit: 25,
   codes: [
@@ -167,7 +167,7 @@ const witnessPolicy: Target<WitnessPolicy> = {
     '2',
     log.vkey,
   ]),
-  maxBytes: 64 * 1024,
+  maxBytes: 32 * 1024,
   codes: ['malformed_policy', 'malformed_vkey', 'unsupported_key'],
   read: parseWitnessPolicy,
   check({ witnesses, groups, quorum }) {

@@ -21,6 +21,7 @@ import {
   decodeProblem,
   decodeSealed,
   encodeCbor,
+  encodeCborSequence,
   encodeCoseKeySet,
   encodeCoseSign1,
   encodeProblem,
@@ -45,6 +46,7 @@ import {
   signSign1,
   signStatement,
   signTreeHead,
+  splitCborSequence,
   statementIdentity,
   unwrapKeys,
   verifyReceipt,
@@ -139,6 +141,7 @@ export function statementTargets(): readonly Target[] {
       ...transparent,
       ...receipts,
     ]),
+    cborSequence,
     coseSign1,
     signedStatement,
     transparentStatement,
@@ -223,6 +226,25 @@ function normal(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(normal).join()}]`
   if (value instanceof Map) return `{${Array.from(value, ([key, inner]) => `${normal(key)}:${normal(inner)}`).join()}}`
   return typeof value === 'string' ? JSON.stringify(value) : String(value)
+}
+
+/** RFC 8742: what joins again to the same bytes, each item of which is one to the reader of one. */
+const cborSequence: Target<Uint8Array[]> = {
+  name: 'cbor-seq',
+  seeds: [
+    concatBytes(...CBOR_SEEDS.slice(0, 5)),
+    encodeCborSequence([Uint8Array.of(1), new Uint8Array(30)]),
+    new Uint8Array(),
+  ],
+  mutators: cborMutators,
+  maxBytes: 320 * 1024,
+  codes: CBOR,
+  read: (input) => splitCborSequence(input, 1000),
+  check(items, input) {
+    demandSame(input, concatBytes(...items))
+    for (const item of items) scanCbor(item)
+    return `${Math.min(items.length, 4)}`
+  },
 }
 
 const COSE = [...CBOR, 'malformed_cose']
