@@ -212,9 +212,10 @@ export async function fuzz(target: Target, { random, corpus, done, grow = 0, sla
 
   for (const input of [...pool]) await run(input, false)
   while (!done(runs) && failures.size < MAX_FAILURES) {
-    // What was found last leads furthest.
+    // What is valid has most to lose; of the rest, what was found last leads furthest.
     const recent = random.chance(0.3) ? Math.max(0, pool.length - 50) : 0
-    let input = pool[recent + random.below(pool.length - recent)] ?? new Uint8Array()
+    const at = random.chance(0.4) ? random.below(target.seeds.length) : recent + random.below(pool.length - recent)
+    let input = pool[at] ?? new Uint8Array()
     for (let edits = 1 + random.below(random.chance(0.2) ? 8 : 3); edits > 0; edits--) {
       input = random.pick(target.mutators)(input, random, pool)
     }
