@@ -10,9 +10,16 @@ import { processIo } from '../../clients/cli/io.ts'
 import { generateKey } from '../../clients/cli/key-files.ts'
 import { main } from '../../clients/cli/main.ts'
 import { publishLogPolicy } from '../../clients/log-client/index.ts'
-import { createNoteSigner, signCheckpoint, toHex } from '../../merkle/index.ts'
+import { createNoteSigner, type Hash, signCheckpoint, toHex } from '../../merkle/index.ts'
 import { decodePublicKey, encodePublicKey } from '../../provenance/index.ts'
-import { kidOf, type PublicJwk, publicJwkOf } from '../../statement/index.ts'
+import {
+  buildConsistencyReceipt,
+  importSigningKey,
+  kidOf,
+  type PublicJwk,
+  publicJwkOf,
+  signTreeHead,
+} from '../../statement/index.ts'
 import { certify, createAuthority } from '../provenance/signers.ts'
 import { type InteropLog, now, random } from './log.ts'
 
@@ -22,6 +29,9 @@ const SIZES = [3, 6, 255, 256, 258, 300, 511, 512, 777, 1024, 2000, 2817]
 const SAMPLED_AT = [3, 6, 256, 258, 300, 777, 2000, 2817]
 /** For each program that writes, how many statements that it may register. */
 const SPARES = { go: 12, http: 6, pyscitt: 6 }
+
+/** Writes a file of the fixture, and returns its path. */
+type Write = (name: string, content: string | Uint8Array) => Promise<string>
 
 export interface FixtureFiles {
   /** The JSON file. */
@@ -34,7 +44,7 @@ export interface FixtureFiles {
 export async function fixtureOf(log: InteropLog): Promise<FixtureFiles> {
   const directory = join(log.directory, 'fixture')
   await mkdir(directory)
-  const write = async (name: string, content: string | Uint8Array): Promise<string> => {
+  const write: Write = async (name, content) => {
     const path = join(directory, name)
     await writeFile(path, content)
     return path
@@ -54,8 +64,9 @@ export async function fixtureOf(log: InteropLog): Promise<FixtureFiles> {
     }
   }
   // The last one that the files speak of holds all samples.
-  const { size, note } = await log.client.checkpoint()
-  checkpoints.push({ size, note: await write(`checkpoint-${size}`, note) })
+  const newest = await log.client.checkpoint()
+  const { size } = newest
+  checkpoints.push({ size, note: await write(`checkpoint-${size}`, newest.note) })
 
   const entries = await Promise.all(
     sampled.map(async (sample) => {
@@ -96,14 +107,28 @@ export async function fixtureOf(log: InteropLog): Promise<FixtureFiles> {
     forged: await write('forged', forgery(log, size)),
     entries,
     proofs,
+    consistency: await writeConsistency(log, newest, write),
     spares,
     signers: await admitOthers(log, write),
   }
   return { directory, path: await write('fixture.json', JSON.stringify(fixture)), strangerVkey: fixture.strangerVkey }
 }
 
+/** Consistency receipts between trees of the log (RFC 9942 §5.3), under a key of their own. */
+async function writeConsistency(log: InteropLog, { size, root }: { size: number; root: Hash }, write: Write) {
+  const key = await importSigningKey(generateKey('ES256'))
+  const head = await signTreeHead({ origin: log.origin, size, root, issuedAt: now() }, key)
+  const receipts = []
+  for (const from of SIZES) {
+    const proof = await log.client.consistencyProof(from, size)
+    const receipt = buildConsistencyReceipt(head, { size1: from, proof })
+    receipts.push({ from, to: size, receipt: await write(`consistency-${from}.cose`, receipt) })
+  }
+  return { key: await write('consistency-key.pem', pemOf(key.publicJwk)), receipts }
+}
+
 /** Who may register statements that are no records: whoever has a certificate of an authority of ours, and the holder of one key. */
-async function admitOthers(log: InteropLog, write: (name: string, content: string) => Promise<string>) {
+async function admitOthers(log: InteropLog, write: Write) {
   const [notBefore, notAfter] = [now() - 3600, now() + 86_400]
   const ca = await createAuthority('interop authority', { notBefore, notAfter })
   const certified = []

@@ -37,6 +37,8 @@ type fixture struct {
 	Spares map[string][]string `json:"spares"`
 	// Written by `provlog proof`.
 	Proofs []tlogProof `json:"proofs"`
+	// Between trees of the log, signed with a key of their own.
+	Consistency consistency `json:"consistency"`
 
 	// Only for the part "rotation": the key that takes over, an entry, and what was signed about it.
 	NewVKey string `json:"newVkey"`
@@ -44,6 +46,15 @@ type fixture struct {
 	Before  stage  `json:"before"`
 	Between stage  `json:"between"`
 	After   stage  `json:"after"`
+}
+
+type consistency struct {
+	Key      string `json:"key"`
+	Receipts []struct {
+		From    int64  `json:"from"`
+		To      int64  `json:"to"`
+		Receipt string `json:"receipt"`
+	} `json:"receipts"`
 }
 
 type stage struct {

@@ -88,6 +88,10 @@ def schema(name: str) -> DataTranslator:
 receipt_schema, statement_schema = schema("receipt"), schema("statement")
 each("cddl: receipts have the form of RFC 9942", lambda e: receipt_schema.validate_str(read(e["receipt"])) and None)
 each("cddl: statements have the form of RFC 9943", lambda e: statement_schema.validate_str(read(e["statement"])) and None)
+check(
+    "cddl: receipts of consistency have the form of RFC 9942",
+    lambda: all(receipt_schema.validate_str(read(r["receipt"])) for r in fixture["consistency"]["receipts"]) and None,
+)
 refuses(
     "cddl: a receipt in place of a statement",
     lambda: statement_schema.validate_str(read(first["receipt"])) and None,
