@@ -94,7 +94,8 @@ export class StoredLog implements LogReader, TileReader {
     if (!(await this.#isServed({ level: 0, index: n, width }))) return undefined
     const growing = this.#edge.tile(0, n)?.bundle
     if (growing) return growing.slice(0, width * BUNDLE_STRIDE)
-    return (await this.#fullBundle(n)).subarray(0, width * BUNDLE_STRIDE)
+    const full = await this.#fullBundle(n)
+    return width === TILE_WIDTH ? full : full.subarray(0, width * BUNDLE_STRIDE)
   }
 
   async tile(id: TileId): Promise<Uint8Array | undefined> {
@@ -200,7 +201,8 @@ export class StoredLog implements LogReader, TileReader {
     if (growing) return growing.nodes.slice(0, width * HASH_LENGTH)
     const name = `tile ${level}/${index}`
     const full = stored(await this.#recent.get(name, () => this.#store.tile(level, index)), name)
-    return full.subarray(0, width * HASH_LENGTH)
+    // Full ones as they are: whoever knows something of that array finds it again.
+    return width === TILE_WIDTH ? full : full.subarray(0, width * HASH_LENGTH)
   }
 
   async #fullBundle(n: number): Promise<Uint8Array> {

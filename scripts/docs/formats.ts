@@ -56,7 +56,7 @@ const FORMATS = {
     title: 'Tile',
     specification: 'C2SP tlog-tiles',
     about:
-      '`GET /tile/0/000.p/<width>`: the hashes of one level side by side, 32 bytes each, 256 when full. Partial tiles are not stored: they are the beginning of what holds them.',
+      '`GET /tile/0/000.p/<width>`: the hashes of one level side by side, 32 bytes each, 256 when full. Partial tiles are not stored: they are the beginning of what holds them, served for the widths that some published checkpoint implied.',
     show: hexRows,
   },
   'entries.bin': {
