@@ -36,7 +36,7 @@ import {
   type NewRecord,
   type RecordType,
 } from '../../provenance/index.ts'
-import { attachWraps, parseSignedStatement } from '../../statement/index.ts'
+import { attachWraps, parseSignedStatement, type VerifiedTreeHead } from '../../statement/index.ts'
 import { AnswerError } from './error.ts'
 import { createFetcher, type Fetcher, type FetcherOptions } from './fetcher.ts'
 import { LogView } from './log-view.ts'
@@ -288,6 +288,20 @@ export class LogClient {
   async statementBundle(index: number, width: number): Promise<Uint8Array[]> {
     const path = `v1/statements/${formatTileIndex(index, width)}`
     return decodeStatementBundle(await this.#requests.get(path, MAX_BYTES.statements), width)
+  }
+
+  /**
+   * The newest tree head, signed and shown to start with `from`, in one receipt that a third party can check as well.
+   *
+   * @param from a tree that was verified, smaller than the log's newest
+   * @throws `RefusedError` 404 when the log has not grown; `StatementError` and `MerkleError` of a receipt that does not hold
+   */
+  async growth(from: {
+    readonly size: number
+    readonly root: Hash
+  }): Promise<{ readonly head: VerifiedTreeHead; readonly receipt: Uint8Array }> {
+    const receipt = await this.#requests.get(`v1/receipts/consistency/${from.size}`, MAX_BYTES.statement)
+    return { head: await (await this.#log()).checkGrowth(receipt, from), receipt }
   }
 
   /** By the log's tiles, so the log is not told which entry it is about. Not checked against a root. */

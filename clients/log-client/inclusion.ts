@@ -16,7 +16,14 @@ import {
   toHex,
   type VerifiedCheckpoint,
 } from '../../merkle/index.ts'
-import { parseReceipt, type VerifiedReceipt, verifyReceipt } from '../../statement/index.ts'
+import {
+  parseReceipt,
+  type Receipt,
+  type VerifiedReceipt,
+  type VerifiedTreeHead,
+  verifyConsistencyReceipt,
+  verifyReceipt,
+} from '../../statement/index.ts'
 import { AnswerError, MisbehaviourError } from './error.ts'
 import { isUnserved, type LogView } from './log-view.ts'
 import { type LogPolicy, receiptKeyOf } from './policy.ts'
@@ -60,14 +67,32 @@ export async function checkReceipt(
   policies: readonly LogPolicy[],
 ): Promise<VerifiedReceipt> {
   const parsed = parseReceipt(receipt)
-  const key = receiptKeyOf(policies, parsed.kid ?? '', parsed.treeSize ?? Number.POSITIVE_INFINITY)
-  if (key === undefined) {
-    throw new AnswerError(
-      'unknown_receipt_key',
-      `the log policy in force at ${parsed.treeSize} names no receipt key ${JSON.stringify(parsed.kid)}`,
-    )
-  }
-  return verifyReceipt(parsed, entry, key, { origin })
+  return verifyReceipt(parsed, entry, keyFor(parsed, policies), { origin })
+}
+
+/**
+ * Checks a consistency receipt: that the log signed a tree which starts with that of `from`.
+ *
+ * @throws as {@link checkReceipt}, and `root_mismatch`
+ */
+export async function checkGrowth(
+  receipt: Uint8Array,
+  from: { readonly size: number; readonly root: Hash },
+  origin: string,
+  policies: readonly LogPolicy[],
+): Promise<VerifiedTreeHead> {
+  const parsed = parseReceipt(receipt)
+  return verifyConsistencyReceipt(parsed, from, keyFor(parsed, policies), { origin })
+}
+
+/** @throws `AnswerError` `unknown_receipt_key` */
+function keyFor({ kid = '', treeSize = Number.POSITIVE_INFINITY }: Receipt, policies: readonly LogPolicy[]) {
+  const key = receiptKeyOf(policies, kid, treeSize)
+  if (key !== undefined) return key
+  throw new AnswerError(
+    'unknown_receipt_key',
+    `the log policy in force at ${treeSize} names no receipt key ${JSON.stringify(kid)}`,
+  )
 }
 
 /**

@@ -33,10 +33,11 @@ import {
   parseTransparentStatement,
   type SignedStatement,
   type VerifiedReceipt,
+  type VerifiedTreeHead,
   verifySignedStatement,
 } from '../../statement/index.ts'
 import { AnswerError } from './error.ts'
-import { bindToView, checkReceipt, proveIncluded } from './inclusion.ts'
+import { bindToView, checkGrowth, checkReceipt, proveIncluded } from './inclusion.ts'
 import type { LogView } from './log-view.ts'
 import { type LogPolicy, policyInForce, readPolicyFields, verifyPolicy } from './policy.ts'
 import { MAX_BYTES, type Requests } from './requests.ts'
@@ -90,12 +91,23 @@ export class ProvenLog {
 
   /** A receipt may be signed by a key of a policy that is newer than what we know: then we look once more. */
   async checkReceipt(receipt: Uint8Array, entry: Hash): Promise<VerifiedReceipt> {
-    const { origin } = this.view
+    return this.#byPolicies((policies) => checkReceipt(receipt, entry, this.view.origin, policies))
+  }
+
+  /** That the log grew from a tree that is known, by a consistency receipt. */
+  async checkGrowth(
+    receipt: Uint8Array,
+    from: { readonly size: number; readonly root: Hash },
+  ): Promise<VerifiedTreeHead> {
+    return this.#byPolicies((policies) => checkGrowth(receipt, from, this.view.origin, policies))
+  }
+
+  async #byPolicies<T>(check: (policies: readonly LogPolicy[]) => Promise<T>): Promise<T> {
     try {
-      return await checkReceipt(receipt, entry, origin, await this.policies())
+      return await check(await this.policies())
     } catch (error) {
       if (!(error instanceof AnswerError) || error.code !== 'unknown_receipt_key') throw error
-      return checkReceipt(receipt, entry, origin, await this.newestPolicies())
+      return check(await this.newestPolicies())
     }
   }
 

@@ -1,11 +1,14 @@
 /**
- * GET /v1/proof/… — proofs for those who would rather ask than read tiles. A client that reads tiles learns the same without
+ * GET /v1/proof/… and /v1/receipts/consistency/… — proofs for those who would rather ask than read tiles. A client that reads tiles learns the same without
  * telling the log which entry it cares about.
  *
  *     /v1/proof/inclusion/<index>/<size>      {"index", "size", "entry": hex, "proof": [base64]}
  *     /v1/proof/consistency/<from>/<to>       {"from", "to", "proof": [base64]}
  *
- * The arguments are in the path, never in a query: both answers hold for good, and caches may keep them.
+ *     /v1/receipts/consistency/<from>         a receipt (RFC 9942 §5.3) that the tree of now starts with that of <from> leaves
+ *
+ * The arguments are in the path, never in a query: the first two answers hold for good, and caches may keep them. The third is the only
+ * one that is signed, and ends at the newest tree head: no other was kept.
  *
  * @module
  */
@@ -13,10 +16,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { toBase64, toHex } from '../../merkle/bytes.ts'
 import { assert } from '../../merkle/error.ts'
-import { json, operation } from '../openapi.ts'
+import { buildConsistencyReceipt } from '../../statement/receipt.ts'
+import { bytes, json, operation } from '../openapi.ts'
 import { RequestError } from '../problem.ts'
 import type { LogReader } from '../types.ts'
-import { Decimal, HexDigest, IMMUTABLE, integer } from './http.ts'
+import { coseType, Decimal, HexDigest, IMMUTABLE, integer, octets, RECEIPT_TYPES } from './http.ts'
 
 export type ProofSource = Pick<LogReader, 'treeHead' | 'entryAt' | 'inclusionProof' | 'consistencyProof'>
 
@@ -42,6 +46,15 @@ const getConsistencyProof = operation({
   problems,
 })
 
+const getConsistencyReceipt = operation({
+  operationId: 'getConsistencyReceipt',
+  tags: ['provlog'],
+  summary: 'That the newest tree starts with an older one, as a receipt (RFC 9942).',
+  params: Type.Object({ from: Decimal }),
+  answers: { 200: bytes('A receipt with a consistency proof.', ...RECEIPT_TYPES) },
+  problems,
+})
+
 export const proofRoutes: FastifyPluginAsyncTypebox<{ log: ProofSource }> = async (app, { log }) => {
   app.get('/v1/proof/inclusion/:index/:size', { schema: getInclusionProof }, async (request, reply) => {
     const index = integer(request.params.index)
@@ -60,6 +73,19 @@ export const proofRoutes: FastifyPluginAsyncTypebox<{ log: ProofSource }> = asyn
     if (from > to) throw new RequestError('invalid_locator', `a tree of ${from} is not older than one of ${to}`)
     const proof = await log.consistencyProof(from, to)
     return reply.header('cache-control', IMMUTABLE).send({ from, to, proof: proof.map(toBase64) })
+  })
+
+  app.get('/v1/receipts/consistency/:from', { schema: getConsistencyReceipt }, async (request, reply) => {
+    const size1 = integer(request.params.from)
+    // Of the empty tree there is nothing to prove, and no path to prove it by.
+    if (size1 === 0) throw new RequestError('invalid_locator', 'every tree starts with the empty one')
+    const head = log.treeHead()
+    if (size1 >= head.size) throw new RequestError('not_found', `this log has not grown past size ${size1}`)
+    const proof = await log.consistencyProof(size1, head.size)
+    return reply
+      .type(coseType(request, 'application/scitt-receipt+cose'))
+      .headers({ vary: 'accept', 'cache-control': 'no-store' })
+      .send(octets(buildConsistencyReceipt(head, { size1, proof })))
   })
 
   function publishedSize(decimal: string): number {

@@ -302,6 +302,21 @@ describe('the view of a log', () => {
     assert.equal(await remembered.load(), second.note)
   })
 
+  it('is shown to have grown by one receipt, and from no other tree (bad_signature)', async (t) => {
+    const log = await serveLog(t)
+    const from = await log.client.checkpoint()
+    await assert.rejects(log.client.growth(from), { status: 404, code: 'not_found' })
+    await log.authorize('issuer')
+    await log.authorize('verifier')
+    const { head } = await log.client.growth(from)
+    const now = await log.client.checkpoint()
+    assert.deepEqual([head.size, head.root, head.origin], [3, now.root, now.origin])
+    const other = { size: from.size, root: new Uint8Array(32) }
+    // Where the older size is a power of two its root is the first hash of the path: another leads to a root that nobody signed.
+    await assert.rejects(log.client.growth(other), { code: 'bad_signature' })
+    await assert.rejects(log.client.growth({ size: 0, root: from.root }), { status: 400, code: 'invalid_locator' })
+  })
+
   it('refuses a second root of one size, and carries both notes (checkpoint_fork)', async (t) => {
     const log = await serveLog(t)
     const honest = await log.client.checkpoint()
