@@ -6,6 +6,8 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { parseAppraisalPolicy } from '../../../clients/verifier/appraisal-policy.ts'
+import { readCollateral } from '../../../clients/verifier/evidence/hardware/collateral.ts'
+import { decodeEvidence } from '../../../clients/verifier/evidence/measured-files.ts'
 import { formatReferenceValues, parseReferenceValues } from '../../../clients/verifier/reference-values.ts'
 import { concatBytes, fromUtf8, sha256, utf8 } from '../../../merkle/index.ts'
 import { buildEarClaims, parseEarClaims } from '../../../provenance/attestation-result.ts'
@@ -100,6 +102,8 @@ export function provenanceTargets(): readonly Target[] {
     cedarContext,
     appraisalPolicy,
     referenceValues,
+    evidence,
+    collateral,
   ].map((target) => target as Target)
 }
 
@@ -468,4 +472,29 @@ const referenceValues: Target<ReturnType<typeof parseReferenceValues>> = {
     demand(formatReferenceValues(parseReferenceValues(utf8(again))) === again, 'does not survive being written')
     return ''
   },
+}
+
+const evidence: Target<ReturnType<typeof decodeEvidence>> = {
+  name: 'evidence',
+  seeds: [utf8(text(example('evidence.jwt')).trim())],
+  mutators: [jwsMutator, jwsMutator, textMutator(['.', 'eyJ', '='])],
+  maxBytes: 64 * 1024,
+  codes: ['malformed_evidence', 'measurement_mismatch'],
+  read: decodeEvidence,
+  check: ({ measurements, nonce }) => `${measurements.files.length > 1} ${nonce === undefined}`,
+}
+
+/** Certificates and revocation lists of vendors, in one file of any form. */
+const collateral: Target<ReturnType<typeof readCollateral>> = {
+  name: 'collateral',
+  seeds: [...certificates, utf8(pem), utf8('{"a":1}')],
+  mutators: [
+    (input, random, others) => (input[0] === 0x30 ? derMutator : pemMutator)(input, random, others),
+    bytesMutator,
+  ],
+  maxBytes: 64 * 1024,
+  codes: ['malformed_collateral'],
+  read: (input) => readCollateral([input]),
+  check: ({ certificates, revocationLists, documents }) =>
+    `${Math.min(2, certificates.length)} ${revocationLists.length > 0} ${documents.length > 0}`,
 }
