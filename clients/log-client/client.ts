@@ -284,10 +284,13 @@ export class LogClient {
     return encodeEntryBundle(decodeEntryBundle(full, TILE_WIDTH).slice(0, width))
   }
 
-  /** Statements [256·index, 256·index + width), raw: each is only as good as its entry in the tree. */
+  /**
+   * Statements [256·index, 256·index + width), raw: each is only as good as its entry in the tree. An answer that breaks off is gone on
+   * with, and not begun again.
+   */
   async statementBundle(index: number, width: number): Promise<Uint8Array[]> {
     const path = `v1/statements/${formatTileIndex(index, width)}`
-    return decodeStatementBundle(await this.#requests.get(path, MAX_BYTES.statements), width)
+    return decodeStatementBundle(await this.#requests.getResumed(path, MAX_BYTES.statements), width)
   }
 
   /**

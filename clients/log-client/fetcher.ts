@@ -19,6 +19,8 @@ export interface FetchRequest {
   readonly accept?: string
   readonly body?: Uint8Array
   readonly contentType?: string
+  /** What of the answer is here already, and the validator that came with it: asks for the rest. */
+  readonly after?: { readonly length: number; readonly etag: string }
   /** Longer answers are cut off and refused. */
   readonly maxBytes: number
 }
@@ -30,10 +32,30 @@ export interface FetchAnswer {
   readonly body: Uint8Array
 }
 
+/** An answer that broke off, of which the rest can be asked for. */
+export class BrokenAnswerError extends UnavailableError {
+  /** Whether it is the whole that was begun, and not the rest that was asked for. */
+  readonly whole: boolean
+  readonly received: Uint8Array
+  /** Of the whole, strong. */
+  readonly etag: string
+
+  constructor(
+    message: string,
+    part: { readonly whole: boolean; readonly received: Uint8Array; readonly etag: string },
+  ) {
+    super(message)
+    this.whole = part.whole
+    this.received = part.received
+    this.etag = part.etag
+  }
+}
+
 /** The one way to a log; a test passes its own. */
 export interface Fetcher {
   /**
-   * @throws `RefusedError` for a 4xx; `UnavailableError` for a 5xx, a 429, a time-out or a broken connection;
+   * @throws `RefusedError` for a 4xx; `UnavailableError` for a 5xx, a 429, a time-out or a broken connection, as a
+   * {@link BrokenAnswerError} where a part of the answer came and the peer sends parts;
    * `AnswerError` `untrusted_certificate`, `answer_too_large`, `malformed_answer`
    */
   fetch(request: FetchRequest): Promise<FetchAnswer>
@@ -67,18 +89,22 @@ export function createFetcher({ url, sockets, timeout = DEFAULT_TIMEOUT, tls }: 
 
   function exchange(request: FetchRequest, mayRepeat: boolean): Promise<FetchAnswer> {
     return new Promise((resolve, reject) => {
-      const { method = 'GET', path, accept = '*/*', body, contentType, maxBytes } = request
+      const { method = 'GET', path, accept = '*/*', body, contentType, after, maxBytes } = request
       // As a list: Node then writes them as they are, which saves a tenth of what a request costs.
       const headers = ['host', base.host, 'accept', accept, 'accept-encoding', 'identity']
       if (contentType !== undefined) headers.push('content-type', contentType)
       if (body !== undefined) headers.push('content-length', String(body.length))
+      if (after !== undefined) headers.push('range', `bytes=${after.length}-`, 'if-range', after.etag)
 
       let failed = false
+      /** What came of an answer whose rest can be asked for. */
+      let partial = (): BrokenAnswerError | undefined => undefined
       const fail = (error: unknown) => {
         failed = true
         clearTimeout(deadline)
         outgoing.destroy()
-        reject(asUnavailable(error, path))
+        const failure = asUnavailable(error, path)
+        reject((failure instanceof UnavailableError && partial()) || failure)
       }
       const outgoing = send({ ...target, method, path: base.pathname + path, headers }, (incoming) => {
         const { statusCode: status = 0, headers } = incoming
@@ -88,7 +114,12 @@ export function createFetcher({ url, sockets, timeout = DEFAULT_TIMEOUT, tls }: 
           if (refused === undefined) resolve({ status, headers, body: received })
           else reject(refused)
         }
-        receive(incoming, status >= 400 ? MAX_PROBLEM_BYTES : maxBytes, done, fail)
+        const received = receive(incoming, status >= 400 ? MAX_PROBLEM_BYTES : maxBytes, done, fail)
+        const { etag = '', 'accept-ranges': ranges } = headers
+        if ((status === 200 || status === 206) && ranges === 'bytes' && etag.startsWith('"')) {
+          const whole = status === 200
+          partial = () => new BrokenAnswerError(`${path}: the answer broke off`, { whole, received: received(), etag })
+        }
       })
       // A peer that drips one byte a second is as absent as one that sends none: the deadline is for the whole answer.
       const deadline = setTimeout(
@@ -143,17 +174,20 @@ function unbracket(hostname: string): string {
   return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
 }
 
-/** Collects a body into one array of its own, sized once when the peer said how long it is. Calls one of `done` and `fail`, or `fail` again. */
+/**
+ * Collects a body into one array of its own, sized once when the peer said how long it is. Calls one of `done` and `fail`, or `fail` again.
+ * Returns what was collected so far.
+ */
 function receive(
   incoming: IncomingMessage,
   limit: number,
   done: (body: Uint8Array) => void,
   fail: (error: unknown) => void,
-): void {
+): () => Uint8Array {
   const declared = Number(incoming.headers['content-length'] ?? 0)
   if (declared > limit) {
     fail(new AnswerError('answer_too_large', `${declared} bytes where ${limit} are the most`))
-    return
+    return () => new Uint8Array(0)
   }
   let body = new Uint8Array(Number.isSafeInteger(declared) ? declared : 0)
   let length = 0
@@ -174,6 +208,7 @@ function receive(
   incoming.on('close', () => {
     if (!incoming.readableEnded) fail(new UnavailableError('the connection closed before the end of the answer'))
   })
+  return () => body.subarray(0, length)
 }
 
 /** What to throw instead of handing out the answer, if anything. */

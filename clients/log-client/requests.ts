@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { concatBytes } from '../../merkle/index.ts'
 import { asArray, asBytes, decodeCbor } from '../../statement/index.ts'
 import { AnswerError, RefusedError } from './error.ts'
-import type { Fetcher } from './fetcher.ts'
+import { BrokenAnswerError, type Fetcher } from './fetcher.ts'
 
 /** Bytes at most, by kind of answer. */
 export const MAX_BYTES = {
@@ -16,6 +17,9 @@ export const MAX_BYTES = {
   /** 256 entries of at most 65 535 bytes; ours have 32. */
   entries: 256 * (2 + 0xffff),
 } as const
+
+/** Parts of one answer: of a bundle at its largest, 8 MiB each. */
+const ATTEMPTS = 32
 
 export class Requests {
   readonly #fetcher: Fetcher
@@ -29,6 +33,30 @@ export class Requests {
     const { status, body } = await this.#fetcher.fetch({ path, maxBytes })
     if (status !== 200) throw new AnswerError('malformed_answer', `${path}: HTTP ${status}`)
     return body
+  }
+
+  /**
+   * As {@link get}, for what is long: where an answer breaks off, the rest of it is asked for, as long as more of it comes each time. If it
+   * has changed meanwhile, the log sends the whole again.
+   */
+  async getResumed(path: string, maxBytes: number): Promise<Uint8Array> {
+    let begun = { received: new Uint8Array(0) as Uint8Array, etag: '' }
+    for (let attempt = 1; ; attempt++) {
+      const { received, etag } = begun
+      const after = received.length > 0 && { after: { length: received.length, etag } }
+      try {
+        const { status, headers, body } = await this.#fetcher.fetch({ path, maxBytes, ...after })
+        if (status === 200) return body
+        const rest = headers['content-range']?.startsWith(`bytes ${received.length}-`)
+        if (status !== 206 || !after || !rest || received.length + body.length > maxBytes) {
+          throw new AnswerError('malformed_answer', `${path}: HTTP ${status}`)
+        }
+        return concatBytes(received, body)
+      } catch (error) {
+        if (!(error instanceof BrokenAnswerError) || error.received.length === 0 || attempt === ATTEMPTS) throw error
+        begun = error.whole ? error : { etag, received: concatBytes(received, error.received) }
+      }
+    }
   }
 
   /** As {@link get}; undefined for a 404. */

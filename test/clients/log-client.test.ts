@@ -498,6 +498,53 @@ describe('a request', () => {
     await assert.rejects(nobody.fetch({ path: 'x', maxBytes: 1 }), { name: 'UnavailableError' })
   })
 
+  it('is gone on with where it broke off, when it is a statement bundle, and begun anew when that has changed', async (t) => {
+    const log = await serveLog(t)
+    const whole = new Uint8Array(await (await fetch(`${log.url}/v1/statements/000.p/1`)).arrayBuffer())
+    for (const changes of [false, true]) {
+      const asked: (string | undefined)[] = []
+      const url = await listen(
+        t,
+        createServer((request, response) => {
+          if (!request.url?.startsWith('/v1/statements/')) return void response.writeHead(404).end()
+          asked.push(request.headers.range)
+          const etag = changes && asked.length > 1 ? '"new"' : '"old"'
+          const start = request.headers['if-range'] === etag ? Number(request.headers.range?.slice(6, -1)) : 0
+          const length = String(whole.length - start)
+          const part = start > 0 && { 'content-range': `bytes ${start}-${whole.length - 1}/${whole.length}` }
+          response.writeHead(part ? 206 : 200, { etag, 'accept-ranges': 'bytes', 'content-length': length, ...part })
+          if (asked.length > 3) return void response.end(whole.subarray(start))
+          // A hundred bytes at a time, then the line goes dead.
+          response.write(whole.subarray(start, start + 100), () => setImmediate(() => response.destroy()))
+        }),
+      )
+      const [statement] = await log.clientAt(url).statementBundle(0, 1)
+      assert.deepEqual(statement, whole.subarray(4))
+      assert.deepEqual(
+        asked,
+        changes
+          ? [undefined, 'bytes=100-', 'bytes=100-', 'bytes=200-']
+          : [undefined, 'bytes=100-', 'bytes=200-', 'bytes=300-'],
+      )
+    }
+  })
+
+  it('is unavailable when nothing more of it comes', async (t) => {
+    const log = await serveLog(t)
+    let asked = 0
+    const url = await listen(
+      t,
+      createServer((_request, response) => {
+        asked++
+        response.writeHead(200, { etag: '"a"', 'accept-ranges': 'bytes', 'content-length': '1000' })
+        response.flushHeaders()
+        setImmediate(() => response.destroy())
+      }),
+    )
+    await assert.rejects(log.clientAt(url).statementBundle(0, 1), { name: 'UnavailableError' })
+    assert.equal(asked, 1)
+  })
+
   it('follows no redirect', async (t) => {
     const log = await serveLog(t)
     const url = await listen(
