@@ -5,12 +5,14 @@
  * @module
  */
 import assert from 'node:assert/strict'
+import { createPublicKey, type KeyObject } from 'node:crypto'
 import { describe, it } from 'node:test'
 import type { Examination } from '../../clients/verifier/evidence/format.ts'
 import { evidenceFormat } from '../../clients/verifier/evidence/formats.ts'
 import { chainFrom, checkChain } from '../../clients/verifier/evidence/hardware/chain.ts'
 import { readCollateral } from '../../clients/verifier/evidence/hardware/collateral.ts'
 import { AMD_ROOTS } from '../../clients/verifier/evidence/hardware/roots.ts'
+import { replayEventLog } from '../../clients/verifier/evidence/hardware/tpm/event-log.ts'
 import { fromBase64, fromHex, toHex, utf8 } from '../../merkle/index.ts'
 import { spkiOfJwk } from '../../provenance/index.ts'
 import { readTextVector, readVector, vectorsMissing } from './shared-vectors.ts'
@@ -252,4 +254,82 @@ describe('tdx and sgx: quotes of Intel’s quoting enclaves', { skip }, () => {
     }
   })
   const tdxQuote = () => evidenceFormat('tdx').ofFile(readVector('domain/tdx/dcap-qvl-tdx_quote'))
+})
+
+describe('tpm2: quotes of virtual TPMs, and event logs', { skip }, () => {
+  interface Quoted {
+    readonly message: string | readonly number[]
+    readonly signature: string | readonly number[]
+    readonly pcrs: readonly (string | readonly number[])[]
+  }
+  const bytesOf = (value: string | readonly number[], encoding: 'hex' | 'base64') =>
+    typeof value === 'string' ? Buffer.from(value, encoding) : Buffer.from(value)
+
+  /** In our form. All of these are RSASSA with SHA-256 over all PCRs of SHA-256; Azure's have the bare signature. */
+  function evidenceOf({ message, signature, pcrs }: Quoted, ak: KeyObject, encoding: 'hex' | 'base64'): Uint8Array {
+    const bare = bytesOf(signature, encoding).length === 256
+    return utf8(
+      JSON.stringify({
+        quote: bytesOf(message, encoding).toString('base64'),
+        signature: Buffer.concat([
+          Buffer.from(bare ? '0014000b0100' : '', 'hex'),
+          bytesOf(signature, encoding),
+        ]).toString('base64'),
+        ak: ak.export({ format: 'der', type: 'spki' }).toString('base64'),
+        pcrs: { sha256: Object.fromEntries(pcrs.map((value, i) => [i, bytesOf(value, 'hex').toString('hex')])) },
+      }),
+    )
+  }
+
+  /** The paravisor tells the keys of the TPM in JSON, which the report of the processor vouches for. */
+  function akOf(report: Uint8Array): KeyObject {
+    const text = Buffer.from(report).toString('latin1')
+    const json = text.slice(text.indexOf('{"keys"')).replace(/\0+$/, '')
+    const { keys } = JSON.parse(json)
+    const { kty, n, e } = keys.find(({ kid }: { kid: string }) => kid === 'HCLAkPub')
+    return createPublicKey({ key: { kty, n, e }, format: 'jwk' })
+  }
+
+  const azure = [
+    'az-snp-vtpm/evidence-v0',
+    'az-snp-vtpm/evidence-v1',
+    'az-snp-vtpm/evidence-v2',
+    'az-tdx-vtpm/evidence-v0',
+    'az-tdx-vtpm/evidence-v1',
+  ]
+  for (const name of azure) {
+    it(`${name} holds, and does not with another PCR`, async () => {
+      const all = JSON.parse(readTextVector(`domain/${name}.json`))
+      const report =
+        typeof (all.hcl_report ?? all.report) === 'string'
+          ? Buffer.from(all.hcl_report, 'base64')
+          : (all.report ?? all.hcl_report)
+      const quoted: Quoted = all.tpm_quote ?? all.quote
+      const ak = akOf(Uint8Array.from(report))
+      const { cases, detail } = await examine('tpm2', evidenceOf(quoted, ak, 'hex'), '2026-01-01T00:00:00Z')
+      assert.deepEqual(cases, ['unknownAttester', 'undated'])
+      assert.equal(Object.keys(detail['measurements'] as object).length, 25)
+      const wrong = evidenceOf({ ...quoted, pcrs: quoted.pcrs.with(3, '00'.repeat(32)) }, ak, 'hex')
+      await assert.rejects(examine('tpm2', wrong, '2026-01-01T00:00:00Z'), refused('measurement_mismatch'))
+    })
+  }
+
+  it('trustee’s holds', async () => {
+    const { ak_public, tpm_quote } = JSON.parse(readTextVector('domain/tpm/trustee-tpm_evidence.json'))
+    const ak = createPublicKey({ key: Buffer.from(ak_public, 'base64'), format: 'der', type: 'spki' })
+    const { cases } = await examine('tpm2', evidenceOf(tpm_quote, ak, 'base64'), '2026-01-01T00:00:00Z')
+    assert.deepEqual(cases, ['unknownAttester', 'undated'])
+  })
+
+  for (const name of ['cos-101-amd-sev', 'rhel8-uefi', 'ubuntu-2404-amd-sevsnp']) {
+    it(`the event log ${name} is replayed in every bank`, () => {
+      const replayed = replayEventLog(readVector(`domain/tpm/eventlog-${name}.bin`))
+      assert.deepEqual([...replayed.keys()], ['sha1', 'sha256', 'sha384'])
+      for (const pcrs of replayed.values()) assert.ok(pcrs.size >= 8, `${pcrs.size} PCRs`)
+    })
+  }
+
+  it('the event log of Debian 10 is one of TPM 1.2, and refused', () => {
+    assert.throws(() => replayEventLog(readVector('domain/tpm/eventlog-debian-10.bin')), refused('malformed_evidence'))
+  })
 })

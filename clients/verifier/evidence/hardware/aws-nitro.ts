@@ -171,6 +171,6 @@ export const awsNitro = hardwareFormat({
   },
   keyBindings: ['public_key=spki', 'user_data=spki', 'user_data=sha256(spki)', 'user_data=sha512(nonce|spki)'],
   padded: false,
-  cases: ['expiredCollateral'],
+  cases: ['debug', 'expiredCollateral'],
   read: readDocument,
 })

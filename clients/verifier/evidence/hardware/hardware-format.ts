@@ -26,7 +26,8 @@ export interface HardwareFacts {
     /** Of this one machine or chip, where the evidence tells. */
     readonly id?: string
   }
-  readonly debug: boolean
+  /** Absent where the platform has no such mode, or cannot tell. */
+  readonly debug?: boolean
   /** What the vendor says of the platform's firmware. Absent where vendors say nothing and reference values decide. */
   readonly tcb?: { readonly status: string; readonly date?: string; readonly advisories?: readonly string[] }
   /** POSIX seconds, where the platform has a clock. */
@@ -35,8 +36,10 @@ export interface HardwareFacts {
   readonly nonce?: Uint8Array
   /** What the workload chose, by the name of the field. */
   readonly chosen: Readonly<Record<string, Uint8Array | undefined>>
-  /** The pinned root that it rests on. */
+  /** The pinned root that it rests on; `none` where {@link needsEnrolment}. */
   readonly root: string
+  /** Set where no root speaks for the platform: then it has to be listed in the reference values, by its id. */
+  readonly needsEnrolment?: true
   /** What a policy must have an opinion about, besides what is compared here. */
   readonly findings: readonly Finding[]
 }
@@ -46,6 +49,8 @@ export interface HardwareReader {
   readonly name: string
   /** SHA-256 fingerprints of the vendor's own root certificates. */
   readonly roots: readonly string[]
+  /** Where it bears on less than a confidential computing platform does. */
+  readonly claims?: readonly Claim[]
   readonly references: ReferenceNames
   /** `field=formula`; the first is the default. */
   readonly keyBindings: readonly string[]
@@ -74,6 +79,7 @@ const CLAIMS: readonly Claim[] = ['instance-identity', 'configuration', 'executa
 
 /** As AR4SI §2.3.4 has it: 96 recognized and contraindicated, 97 not recognized, 32 genuine with known weaknesses. */
 const DEFAULTS: { readonly [C in AppraisalCase]?: TrustVector } = {
+  unknownAttester: { 'instance-identity': 97 },
   unknownPlatform: { 'instance-identity': 97 },
   undated: { 'instance-identity': 32 },
   debug: { configuration: 96, 'runtime-opaque': 96 },
@@ -86,12 +92,13 @@ const DEFAULTS: { readonly [C in AppraisalCase]?: TrustVector } = {
 }
 
 export function hardwareFormat(reader: HardwareReader): EvidenceFormat {
+  const { claims = CLAIMS } = reader
   return {
     name: reader.name,
     submodule: reader.name,
-    claims: CLAIMS,
-    cases: ['match', 'mismatch', 'unknownPlatform', 'stale', 'undated', 'wrongNonce', 'debug', ...reader.cases],
-    defaults: DEFAULTS,
+    claims,
+    cases: ['match', 'mismatch', 'unknownPlatform', 'stale', 'undated', 'wrongNonce', ...reader.cases],
+    defaults: defaultsFor(claims),
     keyBindings: reader.keyBindings,
     references: reader.references,
     ofFile: reader.ofFile ?? ((file) => file),
@@ -107,6 +114,16 @@ export function hardwareFormat(reader: HardwareReader): EvidenceFormat {
       return judge(facts, reader, examination)
     },
   }
+}
+
+/** What is made of each case, in the claims that the format bears on. */
+function defaultsFor(claims: readonly Claim[]): EvidenceFormat['defaults'] {
+  return Object.fromEntries(
+    Object.entries(DEFAULTS).map(([name, vector]) => [
+      name,
+      Object.fromEntries(Object.entries(vector).filter(([claim]) => claims.includes(claim as Claim))),
+    ]),
+  )
 }
 
 /** The digest that stands for named measurements: SHA-256 over the deterministic CBOR of { name: bytes }. */
@@ -126,7 +143,11 @@ function judge(facts: HardwareFacts, reader: HardwareReader, examination: Examin
   const answersNonce = nonce !== undefined && (binding.answersNonce || isText(facts.nonce, nonce))
   const compared = compare(facts, references)
   const platforms = references.flatMap((values) => values.platforms ?? [])
+  const unknownAttester = facts.needsEnrolment && !isEnrolled(facts, platforms)
   const findings: Finding[] = [
+    ...(unknownAttester
+      ? [{ case: 'unknownAttester' as const, why: 'no root and no reference values speak for it' }]
+      : []),
     ...comparePlatform(facts, platforms, reader),
     ...(facts.debug ? [{ case: 'debug' as const, why: 'the platform says so' }] : []),
     ...(facts.issuedAt === undefined && !answersNonce
@@ -135,20 +156,24 @@ function judge(facts: HardwareFacts, reader: HardwareReader, examination: Examin
     ...facts.findings,
   ]
   return {
-    cases: [compared.matched ? 'match' : 'mismatch', ...new Set(findings.map((finding) => finding.case))],
+    cases: [
+      ...(unknownAttester ? [] : [compared.matched ? ('match' as const) : ('mismatch' as const)]),
+      ...new Set(findings.map((finding) => finding.case)),
+    ],
     ...(facts.issuedAt === undefined ? {} : { issuedAt: facts.issuedAt }),
     ...(answersNonce ? { nonce } : {}),
     measurement: measurementDigest(compared.matched?.values ?? facts.measurements),
-    ...(binding.workloadKey ? { workloadKey: binding.workloadKey } : {}),
+    // Of an attester that nobody knows nothing is passed on.
+    ...(binding.workloadKey && !unknownAttester ? { workloadKey: binding.workloadKey } : {}),
     detail: {
       ...compared.detail,
       measurements: { ...facts.measurements },
       versions: { ...facts.versions },
       platform: { ...facts.platform },
-      debug: facts.debug,
+      ...(facts.debug === undefined ? {} : { debug: facts.debug }),
       ...(facts.tcb ? { tcb: { ...facts.tcb } as JsonObject } : {}),
       chosen: Object.fromEntries(Object.entries(facts.chosen).flatMap(([n, v]) => (v ? [[n, toHex(v)]] : []))),
-      keyBinding: binding.workloadKey ? keyBinding : 'none',
+      keyBinding: binding.workloadKey && !unknownAttester ? keyBinding : 'none',
       root: facts.root,
       findings: findings.map((finding) => `${finding.case}: ${finding.why}`),
       collateral: examination.collateral.map((file) => toHex(sha256(file))),
@@ -198,6 +223,10 @@ function differences(facts: HardwareFacts, { values = {}, minimum = {} }: Refere
 /** Names of the numbers that are too small. One that the evidence does not have is. */
 function below({ versions }: HardwareFacts, minimum: Readonly<Record<string, number>>): string[] {
   return Object.entries(minimum).flatMap(([name, least]) => ((versions[name] ?? -1) >= least ? [] : [name]))
+}
+
+function isEnrolled({ platform: { id } }: HardwareFacts, platforms: readonly ReferencePlatform[]): boolean {
+  return id !== undefined && platforms.some(({ ids }) => ids?.includes(id))
 }
 
 function comparePlatform(

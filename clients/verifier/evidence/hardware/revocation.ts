@@ -91,11 +91,12 @@ function checkExtensions(list: DerReader): void {
 }
 
 function signatureHolds(signed: Uint8Array, algorithm: Uint8Array, signature: Uint8Array, key: KeyObject): boolean {
-  const name = signatureAlgorithm(algorithm)
-  if (name === undefined) return false
+  const found = signatureAlgorithm(algorithm)
+  if (!found) return false
+  const { hash, scheme } = found
   try {
-    if (!name.startsWith('RSASSA')) return verify(name.endsWith('256') ? 'sha256' : 'sha384', signed, key, signature)
-    return verify('sha384', signed, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 48 }, signature)
+    if (scheme !== 'rsa-pss') return verify(hash, signed, key, signature)
+    return verify(hash, signed, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 48 }, signature)
   } catch {
     return false // a key of another kind than the signature
   }

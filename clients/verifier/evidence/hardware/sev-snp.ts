@@ -296,6 +296,6 @@ export const sevSnp = hardwareFormat({
     'report_data=nonce',
   ],
   padded: true,
-  cases: ['revoked', 'outdatedTcb', 'unknownTcb', 'uncheckedRevocation', 'expiredCollateral'],
+  cases: ['debug', 'revoked', 'outdatedTcb', 'unknownTcb', 'uncheckedRevocation', 'expiredCollateral'],
   read: readReport,
 })

@@ -58,23 +58,28 @@ const MAX_CERTIFICATE_BYTES = 16 * 1024
 
 const OID = { keyUsage: '2.5.29.15', basicConstraints: '2.5.29.19', nameConstraints: '2.5.29.30' }
 
+export interface SignatureAlgorithm {
+  readonly hash: 'sha256' | 'sha384' | 'sha512'
+  readonly scheme: 'ecdsa' | 'rsa' | 'rsa-pss'
+}
+
+const PSS_SHA384 =
+  '06092a864886f70d01010a3034a00f300d06096086480165030402020500a11c301a06092a864886f70d010108300d06096086480165030402020500a203020130'
+
 /** AlgorithmIdentifiers as whole DER: their parameters are part of what must match. Node then verifies by them. */
-const SIGNATURE_ALGORITHMS: ReadonlyMap<string, string> = new Map([
-  ['300a06082a8648ce3d040302', 'ECDSA with SHA-256'],
-  ['300a06082a8648ce3d040303', 'ECDSA with SHA-384'],
-  // With and without the trailer field, which is the default and so should not be there; AMD writes it.
-  [
-    '304606092a864886f70d01010a3039a00f300d06096086480165030402020500a11c301a06092a864886f70d010108300d06096086480165030402020500a203020130a303020101',
-    'RSASSA-PSS with SHA-384',
-  ],
-  [
-    '304106092a864886f70d01010a3034a00f300d06096086480165030402020500a11c301a06092a864886f70d010108300d06096086480165030402020500a203020130',
-    'RSASSA-PSS with SHA-384',
-  ],
+const SIGNATURE_ALGORITHMS: ReadonlyMap<string, SignatureAlgorithm> = new Map([
+  ['300a06082a8648ce3d040302', { hash: 'sha256', scheme: 'ecdsa' }],
+  ['300a06082a8648ce3d040303', { hash: 'sha384', scheme: 'ecdsa' }],
+  ['300d06092a864886f70d01010b0500', { hash: 'sha256', scheme: 'rsa' }],
+  ['300d06092a864886f70d01010c0500', { hash: 'sha384', scheme: 'rsa' }],
+  ['300d06092a864886f70d01010d0500', { hash: 'sha512', scheme: 'rsa' }],
+  [`3041${PSS_SHA384}`, { hash: 'sha384', scheme: 'rsa-pss' }],
+  // With the trailer field, which is the default and so should not be there. AMD writes it.
+  [`3046${PSS_SHA384.replace('3034', '3039')}a303020101`, { hash: 'sha384', scheme: 'rsa-pss' }],
 ])
 
-/** The name of a signature algorithm that we take. */
-export function signatureAlgorithm(identifier: Uint8Array): string | undefined {
+/** The signature algorithm, if it is one that we take. */
+export function signatureAlgorithm(identifier: Uint8Array): SignatureAlgorithm | undefined {
   return SIGNATURE_ALGORITHMS.get(toHex(identifier))
 }
 
@@ -131,13 +136,13 @@ export function readVendorCertificate(der: Uint8Array): VendorCertificate {
   }
 }
 
-/** Curves by name, so that a key with parameters of its own making is none; RSA as AMD has it. */
+/** Curves by name, so that a key with parameters of its own making is none. */
 function checkKey(key: KeyObject): void {
   const { namedCurve = '', modulusLength = 0 } = key.asymmetricKeyDetails ?? {}
   const sound =
     key.asymmetricKeyType === 'ec'
       ? namedCurve === 'prime256v1' || namedCurve === 'secp384r1'
-      : (key.asymmetricKeyType === 'rsa' || key.asymmetricKeyType === 'rsa-pss') && modulusLength >= 3072
+      : (key.asymmetricKeyType === 'rsa' || key.asymmetricKeyType === 'rsa-pss') && modulusLength >= 2048
   if (!sound) throw new Error(`a key of another kind: ${key.asymmetricKeyType} ${namedCurve || modulusLength}`)
 }
 

@@ -208,7 +208,7 @@ const shared = {
     'report_data=nonce',
   ],
   padded: true,
-  cases: ['revoked', 'outdatedTcb', 'unhardened', 'unknownTcb', 'uncheckedRevocation', 'expiredCollateral'],
+  cases: ['debug', 'revoked', 'outdatedTcb', 'unhardened', 'unknownTcb', 'uncheckedRevocation', 'expiredCollateral'],
   ofFile: trimQuote,
 } as const
 
