@@ -20,7 +20,7 @@ func checkCose(f *fixture) {
 	for _, c := range f.Checkpoints {
 		roots[c.Size] = checkpointRoot(f, c)
 	}
-	key, receipts := f.Consistency.Key, f.Consistency.Receipts
+	key, receipts := f.ReceiptKey, f.Consistency
 	check(fmt.Sprintf("verifies receipts of consistency (%d sizes)", len(receipts)), func() error {
 		for _, r := range receipts {
 			if err := verifyConsistency(read(r.Receipt), roots[r.From], roots[r.To], key); err != nil {
@@ -33,7 +33,7 @@ func checkCose(f *fixture) {
 		return verifyConsistency(read(receipts[2].Receipt), roots[receipts[1].From], roots[receipts[2].To], key)
 	})
 	refuses("a receipt of consistency under another key", func() error {
-		return verifyConsistency(read(receipts[2].Receipt), roots[receipts[2].From], roots[receipts[2].To], f.ReceiptKey)
+		return verifyConsistency(read(receipts[2].Receipt), roots[receipts[2].From], roots[receipts[2].To], f.StrangerKey)
 	})
 	e := f.Entries[0]
 	refuses("a statement with one bit of its payload changed", func() error {

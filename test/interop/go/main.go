@@ -37,8 +37,10 @@ type fixture struct {
 	Spares map[string][]string `json:"spares"`
 	// Written by `provlog proof`.
 	Proofs []tlogProof `json:"proofs"`
-	// Between trees of the log, signed with a key of their own.
-	Consistency consistency `json:"consistency"`
+	// As the log serves them, from older sizes to its newest.
+	Consistency []consistency `json:"consistency"`
+	// A receipt key that is not the log's.
+	StrangerKey string `json:"strangerKey"`
 
 	// Only for the part "rotation": the key that takes over, an entry, and what was signed about it.
 	NewVKey string `json:"newVkey"`
@@ -49,12 +51,9 @@ type fixture struct {
 }
 
 type consistency struct {
-	Key      string `json:"key"`
-	Receipts []struct {
-		From    int64  `json:"from"`
-		To      int64  `json:"to"`
-		Receipt string `json:"receipt"`
-	} `json:"receipts"`
+	From    int64  `json:"from"`
+	To      int64  `json:"to"`
+	Receipt string `json:"receipt"`
 }
 
 type stage struct {

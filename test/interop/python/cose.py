@@ -90,7 +90,7 @@ each("cddl: receipts have the form of RFC 9942", lambda e: receipt_schema.valida
 each("cddl: statements have the form of RFC 9943", lambda e: statement_schema.validate_str(read(e["statement"])) and None)
 check(
     "cddl: receipts of consistency have the form of RFC 9942",
-    lambda: all(receipt_schema.validate_str(read(r["receipt"])) for r in fixture["consistency"]["receipts"]) and None,
+    lambda: all(receipt_schema.validate_str(read(r["receipt"])) for r in fixture["consistency"]) and None,
 )
 refuses(
     "cddl: a receipt in place of a statement",
