@@ -2,8 +2,8 @@
  * Many statements in one request: each is admitted for itself, in the order in which they came.
  *
  * ```
- *   read ─► known? ─► verify, all of them at once ─► in order: append, a piece at a time ─► answers
- *                                                        ▲
+ *   read ─► verify, many at once ─► in order: append, a piece at a time ─► answers
+ *                                      ▲
  *              a link to a statement before it in the request waits here until that one is published
  * ```
  *
@@ -18,6 +18,7 @@ import { toHex } from '../merkle/bytes.ts'
 import type { Hash } from '../merkle/hash.ts'
 import { recordTyp } from '../provenance/record.ts'
 import type { SignedStatement } from '../statement/signed-statement.ts'
+import { Slots } from './turns.ts'
 import type { Appended, Candidate } from './types.ts'
 
 /** A statement that is on the log now, or was before. */
@@ -58,7 +59,7 @@ export async function admitInOrder(
   steps: AdmissionSteps,
 ): Promise<readonly (Admitted | Error)[]> {
   const outcomes = new Array<Admitted | Error>(submissions.length)
-  const unknown: Item[] = []
+  const items: Item[] = []
   let bytes = 0
   for (const [place, submission] of submissions.entries()) {
     bytes += submission.length
@@ -67,40 +68,18 @@ export async function admitInOrder(
       bytes = 0
     }
     try {
-      unknown.push({ place, submitted: steps.read(submission) })
+      items.push({ place, submitted: steps.read(submission) })
     } catch (error) {
       outcomes[place] = error as Error
     }
   }
-  const fresh = await withoutKnown(unknown, steps, outcomes)
-  for (const segment of segmentsOf(fresh)) await new Segment(steps, outcomes).admit(segment)
+  for (const segment of segmentsOf(items)) await new Segment(steps, outcomes).admit(segment)
   return outcomes
 }
 
 interface Item {
   readonly place: number
   readonly submitted: Submitted
-}
-
-/** Fills in the outcomes of those that are on the log already, and returns the others. */
-async function withoutKnown(items: readonly Item[], steps: AdmissionSteps, outcomes: (Admitted | Error)[]) {
-  const fresh: Item[] = []
-  let receipts = 0
-  for (let from = 0; from < items.length; from += LOCATED_TOGETHER) {
-    const piece = items.slice(from, from + LOCATED_TOGETHER)
-    const indexes = await Promise.all(piece.map(({ submitted }) => steps.locate(submitted.statement.entry)))
-    for (const [i, item] of piece.entries()) {
-      const index = indexes[i]
-      if (index === undefined) {
-        fresh.push(item)
-        continue
-      }
-      if (++receipts % RECEIPTS_TOGETHER === 0) await nextTurn()
-      const { entry } = item.submitted.statement
-      outcomes[item.place] = { entry, index, receipt: await steps.receipt(index), duplicate: true }
-    }
-  }
-  return fresh
 }
 
 /** Each ends with a statement that may change who may write, going by what it says of itself: nothing is verified yet. */
@@ -129,6 +108,7 @@ class Segment {
   /** Entries that were handed to the sequencer, or are about to be, and have no answer yet. */
   readonly #unpublished = new Set<string>()
   #appending: Promise<void>[] = []
+  readonly #receipts = new Slots(RECEIPTS_TOGETHER)
 
   constructor(steps: AdmissionSteps, outcomes: (Admitted | Error)[]) {
     this.#steps = steps
@@ -136,15 +116,15 @@ class Segment {
   }
 
   async admit(items: readonly Item[]): Promise<void> {
-    const ahead: Promise<Prepared | Error>[] = []
+    const ahead: Promise<Prepared | Admitted | Error>[] = []
     for (const [i, { place, submitted }] of items.entries()) {
       for (let next = i + ahead.length; next < items.length && ahead.length < PREPARED_AHEAD; next++) {
-        ahead.push(settled(this.#prepare(items[next]!.submitted)))
+        ahead.push(this.#prepare(items[next]!.submitted))
       }
       // What is refused without any input or output would otherwise all be refused in one turn.
       if (i > 0 && i % PREPARED_TOGETHER === 0) await nextTurn()
       const outcome = await ahead.shift()!
-      if (outcome instanceof Error) {
+      if (!('candidate' in outcome)) {
         this.#outcomes[place] = outcome
         continue
       }
@@ -163,9 +143,28 @@ class Segment {
     await this.#published()
   }
 
-  async #prepare(submitted: Submitted): Promise<Prepared> {
-    const verified = await this.#steps.verify(submitted)
-    return { verified, candidate: await verified.admissible() }
+  /** Never rejects: nobody waits for it yet. */
+  async #prepare(submitted: Submitted): Promise<Prepared | Admitted | Error> {
+    try {
+      const verified = await this.#steps.verify(submitted)
+      return { verified, candidate: await verified.admissible() }
+    } catch (error) {
+      return settled(this.#unlessKnown(submitted.statement.entry, error as Error))
+    }
+  }
+
+  /**
+   * What is on the log already keeps its receipt, whoever may write by now. Asked only about what is refused: the sequencer finds all other
+   * repetitions, and to ask about each statement first costs more than to verify the few that are repeated.
+   */
+  async #unlessKnown(entry: Hash, refusal: Error): Promise<Admitted | Error> {
+    const index = await this.#steps.locate(entry)
+    if (index === undefined) return refusal
+    const receipt = await this.#receipts.run(async () => {
+      await nextTurn()
+      return this.#steps.receipt(index)
+    })
+    return { entry, index, receipt, duplicate: true }
   }
 
   /** The candidate, once what it links to in this segment is on the log. */
@@ -182,7 +181,12 @@ class Segment {
         candidate.recheck()
         return true
       } catch (error) {
-        this.#outcomes[place] = error as Error
+        const known = settled(this.#unlessKnown(candidate.entry, error as Error))
+        this.#appending.push(
+          known.then((outcome) => {
+            this.#outcomes[place] = outcome
+          }),
+        )
         return false
       }
     })
@@ -218,7 +222,6 @@ function settled<T>(promise: Promise<T>): Promise<T | Error> {
 // the store up to 100, and a large statement as its bytes go.
 const READ_TOGETHER = 64
 const READ_BYTES = 128 * 1024
-const LOCATED_TOGETHER = 64
 const RECEIPTS_TOGETHER = 16
 const PREPARED_TOGETHER = 32
 const APPEND_TOGETHER = 64

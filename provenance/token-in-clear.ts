@@ -16,9 +16,9 @@ import { ProvenanceError } from './error.ts'
  * @throws {@link ProvenanceError} `token_in_clear`
  */
 export function refuseTokens(value: CborValue, path: string): void {
-  if (typeof value === 'string') {
-    if (COMPACT_TOKEN.test(value)) throw new ProvenanceError('token_in_clear', `${path} contains a token`)
-  } else if (Array.isArray(value)) {
+  if (!hasToken(value)) return
+  if (typeof value === 'string') throw new ProvenanceError('token_in_clear', `${path} contains a token`)
+  if (Array.isArray(value)) {
     value.forEach((element: CborValue, i) => {
       refuseTokens(element, `${path}[${i}]`)
     })
@@ -28,6 +28,15 @@ export function refuseTokens(value: CborValue, path: string): void {
       refuseTokens(inner, path === '' ? `${key}` : `${path}.${key}`)
     }
   }
+}
+
+/** Nearly never, so the path to it is made only then. */
+function hasToken(value: CborValue): boolean {
+  if (typeof value === 'string') return value.includes('eyJ') && COMPACT_TOKEN.test(value)
+  if (Array.isArray(value)) return value.some(hasToken)
+  if (!(value instanceof Map)) return false
+  for (const [key, inner] of value as CborMap) if (hasToken(key) || hasToken(inner)) return true
+  return false
 }
 
 // Anchored to where a base64url run begins. Without that, a text of a thousand `eyJ` would be scanned a thousand times.

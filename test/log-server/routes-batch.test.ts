@@ -200,6 +200,22 @@ describe('a statement that depends on one before it in the batch', () => {
     ])
   })
 
+  it('is answered with its receipt when it is a repetition, whoever may write by now', async () => {
+    const small = await serveLog(3)
+    try {
+      const [first, second] = [await policy(undefined, small), await policy(undefined, small)]
+      const replaced = await small.build('key-authorization', {
+        links: [small.link('previous', 1)],
+        fields: { ...FIELDS['key-authorization'], notBefore: 5_000 },
+      })
+      assert.deepEqual(await register([first.submission, replaced.submission], small), [3, 4])
+      const again = [first.submission, replaced.submission, second.submission, small.statements[0]!.bytes]
+      assert.deepEqual(await register(again, small), [3, 4, 'outside_key_validity', 0])
+    } finally {
+      await small.close()
+    }
+  })
+
   it('may be signed by a key that it authorized; before it, the key is unknown', async () => {
     const party = await createParty(21, 'spiffe://bank.example/another')
     const authorization = await world.build('key-authorization', {
