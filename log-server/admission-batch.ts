@@ -49,7 +49,8 @@ export interface AdmissionSteps {
   /** The index of a statement that is on the log. */
   locate(entry: Hash): Promise<number | undefined>
   receipt(index: number): Promise<Uint8Array>
-  verify(submitted: Submitted): Promise<Verified>
+  /** Checks the signature. What is signed is read by the function returned: not at the moment when the thread pool has an answer. */
+  verify(submitted: Submitted): Promise<() => Verified>
   appendAll(candidates: readonly Candidate[]): Promise<readonly (Appended | Error)[]>
 }
 
@@ -63,7 +64,7 @@ export async function admitInOrder(
   let bytes = 0
   for (const [place, submission] of submissions.entries()) {
     bytes += submission.length
-    if ((place > 0 && place % READ_TOGETHER === 0) || bytes > READ_BYTES) {
+    if ((place > 0 && place % PARSED_TOGETHER === 0) || bytes > PARSED_BYTES) {
       await nextTurn()
       bytes = 0
     }
@@ -116,37 +117,40 @@ class Segment {
   }
 
   async admit(items: readonly Item[]): Promise<void> {
-    const ahead: Promise<Prepared | Admitted | Error>[] = []
-    for (const [i, { place, submitted }] of items.entries()) {
-      for (let next = i + ahead.length; next < items.length && ahead.length < PREPARED_AHEAD; next++) {
-        ahead.push(this.#prepare(items[next]!.submitted))
+    const verified: Promise<(() => Verified) | Error>[] = []
+    for (let from = 0; from < items.length; from += READ_TOGETHER) {
+      const end = Math.min(from + READ_TOGETHER, items.length)
+      while (verified.length < Math.min(end + VERIFIED_AHEAD, items.length)) {
+        verified.push(settled(this.#steps.verify(items[verified.length]!.submitted)))
       }
-      // What is refused without any input or output would otherwise all be refused in one turn.
-      if (i > 0 && i % PREPARED_TOGETHER === 0) await nextTurn()
-      const outcome = await ahead.shift()!
-      if (!('candidate' in outcome)) {
-        this.#outcomes[place] = outcome
-        continue
-      }
-      const candidate = await this.#afterItsLinks(outcome)
-      if (candidate instanceof Error) {
-        this.#outcomes[place] = candidate
-        continue
-      }
-      this.#next.push({ place, candidate })
-      this.#unpublished.add(toHex(submitted.statement.entry))
-      if (this.#next.length === APPEND_TOGETHER) {
-        this.#append()
-        await nextTurn()
-      }
+      const readers = await Promise.all(verified.slice(from, end))
+      const prepared = await Promise.all(readers.map((reader, i) => this.#prepare(reader, items[from + i]!)))
+      for (const [i, outcome] of prepared.entries()) await this.#admitNext(items[from + i]!, outcome)
+      this.#append()
+      await nextTurn()
     }
     await this.#published()
   }
 
-  /** Never rejects: nobody waits for it yet. */
-  async #prepare(submitted: Submitted): Promise<Prepared | Admitted | Error> {
+  async #admitNext({ place, submitted }: Item, outcome: Prepared | Admitted | Error): Promise<void> {
+    if (!('candidate' in outcome)) {
+      this.#outcomes[place] = outcome
+      return
+    }
+    const candidate = await this.#afterItsLinks(outcome)
+    if (candidate instanceof Error) {
+      this.#outcomes[place] = candidate
+      return
+    }
+    this.#next.push({ place, candidate })
+    this.#unpublished.add(toHex(submitted.statement.entry))
+  }
+
+  /** Never rejects: it is waited for together with others. */
+  async #prepare(reader: (() => Verified) | Error, { submitted }: Item): Promise<Prepared | Admitted | Error> {
     try {
-      const verified = await this.#steps.verify(submitted)
+      if (reader instanceof Error) throw reader
+      const verified = reader()
       return { verified, candidate: await verified.admissible() }
     } catch (error) {
       return settled(this.#unlessKnown(submitted.statement.entry, error as Error))
@@ -176,6 +180,7 @@ class Segment {
 
   /** Hands over what is ready. Not waited for: it stays in order, and the next piece can be made ready meanwhile. */
   #append(): void {
+    if (this.#next.length === 0) return
     const batch = this.#next.filter(({ place, candidate }) => {
       try {
         candidate.recheck()
@@ -218,12 +223,11 @@ function settled<T>(promise: Promise<T>): Promise<T | Error> {
   return promise.catch((error: unknown) => error as Error)
 }
 
-// What is done in one turn of the event loop. A small statement takes some 20 µs to read and 10 to check once more, a receipt out of
-// the store up to 100, and a large statement as its bytes go.
-const READ_TOGETHER = 64
-const READ_BYTES = 128 * 1024
+// What is done in one turn of the event loop. A small statement takes some 20 µs to parse, its record as long again and 10 to check, a
+// receipt out of the store up to 100, and a large statement as its bytes go.
+const PARSED_TOGETHER = 32
+const PARSED_BYTES = 64 * 1024
+const READ_TOGETHER = 16
 const RECEIPTS_TOGETHER = 16
-const PREPARED_TOGETHER = 32
-const APPEND_TOGETHER = 64
 /** More than are verified at one time, so that the next are there when a slot is. */
-const PREPARED_AHEAD = 96
+const VERIFIED_AHEAD = 96

@@ -27,7 +27,12 @@ import { isRecordType } from '../provenance/link-rules.ts'
 import { isRecordStatement, type RecordStatement, recordStatementOf } from '../provenance/record.ts'
 import { kidOf, type PublicJwk } from '../statement/cose-key.ts'
 import { StatementError } from '../statement/error.ts'
-import { parseSignedStatement, type SignedStatement, verifySignedStatement } from '../statement/signed-statement.ts'
+import {
+  parseSignedStatement,
+  type SignedStatement,
+  type VerifiedStatement,
+  verifySignedStatement,
+} from '../statement/signed-statement.ts'
 import { wrapRecipientKid, wrapsIn } from '../statement/wrap.ts'
 import { type AdmissionSteps, type Admitted, admitInOrder, type Submitted, type Verified } from './admission-batch.ts'
 import { candidateOf, foreignCandidateOf } from './candidate.ts'
@@ -139,7 +144,8 @@ export class Admission {
     // The entry is the hash of every byte we keep, the signature included: this one was checked when it came first.
     const known = await reader.locate(entry)
     if (known) return { entry, index: known.index, receipt: await reader.receipt(known.index), duplicate: true }
-    const candidate = await (await this.#verify(submitted)).admissible()
+    const readVerified = await this.#verify(submitted)
+    const candidate = await readVerified().admissible()
     // In one go with the append: an authority that changes from here on, the sequencer knows of, and asks again.
     candidate.recheck()
     return { entry, ...(await this.#log.sequencer.append(candidate)) }
@@ -166,13 +172,21 @@ export class Admission {
     return { statement, wraps }
   }
 
-  /** Steps 3 to 5. */
-  async #verify({ statement, wraps }: Submitted): Promise<Verified> {
-    if (!isRecordStatement(statement)) return this.#verifyForeign(statement, wraps)
+  /** Steps 3 and 4, and then 5 by the function returned. */
+  async #verify({ statement, wraps }: Submitted): Promise<() => Verified> {
+    if (!isRecordStatement(statement)) {
+      const foreign = await this.#verifyForeign(statement, wraps)
+      return () => foreign
+    }
     const { kid = '' } = statement.header
     const jwk = this.#log.authorities.keyOf(kid)
     if (!jwk) throw new ProvenanceError('unknown_key', 'signed by a key that this log has authorized for nothing')
-    const record = recordStatementOf(await verifySignedStatement(statement, await this.#keys.get(kid, jwk)))
+    const verified = await verifySignedStatement(statement, await this.#keys.get(kid, jwk))
+    return () => this.#readRecord(verified, wraps)
+  }
+
+  #readRecord(statement: VerifiedStatement, wraps: readonly Uint8Array[]): Verified {
+    const record = recordStatementOf(statement)
     const recipients = recipientsOf(record, wraps)
     return {
       links: record.record.links.map(({ entry }) => entry),

@@ -129,6 +129,9 @@ export class Sequencer {
   #durable: number
   /** The batches that the store may not have known of when it was asked about the head of the queue, and the newest. */
   #recent: Brought[] = []
+  /** Those whose answer names another entry are answered one after another, and so many were. */
+  #answering: Promise<void> = Promise.resolve()
+  #answered = 0
   /** Rises with each batch that changes who may write. */
   #authorityEpoch = 0
   readonly #listeners: ((batch: readonly Committed[]) => void)[] = []
@@ -420,15 +423,17 @@ export class Sequencer {
     return undefined
   }
 
+  /** Those of one batch after those of the last: together they would hold up everybody else. */
   #answerHeld(held: readonly Held[]): void {
-    this.#settleHeld(held).catch((error: unknown) => this.#stop(error))
+    if (held.length === 0) return
+    this.#answering = this.#answering.then(() => this.#settleHeld(held)).catch((error: unknown) => this.#stop(error))
   }
 
   /** Answers that name another entry, once that entry is published. One after another: a receipt out of the store may take 100 µs. */
   async #settleHeld(held: readonly Held[]): Promise<void> {
     const { publication, receipt } = this.#options
-    for (const [i, { waiter, index, refusal }] of held.entries()) {
-      if (i > 0 && i % RECEIPTS_TOGETHER === 0) await nextTurn()
+    for (const { waiter, index, refusal } of held) {
+      if (++this.#answered % RECEIPTS_TOGETHER === 0) await nextTurn()
       await publication.reached(index + 1)
       const found = waiter.candidate && !refusal ? await receipt(index) : undefined
       this.#settle(waiter, refusal ?? { index, receipt: found, duplicate: true })

@@ -494,7 +494,7 @@ function decodeSigned(value: Uint8Array): Signed {
   }
 }
 
-const PUT_TOGETHER = 128
+const PUT_TOGETHER = 48
 const PIECE_BYTES = 64 * 1024
 const READ_TOGETHER = 32
 const NOTHING = new Uint8Array(0)

@@ -5,8 +5,11 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-/** How many entries are worked on in one turn of the event loop: at some 10 µs a step, a whole batch would hold up everybody else. */
-export const PIECE = 128
+/**
+ * How many entries are worked on in one turn of the event loop. At some 10 µs a step a whole batch would hold up everybody else, and several
+ * such loops (puts, receipts, lookups, the next request) have their piece in the same turn.
+ */
+export const PIECE = 64
 
 /** `work` for 0 to `length` − 1, in order, with a turn for others after each piece. */
 export async function inPieces(length: number, work: (i: number) => void, piece = PIECE): Promise<void> {
