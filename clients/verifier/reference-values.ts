@@ -209,8 +209,9 @@ function checkValues(measurement: ValuesMeasurement, names: ReferenceNames, i: n
   checkNames(values, [...names.values.keys()], `${path}/values`)
   checkNames(minimum, names.software, `${path}/minimum`)
   for (const [name, value] of Object.entries(values)) {
-    const length = names.values.get(name)
-    if (value.length !== 2 * length!) throw malformed(`${path}/values/${name}`, `is not ${length} bytes`)
+    const lengths = [names.values.get(name)!].flat()
+    if (!lengths.includes(value.length / 2))
+      throw malformed(`${path}/values/${name}`, `is not ${lengths.join(', ')} bytes`)
   }
   if (!names.identifying.some((name) => name in values)) {
     throw malformed(`${path}/values`, `needs one of: ${names.identifying.join(', ')}`)

@@ -109,6 +109,6 @@ describe('a TPM’s quote, by the commands', () => {
 
   it('is listed among the formats', async () => {
     const { out } = await cli.run('verifier', 'appraise', '--help')
-    assert.match(out, /measured-files, aws-nitro, sev-snp, tdx, sgx, tpm2/)
+    assert.match(out, /measured-files, aws-nitro, sev-snp, tdx, sgx, tpm2, psa, cca/)
   })
 })

@@ -333,3 +333,53 @@ describe('tpm2: quotes of virtual TPMs, and event logs', { skip }, () => {
     assert.throws(() => replayEventLog(readVector('domain/tpm/eventlog-debian-10.bin')), refused('malformed_evidence'))
   })
 })
+
+describe('psa and cca: tokens of Veraison and trustee', { skip }, () => {
+  const at = '2026-01-01T00:00:00Z'
+  const arm = (name: string) => readVector(`domain/arm-cca/${name}`)
+  const trustAnchor = (name: string) => utf8(JSON.stringify(JSON.parse(Buffer.from(arm(name)).toString())[0].pkey))
+  const LITTLE_KNOWN = ['unknownAttester', 'undated']
+
+  it('the PSA token of Veraison holds, and says what Veraison’s claims say', async () => {
+    const collateral = [readVector('domain/veraison/services-keys-ec.p256.jwk')]
+    const evidence = readVector('domain/veraison/services-psa.good.cbor')
+    const { cases, detail } = await examine('psa', evidence, at, { collateral })
+    assert.deepEqual(cases, LITTLE_KNOWN)
+    const claims = JSON.parse(readTextVector('domain/veraison/services-claims-psa.good.json'))
+    const measurements = detail['measurements'] as Record<string, string>
+    const hexOf = (base64: string) => Buffer.from(base64, 'base64').toString('hex')
+    assert.equal(measurements['IMPLEMENTATION_ID'], hexOf(claims['psa-implementation-id']))
+    claims['psa-software-components'].forEach((component: Record<string, string>, i: number) => {
+      assert.equal(measurements[`component:${i}`], hexOf(component['measurement-value']!))
+      assert.equal(measurements[`signer:${i}`], hexOf(component['signer-id']!))
+    })
+    const other = { collateral: [arm('rust-ccatoken-pkey.json')] }
+    await assert.rejects(examine('psa', evidence, at, other), refused('bad_evidence_signature'))
+  })
+
+  const tokens: [token: string, key: () => Uint8Array][] = [
+    ['trustee-cca-example-token', () => arm('trustee-cpak-pub.json')],
+    ['rust-ccatoken-cca-token-01', () => arm('rust-ccatoken-cpak.json')],
+    ['rust-ccatoken-cca-token-02', () => trustAnchor('rust-ccatoken-ta-02-ok.json')],
+    ['rust-ccatoken-cca-token-draft-ffm-00', () => arm('rust-ccatoken-cpak.json')],
+  ]
+  for (const [token, key] of tokens) {
+    it(`${token} holds: the platform’s signature, the realm’s, and what ties them`, async () => {
+      assert.deepEqual((await examine('cca', arm(`${token}.cbor`), at, { collateral: [key()] })).cases, LITTLE_KNOWN)
+    })
+  }
+
+  it('a trust anchor that is no key, and one of another platform, are refused', async () => {
+    const evidence = arm('rust-ccatoken-cca-token-02.cbor')
+    const bad = { collateral: [trustAnchor('rust-ccatoken-ta-02-bad.json')] }
+    await assert.rejects(examine('cca', evidence, at, bad), refused('malformed_collateral'))
+    const other = { collateral: [arm('trustee-cpak-pub.json')] }
+    await assert.rejects(examine('cca', evidence, at, other), refused('bad_evidence_signature'))
+  })
+
+  it('a token whose platform vouches for no realm key is refused', async () => {
+    const collateral = [arm('trustee-cpak-pub.json')]
+    const token = examine('cca', arm('rust-ccatoken-bug-33-repro.cbor'), at, { collateral })
+    await assert.rejects(token, refused('bad_evidence_signature'))
+  })
+})

@@ -109,8 +109,8 @@ export interface EvidenceFormat {
 
 /** The names of a hardware format's measurements and numbers. */
 export interface ReferenceNames {
-  /** Bytes of each. */
-  readonly values: ReadonlyMap<string, number>
+  /** How many bytes each may have. */
+  readonly values: ReadonlyMap<string, number | readonly number[]>
   /** Without at least one of these, nothing would say which software it is. */
   readonly identifying: readonly string[]
   /** Security version numbers of the software. */

@@ -5,6 +5,7 @@
  */
 import { VerifierError } from '../error.ts'
 import type { EvidenceFormat } from './format.ts'
+import { cca, psa } from './hardware/arm.ts'
 import { awsNitro } from './hardware/aws-nitro.ts'
 import { sgx, tdx } from './hardware/intel/intel.ts'
 import { sevSnp } from './hardware/sev-snp.ts'
@@ -12,7 +13,7 @@ import { tpm2 } from './hardware/tpm/tpm.ts'
 import { measuredFiles } from './measured-files.ts'
 
 const FORMATS: ReadonlyMap<string, EvidenceFormat> = new Map(
-  [measuredFiles, awsNitro, sevSnp, tdx, sgx, tpm2].map((format) => [format.name, format]),
+  [measuredFiles, awsNitro, sevSnp, tdx, sgx, tpm2, psa, cca].map((format) => [format.name, format]),
 )
 
 export const EVIDENCE_FORMATS: readonly string[] = [...FORMATS.keys()]

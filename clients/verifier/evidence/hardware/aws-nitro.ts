@@ -13,20 +13,11 @@
  *
  * @module
  */
-import { verify } from 'node:crypto'
 import { toHex } from '../../../../merkle/index.ts'
-import {
-  asArray,
-  asBytes,
-  asMap,
-  asText,
-  asUint,
-  type CborMap,
-  decodeCbor,
-  encodeCbor,
-} from '../../../../statement/cbor.ts'
+import { asArray, asBytes, asMap, asText, asUint, type CborMap } from '../../../../statement/cbor.ts'
 import { VerifierError } from '../../error.ts'
 import { checkChain } from './chain.ts'
+import { type CoseSign1, decodeCoseSign1, decodeLoosely } from './cose-sign1.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from './hardware-format.ts'
 import { AWS_NITRO_ROOTS } from './roots.ts'
 import { readVendorCertificate } from './vendor-certificate.ts'
@@ -42,19 +33,15 @@ const MAX_BUNDLE = 5
 /** "Attestation document specification", sizes of user_data, nonce and public_key. */
 const MAX_CHOSEN_BYTES = 1024
 
-function readDocument(document: Uint8Array, { roots, at }: ReaderContext): HardwareFacts {
-  const { signed, signature, claims } = malformed(() => decode(document))
+function readDocument(bytes: Uint8Array, { roots, at }: ReaderContext): HardwareFacts {
+  const { document, claims } = malformed(() => decode(bytes))
   const certificates = malformed(() =>
     [claims.certificate, ...claims.bundle.toReversed()].map((der) => readVendorCertificate(der)),
   )
   const [leaf] = certificates
   // AWS has no revocation lists for these certificates: a leaf that lives for three hours is not worth revoking.
   const findings = checkChain(certificates, { roots, at, revocationLists: [], isListed: () => false })
-  const key = leaf!.publicKey
-  if (
-    key.asymmetricKeyDetails?.namedCurve !== 'secp384r1' ||
-    !verify('sha384', signed, { key, dsaEncoding: 'ieee-p1363' }, signature)
-  ) {
+  if (!document.isSignedBy(leaf!.publicKey)) {
     throw new VerifierError('bad_evidence_signature', 'not signed by the certificate in the document')
   }
 
@@ -72,13 +59,6 @@ function readDocument(document: Uint8Array, { roots, at }: ReaderContext): Hardw
   }
 }
 
-interface Document {
-  /** What the signature is over. */
-  readonly signed: Uint8Array
-  readonly signature: Uint8Array
-  readonly claims: Claims
-}
-
 interface Claims {
   readonly moduleId: string
   /** Milliseconds. */
@@ -91,20 +71,10 @@ interface Claims {
   readonly nonce: Uint8Array | undefined
 }
 
-function decode(document: Uint8Array): Document {
-  const limits = { maxBytes: 64 * 1024, maxItems: 512, maxDepth: 4, sortedKeys: false }
-  const [header, unprotected, content, signed] = asArray(decodeCbor(document, limits), 'COSE_Sign1', 4)
-  const protectedHeader = asBytes(header, 'protected header')
-  const headers = asMap(decodeCbor(protectedHeader, limits), 'protected header')
-  if (headers.size !== 1 || headers.get(1) !== -35) throw new Error('alg is not ES384, or not alone')
-  if (asMap(unprotected, 'unprotected header').size > 0) throw new Error('an unprotected header')
-  const payload = asBytes(content, 'payload')
-  return {
-    // RFC 9052 §4.4
-    signed: encodeCbor(['Signature1', protectedHeader, new Uint8Array(), payload]),
-    signature: asBytes(signed, 'signature', 96),
-    claims: claimsOf(asMap(decodeCbor(payload, limits), 'payload')),
-  }
+function decode(bytes: Uint8Array): { document: CoseSign1; claims: Claims } {
+  const document = decodeCoseSign1(bytes, false)
+  if (document.algorithm !== -35) throw new Error('alg is not ES384')
+  return { document, claims: claimsOf(asMap(decodeLoosely(document.payload), 'payload')) }
 }
 
 const MEMBERS = new Set([

@@ -1,0 +1,55 @@
+/**
+ * COSE_Sign1 (RFC 9052 §4.2) as attesters make it: one algorithm, nothing unprotected, and nothing else in the header.
+ *
+ * `statement/cose-sign1.ts` reads statements, which are in one exact form and of algorithms that workloads have. Attesters sort keys as they
+ * like, leave tags out, and use ES384.
+ *
+ * @module
+ */
+import { type KeyObject, verify } from 'node:crypto'
+import { asArray, asBytes, asMap, CborTag, type CborValue, decodeCbor, encodeCbor } from '../../../../statement/cbor.ts'
+
+/** The algorithms that attesters use, by their numbers (RFC 9053 §2.1). */
+const ALGORITHMS = {
+  [-7]: { hash: 'sha256', curve: 'prime256v1', bytes: 64 },
+  [-35]: { hash: 'sha384', curve: 'secp384r1', bytes: 96 },
+} as const
+type Algorithm = keyof typeof ALGORITHMS
+
+export interface CoseSign1 {
+  readonly algorithm: Algorithm
+  readonly payload: Uint8Array
+  /** Whether this key made the signature. */
+  isSignedBy(key: KeyObject): boolean
+}
+
+const LIMITS = { maxBytes: 64 * 1024, maxItems: 1024, maxDepth: 8, sortedKeys: false }
+
+/** CBOR of attesters: of one encoding for each value, but for the order of keys. Throws `StatementError`. */
+export function decodeLoosely(bytes: Uint8Array, tags: readonly number[] = []): CborValue {
+  return decodeCbor(bytes, { ...LIMITS, tags })
+}
+
+/** Throws as `decodeLoosely`, or an ordinary error that says why. */
+export function decodeCoseSign1(bytes: Uint8Array, isTagged: boolean): CoseSign1 {
+  const value = decodeLoosely(bytes, isTagged ? [18] : [])
+  if (isTagged && !(value instanceof CborTag && value.tag === 18)) throw new Error('no tag 18')
+  const array = asArray(value instanceof CborTag ? value.value : value, 'COSE_Sign1', 4)
+  const protectedHeader = asBytes(array[0], 'protected header')
+  const headers = asMap(decodeLoosely(protectedHeader), 'protected header')
+  const algorithm = ([-7, -35] as const).find((known) => known === headers.get(1))
+  if (headers.size !== 1 || !algorithm) throw new Error('alg is neither ES256 nor ES384, or not alone')
+  if (asMap(array[1], 'unprotected header').size > 0) throw new Error('an unprotected header')
+  const payload = asBytes(array[2], 'payload')
+  const { hash, curve, bytes: length } = ALGORITHMS[algorithm]
+  const signature = asBytes(array[3], 'signature', length)
+  // §4.4
+  const signed = encodeCbor(['Signature1', protectedHeader, new Uint8Array(), payload])
+  return {
+    algorithm,
+    payload,
+    isSignedBy: (key) =>
+      key.asymmetricKeyDetails?.namedCurve === curve &&
+      verify(hash, signed, { key, dsaEncoding: 'ieee-p1363' }, signature),
+  }
+}

@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict'
+import { createHash, sign } from 'node:crypto'
+import { describe, it } from 'node:test'
+import type { Examination } from '../../../clients/verifier/evidence/format.ts'
+import { evidenceFormat } from '../../../clients/verifier/evidence/formats.ts'
+import { appraise, parseAppraisalPolicy, parseReferenceValues } from '../../../clients/verifier/index.ts'
+import { concatBytes, toHex, utf8 } from '../../../merkle/index.ts'
+import { spkiOfJwk } from '../../../provenance/index.ts'
+import { type CborKey, type CborValue, encodeCbor, publicJwkOf, tagged } from '../../../statement/index.ts'
+import { ES256_JWK } from '../../statement/fixtures.ts'
+import { ecKeys, type Keys, sha256Hex } from './forge.ts'
+import { refusesWhatIsHostile } from './hostile.ts'
+
+const NOW = 1_760_000_000
+const challenge = 'challenge'
+const workloadKey = publicJwkOf(ES256_JWK)
+const psa = evidenceFormat('psa')
+const cca = evidenceFormat('cca')
+
+const device = ecKeys('P-256')
+const platform = ecKeys('P-384')
+const realmKeys = ecKeys('P-384')
+const stranger = ecKeys('P-384')
+const jwk = ({ publicKey }: Keys) => utf8(JSON.stringify(publicKey.export({ format: 'jwk' })))
+const idOf = ({ publicKey }: Keys) => sha256Hex(publicKey.export({ format: 'der', type: 'spki' }))
+const fill = (length: number, byte: number) => new Uint8Array(length).fill(byte)
+const sha = (hash: string, ...parts: readonly Uint8Array[]) =>
+  new Uint8Array(
+    createHash(hash)
+      .update(concatBytes(...parts))
+      .digest(),
+  )
+const bound = sha('sha512', utf8(challenge), spkiOfJwk(workloadKey))
+
+type Claims = readonly (readonly [CborKey, CborValue | undefined])[]
+const mapOf = (...claims: Claims) =>
+  new Map(claims.filter((claim): claim is readonly [CborKey, CborValue] => claim[1] !== undefined))
+/** Later claims replace earlier ones; `undefined` takes one away. */
+const withChange = (claims: Claims, change: Claims) => mapOf(...new Map([...claims, ...change]))
+
+function token(claims: ReadonlyMap<CborKey, CborValue>, keys: Keys, alg = -35): Uint8Array {
+  const header = encodeCbor(new Map([[1, alg]]))
+  const payload = encodeCbor(claims)
+  const signed = encodeCbor(['Signature1', header, new Uint8Array(), payload])
+  const signature = sign(alg === -7 ? 'sha256' : 'sha384', signed, { key: keys.privateKey, dsaEncoding: 'ieee-p1363' })
+  return encodeCbor(tagged(18, [header, new Map(), payload, new Uint8Array(signature)]))
+}
+
+const component = (byte: number) =>
+  new Map<CborKey, CborValue>([
+    [1, 'BL'],
+    [2, fill(32, byte)],
+    [4, '1.0'],
+    [5, fill(32, 9)],
+  ])
+const platformClaims: Claims = [
+  [10, bound],
+  [256, concatBytes(Uint8Array.of(1), fill(32, 1))],
+  [265, 'http://arm.com/psa/2.0.0'],
+  [2394, 1],
+  [2395, 0x3003],
+  [2396, fill(32, 2)],
+  [2399, [component(3), component(4)]],
+]
+const psaToken = (change: Claims = [], keys = device) => token(withChange(platformClaims, change), keys, -7)
+
+const { x, y } = realmKeys.publicKey.export({ format: 'jwk' })
+const [realmX, realmY] = [x!, y!].map((part) => new Uint8Array(Buffer.from(part, 'base64url'))) as [
+  Uint8Array,
+  Uint8Array,
+]
+const point = concatBytes(Uint8Array.of(4), realmX, realmY)
+const coseKey = encodeCbor(
+  new Map<CborKey, CborValue>([
+    [1, 2],
+    [-1, 2],
+    [-2, realmX],
+    [-3, realmY],
+  ]),
+)
+const realmClaims: Claims = [
+  [10, bound],
+  [44235, fill(64, 5)],
+  [44236, 'sha-256'],
+  [44237, point],
+  [44238, fill(32, 6)],
+  [44239, [0, 1, 2, 3].map((i) => fill(32, 0x70 + i))],
+  [44240, 'sha-256'],
+]
+
+interface Change {
+  readonly platform?: Claims
+  readonly realm?: Claims
+  readonly platformKeys?: Keys
+  readonly realmSigner?: Keys
+  readonly tag?: number
+}
+function ccaToken(change: Change = {}): Uint8Array {
+  const realm = withChange(realmClaims, change.realm ?? [])
+  const ofPlatform: Claims = [
+    [10, sha('sha256', realm.get(44237) as Uint8Array)],
+    [265, 'http://arm.com/CCA-SSD/1.0.0'],
+    ...(change.platform ?? []),
+  ]
+  const tokens = mapOf(
+    [44234, token(withChange(platformClaims, ofPlatform), change.platformKeys ?? platform)],
+    [44241, token(realm, change.realmSigner ?? realmKeys)],
+  )
+  return encodeCbor(tagged(change.tag ?? 399, tokens))
+}
+
+const references = (format: string, values: object, ids: readonly string[]) =>
+  parseReferenceValues(
+    utf8(JSON.stringify({ format, measurements: [{ name: 'payments', values }], platforms: [{ ids }] })),
+  )
+const ofPsa = references('psa', { 'component:0': toHex(fill(32, 3)), 'component:1': toHex(fill(32, 4)) }, [
+  idOf(device),
+])
+const ofCca = references('cca', { RIM: toHex(fill(32, 6)), REM0: toHex(fill(32, 0x70)) }, [idOf(platform)])
+const common = { now: NOW, nonce: challenge, workloadKey }
+const forPsa: Examination = { ...common, references: [ofPsa], collateral: [jwk(device)] }
+const forCca: Examination = { ...common, references: [ofCca], collateral: [jwk(stranger), jwk(platform)] }
+const refused = (code: string) => ({ name: 'EvidenceError', code })
+const policyOf = (format: string, match: object) =>
+  parseAppraisalPolicy(
+    utf8(
+      JSON.stringify({
+        format,
+        maxEvidenceAgeSeconds: 300,
+        resultLifetimeSeconds: 3600,
+        claims: { match, mismatch: { executables: 33 } },
+      }),
+    ),
+  )
+
+describe('psa evidence', () => {
+  it('affirms the reference software of an enrolled device, in both profiles', async () => {
+    for (const profile of ['http://arm.com/psa/2.0.0', 'tag:psacertified.org,2023:psa#tfm']) {
+      const { tier, keyThumbprint } = await appraise({
+        evidence: psaToken([[265, profile]]),
+        policyId: 'psa',
+        policy: policyOf('psa', { 'instance-identity': 2, executables: 3 }),
+        referenceValues: [ofPsa],
+        ...common,
+        collateral: [jwk(device)],
+      })
+      assert.equal(tier, 'affirming')
+      assert.ok(keyThumbprint)
+    }
+  })
+
+  it('of a device that nobody enrolled says nothing', async () => {
+    const { references: _, ...rest } = forPsa
+    const { cases, workloadKey: key } = await psa.examine(psaToken(), { ...rest, references: [] })
+    assert.deepEqual([cases, key], [['unknownAttester'], undefined])
+  })
+
+  it('is of the software that it lists, whole and one by one', async () => {
+    const { cases, detail } = await psa.examine(psaToken([[2399, [component(3), component(5)]]]), forPsa)
+    assert.deepEqual(cases, ['mismatch'])
+    assert.deepEqual(detail['different'], ['component:1'])
+    const { COMPONENTS } = (await psa.examine(psaToken(), forPsa)).detail['measurements'] as Record<string, string>
+    const whole = { ...forPsa, references: [references('psa', { COMPONENTS }, [idOf(device)])] }
+    assert.deepEqual((await psa.examine(psaToken(), whole)).cases, ['match'])
+    const more = psaToken([[2399, [component(3), component(4), component(5)]]])
+    assert.deepEqual((await psa.examine(more, whole)).cases, ['mismatch'])
+  })
+
+  it('finds every state of life but the secured one to be open', async () => {
+    for (const [state, open] of [
+      [0x3000, false],
+      [0x30ff, false],
+      [0x2000, true],
+      [0x4000, true],
+      [0x5000, true],
+    ] as const) {
+      const { cases } = await psa.examine(psaToken([[2395, state]]), forPsa)
+      assert.equal((cases as readonly string[]).includes('debug'), open, state.toString(16))
+    }
+  })
+
+  const wrong: [what: string, code: string, evidence: () => Uint8Array, change?: Partial<Examination>][] = [
+    ['another key', 'bad_evidence_signature', () => psaToken(), { collateral: [jwk(ecKeys('P-256'))] }],
+    ['a key of another curve', 'bad_evidence_signature', () => psaToken(), { collateral: [jwk(platform)] }],
+    ['no key', 'missing_collateral', () => psaToken(), { collateral: [] }],
+    ['JSON that is no key', 'malformed_collateral', () => psaToken(), { collateral: [utf8('{}')] }],
+    [
+      'a point that is on no curve',
+      'malformed_collateral',
+      () => psaToken(),
+      { collateral: [utf8('{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}')] },
+    ],
+    ['another challenge', 'key_not_bound', () => psaToken(), { nonce: 'another!' }],
+    ['another profile', 'malformed_evidence', () => psaToken([[265, 'PSA_IOT_PROFILE_1']])],
+    ['no software', 'malformed_evidence', () => psaToken([[2399, []]])],
+    [
+      'a measurement that is no hash',
+      'malformed_evidence',
+      () => psaToken([[2399, [component(3).set(2, fill(31, 1))]]]),
+    ],
+    ['no instance', 'malformed_evidence', () => psaToken([[256, undefined]])],
+    ['a realm’s token', 'malformed_evidence', () => ccaToken()],
+  ]
+  for (const [what, code, evidence, change] of wrong) {
+    it(`refuses ${what} (${code})`, () =>
+      assert.rejects(psa.examine(evidence(), { ...forPsa, ...change }), refused(code)))
+  }
+
+  refusesWhatIsHostile(() => ({ format: psa, evidence: psaToken(), examination: forPsa }))
+})
+
+describe('cca evidence', () => {
+  it('affirms the reference realm on an enrolled platform', async () => {
+    const { tier, claims } = await appraise({
+      evidence: ccaToken(),
+      policyId: 'cca',
+      policy: policyOf('cca', { 'instance-identity': 2, executables: 3, 'runtime-opaque': 2 }),
+      referenceValues: [ofCca],
+      ...common,
+      collateral: [jwk(platform)],
+    })
+    assert.equal(tier, 'affirming')
+    assert.equal(claims.appraisals.get('cca')!.annotatedEvidence?.['keyBinding'], 'challenge=sha512(nonce|spki)')
+  })
+
+  it('is read with the key of the realm as a COSE_Key, too', async () => {
+    const realm: Claims = [
+      [265, 'tag:arm.com,2023:realm#1.0.0'],
+      [44237, coseKey],
+    ]
+    const evidence = ccaToken({ realm, platform: [[265, 'tag:arm.com,2023:cca_platform#1.0.0']] })
+    assert.deepEqual((await cca.examine(evidence, forCca)).cases, ['match'])
+  })
+
+  it('is of the realm that was measured, on the platform that was', async () => {
+    const { cases, detail } = await cca.examine(ccaToken({ realm: [[44238, fill(32, 7)]] }), forCca)
+    assert.deepEqual(cases, ['mismatch'])
+    assert.deepEqual(detail['different'], ['RIM'])
+    const measurements = detail['measurements'] as Record<string, string>
+    assert.equal(measurements['REM3'], toHex(fill(32, 0x73)))
+    assert.equal(measurements['component:1'], toHex(fill(32, 4)))
+  })
+
+  const wrong: [what: string, code: string, evidence: () => Uint8Array][] = [
+    [
+      'a platform that vouches for another realm',
+      'bad_evidence_signature',
+      () => ccaToken({ platform: [[10, fill(32, 1)]] }),
+    ],
+    ['a realm that somebody else signed for', 'bad_evidence_signature', () => ccaToken({ realmSigner: stranger })],
+    ['a platform that was not given', 'bad_evidence_signature', () => ccaToken({ platformKeys: realmKeys })],
+    ['a hash that nobody knows', 'malformed_evidence', () => ccaToken({ realm: [[44240, 'md5']] })],
+    ['a key of another kind', 'malformed_evidence', () => ccaToken({ realm: [[44237, fill(97, 1)]] })],
+    ['a realm without a challenge', 'malformed_evidence', () => ccaToken({ realm: [[10, undefined]] })],
+    [
+      'three extensible measurements',
+      'malformed_evidence',
+      () => ccaToken({ realm: [[44239, [fill(32, 1), fill(32, 1), fill(32, 1)]]] }),
+    ],
+    ['another tag', 'malformed_evidence', () => ccaToken({ tag: 907 })],
+    ['a device’s token', 'malformed_evidence', () => psaToken()],
+  ]
+  for (const [what, code, evidence] of wrong) {
+    it(`refuses ${what} (${code})`, () => assert.rejects(cca.examine(evidence(), forCca), refused(code)))
+  }
+
+  refusesWhatIsHostile(() => ({ format: cca, evidence: ccaToken(), examination: forCca }))
+})
