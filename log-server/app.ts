@@ -102,7 +102,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   app.register(checkpointRoutes, { log: reader })
   app.register(tileRoutes, { log: reader })
   // SCRAPI
-  app.register(registerRoutes, { admission, pending, deadline, timer, bodyLimit: admission.maxBytes })
+  app.register(registerRoutes, { admission, pending, deadline, timer })
   app.register(entryRoutes, { log: reader, pending })
   app.register(keyRoutes, { authorities })
   // Our own
@@ -126,7 +126,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
 }
 
 const HTTP_LIMITS = {
-  // For routes that say nothing; the one that reads a body has its own.
+  // For routes that say nothing; those that read a body count it themselves (`routes/body.ts`).
   bodyLimit: 1024,
   onProtoPoisoning: 'error',
   onConstructorPoisoning: 'error',

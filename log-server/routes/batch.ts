@@ -11,6 +11,7 @@
  *
  * @module
  */
+import type { IncomingMessage } from 'node:http'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { concatBytes } from '../../merkle/bytes.ts'
 import { assert } from '../../merkle/error.ts'
@@ -21,7 +22,7 @@ import type { Admitted } from '../admission-batch.ts'
 import { bytes, operation } from '../openapi.ts'
 import { encodeConcise, problemOf, RequestError } from '../problem.ts'
 import { inPieces } from '../turns.ts'
-import { BusyError } from '../types.ts'
+import { BodyRoom, readBody } from './body.ts'
 import { octets } from './http.ts'
 
 const MEDIA_TYPE = 'application/cbor-seq'
@@ -30,7 +31,7 @@ const MEDIA_TYPE = 'application/cbor-seq'
 export const MAX_STATEMENTS = 1000
 /** A thousand statements of 4 KiB, or a dozen of the largest with all their wraps. */
 export const MAX_BODY_BYTES = 4 * 1024 * 1024
-/** All such bodies on their way through at one time. A body is in memory before admission can count it. */
+/** All such bodies on their way in, as far as they have arrived. */
 const MAX_BODIES_BYTES = 64 * 1024 * 1024
 
 const schema = operation({
@@ -57,31 +58,18 @@ export const batchRoutes: FastifyPluginAsync<{ readonly admission: Pick<Admissio
   app,
   { admission },
 ) => {
-  let held = 0
-
-  app.addContentTypeParser(
-    MEDIA_TYPE,
-    { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES },
-    (_request, body: Buffer, done) => {
-      done(null, new Uint8Array(body.buffer, body.byteOffset, body.byteLength))
-    },
+  const room = new BodyRoom(MAX_BODIES_BYTES)
+  app.addContentTypeParser(MEDIA_TYPE, (_request: FastifyRequest, payload: IncomingMessage) =>
+    readBody(payload, MAX_BODY_BYTES, room),
   )
 
   app.post('/v1/entries', {
     schema,
-    bodyLimit: MAX_BODY_BYTES,
     // Before the body is read, as in register.ts.
-    onRequest: async (request, reply) => {
+    onRequest: async (request) => {
       if (request.headers['content-type'] !== MEDIA_TYPE) {
         throw new RequestError('unsupported_media_type', `statements come as ${MEDIA_TYPE}`)
       }
-      // What the client says it will send; a client that does not say may send as much as anybody.
-      const length = Math.min(Number(request.headers['content-length'] ?? MAX_BODY_BYTES), MAX_BODY_BYTES)
-      if (held + length > MAX_BODIES_BYTES) throw new BusyError('queue_full', 'too many batches are on their way')
-      held += length
-      reply.raw.once('close', () => {
-        held -= length
-      })
     },
     handler: async (request, reply) => {
       const { body } = request

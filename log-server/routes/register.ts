@@ -9,7 +9,8 @@
  *
  * @module
  */
-import type { FastifyPluginAsync } from 'fastify'
+import type { IncomingMessage } from 'node:http'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { toHex } from '../../merkle/bytes.ts'
 import { assert } from '../../merkle/error.ts'
 import { parseSignedStatement } from '../../statement/signed-statement.ts'
@@ -18,6 +19,7 @@ import { bytes, operation } from '../openapi.ts'
 import type { PendingRegistrations } from '../pending.ts'
 import { type Wishes, wishesOf } from '../prefer.ts'
 import { REGISTRATION_PROBLEMS, RequestError } from '../problem.ts'
+import { readBody } from './body.ts'
 import { coseType, octets, RECEIPT_TYPES, RETRY_AFTER } from './http.ts'
 
 const MEDIA_TYPES = ['application/cose', 'application/scitt-statement+cose']
@@ -54,24 +56,22 @@ const schema = operation({
 export type Timer = (callback: () => void, milliseconds: number) => () => void
 
 export interface RegisterOptions {
-  readonly admission: Pick<Admission, 'admit'>
+  readonly admission: Pick<Admission, 'admit' | 'maxBytes'>
   readonly pending: PendingRegistrations
   /** Seconds after which a client that said nothing is sent away. */
   readonly deadline: number
   readonly timer: Timer
-  /** Largest body, in bytes: the statement, and the wraps that travel in its unprotected header. */
-  readonly bodyLimit: number
 }
 
 export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, options) => {
-  const { admission, pending, deadline, timer, bodyLimit } = options
-  app.addContentTypeParser(MEDIA_TYPES, { parseAs: 'buffer', bodyLimit }, (_request, body: Buffer, done) => {
-    done(null, new Uint8Array(body.buffer, body.byteOffset, body.byteLength))
-  })
+  const { admission, pending, deadline, timer } = options
+  // As large as the policy in force allows, which may change at any time.
+  app.addContentTypeParser(MEDIA_TYPES, (_request: FastifyRequest, payload: IncomingMessage) =>
+    readBody(payload, admission.maxBytes),
+  )
 
   app.post('/entries', {
     schema,
-    bodyLimit,
     // Before the body is read. The framework picks a parser by the media type alone and has been talked past that check
     // more than once (CVE-2025-32442, CVE-2026-25223): the header is one of three texts or it is refused.
     onRequest: async (request) => {
@@ -90,7 +90,7 @@ export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, o
       if (wishes.applied !== undefined) reply.header('preference-applied', wishes.applied)
       if (!admitted) {
         // Only now: a client that waits needs no second look at its statement. What could not be read was refused at once.
-        const entry = toHex(parseSignedStatement(body, { maxBytes: bodyLimit }).entry)
+        const entry = toHex(parseSignedStatement(body, { maxBytes: body.length }).entry)
         void pending.follow(entry, registration)
         return reply
           .code(303)

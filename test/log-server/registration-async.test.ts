@@ -38,7 +38,8 @@ function slow(): Slow {
   const waiting: { register: () => void; refuse: (error: Error) => void }[] = []
   const timers = new Set<() => void>()
   const deadlines: number[] = []
-  const admission: Pick<Admission, 'admit'> = {
+  const admission: Pick<Admission, 'admit' | 'maxBytes'> = {
+    maxBytes: 100_000,
     admit: (body) =>
       new Promise<Admitted>((resolve, refuse) => {
         waiting.push({
@@ -60,7 +61,7 @@ function slow(): Slow {
     timers.add(callback)
     return () => void timers.delete(callback)
   }
-  app.register(registerRoutes, { admission, pending, timer, deadline: 5, bodyLimit: 100_000 })
+  app.register(registerRoutes, { admission, pending, timer, deadline: 5 })
   app.register(entryRoutes, { log: world.log.reader, pending })
   return {
     app,

@@ -1,6 +1,9 @@
 // POST /v1/entries over a real log: what a batch is, what refuses the whole of it, and that each statement in it stands for itself.
 import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { after, before, describe, it } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { LightMyRequestResponse } from 'fastify'
 import { Admission } from '../../log-server/admission.ts'
 import { MAX_BODY_BYTES, MAX_STATEMENTS } from '../../log-server/routes/batch.ts'
@@ -348,6 +351,53 @@ describe('a log that has no room for a batch', () => {
         outcomes.map((outcome) => outcome instanceof Error),
         [true, false, false],
       )
+    }
+  })
+})
+
+function connectionsTo({ app }: ServedLog): Promise<number> {
+  return new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count)))
+}
+
+describe('bodies on their way in', () => {
+  const [whole, half] = [MAX_BODY_BYTES, MAX_BODY_BYTES / 2]
+  const head = `POST /v1/entries HTTP/1.1\r\nHost: x\r\nContent-Type: application/cbor-seq\r\nContent-Length: ${whole}\r\n\r\n`
+
+  it('take the room of what has arrived, and not of what was announced', async () => {
+    const busy = await serveLog()
+    const url = await busy.app.listen({ port: 0 })
+    const sockets: Socket[] = []
+    const requests = async (count: number, sent: number) => {
+      for (let i = 0; i < count; i++) {
+        const socket = connect(Number(new URL(url).port)).on('error', () => undefined)
+        sockets.push(socket)
+        const arrived = new Promise<IncomingMessage>((resolve) => busy.app.server.once('request', resolve))
+        socket.write(Buffer.concat([Buffer.from(head), Buffer.alloc(sent)]))
+        const { socket: received } = await arrived
+        while (received.bytesRead < head.length + sent) await nextTurn()
+      }
+    }
+    const batch = async () => {
+      const { submission } = await policy(undefined, busy)
+      return (await post(encodeCborSequence([submission]), {}, busy)).statusCode
+    }
+    try {
+      await requests(40, 0)
+      assert.equal(await batch(), 200)
+      // 64 MiB, to the byte.
+      await requests(32, half)
+      const refused = await policy(undefined, busy)
+      const answer = await post(encodeCborSequence([refused.submission]), {}, busy)
+      assertRefused(answer, { status: 503, code: 'queue_full', type: JSON_PROBLEM })
+      // Whoever gives up gives back.
+      const closed = sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve)))
+      for (const socket of sockets) socket.destroy()
+      await Promise.all(closed)
+      while ((await connectionsTo(busy)) > 0) await nextTurn()
+      assert.equal(await batch(), 200)
+    } finally {
+      for (const socket of sockets) socket.destroy()
+      await busy.close()
     }
   })
 })

@@ -163,6 +163,21 @@ describe('POST /entries refuses', () => {
     await assertUnchanged(world, async () => assertRefused(await world.post(body), { status: 413, code: 'too_large' }))
   })
 
+  it('no body past what the policy in force allows, as soon as it is in force', async () => {
+    const log = await serveLog(1)
+    try {
+      const { fields, entry } = log.log.authorities.policy()
+      const body = new Uint8Array(fields.maxStatementBytes + 128 * 1024)
+      assertRefused(await log.post(body), { status: 413, code: 'too_large' })
+      const larger = { ...fields, maxStatementBytes: 2 * fields.maxStatementBytes }
+      const { submission } = await log.build('log-policy', { fields: larger, links: [{ rel: 'previous', entry }] })
+      assert.equal((await log.post(submission)).statusCode, 201)
+      assertRefused(await log.post(body), { status: 400, code: 'malformed_cbor' })
+    } finally {
+      await log.close()
+    }
+  })
+
   it('no body (malformed_request)', async () => {
     const answer = await world.app.inject({
       method: 'POST',
