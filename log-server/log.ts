@@ -73,7 +73,7 @@ export async function openLog({ dataDir, now, limits, fatal = exit }: OpenOption
     await checkGuard(guard.last, signed, reader, dataDir)
     const policy = () => authorities.policy().fields
     await keys.load(policy())
-    checkHeld(keys.signersOf(policy()), signedBy)
+    checkHeld(keys.signersOf(policy()), keys, signedBy)
     // A crash between commit and guard: what the database holds was signed, and nobody has seen it yet.
     if (signed.head.size > guard.last.size) await guard.write(signed.head)
     await store.sweep()
@@ -174,12 +174,13 @@ export function checkConfig({ origin, vkey, kid }: LogConfig, authorities: Autho
  *
  * @throws {@link LogError} `signing_key_missing`
  */
-function checkHeld({ checkpointKeys, receiptKey }: Signers, { vkeys, kid }: SignedBy): void {
+function checkHeld({ checkpointKeys }: Signers, keys: SigningKeys, { vkeys, kid }: SignedBy): void {
   const lost = vkeys.find((vkey) => !checkpointKeys.some((key) => key.vkey === vkey))
   if (lost !== undefined) {
     throw new LogError('signing_key_missing', `the private key of ${lost}, which signs checkpoints, is missing`)
   }
-  if (kid !== receiptKey.kid) {
+  // Of receipt keys one signs: another may have come that the policy puts before it.
+  if (!keys.hasReceiptKey(kid)) {
     throw new LogError('signing_key_missing', `the private key of ${kid}, which signs receipts, is missing`)
   }
 }

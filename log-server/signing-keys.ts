@@ -92,6 +92,11 @@ export class SigningKeys {
     return { checkpointKeys, receiptKey }
   }
 
+  /** Whether the receipt key of this name is in memory, signing or not. */
+  hasReceiptKey(kid: string): boolean {
+    return this.#receiptKeys.has(kid)
+  }
+
   #missing(kind: string, names: readonly string[]): LogError {
     return new LogError(
       'signing_key_missing',

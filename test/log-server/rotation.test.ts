@@ -234,6 +234,20 @@ describe('a crash in the middle of a rotation', () => {
       await assertSound()
     })
   }
+
+  it('goes on to a receipt key that the policy puts first, when that one comes only later', async () => {
+    const made = await createSigningKeys(dataDir, { checkpoint: false, receipt: true }, random)
+    const kid = kidOf(made.receiptKey!)
+    const path = join(paths(dataDir).keys, `receipt-${kid}.jwk`)
+    await rename(path, `${path}.elsewhere`)
+    await publish(begin(made))
+    assert.equal((await signers()).kid, created.kid)
+    await rename(`${path}.elsewhere`, path)
+    await assertSound()
+    await admitOther('after the key came')
+    assert.equal((await signers()).kid, kid)
+    await assertSound()
+  })
 })
 
 describe('a log policy is refused', () => {
