@@ -50,12 +50,13 @@ export function text({ max = 256, lines = false }: { max?: number; lines?: boole
   }
 }
 
-/** An integer from `min` to 2⁵³ − 1. */
-export function uint({ min = 0 }: { min?: number } = {}): Schema<number> {
+/** An integer from `min` to `max`, 2⁵³ − 1 when not said. */
+export function uint({ min = 0, max = Number.MAX_SAFE_INTEGER } = {}): Schema<number> {
   return {
     decode(value, path) {
-      if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min) {
-        throw malformed(path, `must be an integer from ${min}`)
+      if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min || value > max) {
+        const most = max === Number.MAX_SAFE_INTEGER ? '' : ` to ${max}`
+        throw malformed(path, `must be an integer from ${min}${most}`)
       }
       return value
     },

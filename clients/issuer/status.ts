@@ -86,7 +86,9 @@ async function findCredential(
     if (!(error instanceof RefusedError) || error.status !== 404) throw error
     throw new IssuerError('unknown_credential', `this log has no credential ${toHex(digest)}`, { cause: error })
   }
-  const statements = decodeBundle(encoded).statements.map((bytes) => parseTransparentStatement(bytes).statement)
+  const statements = decodeBundle(encoded).statements.map(
+    (bytes) => parseTransparentStatement(bytes, { maxBytes: bytes.length }).statement,
+  )
   const records = statements.map(recordOfStatement)
   const [record] = records
   if (record?.type !== 'credential-provenance' || !equalBytes(record.fields.credentialDigest, digest)) {

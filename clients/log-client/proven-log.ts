@@ -279,7 +279,7 @@ export function checkSeries(path: string, logged: LoggedRecord, type: RecordType
 }
 
 function readTransparent(bytes: Uint8Array): { statement: SignedStatement; receipt: Uint8Array } {
-  const { statement, receipts } = parseTransparentStatement(bytes)
+  const { statement, receipts } = parseTransparentStatement(bytes, { maxBytes: MAX_BYTES.statement })
   const [receipt] = receipts
   if (receipt === undefined) throw new AnswerError('malformed_answer', 'a statement without a receipt')
   return { statement, receipt }

@@ -20,7 +20,8 @@ export const logPolicy = defineRecord({
       receiptKeys: list(signingKey, { min: 1, max: 8 }),
       /** Who may authorize keys, and sign the next version of this. */
       adminKeys: list(signingKey, { min: 1, max: 8 }),
-      maxStatementBytes: uint({ min: 1 }),
+      /** At most what readers of statements take when nobody tells them: auditors must be able to read whatever was admitted. */
+      maxStatementBytes: uint({ min: 1, max: 2 ** 20 }),
     },
     optional: {
       /** Encryption keys, of auditors say, for which every sealed record must come with a wrap. */

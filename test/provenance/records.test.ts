@@ -68,6 +68,11 @@ describe('a record type', () => {
     ['a log without a checkpoint key', 'log-policy', { ...policy, vkeys: [] }],
     ['a checkpoint key that is none', 'log-policy', { ...policy, vkeys: ['log.example'] }],
     ['a log that takes statements of no size', 'log-policy', { ...policy, maxStatementBytes: 0 }],
+    [
+      'a log that takes larger statements than its auditors',
+      'log-policy',
+      { ...policy, maxStatementBytes: 2 ** 20 + 1 },
+    ],
     ['a wrap for a name that is no key', 'log-policy', { ...policy, requireWrapFor: ['auditor'] }],
     ['an empty list of wraps', 'log-policy', { ...policy, requireWrapFor: [] }],
     ['an encryption key that is to sign', 'key-authorization', { ...grant, key: encodePublicKey(x25519) }],
