@@ -206,7 +206,8 @@ const PROBLEM_RESPONSE = {
       schema: {
         type: 'string',
         format: 'binary',
-        description: 'RFC 9290: {-1: title, -2: detail, -4: status, "code": code}.',
+        description:
+          'RFC 9290: {-1: title, -2: detail, "tag:provlog.example,2026:problem": {"code": code, "status": status}}.',
       },
     },
     'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },

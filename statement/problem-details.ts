@@ -1,7 +1,10 @@
 /**
  * Concise problem details (RFC 9290): what a SCITT service answers when it says no, in CBOR.
  *
- *     {-1: title, -2: detail, ? -4: status, ? "code": our own error code}
+ *     {-1: title, -2: detail, ? "tag:provlog.example,2026:problem": {? "code": our own error code, ? "status": of HTTP}}
+ *
+ * What is ours is in a map of its own under a URI, the only place that §3.2 has for it. Not −4, the response code: that is CoAP's, in
+ * one byte (4.04 is 132), and no HTTP status fits.
  *
  * @module
  */
@@ -15,9 +18,9 @@ export interface Problem {
   readonly title: string
   /** A sentence about this one. */
   readonly detail: string
-  /** The `code` of the error behind it, for programs. Not in RFC 9290, which lets text keys be added. */
+  /** The `code` of the error behind it, for programs. */
   readonly code?: string
-  /** HTTP status. RFC 9290 means CoAP's, which has the same shape for those SCRAPI uses. */
+  /** Of HTTP, for problems that travel without one of their own: one for each statement of a batch. */
   readonly status?: number
 }
 
@@ -26,13 +29,15 @@ export function encodeProblem({ title, detail, code, status }: Problem): Uint8Ar
     [TITLE, title],
     [DETAIL, detail],
   ])
-  if (status !== undefined) problem.set(RESPONSE_CODE, status)
-  if (code !== undefined) problem.set(CODE, code)
+  const ours = new Map<string, CborValue>()
+  if (code !== undefined) ours.set('code', code)
+  if (status !== undefined) ours.set('status', status)
+  if (ours.size > 0) problem.set(OURS, ours)
   return encodeCbor(problem)
 }
 
 /**
- * Reads problem details of any service. Keys we do not know are skipped, as RFC 9290 §3 asks; a title or detail that is not there
+ * Reads problem details of any service. Entries we do not know are skipped, as RFC 9290 §3 asks; a title or detail that is not there
  * is empty text.
  *
  * @throws {@link StatementError} `malformed_problem` and what decoding throws
@@ -42,17 +47,17 @@ export function decodeProblem(bytes: Uint8Array): Problem {
   const problem = decodeCbor(bytes, { maxBytes: 65_536, sortedKeys: false })
   return readingAs('malformed_problem', () => {
     const map = asMap(problem, 'problem details')
-    const [code, status] = [map.get(CODE), map.get(RESPONSE_CODE)]
+    const ours = asMap(map.get(OURS) ?? new Map(), 'our own part')
+    const [code, status] = [ours.get('code'), ours.get('status')]
     return {
       title: asText(map.get(TITLE) ?? '', 'the title'),
       detail: asText(map.get(DETAIL) ?? '', 'the detail'),
       ...(code !== undefined && { code: asText(code, 'the code') }),
-      ...(status !== undefined && { status: asUint(status, 'the response code') }),
+      ...(status !== undefined && { status: asUint(status, 'the status') }),
     }
   })
 }
 
 const TITLE = -1
 const DETAIL = -2
-const RESPONSE_CODE = -4
-const CODE = 'code'
+const OURS = 'tag:provlog.example,2026:problem'

@@ -73,8 +73,8 @@ export function errorsPage(document: Described): string {
   return `# Errors
 
 Made by \`npm run docs\` from the code. Every answer of 400 and above carries a **code**, which is API: codes are added, never renamed or
-reused. It comes as concise problem details in CBOR (RFC 9290, under the key \`"code"\`) on the paths of SCRAPI, \`/entries\` and
-\`/.well-known/scitt-keys\`, and as \`application/problem+json\` (RFC 9457) elsewhere; \`Accept\` chooses the other form. Titles are SCRAPI's
+reused. It comes as concise problem details in CBOR (RFC 9290, under \`"tag:provlog.example,2026:problem"\`, \`"code"\`) on the paths of
+SCRAPI, \`/entries\` and \`/.well-known/scitt-keys\`, and as \`application/problem+json\` (RFC 9457) elsewhere; \`Accept\` chooses the other form. Titles are SCRAPI's
 where it has one. Details are for people and change.
 
 Who can fix it: **client**, the program that asks (its path, headers, bytes) · **signer**, whoever composed and signed the statement, of which

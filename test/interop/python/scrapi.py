@@ -55,11 +55,19 @@ def post(body: bytes, path: str = "/entries", media_type: str = "application/cos
 
 
 def problem(answer: Answer, status: int) -> dict:
-    """RFC 9290: a map of integers to what they name, with at least a title and a detail."""
     found = cbor2.loads(answer.expect(status, PROBLEM).body)
-    assert isinstance(found[-1], str) and isinstance(found[-2], str), found
-    assert found.get(-4, status) == status, found
+    is_problem(found)
     return found
+
+
+def is_problem(found: dict) -> None:
+    """RFC 9290 section 2: title and detail; a response code is CoAP's, one byte; what is an extension is a map, under a number or a URI."""
+    assert isinstance(found[-1], str) and isinstance(found[-2], str), found
+    assert 0 <= found.get(-4, 0) < 256, found
+    for name, value in found.items():
+        extension = isinstance(name, str) or name >= 0
+        assert not extension or (isinstance(value, dict) and value), found
+        assert not isinstance(name, str) or urlsplit(name).scheme, found
 
 
 def is_receipt(body: bytes) -> None:
@@ -157,7 +165,7 @@ def batch() -> None:
     taken, refused, taken_too = answers
     is_receipt(taken)
     is_receipt(taken_too)
-    assert isinstance(refused[-1], str) and isinstance(refused[-2], str) and refused[-4] == 400, refused
+    is_problem(refused)
     problem(post(b"\xa0", "/v1/entries", "application/cbor-seq", accept=PROBLEM), 400)
 
 
