@@ -67,7 +67,7 @@ export const batchRoutes: FastifyPluginAsync<{ readonly admission: Pick<Admissio
     schema,
     // Before the body is read, as in register.ts.
     onRequest: async (request) => {
-      if (request.headers['content-type'] !== MEDIA_TYPE) {
+      if (request.headers['content-type']?.toLowerCase() !== MEDIA_TYPE) {
         throw new RequestError('unsupported_media_type', `statements come as ${MEDIA_TYPE}`)
       }
     },

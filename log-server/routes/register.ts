@@ -24,8 +24,10 @@ import { coseType, octets, RECEIPT_TYPES, RETRY_AFTER } from './http.ts'
 
 const MEDIA_TYPES = ['application/cose', 'application/scitt-statement+cose']
 
-// The one parameter that application/cose has (RFC 9052 §11.3.1), with the one value that a statement can have.
-const EXACT = /^(?:application\/cose(?:; ?cose-type="cose-sign1")?|application\/scitt-statement\+cose)$/
+// The one parameter that application/cose has (RFC 9052 §11.3.1), with the one value that a statement can have, as RFC 9110 lets it be
+// written: in any case, and quoted or, as Go writes it, not.
+const EXACT =
+  /^(?:application\/cose(?: *; *cose-type=(?:"cose-sign1"|cose-sign1))?|application\/scitt-statement\+cose)$/i
 
 const schema = operation({
   operationId: 'register',
@@ -73,7 +75,7 @@ export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, o
   app.post('/entries', {
     schema,
     // Before the body is read. The framework picks a parser by the media type alone and has been talked past that check
-    // more than once (CVE-2025-32442, CVE-2026-25223): the header is one of three texts or it is refused.
+    // more than once (CVE-2025-32442, CVE-2026-25223): the header is one of a few texts or it is refused.
     onRequest: async (request) => {
       const type = request.headers['content-type'] ?? ''
       if (!EXACT.test(type))

@@ -63,7 +63,10 @@ describe('registering a statement', () => {
   for (const type of [
     'application/cose',
     'application/cose; cose-type="cose-sign1"',
+    'application/cose;cose-type=cose-sign1',
+    'Application/COSE ; COSE-Type="cose-sign1"',
     'application/scitt-statement+cose',
+    'Application/SCITT-Statement+COSE',
   ]) {
     it(`reads ${type}`, async () => {
       const { submission } = await status()

@@ -301,12 +301,17 @@ describe('what is wrong with the sequence', () => {
     })
   }
 
+  it('reads its media type in any case (RFC 9110 §8.3.1)', async () => {
+    const { submission } = await policy()
+    const answer = await post(encodeCborSequence([submission]), { 'content-type': 'Application/CBOR-Seq' })
+    assert.equal(answer.statusCode, 200)
+  })
+
   for (const type of [
     'application/cose',
     'application/cbor',
     'application/cbor-seq; charset=utf-8',
     'application/cbor-seq\t',
-    'Application/CBOR-SEQ',
     'application/json',
     'application/octet-stream',
     '',
