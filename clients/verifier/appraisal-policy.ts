@@ -59,8 +59,10 @@ export interface AppraisalPolicy {
 const MAY_BE_REFUSED: readonly AppraisalCase[] = ['stale', 'undated', 'wrongNonce']
 
 const Code = Type.Optional(Type.Integer({ minimum: -128, maximum: 127 }))
+/** Never empty: a result has to say something. */
 const Vector = Type.Object(Object.fromEntries(CLAIMS.map((claim) => [claim, Code])) as Record<Claim, typeof Code>, {
   additionalProperties: false,
+  minProperties: 1,
 })
 
 const Document = Type.Object(

@@ -343,13 +343,13 @@ describe('appraisal policies for aws-nitro', () => {
     [
       'a case that it never shows',
       'malformed_policy',
-      { claims: { match: {}, mismatch: { executables: 33 }, unknownFile: { executables: 33 } } },
+      { claims: { match: { executables: 3 }, mismatch: { executables: 33 }, unknownFile: { executables: 33 } } },
     ],
     ['nothing to say about a mismatch', 'malformed_policy', { claims: { match: { executables: 3 } } }],
     [
       'a lenient word on debug mode',
       'lenient_policy',
-      { claims: { match: {}, mismatch: { executables: 33 }, debug: { hardware: 2 } } },
+      { claims: { match: { executables: 3 }, mismatch: { executables: 33 }, debug: { hardware: 2 } } },
     ],
     [
       'a claim about files',
@@ -358,6 +358,15 @@ describe('appraisal policies for aws-nitro', () => {
     ],
     ['a binding of another format', 'malformed_policy', { keyBinding: 'report_data=sha512(nonce|spki)' }],
     ['ignorance of what it always knows', 'malformed_policy', { accept: ['unknownTcb'] }],
+    ['nothing to say about a match', 'malformed_policy', { claims: { match: {}, mismatch: { executables: 33 } } }],
+    [
+      'a word on what it accepts not to know',
+      'malformed_policy',
+      {
+        accept: ['undated'],
+        claims: { match: { executables: 3 }, mismatch: { executables: 33 }, undated: { executables: 33 } },
+      },
+    ],
     ['a root that is no fingerprint', 'malformed_policy', { roots: ['root'] }],
   ]
   for (const [what, code, change] of wrong) {

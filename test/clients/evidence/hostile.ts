@@ -74,6 +74,32 @@ export function refusesWhatIsHostile(make: () => Victim): void {
     )
   })
 
+  it('finds no less with any one bit of its collateral flipped', async () => {
+    const victim = make()
+    const { format, evidence, examination } = victim
+    const { cases } = await format.examine(evidence, examination)
+    const files = examination.collateral
+    const flips = fc
+      .nat(Math.max(0, files.length - 1))
+      .chain((file) => fc.tuple(fc.constant(file), fc.nat(Math.max(0, (files[file]?.length ?? 1) - 1)), fc.nat(7)))
+    await fc.assert(
+      fc.asyncProperty(flips, async ([file, at, bit]) => {
+        const collateral = files.map((bytes, i) => (i === file ? bytes.with(at, bytes[at]! ^ (1 << bit)) : bytes))
+        const found = await examined({ ...victim, examination: { ...examination, collateral } })
+        assert.ok(found === undefined || cases.every((name) => found.includes(name)), found?.join(' '))
+      }),
+      { numRuns: 300 },
+    )
+  })
+  async function examined({ format, evidence, examination }: Victim): Promise<readonly string[] | undefined> {
+    try {
+      return (await format.examine(evidence, examination)).cases
+    } catch (error) {
+      if (error instanceof VerifierError) return undefined
+      throw error
+    }
+  }
+
   it('refuses arbitrary collateral, or does without it', async () => {
     const victim = make()
     await fc.assert(
