@@ -77,7 +77,9 @@ export class StoredLog implements LogReader, TileReader {
   async statementBundle(n: number, width: number): Promise<StatementBundle | undefined> {
     const entries = await this.entryBundle(n, width)
     if (!entries) return undefined
-    const [rows, holes] = await Promise.all([this.#store.widths(n), this.#holes(n, width)])
+    // In this order: where the holes are the same before and after the rows were read, the rows are of that state too.
+    const holes = await this.#holes(n, width)
+    const rows = await this.#store.widths(n)
     const last = stored(
       rows.find((row) => row.width === width),
       `the length of statement bundle ${n}`,

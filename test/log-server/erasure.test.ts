@@ -328,6 +328,30 @@ describe('a bundle that is being read while something in it is erased', () => {
   })
 })
 
+describe('a bundle that is asked for while something in it is being erased', () => {
+  it('has the length of what it then holds', async (t) =>
+    withWorld(async (world) => {
+      const { erasures } = Store.prototype
+      let goOn = () => {}
+      const erased = new Promise<void>((resolve) => {
+        goOn = resolve
+      })
+      // The holes are looked up when the erasure is through, whatever was looked up before.
+      t.mock.method(Store.prototype, 'erasures', async function* (this: Store, ...range: [number, number]) {
+        await erased
+        yield* erasures.apply(this, range)
+      })
+      const asked = world.log.reader.statementBundle(0, 9)
+      await erase(world, world.statements[6]!.entry, 'statement')
+      goOn()
+      const bundle = await asked
+      assert.ok(bundle)
+      const pieces: Uint8Array[] = []
+      for await (const piece of bundle.read(0, bundle.length)) pieces.push(piece)
+      assert.equal(statementsIn(concatBytes(...pieces))[6]?.length, 0)
+    }))
+})
+
 describe('fsck of a log with erasures', () => {
   it('finds a hole that no record explains, and an erasure that was not carried out', async () => {
     const log = await TestLog.create()
