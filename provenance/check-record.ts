@@ -63,6 +63,7 @@ export function checkRecord(r: RecordStatement, context: RecordContext): Authori
   if (authority !== 'admin') checkOwnLinks(r, authority, context)
   checkContent(r, authority, context)
   checkWraps(r, context)
+  checkNoneErased(r, context)
   return authority
 }
 
@@ -164,13 +165,18 @@ function checkLinkTargets(
     const target = targets.get(toHex(entry))
     if (!target) throw refuse('link_dangling', `${rel} ${toHex(entry)} is not on this log`)
     const wanted = linkTargetType(type, rel)
-    if (target.type === 'erased' && wanted) throw refuse('link_erased', `${rel} leads to a statement that was erased`)
-    if (wanted && target.type !== wanted)
+    if (wanted && target.type !== wanted && target.type !== 'erased')
       throw refuse('link_wrong_type', `${rel} leads to a ${target.type}, not to a ${wanted}`)
     if (target.index >= index || target.issuedAt > issuedAtOf(r) + maxClockSkew) {
       throw refuse('link_later_than_record', `${rel} leads to a record that came later`)
     }
   }
+}
+
+/** Last: a record that an erasure excuses from one check has passed all others. */
+function checkNoneErased({ record: { type, links } }: RecordStatement, { targets }: RecordContext): void {
+  const gone = links.find(({ rel, entry }) => linkTargetType(type, rel) && targets.get(toHex(entry))?.type === 'erased')
+  if (gone) throw refuse('link_erased', `${gone.rel} leads to a statement that was erased`)
 }
 
 /** Whoever changes something, changes something of their own. Keys come and go: the party is the authorized identifier. */
@@ -258,7 +264,8 @@ function checkAttestation(
 /** Statuses are found by credential digest: a link to one's own record must not carry the digest of somebody else's. */
 function checkStatus({ fields, links }: RecordOf<'credential-status'>, { targets }: RecordContext): void {
   const { entry } = links.find(({ rel }) => rel === 'credential-provenance') as { entry: Hash }
-  if (targets.get(toHex(entry))!.credentialDigest !== toHex(fields.credentialDigest)) {
+  const { type, credentialDigest } = targets.get(toHex(entry))!
+  if (type !== 'erased' && credentialDigest !== toHex(fields.credentialDigest)) {
     throw refuse('status_mismatch', 'its credential is not the one of the record it links to')
   }
 }

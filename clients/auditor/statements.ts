@@ -201,9 +201,12 @@ export class StatementAudit {
       return authority
     } catch (error) {
       if (!(error instanceof EvidenceError)) throw error
-      const gone = record.record.links.find(({ entry }) => history.erased.has(toHex(entry)))
-      if (error.code === 'link_erased' && gone !== undefined) {
-        report('link-erased', `${gone.rel} ${toHex(gone.entry)}`, toHex(gone.entry))
+      if (error.code === 'link_erased') {
+        // Each for itself: of two, one may be explained and the other not.
+        for (const { rel, entry } of record.record.links) {
+          const name = toHex(entry)
+          if (history.erased.has(name)) report('link-erased', `${rel} ${name}`, name)
+        }
         return history.authorityOver(record, index)
       }
       report('record-refused', `${error.code}: ${error.message}`)

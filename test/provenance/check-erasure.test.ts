@@ -86,4 +86,20 @@ describe('an erasure', () => {
     )
     assert.throws(() => checkRecord(record, { ...log.context(NOW), targets }), { code: 'link_erased' })
   })
+
+  it('excuses what links to its target from nothing else', async () => {
+    const entry = toHex(log.records[3]!.entry)
+    const targets = new Map([...log.targets, [entry, { ...log.targets.get(entry)!, type: 'erased' as const }]])
+    const honest = newRecord(log, 'credential-provenance')
+    const { notBefore } = FIELDS['credential-provenance']
+    const nowhere = new Uint8Array(32)
+    const others: readonly (readonly [string, typeof honest])[] = [
+      ['malformed_record', { ...honest, fields: { ...honest.fields, notAfter: notBefore } }],
+      ['link_dangling', { ...honest, links: [...honest.links!, { rel: 'attestation-result', entry: nowhere }] }],
+    ]
+    for (const [code, change] of others) {
+      const record = await signRecord(change, author(issuer, NOW))
+      assert.throws(() => checkRecord(record, { ...log.context(NOW), targets }), { code })
+    }
+  })
 })
