@@ -59,10 +59,8 @@ export interface AppraisalPolicy {
 const MAY_BE_REFUSED: readonly AppraisalCase[] = ['stale', 'undated', 'wrongNonce']
 
 const Code = Type.Optional(Type.Integer({ minimum: -128, maximum: 127 }))
-/** Never empty: a result has to say something. */
 const Vector = Type.Object(Object.fromEntries(CLAIMS.map((claim) => [claim, Code])) as Record<Claim, typeof Code>, {
   additionalProperties: false,
-  minProperties: 1,
 })
 
 const Document = Type.Object(
@@ -118,6 +116,8 @@ function checkFits(document: Omit<Static<typeof Document>, 'format'>, format: Ev
     (name) => !named.includes(name) && !MAY_BE_REFUSED.includes(name) && !(name in format.defaults),
   )
   if (silent) throw malformed(`/claims/${silent}`, 'must have an entry')
+  // A result has to say something.
+  if (Object.keys(document.claims.match).length === 0) throw malformed('/claims/match', 'claims nothing')
   // One that is accepted and also counted against the evidence: which of the two was meant is not for us to guess.
   const both = document.accept?.find((name) => named.includes(name))
   if (both) throw malformed(`/accept/${both}`, 'is also in /claims')
