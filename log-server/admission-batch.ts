@@ -126,7 +126,8 @@ class Segment {
       const readers = await Promise.all(verified.slice(from, end))
       const prepared = await Promise.all(readers.map((reader, i) => this.#prepare(reader, items[from + i]!)))
       for (const [i, outcome] of prepared.entries()) await this.#admitNext(items[from + i]!, outcome)
-      this.#append()
+      // Not each piece: what a commit costs, two signatures and two flushes, is shared by all that is in it, and nobody is answered sooner.
+      if (this.#next.length >= APPEND_TOGETHER) this.#append()
       await nextTurn()
     }
     await this.#published()
@@ -229,5 +230,6 @@ const PARSED_TOGETHER = 32
 const PARSED_BYTES = 64 * 1024
 const READ_TOGETHER = 16
 const RECEIPTS_TOGETHER = 16
+const APPEND_TOGETHER = 250
 /** More than are verified at one time, so that the next are there when a slot is. */
 const VERIFIED_AHEAD = 96

@@ -193,7 +193,7 @@ export class Admission {
       admissible: async () => {
         const recheck = await this.#authorityCheck(record, recipients)
         if (record.record.type === 'log-policy') await this.#loadKeys(record.record.fields, recheck)
-        return { ...candidateOf(record, wraps), recheck }
+        return Object.assign(candidateOf(record, wraps), { recheck })
       },
     }
   }

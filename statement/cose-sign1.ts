@@ -13,6 +13,7 @@
  */
 import { equalBytes, toBase64url, utf8 } from '../merkle/bytes.ts'
 import { asArray, asBytes, asInt, asMap, type CborKey, type CborMap, CborTag, decodeCbor, encodeCbor } from './cbor.ts'
+import { DEFAULT_LIMITS } from './cbor-scan.ts'
 import type { SigningAlgorithm } from './cose-key.ts'
 import { StatementError } from './error.ts'
 import type { SigningKey, VerificationKey } from './signature.ts'
@@ -53,7 +54,8 @@ export interface CoseSign1 {
  * @throws {@link StatementError} `malformed_cbor`, `too_large`, `malformed_cose`
  */
 export function decodeCoseSign1(bytes: Uint8Array, limits: { readonly maxBytes?: number } = {}): CoseSign1 {
-  const message = decodeCbor(bytes, { ...limits, maxItems: MAX_HEADER_ITEMS, tags: [SIGN1_TAG], sortedKeys: false })
+  const { maxBytes = DEFAULT_LIMITS.maxBytes } = limits
+  const message = decodeCbor(bytes, { maxBytes, maxItems: MAX_HEADER_ITEMS, tags: [SIGN1_TAG], sortedKeys: false })
   if (!(message instanceof CborTag)) throw new StatementError('malformed_cose', 'a COSE_Sign1 must have tag 18')
   const [protectedBytes, unprotected, payload, signature] = asArray(message.value, 'a COSE_Sign1', 4)
   const sign1 = {
