@@ -331,16 +331,20 @@ describe('a bundle that is being read while something in it is erased', () => {
 describe('a bundle that is asked for while something in it is being erased', () => {
   it('has the length of what it then holds', async (t) =>
     withWorld(async (world) => {
-      const { erasures } = Store.prototype
       let goOn = () => {}
       const erased = new Promise<void>((resolve) => {
         goOn = resolve
       })
       // The holes are looked up when the erasure is through, whatever was looked up before.
-      t.mock.method(Store.prototype, 'erasures', async function* (this: Store, ...range: [number, number]) {
-        await erased
-        yield* erasures.apply(this, range)
-      })
+      const { mock } = t.mock.method(
+        Store.prototype,
+        'erasures',
+        async function* (this: Store, from: number, to: number) {
+          await erased
+          mock.restore()
+          yield* this.erasures(from, to)
+        },
+      )
       const asked = world.log.reader.statementBundle(0, 9)
       await erase(world, world.statements[6]!.entry, 'statement')
       goOn()
