@@ -70,7 +70,7 @@ export class SealedReader {
     const opened = await this.#keep(logged)
     const { sections, wrapped, flaw } = opened
     if (flaw !== undefined) report('seal-broken', flaw)
-    const { requireWrapFor } = history.authorities.policy().fields
+    const requireWrapFor = history.authorities.policyAt(logged.index)?.fields.requireWrapFor
     if (record.sealed && !wrapped && requireWrapFor?.includes(this.#kid))
       report('wrap-missing', `none for ${this.#kid}`)
 

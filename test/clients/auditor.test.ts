@@ -460,6 +460,18 @@ describe('an audit finds', () => {
     assert.deepEqual(checksIn(fresh.findings), ['erased-by-record', 'erased-by-record'])
   })
 
+  it('misses no wraps for itself of records that came before the policy that demands them', async (t) => {
+    const log = new MadeUpLog()
+    await tell(log)
+    const fields = { subject: digestOf('unread') }
+    const sections = { workload: { sbom: [], build: [], compliance: [] } }
+    await log.add({ type: 'workload-provenance', fields, sections }, issuer, 109)
+    const policy = { ...FIELDS['log-policy'], requireWrapFor: [kidOf(READER)] }
+    const links = [{ rel: 'previous' as const, entry: log.entries[0]! }]
+    await log.add({ type: 'log-policy', fields: policy, links }, admin, 110)
+    assert.deepEqual(checksIn((await audit(t, log, auditor)).findings), [])
+  })
+
   it('takes wraps that a record erased for erased, and not for missing', async (t) => {
     const log = new MadeUpLog()
     await FLAWS['wrap-missing'](log)
