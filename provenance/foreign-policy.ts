@@ -25,7 +25,10 @@ const anchor = refine(bytes({ max: 16_384 }), (der) => {
   const { publicJwk, basicConstraints, keyUsage, unprocessed } = parseCertificate(der)
   if (!publicJwk) throw new ProvenanceError('unsupported_key', 'an anchor outside of P-256 and Ed25519')
   if (!basicConstraints?.ca || !keyUsage?.has('keyCertSign')) {
-    throw new ProvenanceError('certificate_not_ca', 'an anchor that may issue nothing')
+    throw new ProvenanceError(
+      'certificate_not_ca',
+      'an anchor that may issue nothing: it needs CA:TRUE and keyCertSign',
+    )
   }
   if (unprocessed.length > 0) throw new ProvenanceError('unknown_critical_extension', unprocessed.join(', '))
 })

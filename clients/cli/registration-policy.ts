@@ -4,7 +4,7 @@
  *     {"index": 12, "entry": …, "origin": …, …,
  *      "foreign": {"contentTypes": [media type…], "issuers": [URI…], "keys": [JWK…], "anchors": [PEM…], "purposes": [OID…]}}
  *
- * What `log policy --json` prints under `foreign` is what `log policy --foreign FILE` reads: print it, change it, publish it.
+ * What `log policy --json` prints is what `log policy --foreign FILE` reads, whole or its `foreign` alone: print it, change it, publish it.
  *
  * @module
  */
@@ -44,7 +44,7 @@ export async function readForeignRules(args: Arguments, io: Io): Promise<Foreign
     throw new UsageError('give --records-only, or --foreign FILE, or what the policy is to say')
   }
   if (args.has('records-only')) return null
-  if (file !== undefined) return rulesOf(await readJson(io, file), file)
+  if (file !== undefined) return rulesOf(foreignIn(await readJson(io, file)), file)
   if (named.length === 0) return undefined
   const keys = await Promise.all(lists.keys.map((path) => readJson(io, path)))
   const anchors = await Promise.all(lists.anchors.map(async (path) => fromUtf8(await io.readFile(path))))
@@ -56,6 +56,11 @@ export async function readForeignRules(args: Arguments, io: Io): Promise<Foreign
     },
     'the flags',
   )
+}
+
+/** The rules in a whole policy; or the rules alone. */
+function foreignIn(value: unknown): unknown {
+  return Object(value).foreign ?? value
 }
 
 /** @throws {@link UsageError} when it is not of that form; what it says is for the log to judge */

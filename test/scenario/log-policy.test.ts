@@ -129,6 +129,8 @@ describe('provlog log policy', () => {
     const { foreign, index } = await show()
     writeFileSync(cli.path('foreign.json'), JSON.stringify(foreign))
     assert.equal((await cli.json('log', 'policy', ...admin, '--foreign', '@foreign.json'))['index'], index)
+    writeFileSync(cli.path('foreign.json'), JSON.stringify(await show()))
+    assert.equal((await cli.json('log', 'policy', ...admin, '--foreign', '@foreign.json'))['index'], index)
     const { anchors: _withdrawn, ...rest } = foreign as { anchors: string[] }
     writeFileSync(cli.path('foreign.json'), JSON.stringify(rest))
     await cli.json('log', 'policy', ...admin, '--foreign', '@foreign.json', '--max-statement-bytes', '9000')
