@@ -16,14 +16,20 @@ export interface Wishes {
   readonly wait: number | undefined
   /** A redirect even when the receipt is there. */
   readonly redirect: boolean
-  /** What of `Prefer` is heeded, for `Preference-Applied`. */
-  readonly applied: string | undefined
+  /** What `Prefer` asked for. */
+  readonly preferred: Preferred
+}
+
+interface Preferred {
+  readonly async: boolean
+  readonly wait: number | undefined
 }
 
 /** Longer than this nobody waits: well within the time for which a silent connection is kept. */
 const LONGEST_WAIT = 30
 
-const NONE: Wishes = { wait: undefined, redirect: false, applied: undefined }
+const NOTHING: Preferred = { async: false, wait: undefined }
+const NONE: Wishes = { wait: undefined, redirect: false, preferred: NOTHING }
 
 /** @param url as it came, with its query */
 export function wishesOf(url: string, prefer: string | undefined): Wishes {
@@ -31,19 +37,28 @@ export function wishesOf(url: string, prefer: string | undefined): Wishes {
   if (query < 0 && prefer === undefined) return NONE
   const asked = new URLSearchParams(query < 0 ? '' : url.slice(query + 1))
   if (asked.get('waitForCommit') === 'true') {
-    return { wait: Number.POSITIVE_INFINITY, redirect: false, applied: undefined }
+    return { wait: Number.POSITIVE_INFINITY, redirect: false, preferred: NOTHING }
   }
-  const { async, wait } = parsePrefer(prefer)
-  const applied = [...(async ? ['respond-async'] : []), ...(wait === undefined ? [] : [`wait=${wait}`])].join(', ')
+  const preferred = parsePrefer(prefer)
+  const { async, wait } = preferred
   return {
     wait: wait === undefined ? (async ? 0 : undefined) : Math.min(wait, LONGEST_WAIT),
     redirect: asked.has('api-version'),
-    applied: applied === '' ? undefined : applied,
+    preferred,
   }
 }
 
+/** For `Preference-Applied`: what was done (RFC 7240 §3), and not what might have been. `waited` is whether the outcome came in time. */
+export function appliedOf({ async, wait }: Preferred, waited: boolean): string | undefined {
+  const applied = [
+    ...(async && !waited ? ['respond-async'] : []),
+    ...(wait !== undefined && (waited || wait <= LONGEST_WAIT) ? [`wait=${wait}`] : []),
+  ]
+  return applied.length > 0 ? applied.join(', ') : undefined
+}
+
 /** RFC 7240 §2: the first of each preference counts, and what is not understood is no error. */
-function parsePrefer(header = ''): { async: boolean; wait: number | undefined } {
+function parsePrefer(header = ''): Preferred {
   const preferences = header
     .slice(0, 1024)
     .split(',')

@@ -17,7 +17,7 @@ import { parseSignedStatement } from '../../statement/signed-statement.ts'
 import type { Admission } from '../admission.ts'
 import { bytes, operation } from '../openapi.ts'
 import type { PendingRegistrations } from '../pending.ts'
-import { type Wishes, wishesOf } from '../prefer.ts'
+import { appliedOf, type Wishes, wishesOf } from '../prefer.ts'
 import { REGISTRATION_PROBLEMS, RequestError } from '../problem.ts'
 import { readBody } from './body.ts'
 import { coseType, octets, RECEIPT_TYPES, RETRY_AFTER } from './http.ts'
@@ -44,7 +44,11 @@ const schema = operation({
   answers: {
     201: {
       ...bytes('Registered, now or before: its receipt (RFC 9942).', ...RECEIPT_TYPES),
-      headers: { Location: 'Of the receipt.' },
+      headers: {
+        Location: 'Of the receipt.',
+        'Preference-Applied': 'RFC 7240 §3.',
+        'x-ms-ccf-transaction-id': 'The id, for clients of CCF: with `waitForCommit` or `api-version`.',
+      },
     },
     303: {
       description: 'Ask there. Nothing is promised.',
@@ -89,7 +93,8 @@ export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, o
       const admitted = await within(registration, wishes)
 
       reply.header('cache-control', 'no-store')
-      if (wishes.applied !== undefined) reply.header('preference-applied', wishes.applied)
+      const applied = appliedOf(wishes.preferred, admitted !== undefined)
+      if (applied !== undefined) reply.header('preference-applied', applied)
       if (!admitted) {
         // Only now: a client that waits needs no second look at its statement. What could not be read was refused at once.
         const entry = toHex(parseSignedStatement(body, { maxBytes: body.length }).entry)

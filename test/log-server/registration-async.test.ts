@@ -173,7 +173,7 @@ describe('a registration that takes longer than its client is asked to wait', ()
       ['respond-async', 0, 'respond-async'],
       ['respond-async, wait=2', 2000, 'respond-async, wait=2'],
       ['wait=9', 9000, 'wait=9'],
-      ['wait=600', 30_000, 'wait=600'],
+      ['wait=600', 30_000, undefined],
       ['handling=strict', 5000, undefined],
     ] as const
     for (const [i, [prefer, milliseconds, applied]] of cases.entries()) {
@@ -184,6 +184,24 @@ describe('a registration that takes longer than its client is asked to wait', ()
       assert.equal(answer.statusCode, 303)
       assert.equal(answer.headers['preference-applied'], applied)
       assert.equal(deadlines[i], milliseconds)
+    }
+    await app.close()
+  })
+
+  it('says of what Prefer asked only what it did: an answer in time is no respond-async', async () => {
+    const cases = [
+      ['respond-async', undefined],
+      ['respond-async, wait=600', 'wait=600'],
+      ['wait=9', 'wait=9'],
+    ] as const
+    const { app, settle, deadlines, post } = slow()
+    for (const [i, [prefer, applied]] of cases.entries()) {
+      const { submission } = await world.build('credential-status')
+      const posted = post(submission, '/entries', { prefer })
+      await until(() => deadlines.length === i + 1)
+      await settle()
+      const answer = await posted
+      assert.deepEqual([answer.statusCode, answer.headers['preference-applied']], [201, applied])
     }
     await app.close()
   })
