@@ -317,6 +317,18 @@ describe('sev-snp evidence', () => {
     })
   }
 
+  it('is believed about the software of reference values that name its platform, and no other', async () => {
+    const genoa = references({ platforms: [{ model: 'Genoa' }] })
+    const elsewhere = references({ measurements: [{ name: 'other', values: { MEASUREMENT: hex(1, 48) } }] })
+    assert.deepEqual((await examined(honest, { references: [genoa, elsewhere] })).cases, ['mismatch'])
+    assert.deepEqual((await examined(honest, { references: [genoa, references()] })).cases, ['match'])
+    assert.deepEqual((await examined(honest, { references: [genoa] })).cases, [
+      'mismatch',
+      'unknownPlatform',
+      'unknownTcb',
+    ])
+  })
+
   it('is undated, and refused for it, unless it answers a challenge', async () => {
     const { nonce: _, ...unasked } = examination
     const bound = report({ at: { 80: boundTo(spki, '') } })

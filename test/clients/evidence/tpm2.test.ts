@@ -102,6 +102,12 @@ describe('tpm2 evidence', () => {
     assert.deepEqual(cases, ['unknownAttester'])
   })
 
+  it('is believed about the software of the reference values that it is enrolled in, and no other', async () => {
+    const ofOthers = references({ platforms: [{ ids: ['00'] }] })
+    const own = references({ measurements: [{ name: 'other', values: { 'sha256:0': '00'.repeat(32) } }] })
+    assert.deepEqual((await examined(ecc, { references: [ofOthers, own] })).cases, ['mismatch'])
+  })
+
   it('holds with RSA as with ECDSA', async () => {
     const id = sha256Hex(bytesOf(JSON.parse(Buffer.from(rsa).toString()).ak))
     const { cases, detail } = await examined(rsa, { references: [references({ platforms: [{ ids: [id] }] })] })

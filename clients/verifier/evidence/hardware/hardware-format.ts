@@ -141,14 +141,15 @@ function judge(facts: HardwareFacts, reader: HardwareReader, examination: Examin
     ...(examination.workloadKey ? { workloadKey: examination.workloadKey } : {}),
   })
   const answersNonce = nonce !== undefined && (binding.answersNonce || isText(facts.nonce, nonce))
-  const compared = compare(facts, references)
-  const platforms = references.flatMap((values) => values.platforms ?? [])
-  const unknownAttester = facts.needsEnrolment && !isEnrolled(facts, platforms)
+  // A platform is believed about the software that its own reference values are about, and no other.
+  const believed = references.filter((values) => admits(values, facts))
+  const unknownAttester = facts.needsEnrolment && believed.length === 0
+  const compared = compare(facts, believed)
   const findings: Finding[] = [
     ...(unknownAttester
       ? [{ case: 'unknownAttester' as const, why: 'no root and no reference values speak for it' }]
       : []),
-    ...comparePlatform(facts, platforms, reader),
+    ...(unknownAttester ? [] : comparePlatform(facts, references, reader)),
     ...(facts.debug ? [{ case: 'debug' as const, why: 'the platform says so' }] : []),
     ...(facts.issuedAt === undefined && !answersNonce
       ? [{ case: 'undated' as const, why: 'no clock, and no challenge answered' }]
@@ -225,26 +226,30 @@ function below({ versions }: HardwareFacts, minimum: Readonly<Record<string, num
   return Object.entries(minimum).flatMap(([name, least]) => ((versions[name] ?? -1) >= least ? [] : [name]))
 }
 
-function isEnrolled({ platform: { id } }: HardwareFacts, platforms: readonly ReferencePlatform[]): boolean {
-  return id !== undefined && platforms.some(({ ids }) => ids?.includes(id))
+/** Whether the measurements of `values` may be made on this platform. One that no root speaks for has to be listed itself. */
+function admits({ platforms }: ReferenceValues, facts: HardwareFacts): boolean {
+  if (!platforms) return !facts.needsEnrolment
+  return platforms.some((platform) => isAbout(platform, facts) && (platform.ids !== undefined || !facts.needsEnrolment))
+}
+
+function isAbout({ model, ids }: ReferencePlatform, { platform }: HardwareFacts): boolean {
+  if (model !== undefined && model !== platform.model) return false
+  return !ids || (platform.id !== undefined && ids.includes(platform.id))
 }
 
 function comparePlatform(
   facts: HardwareFacts,
-  platforms: readonly ReferencePlatform[],
-  { references }: HardwareReader,
+  references: readonly ReferenceValues[],
+  { references: names }: HardwareReader,
 ): Finding[] {
   const { model, id } = facts.platform
-  const known = platforms.filter(
-    (platform) =>
-      (platform.model ?? model) === model && (!platform.ids || (id !== undefined && platform.ids.includes(id))),
-  )
   const findings: Finding[] = []
-  if (platforms.length > 0 && known.length === 0) {
+  if (references.length > 0 && !references.some((values) => admits(values, facts))) {
     findings.push({ case: 'unknownPlatform', why: `${model} ${id ?? ''}`.trim() })
   }
   // Where the vendor says nothing of the TCB, only a minimum in the reference values can tell.
-  if (references.platform.length === 0) return findings
+  if (names.platform.length === 0) return findings
+  const known = references.flatMap(({ platforms = [] }) => platforms).filter((platform) => isAbout(platform, facts))
   const minimums = known.flatMap(({ minimum }) => (minimum ? [minimum] : []))
   const old = new Set(minimums.flatMap((minimum) => below(facts, minimum)))
   if (minimums.length === 0) findings.push({ case: 'unknownTcb', why: `no minimum is set for ${model}` })
