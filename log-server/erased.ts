@@ -62,12 +62,16 @@ export interface Sweepable {
   put(key: Uint8Array, value: Uint8Array, options: { sync: true }): Promise<void>
 }
 
-/** Has LevelDB forget what was erased, one sweep after another. */
+/**
+ * Has LevelDB forget what was erased, one sweep at a time. What is erased meanwhile waits for the next one, all of it together: whoever erases
+ * faster than the disk forgets keeps it no busier than that.
+ */
 export class Sweep {
   readonly #db: Sweepable
   /** Two keys between those of tree heads and of statements: one to touch, and one that says up to which record the store is clean. */
   readonly #keys: { readonly touch: Uint8Array; readonly swept: Uint8Array }
-  #running: Promise<void> = Promise.resolve()
+  #waiting: { readonly keys: Uint8Array[]; note: Uint8Array } | undefined
+  #running: Promise<void> | undefined
   #failure: unknown
 
   constructor(db: Sweepable, keys: { readonly touch: Uint8Array; readonly swept: Uint8Array }) {
@@ -75,13 +79,12 @@ export class Sweep {
     this.#keys = keys
   }
 
-  /** Sweeps what was under `keys`, after the sweeps before; then `note` goes under the key `swept`. */
+  /** Sweeps what was under `keys`, after the sweep under way; then `note` goes under the key `swept`. */
   start(keys: readonly Uint8Array[], note: Uint8Array): void {
-    this.#running = this.#running
-      .then(() => this.#sweep(keys, note))
-      .catch((error: unknown) => {
-        this.#failure ??= error
-      })
+    this.#waiting ??= { keys: [], note }
+    for (const key of keys) this.#waiting.keys.push(key)
+    this.#waiting.note = note
+    this.#running ??= this.#run()
   }
 
   /** Resolves when nothing is left to sweep. */
@@ -94,13 +97,41 @@ export class Sweep {
     if (this.#failure !== undefined) throw this.#failure
   }
 
+  async #run(): Promise<void> {
+    try {
+      for (let next = this.#waiting; next; next = this.#waiting) {
+        this.#waiting = undefined
+        await this.#sweep(next.keys, next.note)
+      }
+      this.#running = undefined
+    } catch (error) {
+      // It stays as if it were running: nothing is swept any more.
+      this.#failure = error
+    }
+  }
+
   async #sweep(keys: readonly Uint8Array[], note: Uint8Array): Promise<void> {
     const { touch, swept } = this.#keys
-    for (const key of keys) await this.#db.compactRange(key, key)
+    for (const [first, last] of rangesOf(keys)) await this.#db.compactRange(first, last)
     // What was written and erased within one write buffer has become one table with both versions, perhaps where there is nothing to
     // merge it with. A newer table whose one key lies in the range of that one makes LevelDB merge them, without the older version.
     await this.#db.put(touch, new Uint8Array(0), { sync: true })
     await this.#db.compactRange(touch, touch)
     await this.#db.put(swept, note, { sync: true })
   }
+}
+
+/** Each costs LevelDB the rewriting of some tables, whether there is one key in it or a thousand. */
+const MAX_RANGES = 32
+
+/** Ranges that cover the keys: for each letter that these begin with so many at most, made of neighbours. */
+function rangesOf(keys: readonly Uint8Array[]): [first: Uint8Array, last: Uint8Array][] {
+  const sorted = [...keys].sort((a, b) => Buffer.compare(a, b))
+  const ranges: [first: Uint8Array, last: Uint8Array][] = []
+  for (const letter of new Set(sorted.map((key) => key[0]))) {
+    const own = sorted.filter((key) => key[0] === letter)
+    const size = Math.ceil(own.length / MAX_RANGES)
+    for (let at = 0; at < own.length; at += size) ranges.push([own[at]!, own[Math.min(at + size, own.length) - 1]!])
+  }
+  return ranges
 }

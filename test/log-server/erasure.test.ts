@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { Level } from 'level'
 import { candidateOf } from '../../log-server/candidate.ts'
-import { encodeErasure } from '../../log-server/erased.ts'
+import { encodeErasure, Sweep } from '../../log-server/erased.ts'
 import { fsckData } from '../../log-server/fsck.ts'
 import { openLog, paths } from '../../log-server/log.ts'
 import { Store } from '../../log-server/store.ts'
@@ -270,6 +270,56 @@ describe('the files of the store', () => {
     } finally {
       await log.remove()
     }
+  })
+})
+
+describe('sweeps', () => {
+  it('take together what was erased while one was under way, in few ranges and no key left out', async () => {
+    const ranges: [first: Buffer, last: Buffer][] = []
+    const notes: string[] = []
+    let goOn = () => {}
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    const db = {
+      async compactRange(first: Uint8Array, last: Uint8Array) {
+        ranges.push([Buffer.from(first), Buffer.from(last)])
+        await held
+      },
+      async put(key: Uint8Array, value: Uint8Array) {
+        if (Buffer.from(key).toString() === 'swept') notes.push(Buffer.from(value).toString())
+      },
+    }
+    const sweep = new Sweep(db, { touch: utf8('touch'), swept: utf8('swept') })
+    sweep.start([utf8('w')], utf8('first'))
+    const random = notRandom('sweeps')
+    const keys = Array.from({ length: 3000 }, (_, i) => concatBytes(utf8(i % 3 === 0 ? 's' : 'w'), random(32)))
+    for (const [i, key] of keys.entries()) sweep.start([key], utf8(`note ${i}`))
+    let through = false
+    const done = sweep.done().then(() => {
+      through = true
+    })
+    assert.equal(through, false)
+    goOn()
+    await done
+    assert.deepEqual(notes, ['first', 'note 2999'])
+    const [, , ...second] = ranges
+    assert.ok(second.length <= 65, `${second.length} ranges`)
+    for (const key of keys)
+      assert.ok(second.some(([a, b]) => Buffer.compare(a, key) <= 0 && Buffer.compare(key, b) <= 0))
+    assert.ok(second.every(([a, b]) => a[0] === b[0]))
+    sweep.start([], utf8('later'))
+    await sweep.done()
+    assert.deepEqual(notes.slice(2), ['later'])
+  })
+
+  it('that failed let nothing more be written', async () => {
+    const db = { compactRange: () => Promise.reject(new Error('EIO')), put: async () => undefined }
+    const sweep = new Sweep(db, { touch: utf8('touch'), swept: utf8('swept') })
+    sweep.start([utf8('w')], utf8('note'))
+    sweep.check()
+    await sweep.done()
+    assert.throws(() => sweep.check(), /EIO/)
   })
 })
 
