@@ -4,6 +4,7 @@
  *     { "origin": "log.example/2026", …                        `initLog`'s own, read by `openLog`
  *       "server": { "listen": { "host": "127.0.0.1", "port": 8787 },
  *                   "tls": { "cert": "tls/chain.pem", "key": "tls/key.pem" },
+ *                   "insecureListen": false,
  *                   "registrationDeadline": 5,
  *                   "limits": { "maxClockSkew": 300 } } }      ours, all of it optional
  *
@@ -51,6 +52,8 @@ const ServerSection = Type.Object(
   {
     listen: Type.Optional(Listen),
     tls: Type.Optional(Tls),
+    // For a log behind a proxy that speaks TLS on another machine.
+    insecureListen: Type.Optional(Type.Boolean()),
     limits: Type.Optional(Limits),
     registrationDeadline: Type.Optional(Type.Number({ minimum: 0, maximum: 30 })),
   },
@@ -87,7 +90,7 @@ export const DEFAULT_LISTEN: ListenAddress = { host: '127.0.0.1', port: 8787 }
 export async function serverConfig(dataDir: string, overrides: ConfigOverrides = {}): Promise<ServerConfig> {
   const path = join(dataDir, 'config.json')
   const section = serverSection(await readText(path), path)
-  const { insecureListen = false, ...given } = overrides
+  const { insecureListen = section.insecureListen ?? false, ...given } = overrides
   const tls = given.tls ?? (section.tls && inDirectory(dataDir, section.tls))
   const merged = {
     listen: given.listen ?? section.listen ?? DEFAULT_LISTEN,
@@ -100,7 +103,7 @@ export async function serverConfig(dataDir: string, overrides: ConfigOverrides =
     throw new LogError(
       'malformed_config',
       `${merged.listen.host} is not a loopback address: statements would travel in clear text, and anybody who reaches the port ` +
-        'could change them on the way. Give a certificate and its key (tls), or set insecureListen if that is what you want.',
+        'could change them on the way. Give a certificate and its key (tls), or have config.json say "insecureListen": true in "server" if that is what you want.',
     )
   }
   return merged

@@ -68,6 +68,13 @@ describe('serverConfig', () => {
       assert.deepEqual((await serverConfig(dir, { listen, insecureListen: true })).listen, listen)
     }
   })
+
+  it('takes the file’s word that it is meant, as its refusal says', async () => {
+    const listen = { host: '0.0.0.0', port: 80 }
+    await write({ ...log, server: { listen, insecureListen: true } })
+    assert.deepEqual((await serverConfig(dir)).listen, listen)
+    await assert.rejects(serverConfig(dir, { insecureListen: false }), { code: 'malformed_config' })
+  })
 })
 
 describe('isLoopback', () => {
