@@ -136,7 +136,7 @@ export async function checkForeign(statement: SignedStatement, context: ForeignC
  *
  * @throws as {@link checkForeign}
  */
-export function recheckForeign({ statement, path }: ForeignStatement, policy: PolicyInForce): void {
+export function recheckForeign({ statement, path, beside }: ForeignStatement, policy: PolicyInForce): void {
   const foreign = checkTerms(statement, policy)
   const anchor = path.at(-1)
   if (!anchor) {
@@ -144,6 +144,8 @@ export function recheckForeign({ statement, path }: ForeignStatement, policy: Po
     throw unknownKey(statement.header)
   }
   for (const certificate of path) checkPurposes(certificate, foreign)
+  // What was an anchor may be one intermediate too many now.
+  if (beside.length === 0) checkLength(intermediatesIn(statement.header.x5chain ?? [], foreign))
   // Another anchor may lead there too. Then the same request, repeated, is admitted by that one.
   if (!foreign.anchors.some(({ der }) => equalBytes(der, anchor.der))) {
     throw new ProvenanceError('unknown_anchor', 'the anchor that vouched for the signer was withdrawn')
@@ -203,17 +205,21 @@ async function signerPath(
   return paths && policy ? paths.find(policy, chain, at, search) : search()
 }
 
+/** Many a chain ends with the anchor itself, which is not what makes it one. */
+function intermediatesIn([, ...others]: readonly Uint8Array[], { anchors }: ForeignPolicy): readonly Uint8Array[] {
+  return others.filter((der) => !anchors.some((each) => equalBytes(each.der, der)))
+}
+
 async function findSignerPath(
-  [leaf, ...others]: readonly [Uint8Array, ...Uint8Array[]],
+  chain: readonly [Uint8Array, ...Uint8Array[]],
   foreign: ForeignPolicy,
   at: readonly number[],
 ): Promise<readonly Certificate[]> {
   const { anchors } = foreign
-  // Many a chain ends with the anchor itself, which is not what makes it one.
-  const intermediates = others.filter((der) => !anchors.some((each) => equalBytes(each.der, der)))
+  const intermediates = intermediatesIn(chain, foreign)
   // Before any is read: a header has room for a thousand.
   checkLength(intermediates)
-  const certificate = parseCertificate(leaf)
+  const certificate = parseCertificate(chain[0])
   const issuers = await findCertificatePath(certificate, intermediates.map(parseCertificate), {
     anchors,
     at,

@@ -427,6 +427,15 @@ describe('recheckForeign, under a policy that came since', () => {
     const narrowed = policyWith({ ...byChain, purposes: ['1.3.6.1.5.5.7.3.3'] })
     assert.throws(() => recheckForeign(bySigner, narrowed), { code: 'certificate_wrong_usage' })
   })
+
+  it('refuses, as an auditor would, a chain that a withdrawn anchor makes too long', async () => {
+    const unrelated = await Promise.all(['a', 'b'].map((name) => createAuthority(name)))
+    const long = [...chain, ...[...unrelated, otherRoot].map(({ der }) => der)]
+    const bytes = await signForeign(key, { header: [[33, long]] })
+    const found = await check(bytes, { anchors: [root.der, otherRoot.der] })
+    await assert.rejects(check(bytes, byChain), { code: 'certificate_path_too_long' })
+    assert.throws(() => recheckForeign(found, policyWith(byChain)), { code: 'certificate_path_too_long' })
+  })
 })
 
 describe('the foreign field of a log-policy', () => {
