@@ -42,3 +42,12 @@ export type VerifierErrorCode =
 
 /** Something this verifier was given does not hold. */
 export class VerifierError extends EvidenceError<VerifierErrorCode> {}
+
+/** What `read` gives; whatever it throws instead is `malformed_evidence`, with its message. */
+export function readingEvidence<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw new VerifierError('malformed_evidence', cause instanceof Error ? cause.message : String(cause), { cause })
+  }
+}

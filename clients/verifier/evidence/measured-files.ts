@@ -54,7 +54,7 @@ import {
   signingAlgorithmOf,
 } from '../../../statement/index.ts'
 import { readDocument } from '../document.ts'
-import { VerifierError } from '../error.ts'
+import { readingEvidence, VerifierError } from '../error.ts'
 import { compareFiles } from './compare-files.ts'
 import type { EvidenceFormat, Examination, Examined } from './format.ts'
 
@@ -180,7 +180,7 @@ const MeasurementsText = Type.Object(
 
 /** Reads evidence without believing it. @throws {@link VerifierError} `malformed_evidence`, `measurement_mismatch` */
 export function decodeEvidence(evidence: Uint8Array): MeasuredFilesEvidence {
-  const { header, payload } = malformed(() => decodeCompactJws(fromUtf8(evidence)))
+  const { header, payload } = readingEvidence(() => decodeCompactJws(fromUtf8(evidence)))
   if (header['typ'] !== TYP || typeof header['kid'] !== 'string') {
     throw new VerifierError('malformed_evidence', `the header needs typ ${TYP} and a kid`)
   }
@@ -199,19 +199,11 @@ export function decodeEvidence(evidence: Uint8Array): MeasuredFilesEvidence {
     issuedAt: claims.iat,
     ...(claims.eat_nonce === undefined ? {} : { nonce: claims.eat_nonce }),
     measurements: { root, files },
-    workloadKey: malformed(() => {
+    workloadKey: readingEvidence(() => {
       const key = parsePublicJwk(claims.cnf.jwk)
       signingAlgorithmOf(key)
       return key
     }),
-  }
-}
-
-function malformed<T>(read: () => T): T {
-  try {
-    return read()
-  } catch (cause) {
-    throw new VerifierError('malformed_evidence', cause instanceof Error ? cause.message : String(cause), { cause })
   }
 }
 

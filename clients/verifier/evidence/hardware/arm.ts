@@ -26,7 +26,7 @@ import {
   encodeCbor,
 } from '../../../../statement/cbor.ts'
 import { readDocument } from '../../document.ts'
-import { VerifierError } from '../../error.ts'
+import { readingEvidence, VerifierError } from '../../error.ts'
 import type { EvidenceFormat } from '../format.ts'
 import { type CoseSign1, decodeCoseSign1, decodeLoosely } from './cose-sign1.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from './hardware-format.ts'
@@ -58,13 +58,13 @@ const REALM_PROFILE = 'tag:arm.com,2023:realm#1.0.0'
 const MAX_COMPONENTS = 32
 
 function readPsa(bytes: Uint8Array, context: ReaderContext): HardwareFacts {
-  const token = malformed(() => decodeCoseSign1(bytes, true))
-  const platform = malformed(() => platformClaims(token, PSA_PROFILES))
+  const token = readingEvidence(() => decodeCoseSign1(bytes, true))
+  const platform = readingEvidence(() => platformClaims(token, PSA_PROFILES))
   return { ...attested(token, platform, context), chosen: { nonce: platform.nonce } }
 }
 
 function readCca(bytes: Uint8Array, context: ReaderContext): HardwareFacts {
-  const { platformToken, platform, realmToken, realm } = malformed(() => decodeCca(bytes))
+  const { platformToken, platform, realmToken, realm } = readingEvidence(() => decodeCca(bytes))
   // The platform vouches for one realm: for the key that is its challenge.
   const hash = createHash(realm.keyHash).update(realm.keyBytes).digest()
   if (!equalBytes(hash, platform.nonce)) throw refuse('the platform’s challenge is not the hash of the realm’s key')
@@ -227,14 +227,6 @@ function importJwk({ kty, crv, x, y }: Static<typeof Jwk>): KeyObject {
     return createPublicKey({ key: { kty, crv, x, y }, format: 'jwk' })
   } catch (cause) {
     throw new VerifierError('malformed_collateral', 'a JWK that is no key', { cause })
-  }
-}
-
-function malformed<T>(read: () => T): T {
-  try {
-    return read()
-  } catch (cause) {
-    throw new VerifierError('malformed_evidence', cause instanceof Error ? cause.message : String(cause), { cause })
   }
 }
 

@@ -15,7 +15,7 @@
  */
 import { toHex } from '../../../../merkle/index.ts'
 import { asArray, asBytes, asMap, asText, asUint, type CborMap } from '../../../../statement/cbor.ts'
-import { VerifierError } from '../../error.ts'
+import { readingEvidence, VerifierError } from '../../error.ts'
 import { checkChain } from './chain.ts'
 import { type CoseSign1, decodeCoseSign1, decodeLoosely } from './cose-sign1.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from './hardware-format.ts'
@@ -34,8 +34,8 @@ const MAX_BUNDLE = 5
 const MAX_CHOSEN_BYTES = 1024
 
 function readDocument(bytes: Uint8Array, { roots, at }: ReaderContext): HardwareFacts {
-  const { document, claims } = malformed(() => decode(bytes))
-  const certificates = malformed(() =>
+  const { document, claims } = readingEvidence(() => decode(bytes))
+  const certificates = readingEvidence(() =>
     [claims.certificate, ...claims.bundle.toReversed()].map((der) => readVendorCertificate(der)),
   )
   const [leaf] = certificates
@@ -120,14 +120,6 @@ function optional(payload: CborMap, name: string): Uint8Array | undefined {
   const bytes = asBytes(value, name)
   if (bytes.length > MAX_CHOSEN_BYTES) throw new Error(`${name} is longer than ${MAX_CHOSEN_BYTES} bytes`)
   return bytes
-}
-
-function malformed<T>(read: () => T): T {
-  try {
-    return read()
-  } catch (cause) {
-    throw new VerifierError('malformed_evidence', cause instanceof Error ? cause.message : String(cause), { cause })
-  }
 }
 
 export const awsNitro = hardwareFormat({
