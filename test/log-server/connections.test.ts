@@ -60,9 +60,12 @@ class Client {
 
 const statusesIn = (text: string): number[] =>
   [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status))
-/** In JSON, or as the CBOR text after the CBOR text "code". */
+/** In JSON, or as the CBOR text after the CBOR text "code", which is as long as its head says: another text may follow. */
 const codesIn = (text: string): string[] =>
-  [...text.matchAll(/(?:"code":"|dcode(?:[\x60-\x77]|x.))([a-z_]+)/g)].map(([, code]) => code ?? '')
+  [...text.matchAll(/"code":"([a-z_]+)"|dcode(?:([\x60-\x77])|x(.))([a-z_]+)/gs)].map(
+    ([, json, short, long, letters = '']) =>
+      json ?? letters.slice(0, short === undefined ? long?.charCodeAt(0) : short.charCodeAt(0) - 0x60),
+  )
 const GET = 'GET /healthz HTTP/1.1\r\nHost: x\r\n'
 const POST = 'POST /entries HTTP/1.1\r\nHost: x\r\nContent-Type: application/cose\r\n'
 

@@ -12,6 +12,7 @@ import { encodePublicKey, type ForeignRules } from '../../provenance/index.ts'
 import {
   attachWraps,
   decodeCbor,
+  decodeProblem,
   encodeCborSequence,
   encodeCoseSign1,
   importVerificationKey,
@@ -227,7 +228,7 @@ describe('a policy that changes while statements wait for their index', () => {
       assert.equal(answer.statusCode, 200)
       const codes = splitCborSequence(new Uint8Array(answer.rawPayload), 4).map((item) => {
         const outcome = decodeCbor(item, { sortedKeys: false })
-        return outcome instanceof Map ? outcome.get('code') : 'registered'
+        return outcome instanceof Map ? decodeProblem(item).code : 'registered'
       })
       assert.deepEqual(codes, ['unsupported_content_type', 'registered', 'registered', 'registered'])
     } finally {
