@@ -9,6 +9,7 @@ import assert from 'node:assert/strict'
 import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { candidateOf } from '../../log-server/candidate.ts'
 import { Guard } from '../../log-server/guard.ts'
 import { initLog, type NewLog } from '../../log-server/init.ts'
@@ -73,6 +74,8 @@ export function notRandom(seed: string): (length: number) => Uint8Array {
 export class Disk {
   /** `lookup`, `commit n` when it is durable, `guard n` when it is durable; n is the size. Tests add their own. */
   readonly events: string[] = []
+  /** Entries that the store has answered about. */
+  lookedUp = 0
   readonly #gates = new Map<string, { fail: Error | undefined; arrived: () => void; open: Promise<void> }>()
 
   /** The next operation of this kind fails; as a real disk, without saying what it did. */
@@ -148,7 +151,9 @@ export class TestLog {
       store: {
         async holders(entries) {
           await disk.pass('lookup')
-          return store.holders(entries)
+          const holders = await store.holders(entries)
+          disk.lookedUp += entries.length
+          return holders
         },
         async commit(batch) {
           await disk.pass('commit')
@@ -207,6 +212,15 @@ export class TestLog {
     const from = rawCount
     rawCount += count
     return Promise.all(Array.from({ length: count }, (_, i) => this.sequencer.appendRaw(rawBody(from + i))))
+  }
+
+  /** As {@link appendRaw}, while a commit is held: resolves when the next batch will have all of them. */
+  async queueRaw(count: number): Promise<{ appended: Promise<number[]> }> {
+    const end = this.disk.lookedUp + count
+    const appended = this.appendRaw(count)
+    while (this.disk.lookedUp < end) await nextTurn()
+    await nextTurn()
+    return { appended }
   }
 
   /** Re-verifies everything that a reader can see. Proofs of all entries up to 600, and of some of a longer log. */

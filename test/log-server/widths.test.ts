@@ -94,12 +94,20 @@ describe('the widths of tiles', () => {
   })
 
   it('are all there at the second level, which no batch can step over', async () => {
-    const limits = { queueEntries: 100_000, batchEntries: 65_536, batchBytes: 2 ** 30 }
+    const limits = { queueEntries: 200_000, batchEntries: 65_536, batchBytes: 2 ** 30 }
     const log = await TestLog.create(limits)
     try {
       // From the last size before tile 2/0 exists to the last before it is two wide: as far as a batch can go.
-      await log.appendRaw(65_534)
-      await log.appendRaw(65_536)
+      const commit = log.disk.holdNext('commit')
+      const one = log.appendRaw(1)
+      await commit.arrived
+      const below = await log.queueRaw(65_533)
+      const large = log.disk.holdNext('commit')
+      commit.release()
+      await large.arrived
+      const above = await log.queueRaw(65_536)
+      large.release()
+      await Promise.all([one, below.appended, above.appended])
       assert.equal(log.sequencer.size, 131_071)
       assert.deepEqual(log.disk.events.slice(-2), ['commit 131071', 'guard 131071'])
       assert.ok(await log.reader.tile({ level: 2, index: 0, width: 1 }))
