@@ -278,12 +278,32 @@ function urisOf(value: Uint8Array): string[] {
   const uris: string[] = []
   while (!names.done) {
     const name = names.next()
-    if (name.tag !== 0x86) continue
+    checkGeneralName(name)
+    if (name.tag !== GENERAL_NAME.uri) continue
     if (name.content.some((byte) => byte >= 0x80)) throw refuse('a URI name that is not ASCII')
     uris.push(fromUtf8(name.content))
   }
   return uris
 }
+
+/**
+ * Names that we do not read must be names all the same (RFC 5280 §4.2.1.6): OpenSSL gives up on the whole extension otherwise, and sees
+ * nobody where we see somebody. X.400 and EDI names, which nobody uses, are refused.
+ */
+function checkGeneralName({ tag, content }: DerElement): void {
+  if (tag === GENERAL_NAME.otherName) {
+    const other = new DerReader(content)
+    derOid(other.next(TAG.oid))
+    checkUnread(readDer(other.next(0xa0).content))
+    other.end()
+  } else if (tag === GENERAL_NAME.directoryName) nameOf(readDer(content, TAG.sequence))
+  else if (tag === GENERAL_NAME.registeredId) derOid({ tag: TAG.oid, content, whole: content })
+  else if (!PLAIN_NAMES.has(tag)) throw refuse('an alternative name of no kind that is read')
+}
+
+const GENERAL_NAME = { otherName: 0xa0, directoryName: 0xa4, uri: 0x86, registeredId: 0x88 }
+/** rfc822Name, dNSName, URI, iPAddress: any bytes. */
+const PLAIN_NAMES: ReadonlySet<number> = new Set([0x81, 0x82, GENERAL_NAME.uri, 0x87])
 
 function basicConstraintsOf(value: Uint8Array): { ca: boolean; pathLength?: number } {
   const reader = new DerReader(readDer(value, TAG.sequence).content)
