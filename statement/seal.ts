@@ -15,8 +15,7 @@
  *
  * @module
  */
-import { hkdf } from '@noble/hashes/hkdf.js'
-import { sha256 } from '@noble/hashes/sha2.js'
+import { decryptOnce, encryptOnce, hkdfSha256, TAG_LENGTH } from '#cipher'
 import { assertBytes, concatBytes, equalSecretBytes, utf8 } from '../merkle/bytes.ts'
 import { assert } from '../merkle/error.ts'
 import type { Hash } from '../merkle/hash.ts'
@@ -63,10 +62,9 @@ export async function sealSections(
     const cek = random(CEK_LENGTH)
     assertBytes(cek, CEK_LENGTH, 'a content-encryption key')
     const padded = pad(plaintext)
-    const { commit, key, aad } = await derive(context, label, padded.length, cek, 'encrypt')
-    const ciphertext = new Uint8Array(await subtle.encrypt(gcm(aad), key, padded as BufferSource))
+    const { commit, key, aad } = derive(context, label, padded.length, cek)
     keys.set(label, cek)
-    sections.push({ label, commit, ciphertext })
+    sections.push({ label, commit, ciphertext: await encryptOnce(key, aad, padded) })
   }
   return { sealed: { suite: SUITE, sections }, keys }
 }
@@ -80,20 +78,16 @@ export async function sealSections(
 export async function openSection(context: SealContext, section: SealedSection, cek: Uint8Array): Promise<Uint8Array> {
   if (cek.length !== CEK_LENGTH) throw new StatementError('wrong_key', 'a content-encryption key has 32 bytes')
   const { label, ciphertext } = section
-  const { commit, key, aad } = await derive(context, label, ciphertext.length - TAG_LENGTH, cek, 'decrypt')
+  const { commit, key, aad } = derive(context, label, ciphertext.length - TAG_LENGTH, cek)
   if (!equalSecretBytes(commit, section.commit)) {
     throw new StatementError(
       'wrong_key',
       `section ${JSON.stringify(label)} is not sealed with this key, or not for this record`,
     )
   }
-  let padded: ArrayBuffer
-  try {
-    padded = await subtle.decrypt(gcm(aad), key, ciphertext as BufferSource)
-  } catch (cause) {
-    throw new StatementError('decryption_failed', `section ${JSON.stringify(label)} does not decrypt`, { cause })
-  }
-  return unpad(new Uint8Array(padded))
+  const padded = await decryptOnce(key, aad, ciphertext)
+  if (!padded) throw new StatementError('decryption_failed', `section ${JSON.stringify(label)} does not decrypt`)
+  return unpad(padded)
 }
 
 /** The CBOR that goes into a record. */
@@ -142,27 +136,21 @@ export function padmeLength(n: number): number {
 
 const SUITE = 1
 const CEK_LENGTH = 32
-const TAG_LENGTH = 16
 const MAX_SECTIONS = 16
 /** Below this nearly every length is its own Padmé length, and short sections ("denied", "granted") would show theirs. */
 const MIN_PADDED = 64
 const INFO = utf8('provlog/seal/v1')
-const { subtle } = globalThis.crypto
 
-const gcm = (aad: Uint8Array) => ({ name: 'AES-GCM', iv: new Uint8Array(12), additionalData: aad as BufferSource })
-
-async function derive(
+function derive(
   { issuer, recordId }: SealContext,
   label: string,
   paddedLength: number,
   cek: Uint8Array,
-  usage: 'encrypt' | 'decrypt',
-): Promise<{ commit: Hash; key: CryptoKey; aad: Uint8Array }> {
+): { commit: Hash; key: Uint8Array; aad: Uint8Array } {
   assertBytes(recordId, 16, 'a record id')
   const aad = encodeCbor([SUITE, issuer, recordId, label, paddedLength])
-  const derived = hkdf(sha256, cek, recordId, concatBytes(INFO, aad), 64)
-  const key = await subtle.importKey('raw', derived.slice(0, 32), 'AES-GCM', false, [usage])
-  return { commit: derived.slice(32), key, aad }
+  const derived = hkdfSha256(cek, recordId, concatBytes(INFO, aad), 64)
+  return { commit: derived.slice(32), key: derived.subarray(0, 32), aad }
 }
 
 // Padding ends with the last non-zero byte, 0x80, so every plaintext, one of zeros too, has one padded form and no length field.
