@@ -255,10 +255,19 @@ function checkAttestation(
   const results = links.filter(({ rel }) => rel === 'attestation-result')
   if (fields.attestation === 'attested' && results.length === 0) throw refuse('link_missing', 'attested, by no result')
   if (fields.attestation === 'none' && results.length > 0) throw refuse('link_too_many', 'unattested, with results')
+  if (fields.attestation === 'none' && fields.confidential) throw refuse('not_attested', 'confidential, and unattested')
+  checkComponents(fields.components, results.length)
   // An issuer that vouches for its own subject is no Verifier (RFC 9334 §3.1): the two roles must not be one key.
   if (results.some(({ entry }) => targets.get(toHex(entry))!.signer === kid)) {
     throw refuse('issuer_is_verifier', 'issuer and verifier of a credential must have different keys')
   }
+}
+
+/** Every part of a composite workload is appraised: there is a result for each, or one for several. */
+function checkComponents(components: number | undefined, results: number): void {
+  if (components === undefined) return
+  if (results === 0) throw refuse('link_missing', `${components} parts attested, by no result`)
+  if (results > components) throw refuse('link_too_many', `${results} results, for ${components} parts`)
 }
 
 /** Statuses are found by credential digest: a link to one's own record must not carry the digest of somebody else's. */

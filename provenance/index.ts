@@ -45,6 +45,8 @@ export {
   type AppraisedResult,
   type AttestationFacts,
   attestationFacts,
+  type Component,
+  componentsOf,
   packageOf,
   type WorkloadDescription,
   type WorkloadFacts,
@@ -99,6 +101,7 @@ export {
   type NewRecord,
   openSections,
 } from './record-statement.ts'
+export type { Bootstrap, PlatformBinding } from './records/credential-provenance.ts'
 export type { DecisionTrace } from './records/decision.ts'
 export { SECTION_LABELS, type SectionLabel } from './records/define-record.ts'
 export { decodePublicKey, encodePublicKey } from './records/field-types.ts'

@@ -6,8 +6,10 @@
  *
  * @module
  */
+import type { Hash } from '../merkle/hash.ts'
 import { jwkThumbprint } from '../statement/cose-key.ts'
-import { attestedJwk, type EarClaims, tierOfResult } from './attestation-result.ts'
+import { type Appraisal, attestedJwk, type EarClaims, tierOfResult } from './attestation-result.ts'
+import type { SectionsOf } from './records/index.ts'
 import { type Claim, type Tier, tierOfCode, worstTier } from './tier.ts'
 
 /** An attestation result whose signature was checked, with what its record adds. */
@@ -72,10 +74,7 @@ export function attestationFacts(
     }
   }
   const binds = ({ claims }: AppraisedResult) =>
-    [...claims.appraisals.values()].some((appraisal) => {
-      const jwk = attestedJwk(appraisal)
-      return jwk !== undefined && jwkThumbprint(jwk) === keyThumbprint
-    })
+    [...claims.appraisals.values()].some((appraisal) => attestsKey(appraisal, keyThumbprint))
   return {
     results: results.length,
     tier: worstTier(results.map(({ claims }) => tierOfResult(claims))),
@@ -86,6 +85,33 @@ export function attestationFacts(
     policies: set(appraisals.flatMap(({ policyIds = [] }) => policyIds)),
     measurements: set(results.flatMap(({ measurement }) => (measurement === undefined ? [] : [measurement]))),
   }
+}
+
+/** One attested part of a workload, as its record names it. */
+export type Component = NonNullable<SectionsOf<'credential-provenance'>['attestation']>['components'][number]
+
+/**
+ * The parts that some results are about, in their order: each submodule of each.
+ *
+ * @param keyThumbprint - as for {@link attestationFacts}
+ */
+export function componentsOf(
+  results: readonly (AppraisedResult & { readonly entry: Hash })[],
+  keyThumbprint: string,
+): Component[] {
+  return results.flatMap(({ claims, entry }) =>
+    Array.from(claims.appraisals, ([label, appraisal]) => ({
+      label,
+      result: entry,
+      tier: appraisal.status,
+      keyAttested: attestsKey(appraisal, keyThumbprint),
+    })),
+  )
+}
+
+function attestsKey(appraisal: Appraisal, keyThumbprint: string): boolean {
+  const jwk = attestedJwk(appraisal)
+  return jwk !== undefined && jwkThumbprint(jwk) === keyThumbprint
 }
 
 /**

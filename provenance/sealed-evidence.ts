@@ -12,7 +12,7 @@
  */
 import { loadCedar } from '#cedar'
 import { equalBytes, fromUtf8, toHex, utf8 } from '../merkle/bytes.ts'
-import { sha256 } from '../merkle/hash.ts'
+import { type Hash, sha256 } from '../merkle/hash.ts'
 import { kidOf, type PrivateJwk, publicJwkOf } from '../statement/cose-key.ts'
 import { StatementError } from '../statement/error.ts'
 import { unwrapKeys, wrapRecipientKid } from '../statement/wrap.ts'
@@ -20,7 +20,7 @@ import { type EarClaims, tierOfResult, verifyEar } from './attestation-result.ts
 import type { Bundle } from './bundle.ts'
 import type { Credential } from './credential.ts'
 import { ProvenanceError } from './error.ts'
-import { attestationFacts, type WorkloadDescription, workloadFacts } from './issuance-facts.ts'
+import { attestationFacts, componentsOf, type WorkloadDescription, workloadFacts } from './issuance-facts.ts'
 import { type IssuanceDecision, reevaluate } from './issuance-policy.ts'
 import { canonicalJson, isJsonObject, type Json, parseJson } from './json.ts'
 import type { RecordType } from './link-rules.ts'
@@ -33,6 +33,8 @@ import { worstTier } from './tier.ts'
 
 /** An attestation result that was sealed in its record, checked. */
 export interface OpenedResult {
+  /** Of the record that it was sealed in. */
+  readonly entry: Hash
   /** Workload identifier of the Verifier. */
   readonly verifier: string
   /** The EAR as the Verifier signed it. */
@@ -133,11 +135,41 @@ export async function checkSealedResult(
     throw mismatch(`the result was appraised by ${stranger}, and the record links to another policy`)
 
   const hex = toHex(measurement)
-  const opened = { verifier: statement.header.issuer, result, claims, measurement: hex }
+  const opened = { entry: logged.signed.entry, verifier: statement.header.issuer, result, claims, measurement: hex }
   if (keyThumbprint !== undefined && !attestationFacts([opened], keyThumbprint, 0).keyAttested) {
     throw mismatch('the result does not attest the key that its record names')
   }
   return opened
+}
+
+/**
+ * What the issuer says was attested, part by part, against the results: no part left out, none that is better than its Verifier said, and
+ * none said to have the workload's key that has not.
+ *
+ * @param results - those that the record links to, every one of them
+ * @throws `section_mismatch`
+ */
+export function checkAttestationSection(
+  { fields }: RecordOf<'credential-provenance'>,
+  sections: Partial<SectionsOf<'credential-provenance'>>,
+  results: readonly OpenedResult[],
+): void {
+  const said = sections.attestation?.components
+  if (fields.components !== undefined && said && fields.components !== said.length) {
+    throw mismatch(`${fields.components} parts in clear, and ${said.length} sealed`)
+  }
+  const keyThumbprint = sections.credential?.keyThumbprint
+  if (!said || keyThumbprint === undefined) return
+  const nameOf = ({ result, label, tier, keyAttested }: (typeof said)[number]) =>
+    JSON.stringify([toHex(result), label, tier, keyAttested])
+  const actual = componentsOf(results, keyThumbprint).map(nameOf).sort()
+  const stranger = said
+    .map(nameOf)
+    .toSorted()
+    .find((name, i) => name !== actual[i])
+  if (stranger !== undefined || said.length !== actual.length) {
+    throw mismatch(`of the parts attested, the results have ${actual.length}, not ${said.length}; not ${stranger}`)
+  }
 }
 
 /** All that a decision was made on, as far as it could be opened. */

@@ -43,6 +43,7 @@ import {
 } from './record-checks.ts'
 import type { SectionsOf } from './records/index.ts'
 import {
+  checkAttestationSection,
   checkCredentialSection,
   checkDecision,
   checkSealedResult,
@@ -273,9 +274,11 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
     checkUniqueTag(found.record.signed.record, tags.key, credential)
     return { value: undefined, detail: `by tag, for ${credential.identifier}` }
   })
-  const results = await list.check('sealed-results', { record, records, bundle, sections }, (found) =>
-    openResults(found.record, found.records, found.bundle, openWith!),
-  )
+  const results = await list.check('sealed-results', { record, records, bundle, sections }, async (found) => {
+    const opened = await openResults(found.record, found.records, found.bundle, openWith!)
+    checkAttestationSection(found.record.signed.record, found.sections, opened.value)
+    return opened
+  })
   const decided = await list.check(
     'sealed-decision',
     { record, records, bundle, sections, credential },

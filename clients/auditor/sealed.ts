@@ -16,6 +16,7 @@ import {
 } from '../../provenance/index.ts'
 import type { LoggedRecord } from '../../provenance/log-evidence.ts'
 import {
+  checkAttestationSection,
   checkDecision,
   checkSealedResult,
   checkUniqueTag,
@@ -31,12 +32,13 @@ import type { Report } from './statements.ts'
 /** What opening asks of a log. */
 export type SealedSource = Pick<LogClient, 'record' | 'wraps'>
 
-/** Every section there is, by label; which ones a record can have is its type's business, and checked when it is opened. */
+/** Every section there is, by label; which ones a record can have, and what is in one, is its type's business, and checked when it is opened. */
 type Sections = {
   readonly workload?: SectionsOf<'workload-provenance'>['workload']
-  readonly attestation?: SectionsOf<'attestation-result'>['attestation']
+  readonly attestation?: NonNullable<SectionsOf<'attestation-result'>['attestation']> &
+    NonNullable<SectionsOf<'credential-provenance'>['attestation']>
   readonly policy?: SectionsOf<'issuance-policy'>['policy']
-} & Partial<SectionsOf<'credential-provenance'>>
+} & Omit<Partial<SectionsOf<'credential-provenance'>>, 'attestation'>
 
 /** A record with the sections that this auditor can read: none of them, perhaps. */
 interface Opened {
@@ -77,7 +79,9 @@ export class SealedReader {
     if (sections.policy && 'digest' in record.fields) {
       checkPolicyText(sections.policy.content, record.fields.digest, report)
     }
-    if (sections.attestation) await holds('result-differs', () => this.#result(opened, history), report)
+    if (record.type === 'attestation-result' && sections.attestation) {
+      await holds('result-differs', () => this.#result(opened, history), report)
+    }
     if (record.type === 'credential-provenance' && sections.credential) {
       await this.#checkCredential(opened, record, history, report)
     }
@@ -103,11 +107,15 @@ export class SealedReader {
     if (tags) await holds('tag-differs', async () => checkUniqueTag(record, tags.key, credential), report)
 
     const linked = await this.#linksOf(opened.logged, history)
+    const results = await this.#resultsOf(linked, history)
+    if (results) {
+      const said = async () => checkAttestationSection(record, opened.sections, results)
+      await holds('result-differs', said, report)
+    }
     const policy = linked.find(({ logged }) => logged.signed.record.type === 'issuance-policy')
     const policyText = policy && textOf(policy)
     // Known by its digest alone, or not sealed for us: nobody here can decide again.
     if (!decision || policyText === undefined) return
-    const results = await this.#resultsOf(linked, history)
     const workload = linked.find(({ sections }) => sections.workload)?.sections.workload
     await holds(
       'decision-differs',

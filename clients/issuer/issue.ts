@@ -17,7 +17,9 @@
 import { fromUtf8, type Hash, toBase64url, utf8 } from '../../merkle/index.ts'
 import {
   attestationFacts,
+  type Bootstrap,
   type Credential,
+  componentsOf,
   credentialTag,
   type DecisionTrace,
   decideIssuance,
@@ -28,6 +30,7 @@ import {
   parseCertificate,
   parseCredential,
   parseWorkloadIdentifier,
+  type SectionsOf,
   type Tier,
   type WorkloadIdentifier,
   workloadFacts,
@@ -75,6 +78,18 @@ export interface IssueRequest {
   readonly delivery?: 'file' | 'env' | 'local-api' | 'direct' | 'agent'
   /** Verifiers of other trust domains whose results are accepted, by workload identifier. */
   readonly verifiers?: readonly string[]
+  /** What the workload showed to get this, where it had no credential to show. Sealed. */
+  readonly bootstrap?: Bootstrap
+  /** Which of several credentials of one workload this is. */
+  readonly usage?: 'inbound' | 'outbound' | 'internal'
+  /** How the holder must prove possession of the key. */
+  readonly pop?: 'wpt' | 'httpsig' | 'mtls'
+  /** A confidential workload: issued on attestation or not at all. */
+  readonly confidential?: boolean
+  /** Trust domains that it is meant for. Sealed. */
+  readonly audiences?: readonly string[]
+  /** What of the workload is attested, which agent did it for the workload, and how it is bound to its platform. Sealed. */
+  readonly attested?: Omit<NonNullable<SectionsOf<'credential-provenance'>['attestation']>, 'components'>
   /** What an audit may want to know later, sealed into the record. */
   readonly attributes?: Readonly<Record<string, string>>
   /** Who may open the sealed record. Those for whom the log requires a wrap must be among them. */
@@ -148,6 +163,7 @@ export async function issue(request: IssueRequest): Promise<Issued> {
   if (decision.decision === 'deny') throw await logDenial(request, party, { links, decision, recipients })
 
   const credential = await signCredential(request, { subject, issuer: party.author.issuer, notAfter })
+  const components = componentsOf(results, credential.keyThumbprint)
   const tagKey = deriveTagKey(request.key)
   const named = { kind: request.kind, trustDomain: subject.trustDomain, identifier: credential.identifier! }
   const { entry, index } = await client.registerRecord(
@@ -160,6 +176,10 @@ export async function issue(request: IssueRequest): Promise<Issued> {
         notAfter,
         delivery: request.delivery ?? 'file',
         attestation: results.length > 0 ? 'attested' : 'none',
+        ...(components.length > 0 && { components: components.length }),
+        ...(request.confidential && { confidential: true }),
+        ...(request.usage && { usage: request.usage }),
+        ...(request.pop && { pop: request.pop }),
       },
       links,
       unique: [credentialTag(tagKey, named)],
@@ -169,8 +189,11 @@ export async function issue(request: IssueRequest): Promise<Issued> {
           trustDomain: subject.trustDomain,
           identifier: named.identifier,
           keyThumbprint: credential.keyThumbprint,
+          ...(request.audiences && { audiences: request.audiences }),
+          ...(request.bootstrap && { bootstrap: request.bootstrap }),
           ...(request.attributes ? { attributes: new Map(Object.entries(request.attributes)) } : {}),
         },
+        ...(components.length > 0 && { attestation: { ...request.attested, components } }),
         decision: sealedDecision(decision),
         tags: { key: tagKey },
       },

@@ -366,6 +366,26 @@ describe('checkRecord, of records signed by a party,', () => {
       ],
     ],
     [
+      'a confidential workload without attestation',
+      'not_attested',
+      async () => [
+        await sign('credential-provenance', {
+          fields: { ...FIELDS['credential-provenance'], attestation: 'none', confidential: true },
+          ...relink('credential-provenance', 'attestation-result'),
+        }),
+      ],
+    ],
+    [
+      'parts that were attested by no result',
+      'link_missing',
+      async () => [
+        await sign('credential-provenance', {
+          fields: { ...FIELDS['credential-provenance'], attestation: 'none', components: 1 },
+          ...relink('credential-provenance', 'attestation-result'),
+        }),
+      ],
+    ],
+    [
       'an issuer who attests its own subject',
       'issuer_is_verifier',
       async () => [await sign('credential-provenance'), retarget(7, { signer: issuer.kid })],

@@ -378,6 +378,10 @@ describe('verifyCredential, of a log that lies', () => {
 
 type Named = { [N in string]: unknown }
 
+function uncounted({ components: _, ...fields }: FieldsOf<'credential-provenance'>) {
+  return fields
+}
+
 /** A world in which the clear fields of one entry are changed before they are signed. */
 function edited<
   T extends 'log-policy' | 'credential-provenance' | 'attestation-result' | 'issuance-policy' | 'appraisal-policy',
@@ -520,7 +524,7 @@ describe('verifyCredential, of records by those who may not', () => {
             name === 'credential-provenance' && record.type === 'credential-provenance'
               ? {
                   ...record,
-                  fields: { ...record.fields, attestation: 'none' },
+                  fields: { ...uncounted(record.fields), attestation: 'none' },
                   links: record.links!.filter(({ rel }) => rel !== 'attestation-result'),
                 }
               : record,
@@ -769,6 +773,30 @@ describe('verifyCredential, of sealed sections', () => {
       }),
     })
     assertRefused(await open(world), 'sealed-results: section_mismatch')
+  })
+
+  type Component = NonNullable<SectionsOf<'credential-provenance'>['attestation']>['components'][number]
+  const parts: [what: string, lie: (component: Component) => readonly Component[]][] = [
+    ['of another name', (component) => [{ ...component, label: 'gpu' }]],
+    ['better than its Verifier said', (component) => [{ ...component, tier: 'none' }]],
+    ['said not to have the key that it attests', (component) => [{ ...component, keyAttested: false }]],
+    ['of another result', (component) => [{ ...component, result: sha256(utf8('another')) }]],
+    ['that no result is about', (component) => [component, { ...component, label: 'gpu' }]],
+    ['there twice', (component) => [component, component]],
+  ]
+  for (const [what, lie] of parts) {
+    it(`refuses a part of the workload ${what}`, async () => {
+      const world = await resealed('credential-provenance', (sections) => ({
+        ...sections,
+        attestation: { components: lie(sections.attestation!.components[0]!) },
+      }))
+      assertRefused(await open(world), 'sealed-results: section_mismatch')
+    })
+  }
+
+  it('refuses a record that counts more parts than it seals', async () => {
+    const world = await edited('credential-provenance', (fields) => ({ ...fields, components: 2 }))
+    assert.deepEqual(failures(await open(world)), ['sealed-results: section_mismatch'])
   })
 
   const decisions: [what: string, change: (decision: Decided) => Decided][] = [

@@ -24,7 +24,7 @@ import { encodeBundle } from '../../provenance/bundle.ts'
 import { spkiOfJwk } from '../../provenance/certificate.ts'
 import { parseCredential, WIT_TYP } from '../../provenance/credential.ts'
 import { parseWorkloadIdentifier } from '../../provenance/identifier.ts'
-import { attestationFacts, workloadFacts } from '../../provenance/issuance-facts.ts'
+import { attestationFacts, componentsOf, workloadFacts } from '../../provenance/issuance-facts.ts'
 import { CEDAR_MEDIA_TYPE, decideIssuance } from '../../provenance/issuance-policy.ts'
 import { signCompactJws } from '../../provenance/jws.ts'
 import type { LinkRelation, RecordType } from '../../provenance/link-rules.ts'
@@ -324,11 +324,8 @@ export async function buildWorld(edits: WorldEdits = {}): Promise<World> {
 
   const credential = kind === 'wit' ? await issueWit(edits) : utf8(await issueWic(publicJwkOf(KEYS.workload)))
   const parsed = parseCredential(credential)
-  const facts = attestationFacts(
-    [{ claims: ear, verifier: VERIFIER, measurement: toHex(MEASUREMENT) }],
-    jwkThumbprint(workloadKey),
-    now,
-  )
+  const result = { claims: ear, verifier: VERIFIER, measurement: toHex(MEASUREMENT) }
+  const facts = attestationFacts([result], jwkThumbprint(workloadKey), now)
   const decision = decideIssuance(policyText, {
     subject: parseWorkloadIdentifier(SUBJECT),
     attestation: facts,
@@ -349,6 +346,7 @@ export async function buildWorld(edits: WorldEdits = {}): Promise<World> {
         notAfter: now + LIFETIME,
         delivery: 'file',
         attestation: 'attested',
+        components: ear.appraisals.size,
       },
       links: [
         link('workload-provenance', 'workload-provenance'),
@@ -365,6 +363,9 @@ export async function buildWorld(edits: WorldEdits = {}): Promise<World> {
           keyThumbprint: jwkThumbprint(workloadKey),
         },
         decision: { engine, engineVersion, policyDigest, contextDigest, context, decision: decision.decision, reasons },
+        attestation: {
+          components: componentsOf([{ ...result, entry: entryOf('attestation-result') }], jwkThumbprint(workloadKey)),
+        },
         tags: { key: tagKey },
       },
       recipients,
