@@ -378,7 +378,7 @@ describe('verifyCredential, of a log that lies', () => {
 
 type Named = { [N in string]: unknown }
 
-function uncounted({ components: _, ...fields }: FieldsOf<'credential-provenance'>) {
+function uncounted({ components: _components, ...fields }: FieldsOf<'credential-provenance'>) {
   return fields
 }
 
