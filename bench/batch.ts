@@ -2,7 +2,7 @@
  * Entries in batches of 100 to a POST, each figure beside what bounds it.
  *
  *     unverified   bytes of 1 KiB through `Sequencer.appendRawAll`, against LevelDB that writes the same bytes packed
- *     verified     records signed with ES256 through POST /v1/entries, against checking the same signatures and nothing else
+ *     verified     records signed with ES256 and with Ed25519 through POST /v1/entries, against checking the same signatures and nothing else
  *
  * Both over HTTP, from another process, on connections that always have a request under way.
  *
@@ -28,7 +28,7 @@ import {
 } from '../statement/index.ts'
 import { LoadProcess } from './load.ts'
 import { type BenchOptions, type BenchResult, median } from './result.ts'
-import { createSignedLog, now, type SignedLog } from './signed-log.ts'
+import { type BenchAlgorithm, createSignedLog, now, type SignedLog } from './signed-log.ts'
 
 const PER_POST = 100
 const ENTRY_BYTES = 1024
@@ -38,18 +38,18 @@ export async function benchBatch(options: BenchOptions): Promise<BenchResult[]> 
   const load = new LoadProcess()
   try {
     const unverified = await benchUnverified(directory, load, options)
-    const signed = await createSignedLog(join(directory, 'signed'))
-    try {
-      const small = () => signed.policy()
-      const sealed = () => signed.provenance()
-      return [
-        unverified,
-        await benchVerified('issuance policies', small, { signed, directory, load, options }),
-        await benchVerified('sealed provenance', sealed, { signed, directory, load, options }),
-      ]
-    } finally {
-      await signed.log.close()
+    const verified: BenchResult[] = []
+    for (const algorithm of ['ES256', 'Ed25519'] as const) {
+      const signed = await createSignedLog(join(directory, algorithm), algorithm)
+      try {
+        const how = { algorithm, signed, directory, load, options }
+        verified.push(await benchVerified('issuance policies', () => signed.policy(), how))
+        verified.push(await benchVerified('sealed provenance', () => signed.provenance(), how))
+      } finally {
+        await signed.log.close()
+      }
     }
+    return [unverified, ...verified]
   } finally {
     load.close()
     await rm(directory, { recursive: true })
@@ -139,11 +139,12 @@ async function benchVerified(
   what: string,
   build: () => Promise<SignedStatement>,
   {
+    algorithm,
     signed,
     directory,
     load,
     options,
-  }: { signed: SignedLog; directory: string; load: LoadProcess; options: BenchOptions },
+  }: { algorithm: BenchAlgorithm; signed: SignedLog; directory: string; load: LoadProcess; options: BenchOptions },
 ): Promise<BenchResult> {
   const [rounds, perRound] = options.quick ? [1, 800] : [7, 6400]
   const app = buildApp({ log: signed.log, now })
@@ -176,7 +177,7 @@ async function benchVerified(
       posted += perRound
     }
     if (signed.log.reader.treeHead().size !== size + posted) throw new Error('not every statement was registered')
-    return resultOf(`verified appends (${what}), 100 to a POST / ES256`, pairs.slice(1), { must: 0.75, goal: 0.9 })
+    return resultOf(`verified appends (${what}), 100 to a POST / ${algorithm}`, pairs.slice(1), { must: 0.75, goal: 0.9 })
   } finally {
     await app.close()
   }

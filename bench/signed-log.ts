@@ -24,6 +24,8 @@ const VERIFIER = 'spiffe://attest.example/verifier'
 const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length))
 export const now = (): number => Math.floor(Date.now() / 1000)
 
+export type BenchAlgorithm = 'ES256' | 'Ed25519'
+
 export interface SignedLog {
   readonly log: Log
   /** An issuance policy of a few words: nothing sealed, no links. */
@@ -32,14 +34,14 @@ export interface SignedLog {
   provenance(): Promise<SignedStatement>
 }
 
-/** A new log in `dataDir` with all that the records link to. All signatures are ES256. */
-export async function createSignedLog(dataDir: string): Promise<SignedLog> {
+/** A new log in `dataDir` with all that the records link to. Issuer and verifier sign with `algorithm`. */
+export async function createSignedLog(dataDir: string, algorithm: BenchAlgorithm): Promise<SignedLog> {
   const origin = 'bench.example/signed'
   const { adminKey } = await initLog({ dataDir, origin, now, random })
   const log = await openLog({ dataDir, now })
   const admission = new Admission({ log, now })
   const admin = await importSigningKey(parsePrivateJwk(JSON.parse(await readFile(adminKey, 'utf8'))))
-  const [issuer, verifier] = [await newKey(), await newKey()]
+  const [issuer, verifier] = [await newKey(algorithm), await newKey(algorithm)]
 
   const build = async <T extends RecordType>(record: NewRecord<T>, key: SigningKey, name: string) =>
     (await buildRecordStatement(record, { key, issuer: name, now: now(), random })).statement
@@ -163,7 +165,8 @@ function toText(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex')
 }
 
-function newKey(): Promise<SigningKey> {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+function newKey(algorithm: BenchAlgorithm): Promise<SigningKey> {
+  const { privateKey } =
+    algorithm === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('ed25519')
   return importSigningKey(parsePrivateJwk(privateKey.export({ format: 'jwk' })))
 }
