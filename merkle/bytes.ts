@@ -76,18 +76,9 @@ export function toBase64(bytes: Uint8Array): string {
 
 /** @throws {@link MerkleError} `malformed_encoding` unless `text` is the canonical base64, with padding, of some bytes. */
 export function fromBase64(text: string): Uint8Array {
-  let binary: string
-  try {
-    binary = atob(text)
-  } catch (cause) {
-    throw new MerkleError('malformed_encoding', 'not base64', { cause })
-  }
-  // `atob` skips white space, forgives missing padding and drops stray bits: two texts of the same bytes.
-  if (btoa(binary) !== text) throw new MerkleError('malformed_encoding', 'not canonical base64')
-  const bytes = new Uint8Array(binary.length)
-  // By hand: `Uint8Array.from` goes through an iterator, at twenty times the cost.
-  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i)
-  return bytes
+  if (text.length % 4 !== 0) throw new MerkleError('malformed_encoding', 'not base64')
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0
+  return fromAlphabet(text, text.length - padding, BASE64)
 }
 
 /** Base64url without padding (RFC 4648 §5, as JOSE uses it). */
@@ -97,9 +88,42 @@ export function toBase64url(bytes: Uint8Array): string {
 
 /** @throws {@link MerkleError} `malformed_encoding` unless `text` is canonical, unpadded base64url. */
 export function fromBase64url(text: string): Uint8Array {
-  if (!/^[A-Za-z0-9_-]*$/.test(text)) throw new MerkleError('malformed_encoding', 'not base64url')
-  const padding = '='.repeat((4 - (text.length % 4)) % 4)
-  return fromBase64(text.replaceAll('-', '+').replaceAll('_', '/') + padding)
+  if (text.length % 4 === 1) throw new MerkleError('malformed_encoding', 'not base64url')
+  return fromAlphabet(text, text.length, BASE64URL)
+}
+
+const NO_DIGIT = 64
+const LETTERS_AND_DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+const BASE64 = valuesOf(`${LETTERS_AND_DIGITS}+/`)
+const BASE64URL = valuesOf(`${LETTERS_AND_DIGITS}-_`)
+
+/** The six bits that each character stands for, by its code. */
+function valuesOf(alphabet: string): Uint8Array {
+  const values = new Uint8Array(128).fill(NO_DIGIT)
+  for (let i = 0; i < alphabet.length; i++) values[alphabet.charCodeAt(i)] = i
+  return values
+}
+
+/**
+ * The bytes that the first `end` characters of `text` write. Not by `atob`, which in Node 20 looks each character up in a list (6 ms for
+ * 64 KiB), and skips white space, forgives missing padding and drops stray bits: several texts of the same bytes.
+ */
+function fromAlphabet(text: string, end: number, values: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(Math.floor((end * 6) / 8))
+  let held = 0
+  let bits = 0
+  let length = 0
+  for (let i = 0; i < end; i++) {
+    const value = values[text.charCodeAt(i)] ?? NO_DIGIT
+    if (value === NO_DIGIT) throw new MerkleError('malformed_encoding', 'a character that is not of base64')
+    held = ((held << 6) | value) & 0x3fff
+    bits += 6
+    if (bits < 8) continue
+    bits -= 8
+    bytes[length++] = held >> bits
+  }
+  if ((held & ((1 << bits) - 1)) !== 0) throw new MerkleError('malformed_encoding', 'not canonical base64')
+  return bytes
 }
 
 const encoder = new TextEncoder()
