@@ -4,14 +4,14 @@
  *     58 c8 …200 bytes…   43 01 02 03   a2 20 … 21 …
  *     a byte string       another       a map
  *
- * Each item has the one form that all CBOR has here (`cbor-scan.ts`), so a sequence can be cut in one way only. What is handed out
+ * Each item has the one form that all CBOR has here (`cbor-read.ts`), so a sequence can be cut in one way only. What is handed out
  * are views: nothing is allocated because of a declared length.
  *
  * @module
  */
 import { concatBytes } from '../merkle/bytes.ts'
 import { type CborValue, encodeCbor } from './cbor.ts'
-import { type CborLimits, DEFAULT_LIMITS, scanItem } from './cbor-scan.ts'
+import { CborReader, DEFAULT_LIMITS } from './cbor-read.ts'
 import { MAJOR } from './cbor-write.ts'
 import { StatementError } from './error.ts'
 
@@ -27,7 +27,15 @@ export function encodeCborSequence(items: readonly CborValue[]): Uint8Array {
  * @throws {@link StatementError} `malformed_cbor`, `too_large`
  */
 export function splitCborSequence(bytes: Uint8Array, maxLength: number): Uint8Array[] {
-  return Array.from(ranges(bytes, maxLength), ({ start, end }) => bytes.subarray(start, end))
+  const items: Uint8Array[] = []
+  const reader = readerOf(bytes)
+  while (reader.at < bytes.length) {
+    checkCount(items.length, maxLength)
+    const start = reader.at
+    reader.next()
+    items.push(bytes.subarray(start, reader.at))
+  }
+  return items
 }
 
 /**
@@ -36,26 +44,23 @@ export function splitCborSequence(bytes: Uint8Array, maxLength: number): Uint8Ar
  * @throws {@link StatementError} `malformed_cbor`, also for an item that is no byte string; `too_large` for more than `maxLength` items
  */
 export function splitByteStrings(bytes: Uint8Array, maxLength: number): Uint8Array[] {
-  return Array.from(ranges(bytes, maxLength, MAJOR.bytes), ({ content, end }) => bytes.subarray(content, end))
-}
-
-/** @param major what every item must be, looked at before the item is walked through */
-function* ranges(bytes: Uint8Array, maxLength: number, major?: number) {
-  const limits: CborLimits = { ...DEFAULT_LIMITS, maxBytes: bytes.length }
-  for (let start = 0, length = 0; start < bytes.length; length++) {
-    if (length === maxLength) throw new StatementError('too_large', `more than ${maxLength} items`)
-    const first = bytes[start]!
-    if (major !== undefined && first >> 5 !== major) {
-      throw new StatementError('malformed_cbor', `an item of another type than expected, at byte ${start}`)
+  const contents: Uint8Array[] = []
+  const reader = readerOf(bytes)
+  while (reader.at < bytes.length) {
+    checkCount(contents.length, maxLength)
+    // Before the item is read: of another type, it may be long.
+    if (bytes[reader.at]! >> 5 !== MAJOR.bytes) {
+      throw new StatementError('malformed_cbor', `an item of another type than expected, at byte ${reader.at}`)
     }
-    const end = scanItem(bytes, start, limits)
-    yield { start, content: start + headLength(first), end }
-    start = end
+    contents.push(reader.next() as Uint8Array)
   }
+  return contents
 }
 
-/** Of a head that the scan has passed: the byte itself, and 1, 2, 4 or 8 more where it says so. */
-function headLength(first: number): number {
-  const info = first & 0x1f
-  return info < 24 ? 1 : 1 + 2 ** (info - 24)
+function readerOf(bytes: Uint8Array): CborReader {
+  return new CborReader(bytes, { ...DEFAULT_LIMITS, views: true })
+}
+
+function checkCount(count: number, maxLength: number): void {
+  if (count === maxLength) throw new StatementError('too_large', `more than ${maxLength} items`)
 }

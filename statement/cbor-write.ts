@@ -1,8 +1,8 @@
 /**
  * Writing core-deterministic CBOR (RFC 8949 §4.2.1): shortest heads, definite lengths, map keys in the order of their encodings.
  *
- * By hand, and not by the codec that reads: cbor-x writes large integers as floats, maps under a tag of its own and keys in any
- * order, so that all its input would have to be rebuilt first and its output checked after. Every receipt passes here.
+ * By hand: cbor-x writes large integers as floats, maps under a tag of its own and keys in any order, so that all its input would have to
+ * be rebuilt first and its output checked after. Every receipt passes here.
  *
  * @module
  */
@@ -11,10 +11,34 @@ import { compareBytes, utf8 } from '../merkle/bytes.ts'
 /** Major types of RFC 8949 §3.1. */
 export const MAJOR = { unsigned: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5, tag: 6, simple: 7 } as const
 
+/** Writes a head at `at`, where there must be room for nine bytes, and returns where it ends. */
+export function writeHead(bytes: Uint8Array, at: number, major: number, argument: number): number {
+  const length = headLength(argument)
+  const type = major << 5
+  if (length === 1) {
+    bytes[at] = type | argument
+    return at + 1
+  }
+  bytes[at] = type | (length === 2 ? 24 : length === 3 ? 25 : length === 5 ? 26 : 27)
+  let rest = argument
+  for (let i = at + length - 1; i > at; i--) {
+    bytes[i] = rest % 0x100
+    rest = Math.floor(rest / 0x100)
+  }
+  return at + length
+}
+
+/** Bytes of the head with this argument. */
+export function headLength(argument: number): number {
+  if (argument < 24) return 1
+  if (argument < 0x100) return 2
+  if (argument < 0x1_0000) return 3
+  return argument < 0x1_0000_0000 ? 5 : 9
+}
+
 /** Bytes written so far. One writer is used again and again: nothing in here yields to other code. */
 export class CborWriter {
   #bytes = new Uint8Array(4096)
-  #view = new DataView(this.#bytes.buffer)
   #length = 0
 
   get length(): number {
@@ -34,29 +58,7 @@ export class CborWriter {
   /** The head of an item: its major type and, in the fewest bytes, its argument, an integer from 0 to 2⁵³ − 1. */
   head(major: number, argument: number): void {
     this.#reserve(9)
-    const type = major << 5
-    const at = this.#length
-    if (argument < 24) {
-      this.#bytes[at] = type | argument
-      this.#length += 1
-    } else if (argument < 0x100) {
-      this.#bytes[at] = type | 24
-      this.#bytes[at + 1] = argument
-      this.#length += 2
-    } else if (argument < 0x1_0000) {
-      this.#bytes[at] = type | 25
-      this.#view.setUint16(at + 1, argument)
-      this.#length += 3
-    } else if (argument < 0x1_0000_0000) {
-      this.#bytes[at] = type | 26
-      this.#view.setUint32(at + 1, argument)
-      this.#length += 5
-    } else {
-      this.#bytes[at] = type | 27
-      this.#view.setUint32(at + 1, Math.floor(argument / 0x1_0000_0000))
-      this.#view.setUint32(at + 5, argument % 0x1_0000_0000)
-      this.#length += 9
-    }
+    this.#length = writeHead(this.#bytes, this.#length, major, argument)
   }
 
   integer(value: number): void {
@@ -102,6 +104,5 @@ export class CborWriter {
     const grown = new Uint8Array(Math.max(needed, 2 * this.#bytes.length))
     grown.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = grown
-    this.#view = new DataView(grown.buffer)
   }
 }

@@ -11,42 +11,16 @@
  *     a tag the caller asked for            c0…
  *
  * Nothing else exists here: no floats, no undefined, no bignums, no indefinite lengths. Serial numbers and other
- * large integers are byte strings. Writing is ours (`cbor-write.ts`); reading is `cbor-x`'s, behind a gate of ours (`cbor-scan.ts`
- * says why). This is the only file that imports it, by the path that leaves out its native addon, which hostile input need not meet.
+ * large integers are byte strings. Both ways are by hand; `cbor-read.ts` and `cbor-write.ts` say why.
  *
  * @module
  */
-import { Decoder, Tag } from 'cbor-x/decode'
 import { assert } from '../merkle/error.ts'
-import { type CborLimits, DEFAULT_LIMITS, scan } from './cbor-scan.ts'
+import { type CborLimits, type CborMap, CborTag, type CborValue, DEFAULT_LIMITS, readCbor } from './cbor-read.ts'
 import { CborWriter, MAJOR } from './cbor-write.ts'
 import { StatementError } from './error.ts'
 
-export type { CborLimits } from './cbor-scan.ts'
-
-export type CborKey = number | string
-export type CborMap = ReadonlyMap<CborKey, CborValue>
-export type CborValue =
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | Uint8Array
-  | readonly CborValue[]
-  | CborMap
-  | CborTag
-
-/** A tagged value (RFC 8949 §3.4). */
-export class CborTag {
-  readonly tag: number
-  readonly value: CborValue
-
-  constructor(tag: number, value: CborValue) {
-    this.tag = tag
-    this.value = value
-  }
-}
+export { type CborKey, type CborLimits, type CborMap, CborTag, type CborValue } from './cbor-read.ts'
 
 export function tagged(tag: number, value: CborValue): CborTag {
   return new CborTag(tag, value)
@@ -69,27 +43,15 @@ export function encodeCbor(value: CborValue): Uint8Array {
 }
 
 /**
- * The value that `bytes` encode, all of them. Byte strings in it are copies.
+ * The value that `bytes` encode, all of them. Byte strings in it are copies, unless `limits` ask for views.
  *
  * @throws {@link StatementError} `malformed_cbor`, `too_large`
  */
 export function decodeCbor(bytes: Uint8Array, limits: Partial<CborLimits> = {}): CborValue {
   const all = { ...DEFAULT_LIMITS, ...limits }
-  assert(all.tags.every(isPlainTag), 'a tag that the codec would interpret')
+  assert(all.tags.every(isPlainTag), 'a tag that others do not hand over as it is')
   assert(all.maxDepth <= DEFAULT_LIMITS.maxDepth, 'a depth that the stack is not sized for')
-  const hasTags = scan(bytes, all)
-  // A plain view: the codec hangs a property on what it is given, and copies of a `Buffer`'s bytes would be `Buffer`s.
-  const value: unknown = decoder.decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
-  return (hasTags ? ownTags(value) : value) as CborValue
-}
-
-/**
- * Checks that {@link decodeCbor} would accept `bytes`, without building anything.
- *
- * @throws {@link StatementError} `malformed_cbor`, `too_large`
- */
-export function scanCbor(bytes: Uint8Array, limits: Partial<CborLimits> = {}): void {
-  scan(bytes, { ...DEFAULT_LIMITS, ...limits })
+  return readCbor(bytes, all)
 }
 
 // Typed getters. `title` names the place for the message: "the receipt's tree size must be …".
@@ -134,20 +96,10 @@ function mistyped(title: string, wanted: string, value: CborValue | undefined): 
   throw new StatementError('malformed_cbor', value === undefined ? `${title} is missing` : `${title} must be ${wanted}`)
 }
 
-// Instances of our own: the codec keeps state per instance, and its shared default one has its dialect switched on.
-const decoderOptions: ConstructorParameters<typeof Decoder>[0] & { readonly int64AsNumber: boolean } = {
-  useRecords: false,
-  mapsAsObjects: false,
-  copyBuffers: true,
-  // After the scan every integer is below 2⁵³, so this loses nothing.
-  int64AsNumber: true,
-}
-const decoder = new Decoder(decoderOptions)
-
 let idleWriter: CborWriter | undefined
 const LARGEST_KEPT = 64 * 1024
 
-/** The tags that cbor-x hands over as they are. The others it turns into dates, bignums, sets, records, or code. */
+/** The tags that other decoders hand over as they are. The rest some of them turn into bignums, sets, records, or code (cbor-x). */
 function isPlainTag(tag: number): boolean {
   const ranges = [1, 1, 16, 26, 30, 50, 96, 104, 106, 215, 260, 0x5fff]
   for (let i = 0; i < ranges.length; i += 2) if (tag >= ranges[i]! && tag <= ranges[i + 1]!) return true
@@ -206,14 +158,4 @@ function checkText(text: string): string {
 
 function unencodable(what: string): StatementError {
   return new StatementError('unencodable_value', `deterministic CBOR has no form for ${what}`)
-}
-
-/** Replaces the codec's tags by ours, in place: the value is fresh and nobody else's. */
-function ownTags(value: unknown): unknown {
-  if (value instanceof Tag) return new CborTag(value.tag, ownTags(value.value) as CborValue)
-  // Tag 1, the scan having checked that this division is exact.
-  if (value instanceof Date) return new CborTag(1, value.getTime() / 1000)
-  if (Array.isArray(value)) for (let i = 0; i < value.length; i++) value[i] = ownTags(value[i])
-  if (value instanceof Map) for (const [key, inner] of value) value.set(key, ownTags(inner))
-  return value
 }

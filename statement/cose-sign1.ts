@@ -11,9 +11,10 @@
  *
  * @module
  */
-import { equalBytes, toBase64url, utf8 } from '../merkle/bytes.ts'
-import { asArray, asBytes, asInt, asMap, type CborKey, type CborMap, CborTag, decodeCbor, encodeCbor } from './cbor.ts'
-import { DEFAULT_LIMITS } from './cbor-scan.ts'
+import { concatBytes, equalBytes, toBase64url, utf8 } from '../merkle/bytes.ts'
+import { asArray, asBytes, asInt, asMap, type CborKey, type CborMap, CborTag, encodeCbor } from './cbor.ts'
+import { type CborLimits, DEFAULT_LIMITS, readCbor, textOf } from './cbor-read.ts'
+import { headLength, MAJOR, writeHead } from './cbor-write.ts'
 import type { SigningAlgorithm } from './cose-key.ts'
 import { StatementError } from './error.ts'
 import type { SigningKey, VerificationKey } from './signature.ts'
@@ -48,19 +49,25 @@ export interface CoseSign1 {
   readonly signature: Uint8Array
 }
 
+/** How a message is read. */
+export interface Sign1Limits {
+  readonly maxBytes?: number
+  /** What is read may hold on to the input, which nobody writes to any more; otherwise it has copies. */
+  readonly views?: boolean
+}
+
 /**
  * Reads a tagged COSE_Sign1.
  *
  * @throws {@link StatementError} `malformed_cbor`, `too_large`, `malformed_cose`
  */
-export function decodeCoseSign1(bytes: Uint8Array, limits: { readonly maxBytes?: number } = {}): CoseSign1 {
-  const { maxBytes = DEFAULT_LIMITS.maxBytes } = limits
-  const message = decodeCbor(bytes, { maxBytes, maxItems: MAX_HEADER_ITEMS, tags: [SIGN1_TAG], sortedKeys: false })
+export function decodeCoseSign1(bytes: Uint8Array, { maxBytes, views = false }: Sign1Limits = {}): CoseSign1 {
+  const message = readCbor(bytes, views ? ENVELOPE_VIEWS : ENVELOPE, maxBytes)
   if (!(message instanceof CborTag)) throw new StatementError('malformed_cose', 'a COSE_Sign1 must have tag 18')
   const [protectedBytes, unprotected, payload, signature] = asArray(message.value, 'a COSE_Sign1', 4)
   const sign1 = {
     protectedBytes: asBytes(protectedBytes, 'a protected header'),
-    protectedHeader: decodeProtectedHeader(asBytes(protectedBytes, 'a protected header')),
+    protectedHeader: decodeProtectedHeader(asBytes(protectedBytes, 'a protected header'), views),
     unprotected: asMap(unprotected, 'an unprotected header'),
     payload: payload === null ? null : asBytes(payload, 'a payload'),
     signature: asBytes(signature, 'a signature'),
@@ -81,8 +88,20 @@ export function sigStructure(
   externalAad: Uint8Array = EMPTY,
 ): Uint8Array {
   // An empty header may be sent as h'' or as h'A0', and is signed as h'' either way (§3, §4.4).
-  const body = equalBytes(protectedBytes, EMPTY_MAP) ? EMPTY : protectedBytes
-  return encodeCbor(['Signature1', body, externalAad, payload])
+  const body = protectedBytes.length === 1 && protectedBytes[0] === EMPTY_MAP ? EMPTY : protectedBytes
+  // Written at once into the array that is returned, for each statement that is verified.
+  const parts = [body, externalAad, payload]
+  let length = SIGNATURE1.length
+  for (const part of parts) length += headLength(part.length) + part.length
+  const bytes = new Uint8Array(length)
+  bytes.set(SIGNATURE1)
+  let at = SIGNATURE1.length
+  for (const part of parts) {
+    at = writeHead(bytes, at, MAJOR.bytes, part.length)
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
 }
 
 /** What to sign. `alg` and `kid` are those of the key and need not be named. */
@@ -159,19 +178,22 @@ export function algorithmOf(protectedHeader: CborMap): SigningAlgorithm {
  * 32-byte thumbprint and its text name the same key.
  */
 export function kidText(kid: Uint8Array): string {
-  let text = ''
-  for (const byte of kid) {
-    if (byte <= 0x20 || byte >= 0x7f) return toBase64url(kid)
-    text += String.fromCharCode(byte)
-  }
-  return text
+  for (let i = 0; i < kid.length; i++) if (kid[i]! <= 0x20 || kid[i]! >= 0x7f) return toBase64url(kid)
+  return textOf(kid, 0, kid.length)
 }
 
 const SIGN1_TAG = 18
 const EMPTY: Uint8Array = new Uint8Array()
-const EMPTY_MAP = Uint8Array.of(0xa0)
+const EMPTY_MAP = 0xa0
+/** The Sig_structure up to its protected header: an array of four, of which the first is the context. */
+const SIGNATURE1 = concatBytes(Uint8Array.of(0x84, 0x6a), utf8('Signature1'))
 /** A header is tens of items; real ones that carry certificate chains and attestation reports stay below a hundred. */
 const MAX_HEADER_ITEMS = 4096
+const ENVELOPE: CborLimits = { ...DEFAULT_LIMITS, maxItems: MAX_HEADER_ITEMS, tags: [SIGN1_TAG], sortedKeys: false }
+const ENVELOPE_VIEWS: CborLimits = { ...ENVELOPE, views: true }
+/** Tag 1 is common around `iat`, wrong as it is (RFC 8392 §2 wants the plain number). */
+const HEADER: CborLimits = { ...ENVELOPE, tags: [1] }
+const HEADER_VIEWS: CborLimits = { ...HEADER, views: true }
 
 /** RFC 9053's polymorphic identifiers, which deployed verifiers know, and the fully-specified ones of RFC 9864. */
 const ACCEPTED_ALGORITHMS = new Map<CborKey, SigningAlgorithm>([
@@ -188,11 +210,9 @@ const EMITTED_ALGORITHM: Record<SigningAlgorithm, number> = { ES256: -7, Ed25519
  */
 const ALWAYS_PROCESSED: readonly CborKey[] = [1, 2, 3, 4, 15, 16]
 
-function decodeProtectedHeader(bytes: Uint8Array): CborMap {
+function decodeProtectedHeader(bytes: Uint8Array, views: boolean): CborMap {
   if (bytes.length === 0) return new Map()
-  // Tag 1 is common around `iat`, wrong as it is (RFC 8392 §2 wants the plain number).
-  const header = decodeCbor(bytes, { maxItems: MAX_HEADER_ITEMS, tags: [1], sortedKeys: false })
-  return asMap(header, 'a protected header')
+  return asMap(readCbor(bytes, views ? HEADER_VIEWS : HEADER), 'a protected header')
 }
 
 /** RFC 9052 §3 and §3.1: no label in both headers, `crit` protected, and every label in it present. */
@@ -214,7 +234,8 @@ function checkHeaders(protectedHeader: CborMap, unprotected: CborMap): void {
 }
 
 function checkCritical(protectedHeader: CborMap, processed: readonly CborKey[]): void {
-  const critical = (protectedHeader.get(LABEL.crit) ?? []) as readonly CborKey[]
+  const critical = protectedHeader.get(LABEL.crit) as readonly CborKey[] | undefined
+  if (critical === undefined) return
   const unknown = critical.find((label) => !ALWAYS_PROCESSED.includes(label) && !processed.includes(label))
   if (unknown !== undefined) throw new StatementError('unknown_critical_header', `critical header ${unknown}`)
 }

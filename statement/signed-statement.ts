@@ -23,6 +23,7 @@ import {
   kidText,
   LABEL,
   type Sign1Context,
+  type Sign1Limits,
   signSign1,
   sigStructure,
   verifySign1,
@@ -82,14 +83,14 @@ export type VerifiedStatement = SignedStatement & {
  * @throws {@link StatementError} `malformed_cbor`, `too_large`, `malformed_cose`, `malformed_statement`, `missing_payload`,
  *   `unsupported_algorithm` for an `x5t` by another hash than SHA-256
  */
-export function parseSignedStatement(bytes: Uint8Array, limits: { readonly maxBytes?: number } = {}): SignedStatement {
+export function parseSignedStatement(bytes: Uint8Array, limits: Sign1Limits = {}): SignedStatement {
   const sign1 = decodeCoseSign1(bytes, limits)
-  // RFC 9943 lets the payload be detached; then a log could not give it to an auditor.
-  if (sign1.payload === null) throw new StatementError('missing_payload', 'a statement must carry its payload')
-  const header = readingAs('malformed_statement', () => readHeader(sign1))
-  // The envelope has one form, so a statement that came without unprotected headers is already what is registered.
-  const statement = sign1.unprotected.size === 0 ? new Uint8Array(bytes) : registeredBytes(sign1)
   const { payload, unprotected } = sign1
+  // RFC 9943 lets the payload be detached; then a log could not give it to an auditor.
+  if (payload === null) throw new StatementError('missing_payload', 'a statement must carry its payload')
+  const header = readingAs('malformed_statement', () => readHeader(sign1, payload))
+  // The envelope has one form, so a statement that came without unprotected headers is already what is registered.
+  const statement = unprotected.size > 0 ? registeredBytes(sign1) : limits.views ? bytes : new Uint8Array(bytes)
   return { bytes: statement, entry: sha256(statement), header, payload, sign1, unprotected }
 }
 
@@ -163,7 +164,7 @@ export function asTime(value: CborValue | undefined, title: string): number {
   return asUint(value instanceof CborTag && value.tag === 1 ? value.value : value, title)
 }
 
-function readHeader({ protectedHeader, unprotected, payload }: CoseSign1): StatementHeader {
+function readHeader({ protectedHeader, unprotected }: CoseSign1, payload: Uint8Array): StatementHeader {
   const claims = asMap(protectedHeader.get(LABEL.cwtClaims), 'the CWT claims of a statement')
   const issuer = asText(claims.get(CWT.iss), 'the issuer of a statement')
   const subject = asText(claims.get(CWT.sub), 'the subject of a statement')
@@ -171,39 +172,39 @@ function readHeader({ protectedHeader, unprotected, payload }: CoseSign1): State
   const iat = claims.get(CWT.iat)
   const kid = protectedHeader.get(LABEL.kid)
   const typ = protectedHeader.get(LABEL.typ)
-  const certificates = readCertificates(protectedHeader, unprotected)
-  const certified = certificates.x5chain !== undefined || certificates.x5t !== undefined
+  // Assigned and not spread: for each statement that is read, and most lack most of this.
+  const header: Writable<StatementHeader> = { alg: asInt(protectedHeader.get(LABEL.alg), 'alg'), issuer, subject }
+  readCertificates(header, protectedHeader, unprotected)
+  const certified = header.x5chain !== undefined || header.x5t !== undefined
   if (kid === undefined && !certified) throw malformed('a kid, or a certificate')
   // What a certificate vouches for has to be an absolute URI.
   if (certified && !/^[A-Za-z][A-Za-z0-9+.-]*:[^\s]+$/.test(issuer))
     throw malformed('a URI as issuer beside a certificate')
-  return {
-    alg: asInt(protectedHeader.get(LABEL.alg), 'alg'),
-    issuer,
-    subject,
-    ...(kid !== undefined && { kid: kidText(asBytes(kid, 'kid')) }),
-    ...readContent(protectedHeader, unprotected, payload?.length ?? 0),
-    ...(typ !== undefined && { typ: asType(typ, 'typ') }),
-    ...(iat !== undefined && { issuedAt: asTime(iat, 'iat') }),
-    ...certificates,
-  }
+  if (kid !== undefined) header.kid = kidText(asBytes(kid, 'kid'))
+  readContent(header, protectedHeader, unprotected, payload.length)
+  if (typ !== undefined) header.typ = asType(typ, 'typ')
+  if (iat !== undefined) header.issuedAt = asTime(iat, 'iat')
+  return header
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** Label 3; or, when the payload is a hash (RFC 9995 §3), labels 258 to 260, and then label 3 nowhere. */
 function readContent(
+  header: Writable<StatementHeader>,
   protectedHeader: CborMap,
   unprotected: CborMap,
   length: number,
-): Pick<StatementHeader, 'contentType' | 'payloadHashAlg' | 'payloadLocation'> {
+): void {
   const { contentType, payloadHashAlg, preimageContentType, payloadLocation } = LABEL
   for (const label of HASH_ENVELOPE) if (unprotected.has(label)) throw malformed(`header ${label} protected`)
   const alg = protectedHeader.get(payloadHashAlg)
   const type = protectedHeader.get(alg === undefined ? contentType : preimageContentType)
-  const typed = type !== undefined && { contentType: asType(type, 'the content type') }
+  if (type !== undefined) header.contentType = asType(type, 'the content type')
   if (alg === undefined) {
     // Without the hash they speak of nothing, and a reader who acted on them would take the payload for another content.
     for (const label of HASH_ENVELOPE) if (protectedHeader.has(label)) throw malformed(`no header ${label} without 258`)
-    return typed || {}
+    return
   }
   if (protectedHeader.has(contentType) || unprotected.has(contentType)) {
     throw malformed('no content type of its own beside a payload hash')
@@ -213,11 +214,8 @@ function readContent(
   if (wanted === undefined) throw new StatementError('unsupported_algorithm', `a payload hash by algorithm ${hash}`)
   if (length !== wanted) throw malformed(`a payload of ${wanted} bytes, which is what its hash has`)
   const location = protectedHeader.get(payloadLocation)
-  return {
-    ...typed,
-    payloadHashAlg: hash,
-    ...(location !== undefined && { payloadLocation: asText(location, 'the payload location') }),
-  }
+  header.payloadHashAlg = hash
+  if (location !== undefined) header.payloadLocation = asText(location, 'the payload location')
 }
 
 function asType(value: CborValue, title: string): string | number {
@@ -225,7 +223,7 @@ function asType(value: CborValue, title: string): string | number {
 }
 
 /** The protected chain; or an unprotected one whose leaf the protected `x5t` names (RFC 9360 §2). */
-function readCertificates(protectedHeader: CborMap, unprotected: CborMap): Pick<StatementHeader, 'x5chain' | 'x5t'> {
+function readCertificates(header: Writable<StatementHeader>, protectedHeader: CborMap, unprotected: CborMap): void {
   const { x5chain, x5t } = LABEL
   const named = protectedHeader.has(x5t) ? readThumbprint(protectedHeader.get(x5t)!) : undefined
   // Without a protected x5t, an unprotected chain is what anybody put there.
@@ -234,7 +232,8 @@ function readCertificates(protectedHeader: CborMap, unprotected: CborMap): Pick<
   if (certificates && named && !equalBytes(sha256(certificates[0]!), named)) {
     throw malformed('the certificate that x5t names')
   }
-  return { ...(certificates && { x5chain: certificates }), ...(named && { x5t: named }) }
+  if (certificates) header.x5chain = certificates
+  if (named) header.x5t = named
 }
 
 /** COSE_CertHash. Others than SHA-256 nobody here could compare with a certificate. */

@@ -34,6 +34,8 @@ export interface Target<T = unknown> {
   read(input: Uint8Array): T | Promise<T>
   /** Throws {@link Difference} when `value` is not what `input` says. Returns what kind of value it is. */
   check(value: T, input: Uint8Array): string | Promise<string>
+  /** Throws {@link Difference} when another reader would not have refused `input` with this code. */
+  checkRefusal?(code: string, input: Uint8Array): void
   close?(): Promise<void>
 }
 
@@ -81,6 +83,8 @@ export async function outcomeOf(target: Target, input: Uint8Array, slack = 1): P
     if (!(error instanceof EvidenceError)) return failed(`threw ${nameOf(error)}`, describe(error))
     if (!target.codes.includes(error.code))
       return failed(`code ${error.code}`, `refused with ${error.code}: ${error.message}`)
+    const difference = refusalDifference(target, error.code, input)
+    if (difference) return failed(`difference ${withoutParticulars(difference.message)}`, difference.message)
     return { kind: 'refused', shape: `${error.code} ${withoutParticulars(error.message)}` }
   }
   try {
@@ -88,6 +92,16 @@ export async function outcomeOf(target: Target, input: Uint8Array, slack = 1): P
   } catch (error) {
     if (error instanceof Difference) return failed(`difference ${withoutParticulars(error.message)}`, error.message)
     return failed(`check threw ${nameOf(error)}`, describe(error))
+  }
+}
+
+function refusalDifference(target: Target, code: string, input: Uint8Array): Difference | undefined {
+  try {
+    target.checkRefusal?.(code, input)
+    return undefined
+  } catch (error) {
+    if (error instanceof Difference) return error
+    throw error
   }
 }
 

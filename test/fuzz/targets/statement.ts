@@ -41,7 +41,6 @@ import {
   type SignedStatement,
   type StatementContent,
   StatementError,
-  scanCbor,
   sealSections,
   signSign1,
   signStatement,
@@ -54,6 +53,7 @@ import {
   wrapRecipientKid,
 } from '../../../statement/index.ts'
 import { buildReceipt } from '../../../statement/receipt.ts'
+import { decodeByCborX } from '../../statement/cbor-x-reader.ts'
 import {
   ED25519_JWK,
   ES256_JWK,
@@ -179,7 +179,8 @@ function someValue(levels: number): CborValue {
 const CBOR_SEEDS: readonly Uint8Array[] = Array.from({ length: 100 }, () => encodeCbor(someValue(4)))
 
 /**
- * Strict CBOR beside two decoders that other people wrote. Whatever we take they must take, and read as the same value.
+ * Strict CBOR beside three decoders that other people wrote. Whatever we take they must take, and read as the same value; cbor-x behind a
+ * gate must also refuse what we refuse, with the same code.
  *
  * There is one deliberate difference, of form: where `sortedKeys` is off (COSE headers of others), the order of keys is not held
  * against the oracle's deterministic mode, and writing again is compared in the order that was read.
@@ -194,7 +195,8 @@ function cborTarget(name: string, limits: Partial<CborLimits>, seeds: readonly U
     codes: CBOR,
     read: (input) => decodeCbor(input, limits),
     check(value, input) {
-      scanCbor(input, limits)
+      const first = oracle('cbor-x', () => decodeByCborX(input, limits))
+      demand(normal(first) === normal(value), 'cbor-x reads another value')
       if (sorted) demandSame(input, encodeCbor(value))
       const expected = normal(value)
       const mayBe = { preferMap: true, rejectDuplicateKeys: true, ignoreGlobalTags: true, tags: new Map() }
@@ -206,6 +208,15 @@ function cborTarget(name: string, limits: Partial<CborLimits>, seeds: readonly U
         demand(normal(third) === expected, 'cborg reads another value')
       }
       return value === null ? 'null' : typeof value === 'object' ? value.constructor.name : typeof value
+    },
+    checkRefusal(code, input) {
+      let refusal: unknown
+      try {
+        decodeByCborX(input, limits)
+      } catch (error) {
+        refusal = (error as { code?: unknown }).code
+      }
+      demand(refusal === code, `cbor-x behind its gate says ${refusal}, not ${code}`)
     },
   }
 }
@@ -242,7 +253,7 @@ const cborSequence: Target<Uint8Array[]> = {
   read: (input) => splitCborSequence(input, 1000),
   check(items, input) {
     demandSame(input, concatBytes(...items))
-    for (const item of items) scanCbor(item)
+    for (const item of items) decodeByCborX(item, {})
     return `${Math.min(items.length, 4)}`
   },
 }

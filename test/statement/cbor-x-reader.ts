@@ -1,70 +1,52 @@
 /**
- * The gate in front of the CBOR decoder: one pass over the bytes that admits exactly one form of each value.
+ * The reader of CBOR that ours took the place of, as a judge of it: a gate that walks over the bytes, and cbor-x behind it.
  *
- *     head      argument in        accepted
- *     0x00–17   the head itself    always
- *     0x18      1 byte             when the argument needs it: 0x18 0x17 is refused
- *     0x19 1a   2, 4 bytes         likewise
- *     0x1b      8 bytes            likewise, and up to 2⁵³ − 1
- *     0x1f      indefinite         never
- *
- * Everything that makes general CBOR decoders slow or exploitable (bignums, shared references, records, packed
- * tables, typed arrays, generic objects) enters through a tag, so tags are an allow-list that is empty by default.
- * The pass is linear, believes no declared length, and allocates nothing unless a map may be unsorted.
+ * It admits the same one form of each value, by other code: the gate builds nothing, and cbor-x knows nothing of our rules. So whatever one
+ * of the two refuses the other must refuse with the same code, and what they take they must read alike.
  *
  * @module
  */
-import { StatementError } from './error.ts'
+import { Decoder, Tag } from 'cbor-x/decode'
+import { type CborLimits, CborTag, type CborValue } from '../../statement/cbor.ts'
+import { DEFAULT_LIMITS } from '../../statement/cbor-read.ts'
+import { StatementError } from '../../statement/error.ts'
 
-/** How much of CBOR a caller is ready to read, and how much it costs at most. */
-export interface CborLimits {
-  /** Length of the whole input. */
-  readonly maxBytes: number
-  /** Levels of arrays, maps and tags inside one another. At most 16, which also bounds the decoder's stack. */
-  readonly maxDepth: number
-  /** Data items of any kind, keys included. Small items are what decoding costs: 16 384 of them take about a millisecond. */
-  readonly maxItems: number
-  /** Tag numbers allowed, at any position. */
-  readonly tags: readonly number[]
-  /**
-   * Whether map keys must be in the order of RFC 8949 §4.2.1. Our own output always is; most COSE headers in the
-   * field are not, and may be read with `false`. Duplicate keys are refused either way.
-   */
-  readonly sortedKeys: boolean
+/** As `decodeCbor`. */
+export function decodeByCborX(bytes: Uint8Array, limits: Partial<CborLimits> = {}): CborValue {
+  const hasTags = scan(bytes, { ...DEFAULT_LIMITS, ...limits })
+  // A plain view: the codec hangs a property on what it is given, and copies of a `Buffer`'s bytes would be `Buffer`s.
+  const value: unknown = decoder.decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  return (hasTags ? ownTags(value) : value) as CborValue
 }
 
-export const DEFAULT_LIMITS: CborLimits = {
-  maxBytes: 2 ** 20,
-  maxDepth: 16,
-  maxItems: 16_384,
-  tags: [],
-  sortedKeys: true,
+// An instance of our own: the codec keeps state per instance, and its shared default one has its dialect switched on.
+const decoderOptions: ConstructorParameters<typeof Decoder>[0] & { readonly int64AsNumber: boolean } = {
+  useRecords: false,
+  mapsAsObjects: false,
+  copyBuffers: true,
+  // After the scan every integer is below 2⁵³, so this loses nothing.
+  int64AsNumber: true,
+}
+const decoder = new Decoder(decoderOptions)
+
+/** Replaces the codec's tags by ours, in place: the value is fresh and nobody else's. */
+function ownTags(value: unknown): unknown {
+  if (value instanceof Tag) return new CborTag(value.tag, ownTags(value.value) as CborValue)
+  // Tag 1, the scan having checked that this division is exact.
+  if (value instanceof Date) return new CborTag(1, value.getTime() / 1000)
+  if (Array.isArray(value)) for (let i = 0; i < value.length; i++) value[i] = ownTags(value[i])
+  if (value instanceof Map) for (const [key, inner] of value) value.set(key, ownTags(inner))
+  return value
 }
 
-/**
- * Checks that `bytes` are one CBOR item in its one permitted form, without building it. Returns whether it has tags.
- *
- * @throws {@link StatementError} `malformed_cbor`, `too_large`
- */
-export function scan(bytes: Uint8Array, limits: CborLimits): boolean {
+/** Checks that `bytes` are one CBOR item in its one permitted form, without building it. Returns whether it has tags. */
+function scan(bytes: Uint8Array, limits: CborLimits): boolean {
   if (bytes.length > limits.maxBytes)
     throw new StatementError('too_large', `more than ${limits.maxBytes} bytes of CBOR`)
   const scanner = new Scanner(bytes, limits)
   scanner.item(limits.maxDepth)
   if (scanner.at !== bytes.length) throw refuse('bytes after the end', scanner.at)
   return scanner.sawTag
-}
-
-/**
- * Where the item that starts at `at` ends. What follows it is not looked at.
- *
- * @throws {@link StatementError} `malformed_cbor`, `too_large`
- */
-export function scanItem(bytes: Uint8Array, at: number, limits: CborLimits): number {
-  const scanner = new Scanner(bytes, limits)
-  scanner.at = at
-  scanner.item(limits.maxDepth)
-  return scanner.at
 }
 
 const UINT = 0
