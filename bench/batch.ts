@@ -177,7 +177,10 @@ async function benchVerified(
       posted += perRound
     }
     if (signed.log.reader.treeHead().size !== size + posted) throw new Error('not every statement was registered')
-    return resultOf(`verified appends (${what}), 100 to a POST / ${algorithm}`, pairs.slice(1), { must: 0.75, goal: 0.9 })
+    return resultOf(`verified appends (${what}), 100 to a POST / ${algorithm}`, pairs.slice(1), {
+      must: 0.75,
+      goal: 0.9,
+    })
   } finally {
     await app.close()
   }
