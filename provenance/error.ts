@@ -85,6 +85,32 @@ export type ProvenanceErrorCode =
   // Issuance policies
   | 'invalid_policy' //              not Cedar, or not valid against the issuance schema
   | 'invalid_policy_context' //      a request that the schema does not describe
+  // Proof of possession
+  | 'malformed_message' //           a request or response that is not HTTP, or too long to be one
+  | 'malformed_structured_field' //  not a dictionary of RFC 9651, or one that can be read in two ways
+  | 'duplicate_field' //             a credential, a proof, or what it covers, in two header fields
+  | 'credential_missing' //          a request without a credential
+  | 'credential_as_bearer' //        a WIT where bearer tokens are
+  | 'proof_missing' //               a WIT and nothing that proves possession of its key
+  | 'wrong_proof_key' //             a proof would be made with another key than the credential names
+  | 'malformed_proof_token' //       not a WPT
+  | 'algorithm_mismatch' //          a WPT by another algorithm than its WIT says
+  | 'wrong_audience' //              a proof for another recipient
+  | 'proof_expired' //               a proof that has ended
+  | 'proof_not_yet_valid' //         a proof from a time that has not come
+  | 'proof_lifetime_too_long' //     a proof that lasts longer than proofs may
+  | 'proof_replayed' //              a proof that was used before
+  | 'token_binding_mismatch' //      a WPT made for a request with other tokens
+  | 'unknown_bound_token' //         a WPT that binds something which the recipient does not know
+  | 'signature_not_found' //         no HTTP message signature, or none with the label to look for
+  | 'malformed_signature_input' //   a signature with parameters or components that the WIMSE profile does not allow
+  | 'component_not_covered' //       a signature over less of the message than it must cover
+  | 'content_digest_missing' //      content without a digest that would bind it
+  | 'content_digest_mismatch' //     other content than was signed
+  | 'response_unsigned' //           a response without the signature that was demanded
+  | 'response_mismatch' //           a response to another request
+  | 'peer_certificate_mismatch' //   a connection made with another certificate than the credential
+  | 'malformed_decision' //          not a decision record of a relying party
 
 /** Evidence about a credential that does not hold up. */
 export class ProvenanceError extends EvidenceError<ProvenanceErrorCode> {}

@@ -76,6 +76,7 @@ export {
   ROLES,
   type Role,
 } from './link-rules.ts'
+export * from './proof-of-possession/index.ts'
 export {
   type AnyRecordOf,
   decodeRecord,

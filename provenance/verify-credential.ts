@@ -29,6 +29,7 @@ import {
   openAuthorities,
   openBundleCheckpoint,
 } from './log-evidence.ts'
+import { checkPossession, type Possession, type Presentation } from './proof-of-possession/possession.ts'
 import {
   checkAttestation,
   checkClearFields,
@@ -68,6 +69,8 @@ export interface VerificationInput {
   readonly at: number
   /** Opens the sealed sections that were wrapped for this key. */
   readonly openWith?: PrivateJwk
+  /** How it was presented: a request with its proof, or a connection. Absent when all there is is a file. */
+  readonly presented?: Presentation
   /** What the log says now, fetched by the caller. Checked here. */
   readonly fresh?: {
     /** Signed note, of the tree that the `bundle` here leads to. */
@@ -99,6 +102,8 @@ export interface VerificationReport {
     readonly entry: string
     readonly signedAt?: number
   }
+  /** How whoever presented it proved to have its key, when that was checked and holds. */
+  readonly possession?: Possession
   /** Every check, in order. */
   readonly checks: readonly Check[]
   /** What the sealed sections say, when they were opened and hold. */
@@ -157,8 +162,8 @@ const OPTIONAL = [
 /**
  * Verifies a credential and the story of its issuance.
  *
- * Not looked at: proof of possession, which needs the request that the credential came with; and whether an offline bundle
- * withholds a later status, unless `fresh` is given.
+ * Not looked at: proof of possession, unless the request or connection that the credential came with is given; and whether an
+ * offline bundle withholds a later status, unless `fresh` is given.
  */
 export async function verifyCredential(input: VerificationInput): Promise<VerificationReport> {
   const { trust, at, openWith } = input
@@ -170,14 +175,20 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
     const value = parseCredential(input.credential)
     return { value, detail: `${value.kind} for ${value.subject.uri}, until ${time(value.notAfter)}` }
   })
-  await list.check('signature', { credential }, async (found) => {
+  const signature = await list.check('signature', { credential }, async (found) => {
     const { trustDomain } = found.credential.subject
     const anchors = trust.trustDomains.get(trustDomain)
     if (!anchors) throw new ProvenanceError('unknown_trust_domain', `you have no anchors for ${trustDomain}`)
     await verifyCredentialSignature(found.credential, anchors, at)
     return { value: anchors, detail: `by an anchor of ${trustDomain}, valid at ${time(at)}` }
   })
-  await list.check('possession', { credential }, () => notChecked('no proof of possession was given'))
+  // After the credential's own signature: a proof is made with the key that it names, whoever signed it.
+  const proven = await list.check('possession', { credential, signature }, async (found) => {
+    if (!input.presented) return notChecked('no proof of possession was given')
+    const value = await checkPossession(found.credential, input.presented, at)
+    const replay = value.replay === 'not-looked-for' ? '; nobody looked whether it was used before' : ''
+    return { value, detail: `by ${value.ways.join(' and ')}${replay}` }
+  })
 
   const bundle = await list.check('bundle', { credential }, (found) => {
     const value = decodeBundle(input.bundle)
@@ -308,6 +319,7 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
     ok: list.ok,
     ...describe({ credential, checkpoint, record, head }),
     checks: list.checks,
+    ...(proven.finding && { possession: proven.finding.value }),
     ...(sections.finding && {
       opened: {
         credential: sections.finding.value.credential,

@@ -3,4 +3,7 @@
  *
  * @module
  */
+export { DECISION_TYPE, type Decision, decisionRecord, parseDecisionRecord } from './decision-record.ts'
+export { parseRequestFile, parseResponseFile } from './message-file.ts'
+export { type RequestInput, verifyRequest } from './request.ts'
 export { type OfflineInput, type OnlineInput, verifyOffline, verifyOnline } from './verify.ts'

@@ -7,6 +7,7 @@ import { EvidenceError, toHex, type VerifiedCheckpoint } from '../../merkle/inde
 import {
   type Bundle,
   decodeBundle,
+  type Presentation,
   parseCredential,
   type Trust,
   type VerificationReport,
@@ -25,6 +26,8 @@ export interface OfflineInput {
   readonly at: number
   /** Opens sealed sections that were wrapped for this key, and checks what they say. */
   readonly openWith?: PrivateJwk
+  /** How it was presented: a request, or a connection. What proves possession, and is not in any file. */
+  readonly presented?: Presentation
 }
 
 export interface OnlineInput extends OfflineInput {
@@ -34,8 +37,15 @@ export interface OnlineInput extends OfflineInput {
 
 /** Never throws for bad evidence: a check of the report has failed, or could not be made. */
 export function verifyOffline(input: OfflineInput): Promise<VerificationReport> {
-  const { credential, bundle, trust, at, openWith } = input
-  return verifyCredential({ credential, bundle, trust, at, ...(openWith === undefined ? {} : { openWith }) })
+  const { credential, bundle, trust, at, openWith, presented } = input
+  return verifyCredential({
+    credential,
+    bundle,
+    trust,
+    at,
+    ...(openWith && { openWith }),
+    ...(presented && { presented }),
+  })
 }
 
 /**

@@ -1,0 +1,38 @@
+/**
+ * Proof of possession: whether whoever presents a credential has its key. See README.md.
+ *
+ * @module
+ */
+export {
+  type Audience,
+  CLOCK_SKEW,
+  MAX_PROOF_LIFETIME,
+  type ProofBounds,
+  type ProofExpectations,
+} from './expectations.ts'
+export type { FieldLine, HttpRequest, HttpResponse } from './http-message.ts'
+export {
+  type NewRequestSignature,
+  type NewSignature,
+  SIGNATURE_LABEL,
+  SIGNATURE_TAG,
+  signHttpRequest,
+  signHttpResponse,
+  type VerifiedRequestSignature,
+  verifyHttpRequest,
+  verifyHttpResponse,
+} from './http-signature.ts'
+export {
+  type AuthenticatedRequest,
+  authenticateRequest,
+  checkPeerCertificate,
+  checkPossession,
+  type Possession,
+  type Presentation,
+  type ProofWay,
+  type RequestExpectations,
+  verifyRequestProof,
+  witOfRequest,
+} from './possession.ts'
+export { MemoryReplayCache, type ProofUse, type ReplayCache, type ReplayCacheLimits } from './replay-cache.ts'
+export { type NewWpt, signWpt, verifyWpt, WPT_TYP, type WptContext } from './wpt.ts'
