@@ -19,7 +19,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'log-server': [...PURE],
   'clients/log-client': [...PURE],
   'clients/verifier': [...PURE, 'clients/log-client'],
-  'clients/issuer': [...PURE, 'clients/log-client'],
+  // What both ends of a delivery agree on: the issuer's and the workload's.
+  'clients/delivery': [...PURE],
+  'clients/issuer': [...PURE, 'clients/log-client', 'clients/delivery'],
+  'clients/workload': [...PURE, 'clients/delivery'],
   'clients/relying-party': [...PURE, 'clients/log-client'],
   'clients/auditor': [...PURE, 'clients/log-client'],
   // The command is where the roles meet, and the one client that starts a server.
@@ -27,8 +30,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...PURE,
     'log-server',
     'clients/log-client',
+    'clients/delivery',
     'clients/verifier',
     'clients/issuer',
+    'clients/workload',
     'clients/relying-party',
     'clients/auditor',
   ],
