@@ -5,8 +5,10 @@
  *
  * @module
  */
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { styleText } from 'node:util'
 import { UsageError } from './command.ts'
@@ -27,6 +29,8 @@ export interface Io {
   readFile(path: string): Promise<Uint8Array>
   /** Writes atomically: a reader sees the old bytes or the new. `secret` files get mode 0600. */
   writeFile(path: string, bytes: Uint8Array | string, options?: { secret?: boolean }): Promise<void>
+  /** Runs a program on our own terminal, its environment as given, and resolves with its exit code. Signals that we get are its own too. */
+  run(program: string, args: readonly string[], env: Io['env']): Promise<number>
   /** Resolves when the process is asked to end (SIGINT or SIGTERM). */
   untilAskedToStop(): Promise<void>
 }
@@ -68,11 +72,29 @@ export function processIo(): Io {
         throw new UsageError(`cannot write ${path} (${codeOf(error)})`)
       }
     },
+    run: runProgram,
     untilAskedToStop: () =>
       new Promise((resolve) => {
         process.once('SIGINT', () => resolve())
         process.once('SIGTERM', () => resolve())
       }),
+  }
+}
+
+/** @throws {@link UsageError} when there is no such program */
+async function runProgram(program: string, args: readonly string[], env: Io['env']): Promise<number> {
+  const child = spawn(program, args, { stdio: 'inherit', env: { ...env } })
+  const forward = (signal: NodeJS.Signals) => child.kill(signal)
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const signal of signals) process.on(signal, forward)
+  try {
+    return await new Promise((resolve, reject) => {
+      child.once('error', (error) => reject(new UsageError(`cannot run ${program} (${codeOf(error)})`)))
+      // 128 and the signal's number, as shells have it.
+      child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal!]))
+    })
+  } finally {
+    for (const signal of signals) process.off(signal, forward)
   }
 }
 

@@ -17,7 +17,9 @@
  *
  * @module
  */
-import { join } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { EvidenceError, UnavailableError } from '../../merkle/error.ts'
 import { toHex, utf8 } from '../../merkle/index.ts'
 import type { PrivateJwk } from '../../statement/index.ts'
 import {
@@ -75,15 +77,37 @@ export function isVersion(target: string): boolean {
 /**
  * Puts `delivery` into `directory`, whole: whenever this process ends, readers find the version before or this one.
  *
- * @throws DeliveryError `wrong_file_type`, `wrong_owner`, `not_private`; whatever the system says to writing
+ * @throws DeliveryError `wrong_file_type`, `wrong_owner`, `not_private`; `UnavailableError` when the disk does not take it
  */
 export async function deliverToDirectory(
   directory: string,
   delivery: Delivery,
-  { random, closed = 'private', files = diskFiles }: DirectoryOptions,
+  options: DirectoryOptions,
 ): Promise<DeliveredPaths> {
-  if (!(await inspect(directory))) await files.makeDirectory(directory)
-  await checkDirectory(directory, closed)
+  try {
+    if (!(await inspect(directory))) {
+      await mkdir(dirname(directory), { recursive: true })
+      await (options.files ?? diskFiles).makeDirectory(directory)
+    }
+    await checkDirectory(directory, options.closed ?? 'private')
+    await replaceCurrent(directory, delivery, options)
+  } catch (cause) {
+    if (cause instanceof EvidenceError) throw cause
+    throw new UnavailableError(`cannot write to ${directory}: ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+    })
+  }
+  return {
+    credential: join(directory, FILE_NAMES[delivery.kind]),
+    bundle: join(directory, FILE_NAMES.bundle),
+  }
+}
+
+async function replaceCurrent(
+  directory: string,
+  delivery: Delivery,
+  { random, files = diskFiles }: DirectoryOptions,
+): Promise<void> {
   const before = await readLink(join(directory, CURRENT))
   await sweep(directory, [before], files)
 
@@ -101,10 +125,6 @@ export async function deliverToDirectory(
 
   await linkNames(directory, contents, link, files)
   await sweep(directory, [before, version], files)
-  return {
-    credential: join(directory, FILE_NAMES[delivery.kind]),
-    bundle: join(directory, FILE_NAMES.bundle),
-  }
 }
 
 function contentsOf({ kind, text, bundle, trustBundle, key }: Delivery): ReadonlyMap<string, Uint8Array> {

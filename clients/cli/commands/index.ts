@@ -23,6 +23,7 @@ import { submit } from './submit.ts'
 import { trust } from './trust.ts'
 import { verifierAppraise } from './verifier-appraise.ts'
 import { verify } from './verify.ts'
+import { workloadRun } from './workload-run.ts'
 
 export const commands: readonly Command[] = [
   keygen,
@@ -46,6 +47,7 @@ export const commands: readonly Command[] = [
   issuerIssue,
   issuerStatus,
   issuerErase,
+  workloadRun,
   trust,
   verify,
   auditRun,

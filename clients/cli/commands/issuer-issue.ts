@@ -1,6 +1,6 @@
 /** `issuer issue`: decides by the logged policy, issues, logs why, and writes credential and bundle. @module */
-import { join } from 'node:path'
 import { fromHex, fromUtf8, toHex } from '../../../merkle/index.ts'
+import { deliverToDirectory } from '../../delivery/index.ts'
 import { issue } from '../../issuer/index.ts'
 import { anchorFor } from '../anchor-file.ts'
 import { type Command, Exit } from '../command.ts'
@@ -29,6 +29,11 @@ export const issuerIssue: Command = {
     verifier: { value: 'URI', about: 'a Verifier of another trust domain whose results are accepted', repeated: true },
     open: { value: 'KEY.jwk', about: 'with --workload-provenance: opens what is sealed in it' },
     recipient: { value: 'PUB.jwk', about: 'who may open the sealed record', repeated: true },
+    delivery: {
+      value: 'file|env|direct|agent',
+      about: 'how the credential will reach the workload from DIR: the record says so',
+      default: 'file',
+    },
     out: { value: 'DIR', about: 'where credential.jwt or credential.pem and bundle.provlog go', required: true },
   },
 
@@ -57,17 +62,15 @@ export const issuerIssue: Command = {
       ...(lifetime === undefined ? {} : { lifetime }),
       ...(openPath === undefined ? {} : { openWith: await readPrivateKey(io, openPath) }),
       verifiers: args.all('verifier'),
-      delivery: 'file',
+      delivery: args.choice('delivery', ['file', 'env', 'direct', 'agent']),
       recipients: await Promise.all(args.all('recipient').map((path) => readPublicKey(io, path))),
       now: io.now(),
       random: io.random,
     })
 
-    const directory = args.text('out')
-    const credential = join(directory, kind === 'wit' ? 'credential.jwt' : 'credential.pem')
-    const bundle = join(directory, 'bundle.provlog')
-    await io.writeFile(credential, issued.text, { secret: true })
-    await io.writeFile(bundle, issued.bundle)
+    const { text, bundle: bytes } = issued
+    const options = { random: io.random, closed: 'unchangeable' } as const
+    const { credential, bundle } = await deliverToDirectory(args.text('out'), { kind, text, bundle: bytes }, options)
 
     const result = {
       kind,

@@ -1,0 +1,31 @@
+/** `workload run`: starts a program with a credential in its environment, for programs that can take one in no other way. @module */
+import { join } from 'node:path'
+import { FILE_NAMES } from '../../delivery/index.ts'
+import { ENVIRONMENT_WARNING, environmentFor, loadFromDirectory } from '../../workload/index.ts'
+import type { Command, Exit } from '../command.ts'
+import { readTrust } from '../log-access.ts'
+
+export const workloadRun: Command = {
+  name: 'workload run',
+  summary: 'start a program with a credential in its environment (deprecated by WIMSE: prefer files or the local API)',
+  positionals: ['PROGRAM…'],
+  flags: {
+    directory: { value: 'DIR', about: 'where the credential was delivered', required: true },
+    trust: { value: 'TRUST.json', about: 'start nothing unless this accepts the credential' },
+  },
+
+  async run(args, io) {
+    const [program = '', ...rest] = args.positionals
+    const directory = args.text('directory')
+    const trust = args.optional('trust')
+    const loaded = await loadFromDirectory(directory, {
+      now: io.now(),
+      ...(trust !== undefined && { trust: await readTrust(io, trust) }),
+    })
+    io.err(`${io.style('red', 'warning')}: ${ENVIRONMENT_WARNING}`)
+    // Of the version that was read: the newest one may be for another key by the time that it is opened.
+    const keyFile = loaded.key && join(directory, loaded.version, FILE_NAMES.key)
+    // The program's own exit code, whatever it is: it has taken our place.
+    return (await io.run(program, rest, { ...io.env, ...environmentFor(loaded, keyFile) })) as Exit
+  },
+}
