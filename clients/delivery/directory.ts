@@ -93,9 +93,12 @@ export async function deliverToDirectory(
     await replaceCurrent(directory, delivery, options)
   } catch (cause) {
     if (cause instanceof EvidenceError) throw cause
-    throw new UnavailableError(`cannot write to ${directory}: ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-    })
+    throw new UnavailableError(
+      `cannot write to ${directory}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        cause,
+      },
+    )
   }
   return {
     credential: join(directory, FILE_NAMES[delivery.kind]),

@@ -15,16 +15,16 @@ import { DeliveryError } from './error.ts'
 /** What changes a disk, one call a step: a test breaks off after each. */
 export interface DeliveryFiles {
   /** Mode 0700. Fails when it is there. */
-  makeDirectory(path: string): Promise<void>
+  readonly makeDirectory: (path: string) => Promise<void>
   /** A new file of mode 0600, on the disk when this resolves. Fails when it is there. */
-  writeNew(path: string, bytes: Uint8Array): Promise<void>
-  makeLink(target: string, path: string): Promise<void>
+  readonly writeNew: (path: string, bytes: Uint8Array) => Promise<void>
+  readonly makeLink: (target: string, path: string) => Promise<void>
   /** Over what is there. */
-  rename(from: string, to: string): Promise<void>
+  readonly rename: (from: string, to: string) => Promise<void>
   /** Makes names in a directory durable. */
-  syncDirectory(path: string): Promise<void>
+  readonly syncDirectory: (path: string) => Promise<void>
   /** With all that is in it; silent when nothing is there. */
-  remove(path: string): Promise<void>
+  readonly remove: (path: string) => Promise<void>
 }
 
 export const diskFiles: DeliveryFiles = {

@@ -23,8 +23,9 @@ const refused = (code: string) => ({ name: 'EvidenceError', code })
 
 describe('a credential that arrived', () => {
   it('is verified as by a relying party, where there is a trust file', async () => {
-    const { credential, encoded, trust, keys } = await buildWorld()
-    const arrived = { text: Buffer.from(credential).toString(), bundle: await encoded() }
+    const world = await buildWorld()
+    const { credential, trust, keys } = world
+    const arrived = { text: Buffer.from(credential).toString(), bundle: await world.encoded() }
     const expected = { key: keys.workload, trust, now: WORLD_TIME }
     assert.equal((await checkArrived(arrived, expected)).verified, true)
 
