@@ -25,7 +25,8 @@ import { ProvenanceError } from '../provenance/error.ts'
 import { checkForeign, PathCache, recheckForeign } from '../provenance/foreign.ts'
 import { isRecordType } from '../provenance/link-rules.ts'
 import { isRecordStatement, type RecordStatement, recordStatementOf } from '../provenance/record.ts'
-import { kidOf, type PublicJwk } from '../statement/cose-key.ts'
+import type { VerificationAlgorithm } from '../statement/algorithm.ts'
+import { kidOf, type VerificationJwk } from '../statement/cose-key.ts'
 import { StatementError } from '../statement/error.ts'
 import {
   parseSignedStatement,
@@ -205,7 +206,7 @@ export class Admission {
       policy: authorities.policy(),
       now: this.#now(),
       maxClockSkew: this.#limits.maxClockSkew,
-      importKey: (jwk) => this.#keys.get(kidOf(jwk), jwk),
+      importKey: (jwk, algorithm) => this.#keys.get(`${kidOf(jwk)} ${algorithm}`, jwk, algorithm),
       paths: this.#paths,
     })
     const certificateBytes = foreign.beside.reduce((sum, { length }) => sum + length, 0)
@@ -270,20 +271,20 @@ function recipientsOf({ record }: RecordStatement, wraps: readonly Uint8Array[])
   })
 }
 
-/** Keys as the crypto library wants them, by kid. A kid is the key's own hash, so an entry is never wrong, only unused. */
+/** Keys as the crypto library wants them, by kid (and algorithm). A kid is the key's own hash, so an entry is never wrong, only unused. */
 class KeyCache {
   readonly #keys = new Map<string, Promise<VerificationKey>>()
 
-  get(kid: string, jwk: PublicJwk): Promise<VerificationKey> {
-    const cached = this.#keys.get(kid)
+  get(name: string, jwk: VerificationJwk, algorithm?: VerificationAlgorithm): Promise<VerificationKey> {
+    const cached = this.#keys.get(name)
     if (cached) return cached
     // The oldest goes: with more signers than this at one time, an import costs about a verification.
     for (const oldest of this.#keys.size >= MAX_CACHED_KEYS ? this.#keys.keys() : []) {
       this.#keys.delete(oldest)
       break
     }
-    const imported = importVerificationKey(jwk)
-    this.#keys.set(kid, imported)
+    const imported = importVerificationKey(jwk, algorithm)
+    this.#keys.set(name, imported)
     return imported
   }
 }

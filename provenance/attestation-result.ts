@@ -19,9 +19,9 @@
  */
 import { fromBase64url, toBase64url } from '../merkle/bytes.ts'
 import { EvidenceError } from '../merkle/error.ts'
-import type { PrivateJwk, PublicJwk } from '../statement/cose-key.ts'
+import type { PrivateJwk, VerificationJwk } from '../statement/cose-key.ts'
 import type { SigningKey, VerificationKey } from '../statement/signature.ts'
-import { jwkOfSpki } from './certificate.ts'
+import { jwkOfSpki } from './certificate-key.ts'
 import { ProvenanceError } from './error.ts'
 import { canonicalJson, isJsonObject, type Json, type JsonObject, parseJson } from './json.ts'
 import { signCompactJws, verifyCompactJws } from './jws.ts'
@@ -137,13 +137,13 @@ export function signEar(claims: EarClaims, key: PrivateJwk | SigningKey): Promis
  *
  * @throws {@link ProvenanceError} `bad_signature`, those of `verifyCompactJws` and of {@link parseEarClaims}
  */
-export async function verifyEar(compact: string, key: PublicJwk | VerificationKey): Promise<EarClaims> {
+export async function verifyEar(compact: string, key: VerificationJwk | VerificationKey): Promise<EarClaims> {
   const { payload } = await verifyCompactJws(compact, key, { typ: [EAR_TYP, 'eat-jwt', 'JWT', undefined] })
   return parseEarClaims(payload)
 }
 
 /** The attested key of an appraisal as a JWK; undefined when there is none, or of a kind that workloads here do not have. */
-export function attestedJwk({ attestedKey }: Appraisal): PublicJwk | undefined {
+export function attestedJwk({ attestedKey }: Appraisal): VerificationJwk | undefined {
   return attestedKey && jwkOfSpki(attestedKey)
 }
 

@@ -5,13 +5,16 @@
  *   anchor ──issues──▶ intermediate (at most 3) ──issues──▶ leaf
  *
  * The search tries every supplied certificate as an issuer, so their order does not matter, and each link is checked where it is
- * made. What is not processed is refused: critical extensions, name constraints, algorithms other than ES256 and Ed25519.
+ * made. What is not processed is refused: critical extensions, name constraints, algorithms that are not listed.
  *
  * @module
  */
-import { importVerificationKey } from '#signature'
+import { importVerifier } from '#signature'
 import { equalBytes } from '../merkle/bytes.ts'
+import type { VerificationJwk } from '../statement/cose-key.ts'
+import { fitsScheme } from '../statement/verification-jwk.ts'
 import type { Certificate } from './certificate.ts'
+import { rawSignature } from './certificate-key.ts'
 import { ProvenanceError } from './error.ts'
 
 /** Certificates between the anchor and the leaf. */
@@ -146,12 +149,17 @@ async function checkIssued(issuer: Certificate, child: Certificate, search: Sear
   }
   search.checkIssuer?.(issuer)
 
-  if (!child.algorithm) throw new ProvenanceError('unsupported_algorithm', 'a certificate signature of another kind')
-  if (!issuer.publicJwk) throw new ProvenanceError('unsupported_key', 'an issuing key outside of P-256 and Ed25519')
-  const key = await importVerificationKey(issuer.publicJwk)
-  if (key.algorithm !== child.algorithm || !(await key.verify(child.tbs, child.signature))) {
+  if (!child.scheme) throw new ProvenanceError('unsupported_algorithm', 'a certificate signature of another kind')
+  if (!issuer.publicJwk) throw new ProvenanceError('unsupported_key', 'an issuing key of another kind')
+  if (!(await isSignedBy(child, issuer.publicJwk))) {
     throw new ProvenanceError('bad_signature', 'the certificate is not signed by the issuer that it names')
   }
+}
+
+async function isSignedBy({ tbs, scheme, signature }: Certificate, jwk: VerificationJwk): Promise<boolean> {
+  if (!scheme || !fitsScheme(jwk, scheme)) return false
+  const raw = rawSignature(signature, scheme, jwk)
+  return raw !== undefined && (await importVerifier(jwk, scheme))(tbs, raw)
 }
 
 /**
@@ -161,10 +169,10 @@ async function checkIssued(issuer: Certificate, child: Certificate, search: Sear
  * @throws {@link ProvenanceError} `malformed_trust`
  */
 export async function checkAnchorsWhole(anchors: readonly Certificate[]): Promise<void> {
-  for (const { subject, issuer, publicJwk, algorithm, tbs, signature } of anchors) {
-    if (!equalBytes(subject, issuer) || !publicJwk || !algorithm) continue
-    const key = await importVerificationKey(publicJwk)
-    if (key.algorithm === algorithm && (await key.verify(tbs, signature))) continue
+  for (const anchor of anchors) {
+    const { subject, issuer, publicJwk, scheme } = anchor
+    if (!equalBytes(subject, issuer) || !publicJwk || !scheme) continue
+    if (await isSignedBy(anchor, publicJwk)) continue
     throw new ProvenanceError(
       'malformed_trust',
       'a self-issued anchor in the trust file does not carry its own signature',

@@ -3,23 +3,17 @@
  *
  *   Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signature }
  *
- * Reading judges nothing: `certificate-path.ts` does. In particular a certificate with a key or a signature algorithm that we
- * do not support is read (and then cannot be verified), and every critical extension that we do not process is listed.
+ * Reading judges nothing: `certificate-path.ts` does. In particular a certificate with a kind of key or a signature algorithm that we
+ * do not support is read (and then cannot be verified), and every critical extension that we do not process is listed. Keys are read in
+ * `certificate-key.ts`.
  *
  * @module
  */
-import {
-  concatBytes,
-  equalBytes,
-  fromBase64,
-  fromBase64url,
-  fromHex,
-  fromUtf8,
-  toBase64url,
-  toHex,
-} from '../merkle/bytes.ts'
+import { equalBytes, fromBase64, fromUtf8, toHex } from '../merkle/bytes.ts'
 import { EvidenceError } from '../merkle/error.ts'
-import { type PublicJwk, parsePublicJwk, type SigningAlgorithm, signingAlgorithmOf } from '../statement/cose-key.ts'
+import type { SignatureScheme } from '../statement/algorithm.ts'
+import type { VerificationJwk } from '../statement/cose-key.ts'
+import { algorithmIdentifier, checkEcdsaSignature, jwkOfSpki, schemeOfIdentifier } from './certificate-key.ts'
 import {
   checkUnread,
   type DerElement,
@@ -31,7 +25,6 @@ import {
   derSerial,
   derSmallUnsigned,
   derTime,
-  derUnsigned,
   readDer,
   TAG,
 } from './der.ts'
@@ -50,11 +43,11 @@ export interface Certificate {
   /** POSIX seconds, both inclusive (RFC 5280 §4.1.2.5). */
   readonly notBefore: number
   readonly notAfter: number
-  /** Absent when the key is neither P-256 nor Ed25519. */
-  readonly publicJwk?: PublicJwk
-  /** Absent when the algorithm is neither ECDSA with SHA-256 nor Ed25519. `signature` is then as it stands. */
-  readonly algorithm?: SigningAlgorithm
-  /** r ‖ s or R ‖ S. */
+  /** Absent when the key is of another kind than EC on P-256, P-384 or P-521, RSA, and Ed25519. */
+  readonly publicJwk?: VerificationJwk
+  /** Absent when it is of another kind, or by a hash that collides: MD5, SHA-1. */
+  readonly scheme?: SignatureScheme
+  /** As it stands: of ECDSA, DER. */
   readonly signature: Uint8Array
   /** URI subject alternative names, in order. Never split from text: a comma inside one would make two of them. */
   readonly uris: readonly string[]
@@ -105,7 +98,8 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const extensions = body.optional(0xa3)
   body.end()
 
-  const algorithm = SIGNATURE_ALGORITHMS.get(toHex(outerAlgorithm.whole))
+  const scheme = schemeOfIdentifier(outerAlgorithm.whole)
+  if (scheme?.kind === 'ECDSA') checkEcdsaSignature(signature)
   return {
     der,
     tbs: tbs.whole,
@@ -115,8 +109,8 @@ export function parseCertificate(der: Uint8Array): Certificate {
     notBefore,
     notAfter,
     ...(publicJwk ? { publicJwk } : {}),
-    ...(algorithm ? { algorithm } : {}),
-    signature: algorithm === 'ES256' ? rawEcdsaSignature(signature) : signature,
+    ...(scheme ? { scheme } : {}),
+    signature,
     ...readExtensions(extensions),
   }
 }
@@ -140,42 +134,6 @@ export function decodePem(text: string): Uint8Array[] {
   })
 }
 
-/** The key of a SubjectPublicKeyInfo, or undefined when it is of a kind that we do not use. @throws `malformed_der`, `weak_key` */
-export function jwkOfSpki(spki: Uint8Array): PublicJwk | undefined {
-  const reader = new DerReader(readDer(spki, TAG.sequence).content)
-  const algorithm = toHex(algorithmIdentifier(reader.next(TAG.sequence)).whole)
-  const key = derBytesOfBits(reader.next(TAG.bitString))
-  reader.end()
-  if (algorithm === P256_KEY && key.length === 65 && key[0] === 4) {
-    const [x, y] = [toBase64url(key.subarray(1, 33)), toBase64url(key.subarray(33))]
-    return parsePublicJwk({ kty: 'EC', crv: 'P-256', x, y })
-  }
-  if (algorithm === ED25519 && key.length === 32) {
-    return parsePublicJwk({ kty: 'OKP', crv: 'Ed25519', x: toBase64url(key) })
-  }
-  return undefined
-}
-
-/** The SubjectPublicKeyInfo of a key that signs: what an Attestation Result carries as `akpub`. */
-export function spkiOfJwk(jwk: PublicJwk): Uint8Array {
-  signingAlgorithmOf(jwk)
-  if (jwk.kty === 'OKP') return concatBytes(fromHex(`302a${ED25519}032100`), fromBase64url(jwk.x))
-  return concatBytes(fromHex(`3059${P256_KEY}03420004`), fromBase64url(jwk.x), fromBase64url(jwk.y))
-}
-
-/** DER `SEQUENCE { r, s }` as the 64 bytes r ‖ s that everything else here speaks. */
-function rawEcdsaSignature(der: Uint8Array): Uint8Array {
-  const reader = new DerReader(readDer(der, TAG.sequence).content)
-  const raw = new Uint8Array(64)
-  for (const end of [32, 64]) {
-    const number = derUnsigned(reader.next(TAG.integer))
-    if (number.length > 32) throw refuse('a signature with numbers past 256 bits')
-    raw.set(number, end - number.length)
-  }
-  reader.end()
-  return raw
-}
-
 /**
  * A Name as it stands. It is compared and never shown, but what other readers would not take for a name must not be one here
  * (RFC 5280 §4.1.2.4).
@@ -193,15 +151,6 @@ function nameOf(name: DerElement): Uint8Array {
     } while (!part.done)
   }
   return name.whole
-}
-
-/** An AlgorithmIdentifier as it stands, of an algorithm that may be unknown here: a name and its parameters, if any. */
-function algorithmIdentifier(element: DerElement): DerElement {
-  const reader = new DerReader(element.content)
-  derOid(reader.next(TAG.oid))
-  if (!reader.done) checkUnread(reader.next())
-  reader.end()
-  return element
 }
 
 /** By tag: UTF8String, PrintableString, TeletexString, IA5String, UniversalString, BMPString. */
@@ -337,14 +286,6 @@ const OID = {
   authorityKeyId: '2.5.29.35',
   extKeyUsage: '2.5.29.37',
 }
-
-// AlgorithmIdentifiers as whole DER: their parameters are part of what must match (RFC 5480, RFC 5758, RFC 8410).
-const P256_KEY = '301306072a8648ce3d020106082a8648ce3d030107'
-const ED25519 = '300506032b6570'
-const SIGNATURE_ALGORITHMS: ReadonlyMap<string, SigningAlgorithm> = new Map([
-  ['300a06082a8648ce3d040302', 'ES256'],
-  [ED25519, 'Ed25519'],
-])
 
 function refuse(why: string, cause?: unknown): ProvenanceError {
   const options = cause instanceof EvidenceError ? { cause } : undefined

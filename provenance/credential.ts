@@ -12,7 +12,8 @@
  */
 import { fromUtf8 } from '../merkle/bytes.ts'
 import { type Hash, sha256 } from '../merkle/hash.ts'
-import { jwkThumbprint, type PublicJwk, parsePublicJwk, signingAlgorithmOf } from '../statement/cose-key.ts'
+import { jwkThumbprint, type VerificationJwk } from '../statement/cose-key.ts'
+import { parseVerificationJwk } from '../statement/verification-jwk.ts'
 import { type Certificate, decodePem, parseCertificate } from './certificate.ts'
 import { checkAnchorsWhole } from './certificate-path.ts'
 import { ProvenanceError } from './error.ts'
@@ -36,7 +37,7 @@ export interface Credential {
   /** POSIX seconds. A WIT ends before this second, a certificate with it. */
   readonly notAfter: number
   /** The workload's own key: `cnf.jwk`, or the certificate's. */
-  readonly publicJwk: PublicJwk
+  readonly publicJwk: VerificationJwk
   /** RFC 7638, base64url. */
   readonly keyThumbprint: string
   /** `wic` only: the workload's certificate and those that came with it. */
@@ -48,7 +49,7 @@ export interface Credential {
 export interface TrustDomainAnchors {
   readonly trustDomain: string
   /** `use: wit-svid`, by `kid`. */
-  readonly tokenKeys: ReadonlyMap<string, PublicJwk>
+  readonly tokenKeys: ReadonlyMap<string, VerificationJwk>
   /** `use: x509-svid`. */
   readonly certificates: readonly Certificate[]
 }
@@ -110,7 +111,7 @@ export async function verifyCredentialSignature(
 export const WIT_TYP = 'wit+jwt'
 
 /** The key with the token's `kid`; without one, the only key there is (workload-creds §5.1: selection must be unambiguous). */
-function tokenKey({ kid }: JsonObject, { tokenKeys, trustDomain }: TrustDomainAnchors): PublicJwk {
+function tokenKey({ kid }: JsonObject, { tokenKeys, trustDomain }: TrustDomainAnchors): VerificationJwk {
   const candidates = kid === undefined ? [...tokenKeys.values()] : typeof kid === 'string' ? [tokenKeys.get(kid)] : []
   const [key] = candidates
   if (candidates.length !== 1 || !key) {
@@ -134,8 +135,7 @@ function parseWit(compact: string, bytes: Uint8Array): Credential {
   const jwk = isJsonObject(cnf) ? cnf['jwk'] : undefined
   // The proof of possession must use this algorithm, so a key without one is no binding (workload-creds §5.1).
   if (!isJsonObject(jwk) || typeof jwk['alg'] !== 'string') throw refuse('cnf.jwk is not a key with an alg')
-  const publicJwk = parsePublicJwk(jwk)
-  signingAlgorithmOf(publicJwk)
+  const publicJwk = parseVerificationJwk(jwk)
   return {
     kind: 'wit',
     bytes,
@@ -152,7 +152,7 @@ function parseWit(compact: string, bytes: Uint8Array): Credential {
 function parseWic(ders: readonly Uint8Array[]): Credential {
   const [certificate, ...intermediates] = ders.map(parseCertificate)
   const { der, publicJwk, serial, notBefore, notAfter } = certificate!
-  if (!publicJwk) throw new ProvenanceError('unsupported_key', "a workload's key outside of P-256 and Ed25519")
+  if (!publicJwk) throw new ProvenanceError('unsupported_key', "a workload's key of another kind")
   return {
     kind: 'wic',
     bytes: der,

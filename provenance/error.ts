@@ -49,8 +49,8 @@ export type ProvenanceErrorCode =
   | 'malformed_trust' //             TRUST.json is not what it must be; the message gives the path
   // Credentials
   | 'malformed_credential' //        neither a WIT nor an X.509 workload certificate
-  | 'unsupported_algorithm' //       a signature algorithm other than ES256 and EdDSA
-  | 'unsupported_key' //             a key outside of P-256 and Ed25519
+  | 'unsupported_algorithm' //       a signature algorithm that we do not take: MACs, none, SHA-1, other curves
+  | 'unsupported_key' //             a kind of key that we do not take
   | 'bad_signature' //               well formed, and not signed by the key that should have
   | 'unknown_trust_domain' //        nobody configured anchors for this trust domain
   | 'unknown_anchor' //              no anchor of that trust domain has the named key or issued the certificate

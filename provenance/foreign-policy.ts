@@ -23,7 +23,7 @@ import { bytes, type Infer, list, map, refine, text } from './schema.ts'
 /** A certificate that may issue others, of a kind that we can verify with. Whether it is valid is asked when it is used. */
 const anchor = refine(bytes({ max: 16_384 }), (der) => {
   const { publicJwk, basicConstraints, keyUsage, unprocessed } = parseCertificate(der)
-  if (!publicJwk) throw new ProvenanceError('unsupported_key', 'an anchor outside of P-256 and Ed25519')
+  if (!publicJwk) throw new ProvenanceError('unsupported_key', 'an anchor with a key of another kind')
   if (!basicConstraints?.ca || !keyUsage?.has('keyCertSign')) {
     throw new ProvenanceError(
       'certificate_not_ca',

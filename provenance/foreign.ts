@@ -25,7 +25,8 @@
 import { importVerificationKey, type VerificationKey } from '#signature'
 import { concatBytes, equalBytes, toHex } from '../merkle/bytes.ts'
 import { sha256 } from '../merkle/hash.ts'
-import { kidOf, type PublicJwk } from '../statement/cose-key.ts'
+import type { VerificationAlgorithm } from '../statement/algorithm.ts'
+import { kidOf, type PublicJwk, type VerificationJwk } from '../statement/cose-key.ts'
 import { algorithmOf, LABEL } from '../statement/cose-sign1.ts'
 import { StatementError } from '../statement/error.ts'
 import {
@@ -53,7 +54,7 @@ export interface ForeignContext {
   /** The chain kept beside a statement that has no protected one, leaf first; by default the one it came with. */
   readonly certificates?: readonly Uint8Array[]
   /** Of a cache, perhaps: importing costs about a verification. */
-  readonly importKey?: (jwk: PublicJwk) => Promise<VerificationKey>
+  readonly importKey?: (jwk: VerificationJwk, algorithm: VerificationAlgorithm) => Promise<VerificationKey>
   /** Of statements before this one. */
   readonly paths?: PathCache
 }
@@ -113,16 +114,16 @@ export async function checkForeign(statement: SignedStatement, context: ForeignC
     throw new ProvenanceError('issued_in_future', `dated ${issuedAt - now} s from now`)
   }
   // Before any certificate is looked at: their kinds are the same as those of statements.
-  algorithmOf(statement.sign1.protectedHeader)
+  const algorithm = algorithmOf(statement.sign1.protectedHeader)
 
   if (!isCertified(statement.header)) {
     const jwk = keyOf(statement.header, foreign)
-    const verified = await verifySignedStatement(statement, await importKey(jwk))
+    const verified = await verifySignedStatement(statement, await importKey(jwk, algorithm))
     return { statement: verified, signer: statement.header.kid!, path: [], beside: [] }
   }
   const path = await signerPath(statement, foreign, context)
   const [leaf, ...issuers] = path
-  const verified = await verifySignedStatement(statement, await importKey(signingKeyOf(leaf!)), {
+  const verified = await verifySignedStatement(statement, await importKey(signingKeyOf(leaf!), algorithm), {
     processed: [LABEL.x5chain, LABEL.x5t],
   })
   const isProtected = statement.sign1.protectedHeader.has(LABEL.x5chain)
@@ -241,8 +242,8 @@ function chainOf(
   return [leaf, ...others]
 }
 
-function signingKeyOf({ publicJwk }: Certificate): PublicJwk {
-  if (!publicJwk) throw new ProvenanceError('unsupported_key', 'a signing key outside of P-256 and Ed25519')
+function signingKeyOf({ publicJwk }: Certificate): VerificationJwk {
+  if (!publicJwk) throw new ProvenanceError('unsupported_key', 'a signing key of another kind')
   return publicJwk
 }
 

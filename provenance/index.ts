@@ -26,7 +26,8 @@ export {
   MAX_BUNDLE_BYTES,
   MAX_BUNDLE_STATEMENTS,
 } from './bundle.ts'
-export { type Certificate, decodePem, jwkOfSpki, parseCertificate, spkiOfJwk } from './certificate.ts'
+export { type Certificate, decodePem, parseCertificate } from './certificate.ts'
+export { jwkOfSpki, spkiOfJwk } from './certificate-key.ts'
 export { checkRecord, type LinkTarget, linkTargetOf, type RecordContext } from './check-record.ts'
 export { readSbom, type Sbom } from './components.ts'
 export { type Credential, parseCredential, type TrustDomainAnchors, verifyCredentialSignature } from './credential.ts'

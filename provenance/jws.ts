@@ -1,8 +1,8 @@
 /**
  * Compact JWS (RFC 7515): three base64url parts, `header.payload.signature`.
  *
- * Only what tokens here need: ES256 and EdDSA, the key given by the caller. `none`, MACs and keys that the token itself
- * brings along (`jwk`, `jku`, `x5c`) do not exist for this file. Signatures go through `#signature`, so that they are as
+ * Only what tokens here need: signatures by the algorithms of `statement/algorithm.ts`, the key given by the caller. `none`, MACs and
+ * keys that the token itself brings along (`jwk`, `jku`, `x5c`) do not exist for this file. Signatures go through `#signature`, so that they are as
  * strict as those of statements, and JSON through `json.ts`, so that no member can be read in two ways.
  *
  * @module
@@ -10,7 +10,9 @@
 import { importSigningKey, importVerificationKey, type SigningKey, type VerificationKey } from '#signature'
 import { fromBase64url, fromUtf8, toBase64url, utf8 } from '../merkle/bytes.ts'
 import { EvidenceError } from '../merkle/error.ts'
-import type { PrivateJwk, PublicJwk, SigningAlgorithm } from '../statement/cose-key.ts'
+import { JOSE_ALGORITHMS, type VerificationAlgorithm } from '../statement/algorithm.ts'
+import type { PrivateJwk, VerificationJwk } from '../statement/cose-key.ts'
+import { algorithmsOf } from '../statement/verification-jwk.ts'
 import { ProvenanceError } from './error.ts'
 import { canonicalJson, isJsonObject, type JsonObject, parseJson } from './json.ts'
 
@@ -19,9 +21,9 @@ export interface UnverifiedJws {
   readonly header: JsonObject
   /** Exactly as signed. */
   readonly payload: string
-  readonly algorithm: SigningAlgorithm
+  readonly algorithm: VerificationAlgorithm
   readonly signingInput: Uint8Array
-  /** 64 bytes. */
+  /** Of a length that the algorithm can have. */
   readonly signature: Uint8Array
 }
 
@@ -50,12 +52,14 @@ export function decodeCompactJws(compact: string): UnverifiedJws {
   const header = parseJson(texts[0]!)
   if (!isJsonObject(header)) throw new ProvenanceError('malformed_jws', 'the header is not an object')
   const { alg } = header
-  const algorithm = typeof alg === 'string' ? ALGORITHMS.get(alg) : undefined
+  const algorithm = typeof alg === 'string' ? JOSE_ALGORITHMS.get(alg) : undefined
   if (!algorithm) {
-    throw new ProvenanceError('unsupported_algorithm', `alg ${JSON.stringify(alg)}: only ES256 and EdDSA are taken`)
+    throw new ProvenanceError('unsupported_algorithm', `alg ${JSON.stringify(alg)} is no signature that is taken`)
   }
   if (header['crit'] !== undefined) throw new ProvenanceError('unknown_critical_extension', 'the header has "crit"')
-  if (bytes[2]!.length !== 64) throw new ProvenanceError('malformed_jws', 'the signature is not 64 bytes')
+  if (!hasPossibleLength(bytes[2]!, algorithm)) {
+    throw new ProvenanceError('malformed_jws', `a signature of ${bytes[2]!.length} bytes, by ${algorithm}`)
+  }
   return {
     header,
     payload: texts[1]!,
@@ -73,7 +77,7 @@ export function decodeCompactJws(compact: string): UnverifiedJws {
  */
 export async function verifyCompactJws(
   compact: string,
-  key: PublicJwk | VerificationKey,
+  key: VerificationJwk | VerificationKey,
   expect: { readonly typ: readonly (string | undefined)[] },
 ): Promise<UnverifiedJws> {
   const jws = decodeCompactJws(compact)
@@ -81,9 +85,10 @@ export async function verifyCompactJws(
   if (!expect.typ.some((allowed) => allowed === typ)) {
     throw new ProvenanceError('malformed_jws', `typ ${JSON.stringify(typ)} where ${expect.typ.join(' or ')} belongs`)
   }
-  const verifier = 'verify' in key ? key : await importVerificationKey(key)
-  // An Ed25519 signature is never tried as ECDSA or the other way round: the key decides, and the header must agree.
-  if (verifier.algorithm !== jws.algorithm || !(await verifier.verify(jws.signingInput, jws.signature))) {
+  // A signature is never tried by another algorithm than the key is for: the key decides, and the header must agree.
+  const agreed = ('verify' in key ? [key.algorithm] : algorithmsOf(key)).includes(jws.algorithm)
+  const verifier = agreed && ('verify' in key ? key : await importVerificationKey(key, jws.algorithm))
+  if (!verifier || !(await verifier.verify(jws.signingInput, jws.signature))) {
     throw new ProvenanceError('bad_signature', 'not signed by the key it should be signed by')
   }
   return jws
@@ -101,9 +106,8 @@ export async function signCompactJws(
   return `${input}.${toBase64url(await signer.sign(utf8(input)))}`
 }
 
-/** `Ed25519` is the fully specified name of RFC 9864; `EdDSA` is what everybody sends. */
-const ALGORITHMS: ReadonlyMap<string, SigningAlgorithm> = new Map([
-  ['ES256', 'ES256'],
-  ['EdDSA', 'Ed25519'],
-  ['Ed25519', 'Ed25519'],
-])
+/** RSA's length is that of its key, which is not known yet. */
+function hasPossibleLength({ length }: Uint8Array, algorithm: VerificationAlgorithm): boolean {
+  if (algorithm.startsWith('ES')) return length === { ES256: 64, ES384: 96, ES512: 132 }[algorithm as 'ES256']
+  return algorithm === 'Ed25519' ? length === 64 : length >= 256 && length <= 1024
+}

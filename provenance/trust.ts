@@ -20,7 +20,8 @@ import { fromBase64, fromUtf8 } from '../merkle/bytes.ts'
 import { EvidenceError } from '../merkle/error.ts'
 import { type NoteVerifier, parseVkey } from '../merkle/note.ts'
 import { parseWitnessPolicy, type WitnessPolicy } from '../merkle/witness-policy.ts'
-import { jwkThumbprint, type PublicJwk, parsePublicJwk, signingAlgorithmOf } from '../statement/cose-key.ts'
+import { jwkThumbprint, type VerificationJwk } from '../statement/cose-key.ts'
+import { parseVerificationJwk } from '../statement/verification-jwk.ts'
 import { type Certificate, parseCertificate } from './certificate.ts'
 import type { TrustDomainAnchors } from './credential.ts'
 import { ProvenanceError } from './error.ts'
@@ -125,7 +126,7 @@ export function parseBundle(bundle: Json | undefined, trustDomain: string, path 
   })
   if (spiffe_sequence !== undefined) count(spiffe_sequence, `${path}.spiffe_sequence`)
   if (spiffe_refresh_hint !== undefined) count(spiffe_refresh_hint, `${path}.spiffe_refresh_hint`)
-  const tokenKeys = new Map<string, PublicJwk>()
+  const tokenKeys = new Map<string, VerificationJwk>()
   const certificates: Certificate[] = []
   list(keys, `${path}.keys`).forEach((value, i) => {
     const here = `${path}.keys[${i}]`
@@ -155,13 +156,10 @@ function parseAnchor(entry: JsonObject, path: string): Certificate {
 }
 
 /** The JWK of an entry, or undefined when it is of a kind that we do not use; unsound keys are refused. */
-function supportedKey(entry: JsonObject, path: string): PublicJwk | undefined {
-  const { use: _use, kid: _kid, x5c: _x5c, ...jwk } = entry
+function supportedKey(entry: JsonObject, path: string): VerificationJwk | undefined {
   return at(path, () => {
     try {
-      const key = parsePublicJwk(jwk)
-      signingAlgorithmOf(key)
-      return key
+      return parseVerificationJwk(entry)
     } catch (error) {
       if (error instanceof EvidenceError && error.code === 'unsupported_key') return undefined
       throw error

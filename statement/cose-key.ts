@@ -5,19 +5,21 @@
  *     COSE_Key         {1: 2, 2: kid, 3: -7, -1: 1, -2: x, -3: y}  statements, /.well-known/scitt-keys
  *     kid              base64url(SHA-256 of COSE's required members), 43 characters (RFC 9679)
  *
- * Three kinds exist here: P-256 and Ed25519 sign; P-256 and X25519 receive wrapped keys. Keys are checked on the way in
- * (on the curve, not of small order, one encoding), so that past this file a key is a sound key.
+ * Three kinds are ours: P-256 and Ed25519 sign; P-256 and X25519 receive wrapped keys. Keys are checked on the way in
+ * (on the curve, not of small order, one encoding), so that past this file a key is a sound key. What others sign with besides is
+ * read by `verification-jwk.ts`; it is named here in the same ways.
  *
  * @module
  */
 import { isStrongEd25519Key } from '#ed25519'
 import { fromBase64url, toBase64url, utf8 } from '../merkle/bytes.ts'
 import { type Hash, sha256 } from '../merkle/hash.ts'
+import type { SigningAlgorithm } from './algorithm.ts'
 import { asArray, asBytes, asInt, asMap, type CborMap, type CborValue, decodeCbor, encodeCbor } from './cbor.ts'
 import { StatementError } from './error.ts'
-import { isOnP256, isStrongX25519Key } from './point.ts'
+import { isOnCurve, isStrongX25519Key } from './point.ts'
 
-export type SigningAlgorithm = 'ES256' | 'Ed25519'
+export type { SigningAlgorithm } from './algorithm.ts'
 
 export interface EcPublicJwk {
   readonly kty: 'EC'
@@ -37,6 +39,29 @@ export interface OkpPublicJwk {
 
 export type PublicJwk = EcPublicJwk | OkpPublicJwk
 export type PrivateJwk = PublicJwk & { readonly d: string }
+
+/** Keys of others. */
+export interface WideEcJwk {
+  readonly kty: 'EC'
+  readonly crv: 'P-384' | 'P-521'
+  /** 48 or 66 bytes, base64url, as is `y`. */
+  readonly x: string
+  readonly y: string
+  readonly alg?: 'ES384' | 'ES512'
+}
+
+export interface RsaJwk {
+  readonly kty: 'RSA'
+  /** 2048 to 8192 bits, base64url. */
+  readonly n: string
+  /** An odd number of 17 to 32 bits, base64url. */
+  readonly e: string
+  /** The one algorithm it is for; any of the six when absent. */
+  readonly alg?: 'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512'
+}
+
+/** What signatures of others are verified with: keys of our kinds, and those that only others have. */
+export type VerificationJwk = PublicJwk | WideEcJwk | RsaJwk
 
 /**
  * The key in `value`, with exactly the members above. `kid`, `use`, `key_ops` and `ext` may be there and are left out: names
@@ -59,9 +84,9 @@ export function parsePrivateJwk(value: unknown): PrivateJwk {
 }
 
 /** The public half. */
-export function publicJwkOf(jwk: PublicJwk | PrivateJwk): PublicJwk {
-  const { d: _private, ...rest } = jwk as PrivateJwk
-  return rest as PublicJwk
+export function publicJwkOf<Jwk extends VerificationJwk>(jwk: Jwk): Jwk extends PublicJwk ? PublicJwk : Jwk {
+  const { d: _private, ...rest } = jwk as { d?: unknown }
+  return rest as ReturnType<typeof publicJwkOf<Jwk>>
 }
 
 /**
@@ -77,20 +102,18 @@ export function signingAlgorithmOf(jwk: PublicJwk): SigningAlgorithm {
 }
 
 /** The COSE Key Thumbprint of RFC 9679 §3: SHA-256 over the deterministic encoding of the required members alone. */
-export function coseKeyThumbprint(jwk: PublicJwk): Hash {
+export function coseKeyThumbprint(jwk: VerificationJwk): Hash {
   return sha256(encodeCbor(requiredMembers(jwk)))
 }
 
 /** {@link coseKeyThumbprint} as 43 base64url characters. As a `kid` header these are its ASCII bytes, so it is safe in a URL as it is. */
-export function kidOf(jwk: PublicJwk): string {
+export function kidOf(jwk: VerificationJwk): string {
   return toBase64url(coseKeyThumbprint(jwk))
 }
 
 /** The JWK Thumbprint of RFC 7638 with SHA-256, base64url: the name JOSE gives the same key (`cnf.jkt`, DPoP). */
-export function jwkThumbprint(jwk: PublicJwk): string {
-  const { crv, kty, x } = jwk
-  const required = jwk.kty === 'EC' ? { crv, kty, x, y: jwk.y } : { crv, kty, x }
-  return toBase64url(sha256(utf8(JSON.stringify(required))))
+export function jwkThumbprint(jwk: VerificationJwk): string {
+  return toBase64url(sha256(utf8(JSON.stringify(requiredJwkMembers(jwk)))))
 }
 
 /** A COSE_Key (RFC 9052 §7), public members only. */
@@ -166,15 +189,32 @@ const JWK_ALGORITHMS: Record<PublicJwk['crv'], readonly string[]> = {
   X25519: ['ECDH-ES+A256KW'],
 }
 
-function requiredMembers(jwk: PublicJwk): Map<number, CborValue> {
-  const kind = KINDS.find(({ jwk: { crv } }) => crv === jwk.crv)!
+/** COSE's numbers of curves. */
+const CURVES = { 'P-256': 1, 'P-384': 2, 'P-521': 3, X25519: 4, Ed25519: 6 }
+
+function requiredMembers(jwk: VerificationJwk): Map<number, CborValue> {
+  if (jwk.kty === 'RSA') {
+    // RFC 8230 §4.
+    return new Map<number, CborValue>([
+      [KTY, 3],
+      [-1, fromBase64url(jwk.n)],
+      [-2, fromBase64url(jwk.e)],
+    ])
+  }
   const members = new Map<number, CborValue>([
-    [KTY, kind.kty],
-    [CRV, kind.crv],
+    [KTY, jwk.kty === 'EC' ? 2 : 1],
+    [CRV, CURVES[jwk.crv]],
     [X, fromBase64url(jwk.x)],
   ])
   if (jwk.kty === 'EC') members.set(Y, fromBase64url(jwk.y))
   return members
+}
+
+/** RFC 7638 §3.2, in its order. */
+function requiredJwkMembers(jwk: VerificationJwk): object {
+  const { kty } = jwk
+  if (kty === 'RSA') return { e: jwk.e, kty, n: jwk.n }
+  return kty === 'EC' ? { crv: jwk.crv, kty, x: jwk.x, y: jwk.y } : { crv: jwk.crv, kty, x: jwk.x }
 }
 
 function parseJwk(value: unknown, isPrivate: boolean): PublicJwk | PrivateJwk {
@@ -195,7 +235,11 @@ function parseJwk(value: unknown, isPrivate: boolean): PublicJwk | PrivateJwk {
   if (unexpected !== undefined) throw new StatementError('malformed_key', `a JWK with ${JSON.stringify(unexpected)}`)
   const [x, y] = names.map((name) => coordinate(numbers[name], name))
   const strong =
-    jwk.crv === 'P-256' ? isOnP256(x!, y!) : jwk.crv === 'Ed25519' ? isStrongEd25519Key(x!) : isStrongX25519Key(x!)
+    jwk.crv === 'P-256'
+      ? isOnCurve(jwk.crv, x!, y!)
+      : jwk.crv === 'Ed25519'
+        ? isStrongEd25519Key(x!)
+        : isStrongX25519Key(x!)
   if (!strong) throw new StatementError('weak_key', `not a sound ${jwk.crv} public key`)
   return { ...jwk, ...numbers, ...(alg === undefined ? {} : { alg }) } as PublicJwk | PrivateJwk
 }

@@ -12,10 +12,10 @@
  * @module
  */
 import { concatBytes, equalBytes, toBase64url, utf8 } from '../merkle/bytes.ts'
+import { COSE_ALGORITHMS, type SigningAlgorithm, type VerificationAlgorithm } from './algorithm.ts'
 import { asArray, asBytes, asInt, asMap, type CborKey, type CborMap, CborTag, encodeCbor } from './cbor.ts'
 import { type CborLimits, DEFAULT_LIMITS, readCbor, textOf } from './cbor-read.ts'
 import { headLength, MAJOR, writeHead } from './cbor-write.ts'
-import type { SigningAlgorithm } from './cose-key.ts'
 import { StatementError } from './error.ts'
 import type { SigningKey, VerificationKey } from './signature.ts'
 
@@ -163,12 +163,12 @@ export async function verifySign1(
  *
  * @throws {@link StatementError} `malformed_cose` without one, `unsupported_algorithm`
  */
-export function algorithmOf(protectedHeader: CborMap): SigningAlgorithm {
+export function algorithmOf(protectedHeader: CborMap): VerificationAlgorithm {
   const alg = protectedHeader.get(LABEL.alg)
   // RFC 9052 lets `alg` be unprotected, and an attacker then chooses it. Nothing in SCITT does so.
   if (alg === undefined) throw new StatementError('malformed_cose', 'no algorithm in the protected header')
   const id = typeof alg === 'string' ? alg : asInt(alg, 'alg')
-  const algorithm = ACCEPTED_ALGORITHMS.get(id)
+  const algorithm = COSE_ALGORITHMS.get(id)
   if (!algorithm) throw new StatementError('unsupported_algorithm', `algorithm ${id}`)
   return algorithm
 }
@@ -195,13 +195,6 @@ const ENVELOPE_VIEWS: CborLimits = { ...ENVELOPE, views: true }
 const HEADER: CborLimits = { ...ENVELOPE, tags: [1] }
 const HEADER_VIEWS: CborLimits = { ...HEADER, views: true }
 
-/** RFC 9053's polymorphic identifiers, which deployed verifiers know, and the fully-specified ones of RFC 9864. */
-const ACCEPTED_ALGORITHMS = new Map<CborKey, SigningAlgorithm>([
-  [-7, 'ES256'],
-  [-8, 'Ed25519'],
-  [-9, 'ES256'],
-  [-19, 'Ed25519'],
-])
 const EMITTED_ALGORITHM: Record<SigningAlgorithm, number> = { ES256: -7, Ed25519: -8 }
 
 /**

@@ -5,6 +5,7 @@
  * @module
  */
 export * from '#signature'
+export * from './algorithm.ts'
 export * from './cbor.ts'
 export * from './cbor-sequence.ts'
 export * from './cose-key.ts'
@@ -16,4 +17,5 @@ export * from './receipt.ts'
 export * from './seal.ts'
 export * from './signed-statement.ts'
 export * from './transparent-statement.ts'
+export * from './verification-jwk.ts'
 export * from './wrap.ts'

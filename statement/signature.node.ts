@@ -6,34 +6,68 @@
  *
  * @module
  */
-import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject, sign, verify } from 'node:crypto'
+import {
+  constants,
+  createPrivateKey,
+  createPublicKey,
+  type JsonWebKey,
+  type KeyObject,
+  sign,
+  verify,
+} from 'node:crypto'
 import { fromBase64url } from '../merkle/bytes.ts'
 import { isStrictEd25519 } from '../merkle/ed25519-encoding.ts'
-import { kidOf, type PrivateJwk, type PublicJwk, publicJwkOf, signingAlgorithmOf } from './cose-key.ts'
+import { type SignatureScheme, schemeOf, type VerificationAlgorithm } from './algorithm.ts'
+import {
+  kidOf,
+  type PrivateJwk,
+  publicJwkOf,
+  signingAlgorithmOf,
+  type VerificationJwk,
+} from './cose-key.ts'
 import { withLowS } from './ecdsa-malleability.ts'
 import { StatementError } from './error.ts'
-import type { SigningKey, VerificationKey } from './signature.ts'
+import type { SigningKey, VerificationKey, Verify } from './signature.ts'
+import { algorithmOfKey, fitsScheme, signatureLength } from './verification-jwk.ts'
 
-export type { SigningKey, VerificationKey } from './signature.ts'
+export type { SigningKey, VerificationKey, Verify } from './signature.ts'
 
 /** As in `signature.ts`. */
-export async function importVerificationKey(publicJwk: PublicJwk): Promise<VerificationKey> {
+export async function importVerificationKey(
+  publicJwk: VerificationJwk,
+  algorithm?: VerificationAlgorithm,
+): Promise<VerificationKey> {
   const jwk = publicJwkOf(publicJwk)
-  const algorithm = signingAlgorithmOf(jwk)
-  const publicKey = fromBase64url(jwk.x)
-  const object = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' })
-  const key = { key: object, dsaEncoding: 'ieee-p1363' as const }
-  const digest = digestOf(object)
-  return {
-    kid: kidOf(jwk),
-    algorithm,
-    jwk,
-    verify: (data, signature) =>
-      new Promise((resolve, reject) => {
-        const wellFormed = algorithm === 'ES256' ? signature.length === 64 : isStrictEd25519(publicKey, signature)
-        if (!wellFormed) return resolve(false)
-        verify(digest, data, key, signature, (error, valid) => (error ? reject(error) : resolve(valid)))
-      }),
+  const name = algorithmOfKey(jwk, algorithm)
+  return { kid: kidOf(jwk), algorithm: name, jwk, verify: await importVerifier(jwk, schemeOf(name)) }
+}
+
+/** As in `signature.ts`. */
+export async function importVerifier(publicJwk: VerificationJwk, scheme: SignatureScheme): Promise<Verify> {
+  const jwk = publicJwkOf(publicJwk)
+  if (!fitsScheme(jwk, scheme)) throw new StatementError('algorithm_mismatch', `a ${jwk.kty} key for ${scheme.kind}`)
+  const key = { key: createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' }), ...parametersOf(scheme) }
+  const digest = scheme.kind === 'Ed25519' ? null : scheme.hash.replace('-', '').toLowerCase()
+  const length = signatureLength(jwk)
+  const publicKey = jwk.kty === 'OKP' ? fromBase64url(jwk.x) : undefined
+  return (data, signature) =>
+    new Promise((resolve, reject) => {
+      const wellFormed = publicKey ? isStrictEd25519(publicKey, signature) : signature.length === length
+      if (!wellFormed) return resolve(false)
+      verify(digest, data, key, signature, (error, valid) => (error ? reject(error) : resolve(valid)))
+    })
+}
+
+function parametersOf(scheme: SignatureScheme) {
+  switch (scheme.kind) {
+    case 'Ed25519':
+      return {}
+    case 'ECDSA':
+      return { dsaEncoding: 'ieee-p1363' as const }
+    case 'RSASSA-PKCS1-v1_5':
+      return { padding: constants.RSA_PKCS1_PADDING }
+    case 'RSA-PSS':
+      return { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: scheme.saltLength }
   }
 }
 

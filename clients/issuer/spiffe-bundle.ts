@@ -5,7 +5,7 @@
  */
 import { toBase64 } from '../../merkle/index.ts'
 import { parseCertificate, type TrustDocument } from '../../provenance/index.ts'
-import { kidOf, type PublicJwk, publicJwkOf } from '../../statement/index.ts'
+import { kidOf, type PublicJwk, publicJwkOf, type VerificationJwk } from '../../statement/index.ts'
 import { IssuerError } from './error.ts'
 
 export type SpiffeBundle = TrustDocument['trustDomains'][string]
@@ -25,7 +25,7 @@ export function spiffeBundle({ anchors = [], witKeys = [], sequence = 1 }: Spiff
     keys: [
       ...anchors.map((der) => {
         const { publicJwk } = parseCertificate(der)
-        if (!publicJwk) throw new IssuerError('unsupported_key', "the anchor's key is neither P-256 nor Ed25519")
+        if (!publicJwk) throw new IssuerError('unsupported_key', "the anchor's key is of no kind that we verify with")
         return { use: 'x509-svid', ...withoutAlg(publicJwk), x5c: [toBase64(der)] }
       }),
       ...witKeys.map((key) => ({ use: 'wit-svid', kid: kidOf(key), ...withoutAlg(key) })),
@@ -35,7 +35,7 @@ export function spiffeBundle({ anchors = [], witKeys = [], sequence = 1 }: Spiff
   }
 }
 
-function withoutAlg(jwk: PublicJwk): object {
+function withoutAlg(jwk: VerificationJwk): object {
   const { alg: _alg, ...key } = publicJwkOf(jwk)
   return key
 }

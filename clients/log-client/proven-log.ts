@@ -27,11 +27,11 @@ import { signersOf } from '../../provenance/link-rules.ts'
 import {
   importVerificationKey,
   kidOf,
-  type PublicJwk,
   parseReceipt,
   parseSignedStatement,
   parseTransparentStatement,
   type SignedStatement,
+  type VerificationJwk,
   type VerifiedReceipt,
   type VerifiedTreeHead,
   verifySignedStatement,
@@ -285,6 +285,6 @@ function readTransparent(bytes: Uint8Array): { statement: SignedStatement; recei
   return { statement, receipt }
 }
 
-async function verifyRecord(statement: SignedStatement, key: PublicJwk): Promise<RecordStatement> {
+async function verifyRecord(statement: SignedStatement, key: VerificationJwk): Promise<RecordStatement> {
   return recordStatementOf(await verifySignedStatement(statement, await importVerificationKey(key)))
 }

@@ -12,7 +12,7 @@ import {
   tierOfResult,
   verifyEar,
 } from '../../provenance/attestation-result.ts'
-import { spkiOfJwk } from '../../provenance/certificate.ts'
+import { spkiOfJwk } from '../../provenance/certificate-key.ts'
 import { signCompactJws } from '../../provenance/jws.ts'
 import { type Tier, tierOfCode, tierOfVector, worstTier } from '../../provenance/tier.ts'
 import { jwkThumbprint, publicJwkOf } from '../../statement/cose-key.ts'

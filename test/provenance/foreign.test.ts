@@ -18,6 +18,7 @@ import {
   type ForeignRules,
   foreignSigner,
   PathCache,
+  parseCertificate,
   RECORD_CONTENT_TYPE,
   recheckForeign,
 } from '../../provenance/index.ts'
@@ -110,7 +111,9 @@ describe('a foreign statement signed by kid', () => {
     ],
     ['a key that the policy has no keys for', 'unknown_key', signedByKid(), { ...byChain }],
     ['a date in the future', 'issued_in_future', signedByKid({ claims: [[6, AT + 301]] })],
-    ['an algorithm that we do not have', 'unsupported_algorithm', signedByKid({ header: [[1, -35]] })],
+    ['an algorithm that we do not have', 'unsupported_algorithm', signedByKid({ header: [[1, -47]] })],
+    ['RSA without PSS', 'unsupported_algorithm', signedByKid({ header: [[1, -257]] })],
+    ['an algorithm of another curve', 'algorithm_mismatch', signedByKid({ header: [[1, -35]] })],
     ['the algorithm of another key', 'algorithm_mismatch', signedByKid({ header: [[1, -9]] })],
     ['more bytes than the log takes', 'too_large', signedByKid({ payload: new Uint8Array(65_536) })],
     [
@@ -252,16 +255,28 @@ describe('a foreign statement signed under a certificate', () => {
     })
   }
 
-  it('is refused with an RSA certificate, or under an RSA intermediate', async () => {
-    const rsa = await certify('rsa', { issuer: root, kind: 'RSA' })
-    await assert.rejects(check(await signedByChain(rsa.der), byChain), { code: 'unsupported_key' })
-    await assert.rejects(check(await signedByChain(rsa.der, { header: [[1, -37]] }), byChain), {
-      code: 'unsupported_algorithm',
-    })
+  it('may be signed by ES384 or PS256, and under an RSA intermediate', async () => {
+    for (const [kind, alg, parameters] of [
+      ['ES384', -35, { name: 'ECDSA', hash: 'SHA-384' }],
+      ['RSA_PSS', -37, { name: 'RSA-PSS', saltLength: 32 }],
+    ] as const) {
+      const leaf = await certify('leaf', { issuer: root, kind })
+      const sign = async (data: Uint8Array) =>
+        new Uint8Array(await crypto.subtle.sign(parameters, leaf.keys.privateKey, data as BufferSource))
+      const by = { ...key, sign }
+      const { signer: name } = await check(await signedByChain(leaf.der, { header: [[1, alg]] }, by), byChain)
+      assert.equal(name, kidOf(parseCertificate(leaf.der).publicJwk!))
+      // The same certificate, and the name of an algorithm that its key is not for.
+      await assert.rejects(check(await signedByChain(leaf.der, { header: [[1, -7]] }, by), byChain), {
+        code: 'algorithm_mismatch',
+      })
+      await assert.rejects(check(await signedByChain(leaf.der, { header: [[1, alg]] }), byChain), {
+        code: 'bad_signature',
+      })
+    }
     const rsaCa = await createAuthority('rsa ca', { issuer: root, kind: 'RSA' })
     const leaf = await certify('leaf', { issuer: rsaCa })
-    const statement = await signedByChain([leaf.der, rsaCa.der], {}, await signingKeyOf(leaf))
-    await assert.rejects(check(statement, byChain), { code: 'unsupported_algorithm' })
+    await check(await signedByChain([leaf.der, rsaCa.der], {}, await signingKeyOf(leaf)), byChain)
   })
 
   it('is refused when the chain is longer than its authorities or we allow', async () => {
@@ -458,7 +473,10 @@ describe('the foreign field of a log-policy', () => {
     ['a purpose that is no OID', Promise.resolve({ ...byChain, purposes: ['codeSigning'] })],
     ['an anchor that is no certificate', Promise.resolve({ anchors: [utf8('root')] })],
     ['an anchor that may issue nothing', Promise.resolve({ anchors: [signer.der] })],
-    ['an RSA anchor', createAuthority('rsa', { kind: 'RSA' }).then(({ der }) => ({ anchors: [der] }))],
+    [
+      'an RSA anchor of 1024 bits',
+      createAuthority('rsa', { kind: 'RSA_1024' }).then(({ der }) => ({ anchors: [der] })),
+    ],
     ['a key for encryption', Promise.resolve({ keys: [encodeCbor(new Map([[1, 1]]))] })],
     ['one key twice', Promise.resolve({ keys: [byKey.keys![0]!, byKey.keys![0]!] })],
     [

@@ -32,7 +32,9 @@ describe('verifyCompactJws', () => {
     ['an algorithm of another kind of key', 'bad_signature', withHeader({ alg: 'EdDSA', typ: 'test+jwt' })],
     ['alg none', 'unsupported_algorithm', `${toBase64url(utf8('{"alg":"none"}'))}.${payload}.`],
     ['a MAC', 'unsupported_algorithm', withHeader({ alg: 'HS256', typ: 'test+jwt' })],
-    ['RSA', 'unsupported_algorithm', withHeader({ alg: 'RS256', typ: 'test+jwt' })],
+    ['a signature too short for RSA', 'malformed_jws', withHeader({ alg: 'RS256', typ: 'test+jwt' })],
+    ['ECDSA of another curve', 'malformed_jws', withHeader({ alg: 'ES384', typ: 'test+jwt' })],
+    ['an algorithm by another case', 'unsupported_algorithm', withHeader({ alg: 'es256', typ: 'test+jwt' })],
     ['no algorithm', 'unsupported_algorithm', withHeader({ typ: 'test+jwt' })],
     ['two algorithms', 'malformed_json', withHeader('{"alg":"none","alg":"ES256","typ":"test+jwt"}')],
     [

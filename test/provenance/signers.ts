@@ -40,7 +40,14 @@ const RSA = {
   publicExponent: new Uint8Array([1, 0, 1]),
   hash: 'SHA-256',
 }
-export const KINDS = { ES256, Ed25519: ED25519, RSA }
+export const KINDS = {
+  ES256,
+  Ed25519: ED25519,
+  RSA,
+  ES384: { name: 'ECDSA', namedCurve: 'P-384', hash: 'SHA-384' },
+  RSA_PSS: { ...RSA, name: 'RSA-PSS' },
+  RSA_1024: { ...RSA, modulusLength: 1024 },
+}
 
 export interface Holder {
   /** DER. */

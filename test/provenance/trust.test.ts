@@ -24,8 +24,8 @@ describe('parseTrust', () => {
   })
 
   it('leaves out keys for other uses and of other kinds, which trusts less', () => {
-    const p384 = { kty: 'EC', crv: 'P-384', x: 'AA', y: 'AA', use: 'wit-svid', kid: 'k2' }
-    const trust = read(withKeys(token, { ...token, use: 'jwt-svid' }, { ...token, use: 'new-svid' }, p384))
+    const ed448 = { kty: 'OKP', crv: 'Ed448', x: 'AA', use: 'wit-svid', kid: 'k2' }
+    const trust = read(withKeys(token, { ...token, use: 'jwt-svid' }, { ...token, use: 'new-svid' }, ed448))
     assert.deepEqual([...trust.trustDomains.get('bank.example')!.tokenKeys.keys()], ['k1'])
   })
 

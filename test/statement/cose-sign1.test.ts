@@ -90,7 +90,9 @@ describe('signSign1 and verifySign1', () => {
   })
 
   const headers: [what: string, code: string, protectedBytes: Uint8Array, unprotected?: Map<number, CborValue>][] = [
-    ['an algorithm that we do not have (ES384)', 'unsupported_algorithm', map([1, -35])],
+    ['an algorithm that we do not have (ES256K)', 'unsupported_algorithm', map([1, -47])],
+    ['RSA with PKCS #1 padding', 'unsupported_algorithm', map([1, -257])],
+    ['an algorithm of another curve', 'algorithm_mismatch', map([1, -35])],
     ['an algorithm that is text', 'unsupported_algorithm', map([1, 'ES256'])],
     ['an HMAC as the algorithm', 'unsupported_algorithm', map([1, 5])],
     ['no algorithm', 'malformed_cose', map([3, 0])],

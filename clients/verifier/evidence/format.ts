@@ -8,7 +8,7 @@
  */
 import type { Hash } from '../../../merkle/index.ts'
 import type { Claim, JsonObject, TrustVector } from '../../../provenance/index.ts'
-import type { PublicJwk } from '../../../statement/index.ts'
+import type { VerificationJwk } from '../../../statement/index.ts'
 import type { ReferenceValues } from '../reference-values.ts'
 
 /**
@@ -64,7 +64,7 @@ export interface Examined {
   /** The one digest that identifies what was measured. */
   readonly measurement: Hash
   /** The workload key that the evidence vouches for. Absent when nobody we know vouches. */
-  readonly workloadKey?: PublicJwk
+  readonly workloadKey?: VerificationJwk
   /** What a person debugging a refusal needs to see. Not part of the verdict. */
   readonly detail: JsonObject
 }
@@ -79,7 +79,7 @@ export interface Examination {
   /** Certificates, revocation lists and the vendor's statements about TCBs, as files. */
   readonly collateral: readonly Uint8Array[]
   /** Whose key the evidence is to be bound to, where it only holds a digest. */
-  readonly workloadKey?: PublicJwk
+  readonly workloadKey?: VerificationJwk
   /** SHA-256 fingerprints of root certificates, in the place of the vendor's own. */
   readonly roots?: readonly string[]
   /** One of the format's {@link EvidenceFormat.keyBindings}; its first by default. */

@@ -248,8 +248,9 @@ function checkCertificate({ der, serial, publicJwk, notBefore, notAfter }: Certi
   demand(Date.parse(theirs.validFrom) === notBefore * 1000, `begins ${theirs.validFrom} to Node`)
   demand(Date.parse(theirs.validTo) === notAfter * 1000, `ends ${theirs.validTo} to Node`)
   if (!publicJwk) return
-  const { x } = theirs.publicKey.export({ format: 'jwk' })
-  demand(x === publicJwk.x, 'has another key to Node')
+  const { kty, crv, x, n } = theirs.publicKey.export({ format: 'jwk' })
+  const same = publicJwk.kty === 'RSA' ? n === publicJwk.n : crv === publicJwk.crv && x === publicJwk.x
+  demand(same && kty === publicJwk.kty, 'has another key to Node')
 }
 
 const certificate: Target<Certificate> = {
@@ -261,7 +262,7 @@ const certificate: Target<Certificate> = {
   read: parseCertificate,
   check(value) {
     checkCertificate(value)
-    return `${value.publicJwk?.crv} ${value.algorithm} ${value.basicConstraints?.ca} ${value.unprocessed.length > 0}`
+    return `${value.publicJwk?.kty} ${value.scheme?.kind} ${value.basicConstraints?.ca} ${value.unprocessed.length > 0}`
   },
 }
 

@@ -15,7 +15,7 @@
 import { createHash } from 'node:crypto'
 import { concatBytes, equalBytes, utf8 } from '../../../../merkle/index.ts'
 import { jwkOfSpki, spkiOfJwk } from '../../../../provenance/index.ts'
-import type { PublicJwk } from '../../../../statement/index.ts'
+import type { VerificationJwk } from '../../../../statement/index.ts'
 import { VerifierError } from '../../error.ts'
 
 /** In the order in which documents list them. */
@@ -30,7 +30,7 @@ export const FORMULAS = [
 type Formula = (typeof FORMULAS)[number]
 
 export interface Binding {
-  readonly workloadKey?: PublicJwk
+  readonly workloadKey?: VerificationJwk
   /** Whether the field answers the challenge. */
   readonly answersNonce: boolean
 }
@@ -41,7 +41,7 @@ interface Offered {
   /** Whether the field always has its full length, so that shorter content is followed by zeros. */
   readonly padded: boolean
   readonly nonce?: string
-  readonly workloadKey?: PublicJwk
+  readonly workloadKey?: VerificationJwk
 }
 
 /**
@@ -77,8 +77,8 @@ export function checkBinding(formula: Formula, offered: Offered): Binding {
 }
 
 /** Here the evidence tells the key. One that was given must be the same. */
-function keyIn(field: Uint8Array, expected: PublicJwk | undefined): { workloadKey?: PublicJwk } {
-  let found: PublicJwk | undefined
+function keyIn(field: Uint8Array, expected: VerificationJwk | undefined): { workloadKey?: VerificationJwk } {
+  let found: VerificationJwk | undefined
   try {
     found = jwkOfSpki(field)
   } catch {
