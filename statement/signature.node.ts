@@ -18,13 +18,7 @@ import {
 import { fromBase64url } from '../merkle/bytes.ts'
 import { isStrictEd25519 } from '../merkle/ed25519-encoding.ts'
 import { type SignatureScheme, schemeOf, type VerificationAlgorithm } from './algorithm.ts'
-import {
-  kidOf,
-  type PrivateJwk,
-  publicJwkOf,
-  signingAlgorithmOf,
-  type VerificationJwk,
-} from './cose-key.ts'
+import { kidOf, type PrivateJwk, publicJwkOf, signingAlgorithmOf, type VerificationJwk } from './cose-key.ts'
 import { withLowS } from './ecdsa-malleability.ts'
 import { StatementError } from './error.ts'
 import type { SigningKey, VerificationKey, Verify } from './signature.ts'
