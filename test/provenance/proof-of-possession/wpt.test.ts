@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { toBase64url, utf8 } from '../../../merkle/bytes.ts'
-import { spkiOfJwk } from '../../../provenance/certificate.ts'
+import { spkiOfJwk } from '../../../provenance/certificate-key.ts'
 import {
   authenticateRequest,
   type HttpRequest,
