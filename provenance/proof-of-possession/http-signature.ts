@@ -12,7 +12,7 @@
  * @module
  */
 import { importVerificationKey, type SigningKey } from '#signature'
-import { fromUtf8, utf8 } from '../../merkle/bytes.ts'
+import { fromUtf8 } from '../../merkle/bytes.ts'
 import { assert } from '../../merkle/error.ts'
 import type { PrivateJwk } from '../../statement/cose-key.ts'
 import type { Credential } from '../credential.ts'
@@ -22,37 +22,28 @@ import {
   checkAudience,
   checkFirstUse,
   checkProofTimes,
-  isNonce,
   type ProofBounds,
   type ProofExpectations,
 } from './expectations.ts'
-import {
-  checkRequestLine,
-  type FieldLine,
-  type Fields,
-  type HttpRequest,
-  type HttpResponse,
-  readFields,
-} from './http-message.ts'
+import type { FieldLine, HttpRequest, HttpResponse } from './http-message.ts'
 import { proofKeyOf } from './proof-key.ts'
 import {
-  type BareItem,
-  type Dictionary,
-  type InnerList,
-  type Item,
-  parseDictionary,
-  serializeDictionary,
-  serializeInnerList,
-  serializeItem,
-} from './structured-field.ts'
-
-export const SIGNATURE_TAG = 'wimse-workload-to-workload'
-/** The label to look for among several. */
-export const SIGNATURE_LABEL = 'wimse'
-
-/** Most components that one signature may cover, and most signatures that one message may have. */
-const MAX_COMPONENTS = 64
-const MAX_SIGNATURES = 8
+  checkCovered,
+  demandedComponents,
+  type Parts,
+  requestParts,
+  responseParts,
+  signatureBase,
+} from './signature-base.ts'
+import {
+  type FoundSignature,
+  findSignature,
+  malformedSignature,
+  readParameters,
+  SIGNATURE_LABEL,
+  SIGNATURE_TAG,
+} from './signature-input.ts'
+import { type BareItem, type Dictionary, type InnerList, serializeDictionary } from './structured-field.ts'
 
 export interface NewSignature {
   /** The WIT, compact, whose key signs. */
@@ -120,15 +111,6 @@ export interface VerifiedRequestSignature {
   readonly signResponse: boolean
 }
 
-/** Whether a message has a signature that is meant to be one of this profile. */
-export function isSigned(fields: Fields): boolean {
-  const input = fields.get('signature-input')
-  if (input === undefined) return fields.has('signature')
-  const dictionary = parseDictionary(input)
-  const [member] = dictionary.size === 1 ? dictionary.values() : [dictionary.get(SIGNATURE_LABEL)]
-  return member?.parameters.get('tag') === SIGNATURE_TAG
-}
-
 /**
  * Checks that a request was signed by the key of `credential`, for us and now, and that its content is what was signed.
  *
@@ -144,12 +126,12 @@ export async function verifyHttpRequest(
   expectations: ProofExpectations,
 ): Promise<VerifiedRequestSignature> {
   const message = requestParts(request)
-  const found = findSignature(message)
+  const found = findSignature(message.own)
   const { nonce, created, expires } = readParameters(found, ['wimse-req-nonce'])
   const audience = found.input.parameters.get('wimse-aud')
   const signResponse = found.input.parameters.get('wimse-sign-response') ?? false
-  if (typeof audience !== 'string') throw malformed('no wimse-aud')
-  if (typeof signResponse !== 'boolean') throw malformed('wimse-sign-response is not a boolean')
+  if (typeof audience !== 'string') throw malformedSignature('no wimse-aud')
+  if (typeof signResponse !== 'boolean') throw malformedSignature('wimse-sign-response is not a boolean')
 
   await verify(message, found, credential)
   await checkContentDigest(message.own.get('content-digest'), request.content ?? new Uint8Array())
@@ -174,7 +156,7 @@ export async function verifyHttpResponse(
 ): Promise<{ readonly nonce: string; readonly expiresAt: number }> {
   const message = responseParts(response, request)
   if (!message.own.has('signature-input')) throw new ProvenanceError('response_unsigned', 'the response is not signed')
-  const found = findSignature(message)
+  const found = findSignature(message.own)
   const { nonce, created, expires } = readParameters(found, ['wimse-aud', 'wimse-sign-response'])
   await verify(message, found, credential)
   await checkContentDigest(message.own.get('content-digest'), response.content ?? new Uint8Array())
@@ -184,69 +166,6 @@ export async function verifyHttpResponse(
   checkProofTimes({ beginsAt: created, expiresAt: expires }, bounds)
   await checkFirstUse({ nonce, expiresAt: expires, way: 'http-signature' }, credential, bounds)
   return { nonce, expiresAt: expires }
-}
-
-/** A message as its signature sees it. */
-interface Parts {
-  /** The fields of the message itself. */
-  readonly own: Fields
-  /** Values of the components that are no fields, by identifier. */
-  readonly derived: ReadonlyMap<string, string>
-  /** The fields of the request, where the message is a response to it: `"name";req`. */
-  readonly request?: Fields
-  /** Fields that must be covered when they are there. */
-  readonly coveredFields: readonly string[]
-}
-
-function requestParts(request: HttpRequest): Parts {
-  checkRequestLine(request)
-  return {
-    own: readFields(request),
-    derived: new Map([
-      ['"@method"', request.method],
-      ['"@request-target"', request.target],
-    ]),
-    coveredFields: ['content-type', 'content-digest', 'authorization', 'txn-token', 'workload-identity-token'],
-  }
-}
-
-function responseParts(response: HttpResponse, request: HttpRequest): Parts {
-  checkRequestLine(request)
-  if (!Number.isInteger(response.status) || response.status < 100 || response.status > 999) {
-    throw new ProvenanceError('malformed_message', 'a status that is not three digits')
-  }
-  return {
-    own: readFields(response),
-    derived: new Map([
-      ['"@status"', String(response.status)],
-      ['"@method";req', request.method],
-      ['"@request-target";req', request.target],
-    ]),
-    request: readFields(request),
-    coveredFields: ['workload-identity-token', 'content-type', 'content-digest'],
-  }
-}
-
-/** Identifiers of all that the profile demands of this message. */
-function mustCover({ own, derived, coveredFields }: Parts): readonly string[] {
-  return [...derived.keys(), ...coveredFields.filter((name) => own.has(name)).map((name) => `"${name}"`)]
-}
-
-/** The text that is signed (RFC 9421 §2.5). */
-function signatureBase(message: Parts, input: InnerList): Uint8Array {
-  const lines = input.items.map((item) => `${serializeItem(item)}: ${componentValue(message, item)}`)
-  return utf8([...lines, `"@signature-params": ${serializeInnerList(input)}`].join('\n'))
-}
-
-function componentValue({ own, derived, request }: Parts, item: Item): string {
-  const identifier = serializeItem(item)
-  const { value: name, parameters } = item
-  const ofRequest = request !== undefined && parameters.size === 1 && parameters.get('req') === true
-  const fields = ofRequest ? request : parameters.size === 0 ? own : undefined
-  const value = derived.get(identifier) ?? (typeof name === 'string' ? fields?.get(name) : undefined)
-  if (value === undefined) throw malformed(`covers ${identifier}, which is not there or not supported`)
-  if (!/^[\t -~]*$/.test(value)) throw malformed(`covers ${identifier}, which is not ASCII`)
-  return value
 }
 
 async function credentialAndDigest(
@@ -267,7 +186,7 @@ async function sign(
   assert(nonce.length >= 22 && expires > created, 'a signature has a nonce of 128 random bits, and lasts')
   const { signer } = await proofKeyOf(wit, key)
   const input: InnerList = {
-    items: mustCover(message).map(itemOf),
+    items: demandedComponents(message),
     parameters: new Map<string, BareItem>([
       ['created', created],
       ['expires', expires],
@@ -284,58 +203,8 @@ async function sign(
   ]
 }
 
-/** The component with an identifier of ours: a name in quotes, and `;req` or nothing. */
-function itemOf(identifier: string): Item {
-  const [, name, req] = /^"([^"]+)"(;req)?$/.exec(identifier)!
-  return { value: name!, parameters: new Map(req === undefined ? [] : [['req', true]]) }
-}
-
-interface FoundSignature {
-  readonly input: InnerList
-  readonly value: Uint8Array
-}
-
-/** The only signature; of several, the one with our label (§3). */
-function findSignature({ own }: Parts): FoundSignature {
-  const [inputField, signatureField] = [own.get('signature-input'), own.get('signature')]
-  if (inputField === undefined || signatureField === undefined) {
-    throw new ProvenanceError('signature_not_found', 'Signature and Signature-Input are not both there')
-  }
-  const [inputs, signatures] = [parseDictionary(inputField), parseDictionary(signatureField)]
-  if (Math.max(inputs.size, signatures.size) > MAX_SIGNATURES) throw malformed('too many signatures')
-  const label = inputs.size === 1 ? [...inputs.keys()][0]! : SIGNATURE_LABEL
-  const [input, signature] = [inputs.get(label), signatures.get(label)]
-  if (input === undefined || signature === undefined) {
-    throw new ProvenanceError('signature_not_found', `no signature is labelled ${label}`)
-  }
-  if (!('items' in input) || 'items' in signature || !(signature.value instanceof Uint8Array)) {
-    throw malformed('not a list of components, and bytes')
-  }
-  return { input, value: signature.value }
-}
-
-/** @param foreign - parameters that are for the other kind of message */
-function readParameters(
-  { input: { parameters } }: FoundSignature,
-  foreign: readonly string[],
-): { nonce: string; created: number; expires: number } {
-  // The WIT says which key and algorithm. A second place to say it is a place to say something else (§3).
-  for (const name of ['keyid', 'alg', ...foreign]) {
-    if (parameters.has(name)) throw malformed(`the parameter ${name}, which must not be there`)
-  }
-  const [created, expires, nonce] = ['created', 'expires', 'nonce'].map((name) => parameters.get(name))
-  if (parameters.get('tag') !== SIGNATURE_TAG) throw malformed(`the tag is not ${SIGNATURE_TAG}`)
-  if (typeof created !== 'number' || typeof expires !== 'number') throw malformed('created or expires is no time')
-  if (!isNonce(nonce)) throw malformed('nonce is not text of a sensible length')
-  return { nonce, created, expires }
-}
-
 async function verify(message: Parts, { input, value }: FoundSignature, credential: Credential): Promise<void> {
-  if (input.items.length > MAX_COMPONENTS) throw malformed('too many components')
-  const covered = new Set(input.items.map(serializeItem))
-  if (covered.size !== input.items.length) throw malformed('a component twice')
-  const left = mustCover(message).find((identifier) => !covered.has(identifier))
-  if (left !== undefined) throw new ProvenanceError('component_not_covered', `the signature does not cover ${left}`)
+  checkCovered(message, input)
   // Covered, and the one that was verified: or else the key would be of one token and the request of another.
   const token = message.own.get('workload-identity-token')
   if (token === undefined || credential.kind !== 'wit' || token !== fromUtf8(credential.bytes)) {
@@ -345,8 +214,4 @@ async function verify(message: Parts, { input, value }: FoundSignature, credenti
   if (!(await key.verify(signatureBase(message, input), value))) {
     throw new ProvenanceError('bad_signature', 'not signed by the key that the WIT names')
   }
-}
-
-function malformed(why: string): ProvenanceError {
-  return new ProvenanceError('malformed_signature_input', why)
 }

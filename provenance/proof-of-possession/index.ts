@@ -14,8 +14,6 @@ export type { FieldLine, HttpRequest, HttpResponse } from './http-message.ts'
 export {
   type NewRequestSignature,
   type NewSignature,
-  SIGNATURE_LABEL,
-  SIGNATURE_TAG,
   signHttpRequest,
   signHttpResponse,
   type VerifiedRequestSignature,
@@ -35,4 +33,5 @@ export {
   witOfRequest,
 } from './possession.ts'
 export { MemoryReplayCache, type ProofUse, type ReplayCache, type ReplayCacheLimits } from './replay-cache.ts'
+export { SIGNATURE_LABEL, SIGNATURE_TAG } from './signature-input.ts'
 export { type NewWpt, signWpt, verifyWpt, WPT_TYP, type WptContext } from './wpt.ts'
