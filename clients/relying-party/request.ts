@@ -28,7 +28,7 @@ export interface RequestInput
  * @throws ProvenanceError `credential_missing`, `credential_as_bearer`, `duplicate_field`, `malformed_message`: there is then no one
  *   credential to report about; UnavailableError when the log, or the cache of proofs, cannot tell; MisbehaviourError
  */
-export function verifyRequest(input: RequestInput): Promise<VerificationReport> {
+export async function verifyRequest(input: RequestInput): Promise<VerificationReport> {
   const { bundle, trust, at, openWith, client, ...presented } = input
   const common = {
     credential: utf8(witOfRequest(input.request)),

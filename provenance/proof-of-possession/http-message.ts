@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { assert } from '../../merkle/error.ts'
 import { ProvenanceError } from '../error.ts'
 
 /** One header field line, in the spelling in which it came. The value is text of one character for each byte. */
@@ -110,6 +111,14 @@ export function pathOfTarget(target: string): string {
   if (path.startsWith('/')) return path
   if (path === '' && target.includes('://')) return '/'
   throw refuse('a request target without a path')
+}
+
+/** Field lines from a list of names and values in turn: `rawHeaders` of Node, where `headers` has made one of several. */
+export function fieldLinesOf(rawHeaders: readonly string[]): FieldLine[] {
+  assert(rawHeaders.length % 2 === 0, 'names and values come in pairs')
+  const lines: FieldLine[] = []
+  for (let i = 0; i < rawHeaders.length; i += 2) lines.push([rawHeaders[i]!, rawHeaders[i + 1]!])
+  return lines
 }
 
 /** Optional white space of RFC 9110 §5.6.3, and no other: `String.trim` takes away bytes of other texts, too. */

@@ -10,7 +10,7 @@ export {
   type ProofBounds,
   type ProofExpectations,
 } from './expectations.ts'
-export type { FieldLine, HttpRequest, HttpResponse } from './http-message.ts'
+export { type FieldLine, fieldLinesOf, type HttpRequest, type HttpResponse } from './http-message.ts'
 export {
   type NewRequestSignature,
   type NewSignature,

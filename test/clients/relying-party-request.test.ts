@@ -82,9 +82,9 @@ describe('a request to a relying party', () => {
   })
 
   it('without one credential is nothing to report about', async () => {
-    await assert.rejects(async () => verifyRequest(await input(post())), { code: 'credential_missing' })
+    await assert.rejects(verifyRequest(await input(post())), { code: 'credential_missing' })
     const bearer = post(['Authorization', `Bearer ${wit}`])
-    await assert.rejects(async () => verifyRequest(await input(bearer)), { code: 'credential_as_bearer' })
+    await assert.rejects(verifyRequest(await input(bearer)), { code: 'credential_as_bearer' })
   })
 
   it('proves nothing for a credential that is not good: the key is one that anybody could have named', async () => {

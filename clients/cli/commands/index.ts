@@ -23,6 +23,7 @@ import { submit } from './submit.ts'
 import { trust } from './trust.ts'
 import { verifierAppraise } from './verifier-appraise.ts'
 import { verify } from './verify.ts'
+import { workloadProve } from './workload-prove.ts'
 import { workloadRun } from './workload-run.ts'
 
 export const commands: readonly Command[] = [
@@ -48,6 +49,7 @@ export const commands: readonly Command[] = [
   issuerStatus,
   issuerErase,
   workloadRun,
+  workloadProve,
   trust,
   verify,
   auditRun,

@@ -1,10 +1,11 @@
 /** `verify`: is this credential good, and why was it issued? Offline, or with a look at the log. @module */
 import type { Check, VerificationReport } from '../../../provenance/index.ts'
-import { verifyOffline, verifyOnline } from '../../relying-party/index.ts'
+import { decisionRecord, verifyOffline, verifyOnline } from '../../relying-party/index.ts'
 import { type Command, Exit } from '../command.ts'
 import type { Io } from '../io.ts'
 import { readPrivateKey } from '../key-files.ts'
 import { caFlag, readTrust, trustedClient } from '../log-access.ts'
+import { presentationFlags, presentationOf } from '../presentation.ts'
 
 export const verify: Command = {
   name: 'verify',
@@ -17,17 +18,22 @@ export const verify: Command = {
     ca: caFlag,
     open: { value: 'KEY.jwk', about: 'a decryption key: opens the sealed sections and checks what they say' },
     at: { value: 'TIME', about: 'judge as of that time; default now' },
+    ...presentationFlags,
+    decision: { value: 'F', about: 'write what was decided: one line of JSON, for your log and for auditors' },
   },
 
   async run(args, io) {
     const trust = await readTrust(io, args.text('trust'))
     const openPath = args.optional('open')
+    const presented = await presentationOf(args, io)
+    const at = args.time('at') ?? io.now()
     const input = {
       credential: await io.readFile(args.positionals[0] ?? ''),
       bundle: await io.readFile(args.text('bundle')),
       trust,
-      at: args.time('at') ?? io.now(),
+      at,
       ...(openPath === undefined ? {} : { openWith: await readPrivateKey(io, openPath) }),
+      ...(presented && { presented }),
     }
     const url = args.optional('log')
     const report =
@@ -35,6 +41,8 @@ export const verify: Command = {
         ? await verifyOffline(input)
         : await verifyOnline({ ...input, client: await trustedClient(trust, args, io) })
 
+    const decision = args.optional('decision')
+    if (decision !== undefined) await io.writeFile(decision, `${decisionRecord(report, at)}\n`)
     if (args.has('json')) io.out(JSON.stringify(report))
     else printReport(report, io)
     return report.ok ? Exit.ok : Exit.refused
