@@ -6,15 +6,15 @@
 
 export { loadCedar } from '#cedar'
 export {
-  type Appraisal,
   attestedJwk,
   buildEarClaims,
-  EAR_PROFILE,
   EAR_TYP,
-  type EarClaims,
+  kidOfResult,
   parseEarClaims,
+  resultBytes,
+  resultOfFile,
+  type SignedResult,
   signEar,
-  tierOfResult,
   verifyEar,
 } from './attestation-result.ts'
 export { Authorities, type Authorization, authorizationOf, foundingKey, type PolicyInForce } from './authorities.ts'
@@ -31,6 +31,16 @@ export { jwkOfSpki, spkiOfJwk } from './certificate-key.ts'
 export { checkRecord, type LinkTarget, linkTargetOf, type RecordContext } from './check-record.ts'
 export { readSbom, type Sbom } from './components.ts'
 export { type Credential, parseCredential, type TrustDomainAnchors, verifyCredentialSignature } from './credential.ts'
+export {
+  type Appraisal,
+  EAR_PROFILE,
+  EAR_PROFILES,
+  type EarClaims,
+  type EarProfile,
+  TRUSTEE_PROFILE,
+  tierOfResult,
+  VERAISON_PROFILE,
+} from './ear-claims.ts'
 export { ProvenanceError, type ProvenanceErrorCode } from './error.ts'
 export {
   checkForeign,

@@ -8,7 +8,8 @@
  */
 import type { Hash } from '../merkle/hash.ts'
 import { jwkThumbprint } from '../statement/cose-key.ts'
-import { type Appraisal, attestedJwk, type EarClaims, tierOfResult } from './attestation-result.ts'
+import { attestedJwk } from './attestation-result.ts'
+import { type Appraisal, type EarClaims, tierOfResult } from './ear-claims.ts'
 import type { SectionsOf } from './records/index.ts'
 import { type Claim, type Tier, tierOfCode, worstTier } from './tier.ts'
 

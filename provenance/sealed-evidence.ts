@@ -13,12 +13,14 @@
 import { loadCedar } from '#cedar'
 import { equalBytes, fromUtf8, toHex, utf8 } from '../merkle/bytes.ts'
 import { type Hash, sha256 } from '../merkle/hash.ts'
-import { kidOf, type PrivateJwk, publicJwkOf } from '../statement/cose-key.ts'
+import { kidOf, type PrivateJwk, publicJwkOf, type VerificationJwk } from '../statement/cose-key.ts'
 import { StatementError } from '../statement/error.ts'
+import { parseVerificationJwk } from '../statement/verification-jwk.ts'
 import { unwrapKeys, wrapRecipientKid } from '../statement/wrap.ts'
-import { type EarClaims, tierOfResult, verifyEar } from './attestation-result.ts'
+import { resultBytes, type SignedResult, verifyEar } from './attestation-result.ts'
 import type { Bundle } from './bundle.ts'
 import type { Credential } from './credential.ts'
+import { type EarClaims, tierOfResult } from './ear-claims.ts'
 import { ProvenanceError } from './error.ts'
 import { attestationFacts, componentsOf, type WorkloadDescription, workloadFacts } from './issuance-facts.ts'
 import { type IssuanceDecision, reevaluate } from './issuance-policy.ts'
@@ -38,7 +40,7 @@ export interface OpenedResult {
   /** Workload identifier of the Verifier. */
   readonly verifier: string
   /** The EAR as the Verifier signed it. */
-  readonly result: string
+  readonly result: SignedResult
   readonly claims: EarClaims
   /** Lower-case hex. */
   readonly measurement: string
@@ -121,7 +123,9 @@ export async function checkSealedResult(
   const { record, statement } = logged.signed
   const { result, measurement, keyThumbprint } = section
   const { fields } = record
-  if (!equalBytes(sha256(utf8(result)), fields.resultDigest)) throw mismatch('another attestation result than in clear')
+  if (!equalBytes(sha256(resultBytes(result)), fields.resultDigest)) {
+    throw mismatch('another attestation result than in clear')
+  }
   const claims = await verifyEar(result, statement.signer.jwk)
   if (tierOfResult(claims) !== fields.tier)
     throw mismatch(`the result is ${tierOfResult(claims)}, in clear ${fields.tier}`)
@@ -133,6 +137,8 @@ export async function checkSealedResult(
   const stranger = named.find((id) => !applied.includes(id))
   if (stranger !== undefined)
     throw mismatch(`the result was appraised by ${stranger}, and the record links to another policy`)
+
+  if (section.external !== undefined) await checkExternal(section.external, claims, logged, records)
 
   const hex = toHex(measurement)
   const opened = { entry: logged.signed.entry, verifier: statement.header.issuer, result, claims, measurement: hex }
@@ -170,6 +176,47 @@ export function checkAttestationSection(
   if (stranger !== undefined || said.length !== actual.length) {
     throw mismatch(`of the parts attested, the results have ${actual.length}, not ${said.length}; not ${stranger}`)
   }
+}
+
+/** The result of another Verifier that was vouched for: by one whose key is among the linked reference values, and no worse than what was made of it. */
+async function checkExternal(
+  external: SignedResult,
+  claims: EarClaims,
+  logged: LoggedRecord<'attestation-result'>,
+  records: readonly LoggedRecord[],
+): Promise<void> {
+  const { evidenceDigest } = logged.signed.record.fields
+  if (!equalBytes(sha256(resultBytes(external)), evidenceDigest)) throw mismatch('another result was vouched for')
+  const keys = linked(records, logged, 'reference-values').flatMap(({ signed }) =>
+    attestersIn(signed.record.fields.content),
+  )
+  const theirs = await verifiedByAny(external, keys)
+  if (!theirs) {
+    // Of a Verifier that is not named there nothing good may be said.
+    if (tierOfResult(claims) === 'affirming') throw mismatch('the other Verifier is not in the reference values')
+    return
+  }
+  const [ours, said] = [tierOfResult(claims), tierOfResult(theirs)]
+  if (worstTier([ours, said]) !== ours)
+    throw mismatch(`the result says ${ours}, and the one that it vouches for ${said}`)
+}
+
+async function verifiedByAny(result: SignedResult, keys: readonly VerificationJwk[]): Promise<EarClaims | undefined> {
+  for (const key of keys) {
+    try {
+      return await verifyEar(result, key)
+    } catch (error) {
+      if (!(error instanceof ProvenanceError && error.code === 'bad_signature')) throw error
+    }
+  }
+  return undefined
+}
+
+/** Keys of other Verifiers in a document of reference values, where it is in clear. */
+function attestersIn(content: Uint8Array | undefined): VerificationJwk[] {
+  const document = content && parseJson(fromUtf8(content))
+  const attesters = isJsonObject(document) ? document['attesters'] : undefined
+  return Array.isArray(attesters) ? attesters.map(parseVerificationJwk) : []
 }
 
 /** All that a decision was made on, as far as it could be opened. */

@@ -14,7 +14,7 @@
  *
  * @module
  */
-import { fromUtf8, type Hash, toBase64url, utf8 } from '../../merkle/index.ts'
+import { fromUtf8, type Hash, sha256, toBase64url, toHex, utf8 } from '../../merkle/index.ts'
 import {
   attestationFacts,
   type Bootstrap,
@@ -30,7 +30,9 @@ import {
   parseCertificate,
   parseCredential,
   parseWorkloadIdentifier,
+  resultBytes,
   type SectionsOf,
+  type SignedResult,
   type Tier,
   type WorkloadIdentifier,
   workloadFacts,
@@ -61,8 +63,8 @@ export interface IssueRequest {
   /** The workload identifier to issue for. */
   readonly subject: string
   readonly workloadKey: PublicJwk
-  /** Attestation results as their Verifiers signed them (compact JWS): several for a composite workload, none only if the policy takes that. */
-  readonly results: readonly string[]
+  /** Attestation results as their Verifiers signed them: several for a composite workload, none only if the policy takes that. */
+  readonly results: readonly SignedResult[]
   /** A bill of materials, CycloneDX or SPDX in JSON: the exact bytes of the file. */
   readonly sbom?: Uint8Array
   /** The entry of an earlier workload-provenance record to link, instead of logging one. */
@@ -242,9 +244,9 @@ async function acceptResults(
 ): Promise<AcceptedResult[]> {
   const { client, workloadKey, verifiers = [], now } = request
   const { key } = party.author
-  const compacts = [...new Set(request.results)]
+  const distinct = new Map(request.results.map((result) => [toHex(sha256(resultBytes(result))), result]))
   try {
-    if (compacts.length > MAX_RESULTS) throw new IssuerError('too_many_results', `${compacts.length} results`)
+    if (distinct.size > MAX_RESULTS) throw new IssuerError('too_many_results', `${distinct.size} results`)
     const context = {
       client,
       issuer: key.kid,
@@ -253,7 +255,7 @@ async function acceptResults(
       workloadKey,
       now,
     }
-    return await Promise.all(compacts.map((compact) => acceptResult(compact, context)))
+    return await Promise.all([...distinct.values()].map((result) => acceptResult(result, context)))
   } catch (error) {
     if (error instanceof IssuerError) {
       await client.registerRecord({ type: 'issuance-denied', fields: { reason: error.code }, links }, party.author)

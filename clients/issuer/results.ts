@@ -3,13 +3,15 @@
  *
  * @module
  */
-import { EvidenceError, type Hash, sha256, toHex, utf8 } from '../../merkle/index.ts'
+import { EvidenceError, type Hash, sha256, toHex } from '../../merkle/index.ts'
 import {
   type AppraisedResult,
   type Authorization,
   attestedJwk,
-  decodeCompactJws,
   type EarClaims,
+  kidOfResult,
+  resultBytes,
+  type SignedResult,
   tierOfResult,
   verifyEar,
 } from '../../provenance/index.ts'
@@ -38,28 +40,26 @@ export interface AcceptedResult extends AppraisedResult {
 }
 
 /**
- * Checks one result.
+ * Checks one result, of any dialect, as a JWT or a CWT: what counts is that an authorized Verifier logged it and signed it.
  *
  * @throws {@link IssuerError} `malformed_result`, `verifier_is_issuer`, `verifier_not_authorized`, `unknown_result`,
  *   `bad_result_signature`, `expired_result`, `result_record_mismatch`, `key_not_attested`
  */
-export async function acceptResult(compact: string, context: ResultContext): Promise<AcceptedResult> {
+export async function acceptResult(result: SignedResult, context: ResultContext): Promise<AcceptedResult> {
   const { client, now } = context
-  const kid = verifierOf(compact)
+  const kid = verifierOf(result)
   if (kid === context.issuer) throw new IssuerError('verifier_is_issuer', 'the result is signed with our own key')
   const verifier = await authorizedVerifier(kid, context)
 
-  const digest = toHex(sha256(utf8(compact)))
+  const digest = toHex(sha256(resultBytes(result)))
   const logged = await client.latest('attestation-result', kid, digest)
   if (!logged) throw new IssuerError('unknown_result', `verifier ${verifier.subject} has not logged result ${digest}`)
 
-  const claims = await verifiedClaims(compact, verifier)
+  const claims = await verifiedClaims(result, verifier)
   // No tolerance for a Verifier whose clock is ahead: a relying party would find a decision on a result from the future.
-  if (claims.issuedAt > now || claims.expiresAt === undefined || now >= claims.expiresAt) {
-    throw new IssuerError(
-      'expired_result',
-      `valid from ${claims.issuedAt} to ${claims.expiresAt ?? 'nobody knows when'}`,
-    )
+  const from = Math.max(claims.issuedAt, claims.notBefore ?? 0)
+  if (from > now || claims.expiresAt === undefined || now >= claims.expiresAt) {
+    throw new IssuerError('expired_result', `valid from ${from} to ${claims.expiresAt ?? 'nobody knows when'}`)
   }
   checkAgainstRecord(claims, logged)
   checkKey(claims, context.workloadKey)
@@ -68,9 +68,9 @@ export async function acceptResult(compact: string, context: ResultContext): Pro
 }
 
 /** The key that a result says it is signed with: only a name to look up, until the signature was checked. */
-function verifierOf(compact: string): string {
-  const { kid } = asIssuerError('malformed_result', () => decodeCompactJws(compact)).header
-  if (typeof kid !== 'string' || !/^[A-Za-z0-9_-]{43}$/.test(kid)) {
+function verifierOf(result: SignedResult): string {
+  const kid = asIssuerError('malformed_result', () => kidOfResult(result))
+  if (kid === undefined || !/^[A-Za-z0-9_-]{43}$/.test(kid)) {
     throw new IssuerError('malformed_result', 'the result does not name its key')
   }
   return kid
@@ -96,9 +96,9 @@ async function authorizedVerifier(
   return found
 }
 
-async function verifiedClaims(compact: string, { key }: Authorization): Promise<EarClaims> {
+async function verifiedClaims(result: SignedResult, { key }: Authorization): Promise<EarClaims> {
   try {
-    return await verifyEar(compact, key)
+    return await verifyEar(result, key)
   } catch (cause) {
     if (!(cause instanceof EvidenceError)) throw cause
     const code = cause.code === 'bad_signature' ? 'bad_result_signature' : 'malformed_result'

@@ -22,12 +22,26 @@
  *   "roots": ["<hex>"]                               SHA-256 of root certificates, in the place of the vendor's own
  * ```
  *
+ * For results of other Verifiers (`ear`), `claims.match` names the claims that are passed on, each at best as good as it says, and
+ *
+ * ```json
+ *   "profiles": ["tag:github.com,2023:veraison/ear"],   the dialects that are taken
+ *   "policyIds": ["policy:PSA_IOT"]                     what that Verifier must have applied, and nothing else
+ * ```
+ *
  * The document does not name itself: its id and version are those of the record that it is logged in.
  *
  * @module
  */
 import { type Static, Type } from 'typebox'
-import { CLAIMS, type Claim, type TrustVector, tierOfCode } from '../../provenance/index.ts'
+import {
+  CLAIMS,
+  type Claim,
+  EAR_PROFILES,
+  type EarProfile,
+  type TrustVector,
+  tierOfCode,
+} from '../../provenance/index.ts'
 import { readDocument } from './document.ts'
 import { VerifierError } from './error.ts'
 import {
@@ -53,6 +67,10 @@ export interface AppraisalPolicy {
   readonly keyBinding?: string
   /** SHA-256 fingerprints, lower-case hex. */
   readonly roots?: readonly string[]
+  /** Of results of other Verifiers: the dialects that are taken; any, when absent. */
+  readonly profiles?: readonly EarProfile[]
+  /** Of results of other Verifiers: the policies that may have been applied; any, when absent. */
+  readonly policyIds?: readonly string[]
 }
 
 /** Refused where the policy is silent. */
@@ -83,6 +101,8 @@ const Document = Type.Object(
     accept: Type.Optional(Type.Array(Type.Enum([...IGNORANCE]), { maxItems: 8 })),
     keyBinding: Type.Optional(Type.String({ maxLength: 64 })),
     roots: Type.Optional(Type.Array(Type.String({ pattern: '^[0-9a-f]{64}$' }), { minItems: 1, maxItems: 16 })),
+    profiles: Type.Optional(Type.Array(Type.Enum([...EAR_PROFILES]), { minItems: 1, maxItems: 8 })),
+    policyIds: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 512 }), { minItems: 1, maxItems: 64 })),
   },
   { additionalProperties: false },
 )
@@ -126,7 +146,11 @@ function checkFits(document: Omit<Static<typeof Document>, 'format'>, format: Ev
   if (keyBinding !== undefined && !format.keyBindings.includes(keyBinding)) {
     throw malformed('/keyBinding', `is not one of: ${format.keyBindings.join(', ') || `nothing, for ${format.name}`}`)
   }
-  if (roots && !format.references) throw malformed('/roots', `${format.name} evidence has no root certificates`)
+  if (roots && (!format.references || format.attesters)) {
+    throw malformed('/roots', `${format.name} evidence has no root certificates`)
+  }
+  const aboutResults = (['profiles', 'policyIds'] as const).find((name) => document[name] && !format.resultIn)
+  if (aboutResults) throw malformed(`/${aboutResults}`, `${format.name} evidence is no attestation result`)
 }
 
 function malformed(path: string, why: string): VerifierError {

@@ -9,6 +9,7 @@ import { type Hash, toHex } from '../../merkle/index.ts'
 import {
   type Claim,
   type EarClaims,
+  type Appraisal as PartAppraisal,
   spkiOfJwk,
   type Tier,
   type TrustVector,
@@ -67,10 +68,10 @@ const VERIFIER = { developer: 'https://provlog.example', build: 'provlog 0.1.0' 
  *   hardware; `stale_evidence` and `wrong_nonce` unless the policy has claims for them
  */
 export async function appraise(input: AppraisalInput): Promise<Appraisal> {
-  const { evidence, policy, policyId, now, nonce } = input
+  const { evidence, policy, now, nonce } = input
   const references = input.referenceValues.filter(({ format }) => format === policy.format.name)
   const { collateral = [], workloadKey: expected } = input
-  const { roots, keyBinding } = policy
+  const { roots, keyBinding, profiles, policyIds } = policy
   const found = await policy.format.examine(evidence, {
     references,
     now,
@@ -79,16 +80,17 @@ export async function appraise(input: AppraisalInput): Promise<Appraisal> {
     ...(expected ? { workloadKey: expected } : {}),
     ...(roots ? { roots } : {}),
     ...(keyBinding === undefined ? {} : { keyBinding }),
+    ...(profiles ? { profiles } : {}),
+    ...(policyIds ? { policyIds } : {}),
   })
   if (expected && !found.workloadKey && !found.cases.includes('unknownAttester')) {
-    throw new VerifierError('key_not_bound', 'the evidence vouches for no key')
+    throw new VerifierError('key_not_bound', 'the evidence vouches for no key, or not all of it does')
   }
-  const cases = [...found.cases, ...freshnessCases(found, input)]
-
-  const vector = vectorOf(policy, cases)
-  const tier = tierOfVector(vector)
+  const parts = found.parts ?? new Map([[policy.format.submodule, found]])
+  const judged = [...parts].map(([label, part]): [string, Judged] => [label, judge(part, input)])
+  const tier = worstTier(judged.map(([, { appraisal }]) => appraisal.status))
   const { workloadKey } = found
-  const answered = nonce !== undefined && !cases.includes('wrongNonce')
+  const answered = nonce !== undefined && judged.every(([, { answersNonce }]) => answersNonce)
   return {
     claims: {
       issuedAt: now,
@@ -96,22 +98,38 @@ export async function appraise(input: AppraisalInput): Promise<Appraisal> {
       verifier: VERIFIER,
       status: tier,
       ...(answered ? { nonces: [nonce] } : {}),
-      appraisals: new Map([
-        [
-          policy.format.submodule,
-          {
-            status: tier,
-            vector,
-            policyIds: [policyId],
-            ...(workloadKey ? { attestedKey: spkiOfJwk(workloadKey) } : {}),
-            annotatedEvidence: { ...found.detail, measurement: toHex(found.measurement), cases },
-          },
-        ],
-      ]),
+      appraisals: new Map(judged.map(([label, { appraisal }]) => [label, appraisal])),
     },
     tier,
     measurement: found.measurement,
     ...(workloadKey ? { keyThumbprint: jwkThumbprint(workloadKey) } : {}),
+  }
+}
+
+interface Judged {
+  readonly appraisal: PartAppraisal
+  readonly answersNonce: boolean
+}
+
+/** One thing that the evidence is about. */
+function judge(found: Examined, input: AppraisalInput): Judged {
+  const { policy, policyId, nonce } = input
+  const cases = [...found.cases, ...freshnessCases(found, input)]
+  const { said, workloadKey } = found
+  const vector = vectorOf(policy, cases, said)
+  const isEmpty = Object.keys(vector).length === 0
+  // Of a result that makes no claims only its status is left, and that is no better here than there.
+  const fromClaims = isEmpty && said && !said.vector ? [] : [tierOfVector(vector)]
+  const attestedKey = workloadKey ? spkiOfJwk(workloadKey) : said?.attestedKey
+  return {
+    appraisal: {
+      status: worstTier([...(said ? [said.status] : []), ...fromClaims]),
+      ...(isEmpty ? {} : { vector }),
+      policyIds: [policyId],
+      ...(attestedKey ? { attestedKey } : {}),
+      annotatedEvidence: { ...found.detail, measurement: toHex(found.measurement), cases },
+    },
+    answersNonce: nonce !== undefined && !cases.includes('wrongNonce'),
   }
 }
 
@@ -126,10 +144,13 @@ function freshnessCases(
   if (found.includes('undated') && !policy.claims.undated && !policy.accept?.includes('undated')) {
     throw new VerifierError('stale_evidence', 'nothing says when it was made, and it answers no challenge')
   }
-  if (issuedAt !== undefined && now - issuedAt > policy.maxEvidenceAgeSeconds) {
-    const why = `${now - issuedAt} s old, and the policy takes ${policy.maxEvidenceAgeSeconds} s`
+  const age = issuedAt === undefined ? 0 : now - issuedAt
+  if (age > policy.maxEvidenceAgeSeconds || found.includes('stale')) {
+    const why = found.includes('stale')
+      ? 'past the end that it names'
+      : `${age} s old, and the policy takes ${policy.maxEvidenceAgeSeconds} s`
     if (!policy.claims.stale) throw new VerifierError('stale_evidence', why)
-    cases.push('stale')
+    if (!found.includes('stale')) cases.push('stale')
   }
   if (nonce !== undefined && answer !== nonce) {
     if (!policy.claims.wrongNonce) throw new VerifierError('wrong_nonce', 'the evidence does not answer the challenge')
@@ -138,18 +159,46 @@ function freshnessCases(
   return cases
 }
 
-/** What the policy says of all the cases together, and the format where the policy is silent: for each claim the worst. */
-function vectorOf({ claims, accept, format }: AppraisalPolicy, cases: readonly AppraisalCase[]): TrustVector {
+/**
+ * What the policy says of all the cases together, and the format where the policy is silent: for each claim the worst.
+ *
+ * Of what another Verifier `said`, the policy's `match` names the claims that are passed on, and how good each may be at best. What does
+ * not affirm is passed on in any case: leaving it out would make the result better than theirs.
+ */
+function vectorOf(
+  { claims, accept, format }: AppraisalPolicy,
+  cases: readonly AppraisalCase[],
+  said?: Examined['said'],
+): TrustVector {
   const accepted: readonly AppraisalCase[] = IGNORANCE.filter((name) => accept?.includes(name))
   // Of an attester that nobody knows nothing was verified, so that even the clean part of the policy does not apply.
-  const vector: { [C in Claim]?: number } = cases.includes('unknownAttester') ? {} : { ...claims.match }
-  for (const each of cases.filter((name) => !accepted.includes(name))) {
-    const said = claims[each] ?? format.defaults[each] ?? {}
-    for (const [claim, code] of Object.entries(said) as [Claim, number][]) {
-      const before = vector[claim]
-      if (before === undefined || worstTier([tierOfCode(before), tierOfCode(code)]) === tierOfCode(code))
-        vector[claim] = code
+  const vector: { [C in Claim]?: number } = cases.includes('unknownAttester')
+    ? {}
+    : said
+      ? passedOn(said.vector ?? {}, claims.match)
+      : { ...claims.match }
+  for (const each of cases.filter((name) => name !== 'match' && !accepted.includes(name))) {
+    const found = claims[each] ?? format.defaults[each] ?? {}
+    for (const [claim, code] of Object.entries(found) as [Claim, number][]) {
+      vector[claim] = vector[claim] === undefined ? code : worseOf(vector[claim], code)
     }
   }
   return vector
+}
+
+function passedOn(theirs: TrustVector, best: TrustVector): { [C in Claim]?: number } {
+  const entries = Object.entries(theirs) as [Claim, number][]
+  return Object.fromEntries(
+    entries.flatMap(([claim, code]): [Claim, number][] => {
+      const cap = best[claim]
+      if (cap !== undefined) return [[claim, worseOf(cap, code)]]
+      return tierOfCode(code) === 'affirming' || code === 0 ? [] : [[claim, code]]
+    }),
+  )
+}
+
+/** Of one tier, the second. */
+function worseOf(first: number, second: number): number {
+  const [a, b] = [tierOfCode(first), tierOfCode(second)]
+  return worstTier([a, b]) === b ? second : first
 }

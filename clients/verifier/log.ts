@@ -145,6 +145,7 @@ export async function appraiseAndLog(input: AppraiseAndLogInput): Promise<Logged
           measurement,
           ...(keyThumbprint === undefined ? {} : { keyThumbprint }),
           ...(nonce === undefined ? {} : { nonce: utf8(nonce) }),
+          ...(format.resultIn ? { external: format.resultIn(evidence) } : {}),
         },
       },
       recipients: [...(encryptionKey ? [encryptionKey] : []), ...(input.recipients ?? [])],

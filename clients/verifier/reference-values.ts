@@ -17,13 +17,22 @@
  *   "platforms": [{ "model": "Milan", "minimum": { "snp": 8, "microcode": 115 } }] }
  * ```
  *
+ * For results of other Verifiers (`ear`) they are `attesters` alone: their keys.
+ *
  * All values named must be as they are and all numbers at least as high. `root` is then the digest of the values, and may be left out.
  *
  * @module
  */
 import { type Static, Type } from 'typebox'
 import { toHex, utf8 } from '../../merkle/index.ts'
-import { kidOf, type PublicJwk, parsePublicJwk, signingAlgorithmOf } from '../../statement/index.ts'
+import {
+  kidOf,
+  type PublicJwk,
+  parsePublicJwk,
+  parseVerificationJwk,
+  signingAlgorithmOf,
+  type VerificationJwk,
+} from '../../statement/index.ts'
 import { readDocument } from './document.ts'
 import { VerifierError } from './error.ts'
 import type { ReferenceNames } from './evidence/format.ts'
@@ -57,8 +66,8 @@ export interface ReferencePlatform {
 export interface ReferenceValues {
   /** The evidence format that they are for. */
   readonly format: string
-  /** None for hardware, whose attesters are the vendor's. */
-  readonly attesters: readonly PublicJwk[]
+  /** None for hardware, whose attesters are the vendor's; of results, the keys of their Verifiers. */
+  readonly attesters: readonly VerificationJwk[]
   readonly measurements: readonly ReferenceMeasurement[]
   /** For hardware: where these measurements may be made. Anywhere, when absent. */
   readonly platforms?: readonly ReferencePlatform[]
@@ -86,11 +95,17 @@ const FilesDocument = Type.Object(
   { additionalProperties: false },
 )
 
+/** Of formats in which other Verifiers sign. */
+const Attesters = Type.Array(Type.Unknown(), { minItems: 1, maxItems: 64 })
+
+const KeysDocument = Type.Object({ format: Text, attesters: Attesters }, { additionalProperties: false })
+
 const Minimum = Type.Optional(Type.Record(Type.String(), Type.Integer({ minimum: 0, maximum: 0xffff_ffff })))
 
 const HardwareDocument = Type.Object(
   {
     format: Text,
+    attesters: Type.Optional(Attesters),
     measurements: Type.Array(
       Type.Object(
         {
@@ -126,7 +141,11 @@ export function parseReferenceValues(content: Uint8Array): ReferenceValues {
   const { format } = readDocument(Type.Object({ format: Text }), content, 'malformed_reference_values')
   if (!EVIDENCE_FORMATS.includes(format))
     throw malformed(`/format ${format}`, `is not one of: ${EVIDENCE_FORMATS.join(', ')}`)
-  const { references } = evidenceFormat(format)
+  const { references, attesters: areKeys } = evidenceFormat(format)
+  if (!references && areKeys) {
+    const { attesters } = readDocument(KeysDocument, content, 'malformed_reference_values')
+    return { format, attesters: attesters.map(parseVerifierKey), measurements: [] }
+  }
   if (!references) {
     const document = readDocument(FilesDocument, content, 'malformed_reference_values')
     return {
@@ -135,13 +154,20 @@ export function parseReferenceValues(content: Uint8Array): ReferenceValues {
       measurements: document.measurements.map(checkFiles),
     }
   }
-  const { measurements, platforms } = readDocument(HardwareDocument, content, 'malformed_reference_values')
+  const document = readDocument(HardwareDocument, content, 'malformed_reference_values')
+  const { measurements, platforms, attesters = [] } = document
+  if ((areKeys ?? false) !== (document.attesters !== undefined)) {
+    throw malformed(
+      '/attesters',
+      areKeys ? 'are missing: whose results are believed' : `are those of the vendor, for ${format}`,
+    )
+  }
   for (const [i, { minimum = {} }] of (platforms ?? []).entries()) {
     checkNames(minimum, references.platform, `/platforms/${i}/minimum`)
   }
   return {
     format,
-    attesters: [],
+    attesters: attesters.map(parseVerifierKey),
     measurements: measurements.map((measurement, i) => checkValues(measurement, references, i)),
     ...(platforms ? { platforms } : {}),
   }
@@ -152,14 +178,18 @@ export function formatReferenceValues({ format, attesters, measurements, platfor
   const document = {
     format,
     ...(attesters.length > 0 ? { attesters } : {}),
-    measurements: measurements.map(({ name, version, root, files, values, minimum }) => ({
-      name,
-      version,
-      root,
-      files,
-      values,
-      minimum,
-    })),
+    ...(measurements.length > 0
+      ? {
+          measurements: measurements.map(({ name, version, root, files, values, minimum }) => ({
+            name,
+            version,
+            root,
+            files,
+            values,
+            minimum,
+          })),
+        }
+      : {}),
     platforms,
   }
   const text = `${JSON.stringify(document, null, 2).replace(FILE, '{ "path": $1, "size": $2, "sha256": "$3" }')}\n`
@@ -176,6 +206,16 @@ function parseAttester(value: unknown, i: number): PublicJwk {
     signingAlgorithmOf(key)
     kidOf(key)
     return key
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new VerifierError('malformed_reference_values', `/attesters/${i} ${why}`, { cause })
+  }
+}
+
+/** Other Verifiers sign with whatever keys they have. */
+function parseVerifierKey(value: unknown, i: number): VerificationJwk {
+  try {
+    return parseVerificationJwk(value)
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new VerifierError('malformed_reference_values', `/attesters/${i} ${why}`, { cause })

@@ -4,19 +4,29 @@
  *
  * @module
  */
-import { bytes, map, oneOf, text } from '../schema.ts'
+import type { SignedResult } from '../attestation-result.ts'
+import { bytes, map, oneOf, type Schema, text } from '../schema.ts'
 import { TIERS } from '../tier.ts'
 import { defineRecord } from './define-record.ts'
 import { digest, time } from './field-types.ts'
 
-/** Longest attestation result, in characters of its compact form. */
+/** Longest attestation result, in characters of its compact form or bytes of a CWT. */
 export const MAX_RESULT_LENGTH = 128 * 1024
+
+/** A compact JWS as text, a CWT as bytes: each as its Verifier signed it. */
+const signedResult: Schema<SignedResult> = {
+  decode: (value, path) =>
+    value instanceof Uint8Array
+      ? bytes({ max: MAX_RESULT_LENGTH }).decode(value, path)
+      : text({ max: MAX_RESULT_LENGTH }).decode(value, path),
+  encode: (result) => result,
+}
 
 export const attestationResult = defineRecord({
   type: 'attestation-result',
   fields: {
     required: {
-      /** SHA-256 of the exact result: an EAR's compact serialization, ASCII. */
+      /** SHA-256 of the exact result: an EAR's compact serialization, ASCII, or a CWT. */
       resultDigest: digest,
       /** SHA-256 of the exact Evidence. */
       evidenceDigest: digest,
@@ -31,7 +41,7 @@ export const attestationResult = defineRecord({
     optional: {
       attestation: map({
         required: {
-          result: text({ max: MAX_RESULT_LENGTH }),
+          result: signedResult,
           /** What identifies the measured software: the subject of a `workload-provenance`. */
           measurement: digest,
         },
@@ -40,6 +50,8 @@ export const attestationResult = defineRecord({
           keyThumbprint: text(),
           /** As RFC 9711 §4.1 limits it in JSON. */
           nonce: bytes({ max: 88 }),
+          /** The Evidence, where it is itself the result of another Verifier that this one vouches for. */
+          external: signedResult,
         },
       }),
     },

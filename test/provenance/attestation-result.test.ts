@@ -1,18 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as jose from 'jose'
+import { attestedJwk, buildEarClaims, parseEarClaims, signEar, verifyEar } from '../../provenance/attestation-result.ts'
+import { spkiOfJwk } from '../../provenance/certificate-key.ts'
 import {
   type Appraisal,
-  attestedJwk,
-  buildEarClaims,
   EAR_PROFILE,
   type EarClaims,
-  parseEarClaims,
-  signEar,
   tierOfResult,
-  verifyEar,
-} from '../../provenance/attestation-result.ts'
-import { spkiOfJwk } from '../../provenance/certificate-key.ts'
+  VERAISON_PROFILE,
+} from '../../provenance/ear-claims.ts'
 import { signCompactJws } from '../../provenance/jws.ts'
 import { type Tier, tierOfCode, tierOfVector, worstTier } from '../../provenance/tier.ts'
 import { jwkThumbprint, publicJwkOf } from '../../statement/cose-key.ts'
@@ -69,7 +66,9 @@ describe('parseEarClaims', () => {
 
   const submod = (part: object) => ({ submods: { cpu: { ear_status: 'affirming', ...part } }, ear_status: undefined })
   const refused: [what: string, code: string, change: object][] = [
-    ['another profile', 'unsupported_profile', { eat_profile: 'tag:github.com,2023:veraison/ear' }],
+    ['another profile', 'unsupported_profile', { eat_profile: 'tag:github.com,2022:veraison/ear' }],
+    ['a profile in whose words it is not', 'malformed_result', { eat_profile: VERAISON_PROFILE }],
+    ['a second status in the words of another dialect', 'malformed_result', { 'ear.status': 'affirming' }],
     ['no profile', 'unsupported_profile', { eat_profile: undefined }],
     ['no time', 'malformed_result', { iat: undefined }],
     ['a time as text', 'malformed_result', { iat: '1800000000' }],

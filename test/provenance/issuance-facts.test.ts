@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Appraisal, EarClaims } from '../../provenance/attestation-result.ts'
 import { spkiOfJwk } from '../../provenance/certificate-key.ts'
+import type { Appraisal, EarClaims } from '../../provenance/ear-claims.ts'
 import { type AppraisedResult, attestationFacts, workloadFacts } from '../../provenance/issuance-facts.ts'
 import { jwkThumbprint, publicJwkOf } from '../../statement/cose-key.ts'
 import { newKey } from './world.ts'

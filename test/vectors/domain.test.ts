@@ -8,15 +8,17 @@ import { readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { fromUtf8, toBase64url, utf8 } from '../../merkle/bytes.ts'
 import { sha256 } from '../../merkle/hash.ts'
-import { parseEarClaims, tierOfResult, verifyEar } from '../../provenance/attestation-result.ts'
+import { attestedJwk, parseEarClaims, verifyEar } from '../../provenance/attestation-result.ts'
 import { decodePem, parseCertificate } from '../../provenance/certificate.ts'
 import { readSbom } from '../../provenance/components.ts'
 import { parseCredential, verifyCredentialSignature } from '../../provenance/credential.ts'
+import { TRUSTEE_PROFILE, tierOfResult, VERAISON_PROFILE } from '../../provenance/ear-claims.ts'
 import { isJsonObject, JsonNumber, parseJson } from '../../provenance/json.ts'
 import { decodeCompactJws, verifyCompactJws } from '../../provenance/jws.ts'
 import { parseBundle } from '../../provenance/trust.ts'
 import { checkCertificatePath, subjectOfCertificate } from '../../provenance/workload-certificate.ts'
 import { jwkThumbprint, parsePublicJwk, publicJwkOf } from '../../statement/cose-key.ts'
+import { newKey } from '../provenance/world.ts'
 import { readTextVector, readVector, vectorPath, vectorsMissing } from './shared-vectors.ts'
 
 const skip = vectorsMissing
@@ -76,36 +78,77 @@ describe('ear: the examples of draft-ietf-rats-ear-03', { skip }, () => {
   })
 })
 
-describe('ear: tokens of Veraison', { skip }, () => {
+describe('ear: tokens and claims of Veraison and Trustee', { skip }, () => {
   const key = () => {
     const { kty, crv, x, y } = JSON.parse(readTextVector('domain/ear/veraison-ear-es256-pub.jwk'))
     return parsePublicJwk({ kty, crv, x, y })
   }
-  // Another dialect than draft-03: the signature holds, and the profile is refused until that dialect is supported.
-  for (const name of [
-    'veraison-arc-testJWT',
-    'veraison-arc-testJWT_JWK',
-    'veraison-verify-pass-0',
-    'ietf-draft-appendix-opa',
-  ]) {
-    it(`${name} is signed, and of a profile that is not read yet`, async () => {
-      const token = readTextVector(`domain/ear/${name}.jwt`).trim()
-      await verifyCompactJws(token, publicJwkOf(key()), { typ: ['JWT'] })
-      await assert.rejects(verifyEar(token, key()), { code: 'unsupported_profile' })
+  const token = (name: string) => readTextVector(`domain/ear/${name}.jwt`).trim()
+
+  for (const [name, part] of [
+    ['veraison-arc-testJWT', 'test'],
+    // It brings a key of its own along, which nobody looks at.
+    ['veraison-arc-testJWT_JWK', 'test'],
+    ['veraison-verify-pass-0', 'test'],
+  ] as const) {
+    it(`${name} is signed, and affirms`, async () => {
+      const claims = await verifyEar(token(name), key())
+      assert.equal(claims.profile, VERAISON_PROFILE)
+      assert.equal(tierOfResult(claims), 'affirming')
+      assert.equal(claims.appraisals.get(part)?.policyIds?.length, 1)
+      await assert.rejects(verifyEar(token(name), publicJwkOf(newKey())), { code: 'bad_signature' })
     })
   }
 
-  it('the token in the appendix of the draft writes iat as a float, and we see it', () => {
-    const { payload } = decodeCompactJws(readTextVector('domain/ear/ietf-draft-appendix-opa.jwt').trim())
-    const claims = parseJson(payload)
+  it('the token in the appendix of the draft writes iat as a float, and is refused for it', async () => {
+    const jwt = token('ietf-draft-appendix-opa')
+    const claims = parseJson(decodeCompactJws(jwt).payload)
     assert.deepEqual(isJsonObject(claims) && claims['iat'], new JsonNumber('1.666529184e+09'))
+    await verifyCompactJws(jwt, key(), { typ: ['JWT'] })
+    await assert.rejects(verifyEar(jwt, key()), { code: 'malformed_result', message: /iat/ })
   })
 
-  for (const name of ['veraison-ear-claims', 'veraison-ear-claims-tv-ok', 'trustee-example.token']) {
-    it(`${name} is of a profile that is not read yet`, () => {
-      assert.throws(() => parseEarClaims(readTextVector(`domain/ear/${name}.json`)), { code: 'unsupported_profile' })
-    })
+  const read = (name: string) => parseEarClaims(readTextVector(`domain/ear/${name}.json`))
+  for (const [name, tier] of [
+    ['veraison-ear-claims', 'affirming'],
+    ['veraison-ear-claims-tv-ok', 'affirming'],
+    ['veraison-ear-claims-extension-ok', 'affirming'],
+    ['veraison-ear-claims-key-attestation-ok', 'affirming'],
+    ['trustee-example.token', 'contraindicated'],
+  ] as const) {
+    it(`${name} is ${tier}`, () => assert.equal(tierOfResult(read(name)), tier))
   }
+
+  it('says which key was attested, and what the evidence said', () => {
+    const attested = read('veraison-ear-claims-key-attestation-ok').appraisals.get('PARSEC_TPM')
+    assert.deepEqual(attestedJwk(attested!)?.kty, 'EC')
+    const { profile, appraisals } = read('trustee-example.token')
+    assert.equal(profile, TRUSTEE_PROFILE)
+    assert.deepEqual(appraisals.get('cpu0')?.policyIds, ['default'])
+    assert.ok(appraisals.get('cpu0')?.annotatedEvidence?.['sgx'])
+  })
+
+  it('a key attestation without a key is refused', () => {
+    assert.throws(() => read('veraison-ear-claims-key-attestation-ko'), { code: 'malformed_result' })
+  })
+
+  it('what Veraison’s services say of good and bad evidence is read, each with its statuses', () => {
+    const files = readdirSync(vectorPath('domain/veraison')).filter((name) => name.startsWith('services-results-'))
+    assert.ok(files.length >= 11)
+    for (const file of files) {
+      const submods = JSON.parse(readTextVector(`domain/veraison/${file}`))
+      const { appraisals } = parseEarClaims(
+        JSON.stringify({
+          eat_profile: VERAISON_PROFILE,
+          iat: 1_700_000_000,
+          'ear.verifier-id': { developer: 'https://veraison-project.org', build: 'services' },
+          submods,
+        }),
+      )
+      for (const [label, { status }] of appraisals)
+        assert.equal(status, submods[label]['ear.status'], `${file} ${label}`)
+    }
+  })
 })
 
 describe('spiffe: bundles of go-spiffe', { skip }, () => {

@@ -1,5 +1,6 @@
 /** `issuer issue`: decides by the logged policy, issues, logs why, and writes credential and bundle. @module */
-import { fromHex, fromUtf8, toHex } from '../../../merkle/index.ts'
+import { fromHex, toHex } from '../../../merkle/index.ts'
+import { resultOfFile } from '../../../provenance/index.ts'
 import { deliverToDirectory } from '../../delivery/index.ts'
 import { issue } from '../../issuer/index.ts'
 import { anchorFor } from '../anchor-file.ts'
@@ -54,7 +55,7 @@ export const issuerIssue: Command = {
       policyId: args.text('policy'),
       subject,
       workloadKey: await readPublicKey(io, args.text('workload-key')),
-      results: await Promise.all(args.all('result').map(async (path) => fromUtf8(await io.readFile(path)).trim())),
+      results: await Promise.all(args.all('result').map(async (path) => resultOfFile(await io.readFile(path)))),
       ...(sbom === undefined ? {} : { sbom: await io.readFile(sbom) }),
       ...(provenance === undefined ? {} : { workloadProvenance: fromHex(provenance) }),
       kind,

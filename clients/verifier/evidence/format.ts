@@ -7,7 +7,7 @@
  * @module
  */
 import type { Hash } from '../../../merkle/index.ts'
-import type { Claim, JsonObject, TrustVector } from '../../../provenance/index.ts'
+import type { Appraisal, Claim, EarProfile, JsonObject, SignedResult, TrustVector } from '../../../provenance/index.ts'
 import type { VerificationJwk } from '../../../statement/index.ts'
 import type { ReferenceValues } from '../reference-values.ts'
 
@@ -67,6 +67,10 @@ export interface Examined {
   readonly workloadKey?: VerificationJwk
   /** What a person debugging a refusal needs to see. Not part of the verdict. */
   readonly detail: JsonObject
+  /** What another Verifier said, where the evidence is a result of one: at best this is passed on. */
+  readonly said?: Pick<Appraisal, 'status' | 'vector' | 'attestedKey'>
+  /** Of evidence about several things: each of them, by the name of its submodule. The whole is no better than any of them. */
+  readonly parts?: ReadonlyMap<string, Examined>
 }
 
 /** What evidence is looked at with. Nothing in evidence names its own trust: it is all here. */
@@ -84,6 +88,10 @@ export interface Examination {
   readonly roots?: readonly string[]
   /** One of the format's {@link EvidenceFormat.keyBindings}; its first by default. */
   readonly keyBinding?: string
+  /** Of results: the dialects that are taken, any when absent. */
+  readonly profiles?: readonly EarProfile[]
+  /** Of results: what their Verifier must have applied, and nothing else; anything when absent. */
+  readonly policyIds?: readonly string[]
 }
 
 export interface EvidenceFormat {
@@ -99,8 +107,12 @@ export interface EvidenceFormat {
   readonly defaults: { readonly [C in AppraisalCase]?: TrustVector }
   /** How evidence of this format can be bound to a workload's key, where a policy may choose. */
   readonly keyBindings: readonly string[]
-  /** What reference values may name; absent where they list files. */
+  /** What reference values may name; absent where they list files, or keys alone. */
   readonly references?: ReferenceNames
+  /** Set where other Verifiers sign: reference values then name their keys, as `attesters`. */
+  readonly attesters?: true
+  /** The result, where evidence of this format is one: it is sealed with ours, so that others can look at it again. */
+  resultIn?(evidence: Uint8Array): SignedResult
   /** The evidence in a file of it: a token without the line break that editors and shells add. */
   ofFile(file: Uint8Array): Uint8Array
   /** @throws VerifierError `malformed_evidence`, `bad_evidence_signature`, `measurement_mismatch`, and those of collateral */

@@ -8,12 +8,17 @@ import type { EvidenceFormat } from './format.ts'
 import { cca, psa } from './hardware/arm.ts'
 import { awsNitro } from './hardware/aws-nitro.ts'
 import { sgx, tdx } from './hardware/intel/intel.ts'
+import { nvidiaGpu, nvidiaSwitch } from './hardware/nvidia/nvidia.ts'
 import { sevSnp } from './hardware/sev-snp.ts'
 import { tpm2 } from './hardware/tpm/tpm.ts'
 import { measuredFiles } from './measured-files.ts'
+import { ear } from './results/ear.ts'
 
 const FORMATS: ReadonlyMap<string, EvidenceFormat> = new Map(
-  [measuredFiles, awsNitro, sevSnp, tdx, sgx, tpm2, psa, cca].map((format) => [format.name, format]),
+  [measuredFiles, awsNitro, sevSnp, tdx, sgx, tpm2, psa, cca, nvidiaGpu, nvidiaSwitch, ear].map((format) => [
+    format.name,
+    format,
+  ]),
 )
 
 export const EVIDENCE_FORMATS: readonly string[] = [...FORMATS.keys()]

@@ -16,6 +16,8 @@ interface Victim {
   readonly examination: Examination
   /** Bits that nothing protects, where a format has any: `true` for a bit that may be flipped without being noticed. */
   readonly unprotected?: (byte: number) => boolean
+  /** How many zeros may follow, where a format forgives any. */
+  readonly padding?: number
 }
 
 export function refusesWhatIsHostile(make: () => Victim): void {
@@ -39,6 +41,7 @@ export function refusesWhatIsHostile(make: () => Victim): void {
   it('refuses it with bytes after the end', async () => {
     const victim = make()
     for (const more of [1, 16, 600_000]) {
+      if (more <= (victim.padding ?? 0)) continue
       const longer = new Uint8Array(victim.evidence.length + more)
       longer.set(victim.evidence)
       assert.ok(await refused(victim, longer), `${more} more`)

@@ -6,7 +6,7 @@
  */
 import { fromHex, type Hash, sha256, toHex } from '../../../../merkle/index.ts'
 import type { Claim, JsonObject, TrustVector } from '../../../../provenance/index.ts'
-import { encodeCbor } from '../../../../statement/index.ts'
+import { encodeCbor, jwkThumbprint, type VerificationJwk } from '../../../../statement/index.ts'
 import { VerifierError } from '../../error.ts'
 import type { ReferenceMeasurement, ReferencePlatform, ReferenceValues } from '../../reference-values.ts'
 import type { AppraisalCase, EvidenceFormat, Examination, Examined, ReferenceNames } from '../format.ts'
@@ -40,6 +40,8 @@ export interface HardwareFacts {
   readonly root: string
   /** Set where no root speaks for the platform: then it has to be listed in the reference values, by its id. */
   readonly needsEnrolment?: true
+  /** Set where another Verifier vouches for it that the reference values do not name. */
+  readonly unknownVerifier?: true
   /** What a policy must have an opinion about, besides what is compared here. */
   readonly findings: readonly Finding[]
 }
@@ -60,8 +62,17 @@ export interface HardwareReader {
   readonly cases: readonly AppraisalCase[]
   /** The evidence in a file that holds more. */
   readonly ofFile?: (file: Uint8Array) => Uint8Array
-  /** @throws VerifierError for evidence that proves nothing */
-  read(evidence: Uint8Array, context: ReaderContext): HardwareFacts
+  /** Set where another Verifier vouches for the facts: its keys are in the reference values. */
+  readonly attesters?: true
+  /**
+   * The facts; of evidence about several devices, those of each by its name.
+   *
+   * @throws VerifierError for evidence that proves nothing
+   */
+  read(
+    evidence: Uint8Array,
+    context: ReaderContext,
+  ): HardwareFacts | ReadonlyMap<string, HardwareFacts> | Promise<ReadonlyMap<string, HardwareFacts>>
 }
 
 export interface ReaderContext {
@@ -69,6 +80,8 @@ export interface ReaderContext {
   readonly roots: readonly string[]
   /** POSIX seconds. */
   readonly at: number
+  /** Keys of other Verifiers, as the reference values have them. */
+  readonly attesters: readonly VerificationJwk[]
 }
 
 /** Longest evidence of any hardware format. The event log of a machine, the largest part of any, has some 50 000 bytes. */
@@ -101,17 +114,21 @@ export function hardwareFormat(reader: HardwareReader): EvidenceFormat {
     defaults: defaultsFor(claims),
     keyBindings: reader.keyBindings,
     references: reader.references,
+    ...(reader.attesters ? { attesters: true as const } : {}),
     ofFile: reader.ofFile ?? ((file) => file),
     async examine(evidence, examination) {
       if (evidence.length > MAX_EVIDENCE_BYTES) {
         throw new VerifierError('malformed_evidence', `longer than ${MAX_EVIDENCE_BYTES} bytes`)
       }
-      const facts = reader.read(evidence, {
+      const facts = await reader.read(evidence, {
         collateral: readCollateral(examination.collateral),
         roots: examination.roots ?? reader.roots,
         at: examination.now,
+        attesters: examination.references.flatMap(({ attesters }) => attesters),
       })
-      return judge(facts, reader, examination)
+      if (!(facts instanceof Map)) return judge(facts as HardwareFacts, reader, examination)
+      const devices = facts as ReadonlyMap<string, HardwareFacts>
+      return together(new Map([...devices].map(([name, each]) => [name, judge(each, reader, examination)])))
     },
   }
 }
@@ -131,6 +148,26 @@ export function measurementDigest(values: Readonly<Record<string, string>>): Has
   return sha256(encodeCbor(new Map(Object.entries(values).map(([name, hex]) => [name, fromHex(hex)]))))
 }
 
+/**
+ * Several things as one, which all the measurements together identify. A key is the workload's if it is that of each of them; or of one, where
+ * somebody else vouches that they belong together.
+ */
+export function together(parts: ReadonlyMap<string, Examined>, { areOne = false } = {}): Examined {
+  const all = [...parts.values()]
+  const [first] = all
+  if (!first) throw new VerifierError('malformed_evidence', 'it is about nothing')
+  const keys = all.flatMap(({ workloadKey }) => (workloadKey ? [workloadKey] : []))
+  const isSame = new Set(keys.map(jwkThumbprint)).size === 1 && (areOne || keys.length === all.length)
+  const measurements = [...parts].map(([name, { measurement }]) => [name, toHex(measurement)])
+  return {
+    cases: [...new Set(all.flatMap(({ cases }) => cases))],
+    measurement: all.length === 1 ? first.measurement : measurementDigest(Object.fromEntries(measurements)),
+    ...(isSame ? { workloadKey: keys[0]! } : {}),
+    detail: {},
+    parts,
+  }
+}
+
 function judge(facts: HardwareFacts, reader: HardwareReader, examination: Examination): Examined {
   const { references, nonce, keyBinding = reader.keyBindings[0]! } = examination
   const [field, formula] = splitBinding(keyBinding)
@@ -142,8 +179,8 @@ function judge(facts: HardwareFacts, reader: HardwareReader, examination: Examin
   })
   const answersNonce = nonce !== undefined && (binding.answersNonce || isText(facts.nonce, nonce))
   // A platform is believed about the software that its own reference values are about, and no other.
-  const believed = references.filter((values) => admits(values, facts))
-  const unknownAttester = facts.needsEnrolment && believed.length === 0
+  const believed = facts.unknownVerifier ? [] : references.filter((values) => admits(values, facts))
+  const unknownAttester = facts.unknownVerifier || (facts.needsEnrolment && believed.length === 0)
   const compared = compare(facts, believed)
   const findings: Finding[] = [
     ...(unknownAttester

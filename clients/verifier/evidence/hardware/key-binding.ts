@@ -8,12 +8,14 @@
  *     │           └─ zeros follow, where the field is longer than the digest
  *     └─ the field
  *
+ * `hex(nonce)` is for challenges that are hexadecimal text, whose bytes stand in the field.
+ *
  * A policy chooses one of those that the format has, and the result says which one held.
  *
  * @module
  */
 import { createHash } from 'node:crypto'
-import { concatBytes, equalBytes, utf8 } from '../../../../merkle/index.ts'
+import { concatBytes, equalBytes, fromHex, utf8 } from '../../../../merkle/index.ts'
 import { jwkOfSpki, spkiOfJwk } from '../../../../provenance/index.ts'
 import type { VerificationJwk } from '../../../../statement/index.ts'
 import { VerifierError } from '../../error.ts'
@@ -25,6 +27,7 @@ export const FORMULAS = [
   'sha256(nonce|spki)',
   'sha256(spki)',
   'nonce',
+  'hex(nonce)',
   'spki',
 ] as const
 type Formula = (typeof FORMULAS)[number]
@@ -52,9 +55,10 @@ interface Offered {
  */
 export function checkBinding(formula: Formula, offered: Offered): Binding {
   const { field = new Uint8Array(), nonce, workloadKey } = offered
-  if (formula === 'nonce') {
+  if (formula === 'nonce' || formula === 'hex(nonce)') {
     if (workloadKey) throw new VerifierError('key_not_bound', 'by the policy the field holds the challenge and no key')
-    return { answersNonce: nonce !== undefined && holds(field, utf8(nonce), offered.padded) }
+    const challenge = formula === 'nonce' ? nonce && utf8(nonce) : bytesOfHex(nonce)
+    return { answersNonce: challenge !== undefined && challenge !== '' && holds(field, challenge, offered.padded) }
   }
   if (formula === 'spki') return { ...keyIn(field, workloadKey), answersNonce: false }
 
@@ -74,6 +78,11 @@ export function checkBinding(formula: Formula, offered: Offered): Binding {
     throw new VerifierError('key_not_bound', `the field is not ${formula} of this workload key${challenge}`)
   }
   return { workloadKey, answersNonce: withNonce && nonce !== undefined }
+}
+
+function bytesOfHex(nonce: string | undefined): Uint8Array | undefined {
+  const hex = nonce?.toLowerCase()
+  return hex !== undefined && /^([0-9a-f]{2})+$/.test(hex) ? fromHex(hex) : undefined
 }
 
 /** Here the evidence tells the key. One that was given must be the same. */

@@ -15,5 +15,8 @@ export const AMD_ROOTS: ReadonlyMap<string, string> = new Map([
   ['1f084161a44bb6d93778a904877d4819cafa5d05ef4193b2ded9dd9c73dd3f6a', 'Turin'],
 ])
 
+/** NVIDIA Device Identity CA, of GPUs and NVSwitches; https://docs.nvidia.com/attestation, "Device Identity Certificate". */
+export const NVIDIA_ROOTS = ['102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48']
+
 /** Intel SGX Root CA, of SGX and TDX; https://certificates.trustedservices.intel.com/Intel_SGX_Provisioning_Certification_RootCA.cer. */
 export const INTEL_ROOTS = ['44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3']
