@@ -24,7 +24,7 @@ export interface UnverifiedEarCwt {
   readonly signed: Uint8Array
   readonly signature: Uint8Array
   /** The claims by the names that they have in JSON. @throws ProvenanceError `unsupported_profile`, `malformed_result` */
-  claims(): Json
+  readonly claims: () => Json
 }
 
 export const MAX_CWT_BYTES = 1 << 20

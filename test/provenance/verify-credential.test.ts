@@ -746,7 +746,7 @@ describe('verifyCredential, of sealed sections', () => {
 
   it('refuses another result than the one in clear', async () => {
     const world = await resealed('attestation-result', ({ attestation }) => ({
-      attestation: { ...attestation!, result: `${attestation!.result} ` },
+      attestation: { ...attestation!, result: `${String(attestation!.result)} ` },
     }))
     assertRefused(await open(world), 'sealed-results: section_mismatch')
   })

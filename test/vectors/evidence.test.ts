@@ -383,3 +383,99 @@ describe('psa and cca: tokens of Veraison and trustee', { skip }, () => {
     await assert.rejects(token, refused('bad_evidence_signature'))
   })
 })
+
+describe('nvidia-gpu and nvidia-switch: reports of NVIDIA’s devices', { skip }, () => {
+  const at = '2026-01-01T00:00:00Z'
+  const nvidia = (name: string) => readVector(`domain/nvidia/${name}`)
+  // No lists here, and no challenge was given.
+  const LITTLE_KNOWN = ['mismatch', 'undated', 'uncheckedRevocation']
+
+  for (const [format, name, driver, vbios] of [
+    ['nvidia-gpu', 'sdk-hopper_evidence', '590.12', '96.00.A5.00.01'],
+    // On hold by OCSP: its signature and chain hold, and without a list its status is what is not known.
+    ['nvidia-gpu', 'sdk-hopper_evidence_cert_hold', '570.86.10', '96.00.AF.00.01'],
+    ['nvidia-switch', 'sdk-switch_evidence_ls10', undefined, '96.10.55.00.01'],
+  ] as const) {
+    it(`${name} holds, in the form of NVIDIA’s SDK`, async () => {
+      const { cases, detail } = await examine(format, nvidia(`${name}.json`), at)
+      assert.deepEqual(cases, LITTLE_KNOWN)
+      const measured = detail['measurements'] as Record<string, string>
+      assert.equal(measured['DRIVER_VERSION'], driver && toHex(utf8(driver)))
+      assert.equal(measured['VBIOS_VERSION'], toHex(utf8(vbios)))
+      const changed = utf8(
+        Buffer.from(nvidia(`${name}.json`))
+          .toString()
+          .replace(/("evidence": ?".{600})./, '$1A'),
+      )
+      await assert.rejects(examine(format, changed, at), { name: 'EvidenceError' })
+      const other = format === 'nvidia-gpu' ? 'nvidia-switch' : 'nvidia-gpu'
+      await assert.rejects(examine(other, nvidia(`${name}.json`), at), refused('wrong_format'))
+    })
+  }
+
+  const reports: [report: string, chain: string][] = [
+    ['sdk-hopperAttestationReport', 'sdk-hopperCertChain'],
+    ['sdk-hopperAttestationReportExpired', 'sdk-hopperCertChainExpired'],
+    ['trustee-hopperAttestationReport', 'trustee-hopper_cert_chain_case1'],
+    ['trustee-hopper_coco_report1', 'trustee-hopper_coco_certs1'],
+  ]
+  for (const [report, chain] of reports) {
+    it(`${report} holds under its chain, and under no other`, async () => {
+      const evidence = nvidia(`${report}.txt`)
+      const { cases } = await examine('nvidia-gpu', evidence, at, { collateral: [nvidia(`${chain}.txt`)] })
+      assert.deepEqual(cases, LITTLE_KNOWN)
+      const others = { collateral: [nvidia(`${reports.find(([name]) => name !== report)![1]}.txt`)] }
+      await assert.rejects(examine('nvidia-gpu', evidence, at, others), refused('bad_evidence_signature'))
+    })
+  }
+
+  it('says what NVIDIA’s parser says', async () => {
+    const collateral = [nvidia('sdk-hopperCertChain.txt')]
+    const { detail } = await examine('nvidia-gpu', nvidia('sdk-hopperAttestationReport.txt'), at, { collateral })
+    const measured = detail['measurements'] as Record<string, string>
+    const { MeasurementRecord } = JSON.parse(readTextVector('domain/nvidia/sdk-spdm_parsed_output.json'))
+    const blocks = Object.entries<{ DMTFSpecMeasurementValue: string }>(MeasurementRecord.MeasurementBlocks)
+    assert.equal(blocks.length, 64)
+    for (const [index, block] of blocks) {
+      assert.equal(`0x${measured[`measurement:${index}`]}`, block.DMTFSpecMeasurementValue, index)
+    }
+  })
+
+  it('says what Trustee says of it', async () => {
+    const collateral = [nvidia('trustee-hopper_cert_chain_case1.txt')]
+    const { detail } = await examine('nvidia-gpu', nvidia('trustee-hopperAttestationReport.txt'), at, { collateral })
+    const theirs = JSON.parse(readTextVector('domain/nvidia/trustee-hopperAttestationReport-claims.txt'))
+    const measured = detail['measurements'] as Record<string, string>
+    for (const [index, value] of Object.entries(theirs.measurements))
+      assert.equal(measured[`measurement:${index}`], value)
+    assert.equal(measured['BOARD_ID'], theirs.config.board_id)
+    assert.equal(measured['FWID'], theirs.config.fwid)
+    assert.equal(Buffer.from(measured['VBIOS_VERSION']!, 'hex').toString().toLowerCase(), theirs.config.vbios_version)
+    assert.equal(Buffer.from(measured['DRIVER_VERSION']!, 'hex').toString(), theirs.config.driver_version)
+  })
+
+  for (const [n, what] of [
+    [2, 'the root alone'],
+    [3, 'a chain without the provisioner'],
+    [4, 'a chain without the device'],
+  ] as const) {
+    it(`${what} is not enough`, async () => {
+      const collateral = [nvidia(`trustee-hopper_cert_chain_case${n}.txt`)]
+      const evidence = nvidia('trustee-hopperAttestationReport.txt')
+      await assert.rejects(examine('nvidia-gpu', evidence, at, { collateral }), refused('missing_collateral'))
+    })
+  }
+
+  it('with another byte anywhere that is signed they are refused', async () => {
+    const collateral = [nvidia('sdk-hopperCertChain.txt')]
+    const honest = fromHex(readTextVector('domain/nvidia/sdk-hopperAttestationReport.txt').trim())
+    for (const place of [4, 36, 38, 60, 1000, 3570, 3600, 3800]) {
+      const evidence = honest.with(place, honest[place]! ^ 1)
+      await assert.rejects(
+        examine('nvidia-gpu', evidence, at, { collateral }),
+        { name: 'EvidenceError' },
+        `byte ${place}`,
+      )
+    }
+  })
+})
