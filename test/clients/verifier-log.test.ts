@@ -9,14 +9,17 @@ import {
   publishPolicy,
   publishReferenceValues,
 } from '../../clients/verifier/index.ts'
-import { concatBytes, sha256, toHex, UnavailableError, utf8 } from '../../merkle/index.ts'
+import { concatBytes, type Hash, sha256, toHex, UnavailableError, utf8 } from '../../merkle/index.ts'
 import {
   decodeCompactJws,
   encodePublicKey,
   openSections,
   type RecordStatement,
+  signEar,
   verifyEar,
 } from '../../provenance/index.ts'
+import type { LoggedRecord } from '../../provenance/log-evidence.ts'
+import { checkSealedResult } from '../../provenance/sealed-evidence.ts'
 import { kidOf, publicJwkOf, unwrapKeys } from '../../statement/index.ts'
 import {
   attester,
@@ -148,6 +151,58 @@ describe('appraiseAndLog', () => {
     const { attestation } = await openSections(found as RecordStatement<'attestation-result'>, keys)
     assert.equal(attestation?.result, ear)
     assert.deepEqual(attestation?.nonce, utf8(NONCE))
+  })
+
+  it('vouches for the result of another Verifier, which is sealed with ours for auditors to verify again', async () => {
+    const json = (value: unknown) => utf8(JSON.stringify(value))
+    const theirs = await signEar(
+      {
+        issuedAt: START - 5,
+        verifier: { developer: 'https://verifier.example', build: '1' },
+        appraisals: new Map([['cpu', { status: 'warning', vector: { hardware: 32, executables: 2 } }]]),
+      },
+      stranger,
+    )
+    await publishReferenceValues({
+      ...world.as(verifier),
+      id: 'theirs',
+      content: json({ format: 'ear', attesters: [publicJwkOf(stranger)] }),
+    })
+    await publishPolicy({
+      ...world.as(verifier),
+      id: 'theirs',
+      content: json({
+        format: 'ear',
+        maxEvidenceAgeSeconds: 60,
+        resultLifetimeSeconds: 60,
+        claims: { match: { executables: 2 }, mismatch: { executables: 96 } },
+      }),
+    })
+    const recipients = [publicJwkOf(auditor)]
+    const { entry, tier, ear } = await appraise({ format: 'ear', evidence: utf8(`${theirs}\n`), recipients })
+    assert.equal(tier, 'warning')
+    const found = await world.client.latest('attestation-result', kidOf(verifier), toHex(sha256(utf8(ear))))
+    assert.deepEqual(found?.record.fields.evidenceDigest, sha256(utf8(theirs)))
+
+    const [wrap] = await world.client.wraps(entry)
+    const { keys } = await unwrapKeys(wrap!, auditor)
+    const { attestation } = await openSections(found as RecordStatement<'attestation-result'>, keys)
+    assert.equal(attestation?.external, theirs)
+    const logged = async (linked: Hash): Promise<LoggedRecord> => {
+      const { index, ...signed } = await world.client.record(linked)
+      return { index, signed, authority: { trustDomain: 'unused' } as never }
+    }
+    const [result, ...links] = await Promise.all([entry, ...found!.record.links.map((link) => link.entry)].map(logged))
+    const check = (section: object) =>
+      checkSealedResult(result as LoggedRecord<'attestation-result'>, { ...attestation!, ...section }, links)
+    assert.equal((await check({})).claims.status, 'warning')
+    await assert.rejects(check({ external: `${theirs} ` }), refused('section_mismatch'))
+    // Without the reference values nobody vouches for that Verifier; and what is not good needs nobody to.
+    await checkSealedResult(
+      result as LoggedRecord<'attestation-result'>,
+      attestation!,
+      links.filter(({ signed }) => signed.record.type !== 'reference-values'),
+    )
   })
 
   it('logs a bad result like a good one', async () => {

@@ -402,11 +402,9 @@ describe('nvidia-gpu and nvidia-switch: reports of NVIDIA’s devices', { skip }
       const measured = detail['measurements'] as Record<string, string>
       assert.equal(measured['DRIVER_VERSION'], driver && toHex(utf8(driver)))
       assert.equal(measured['VBIOS_VERSION'], toHex(utf8(vbios)))
-      const changed = utf8(
-        Buffer.from(nvidia(`${name}.json`))
-          .toString()
-          .replace(/("evidence": ?".{600})./, '$1A'),
-      )
+      const text = Buffer.from(nvidia(`${name}.json`)).toString()
+      const flipped = (before: string, old: string) => before + (old === 'A' ? 'B' : 'A')
+      const changed = utf8(text.replace(/("evidence": ?".{600})(.)/, (_all, before, old) => flipped(before, old)))
       await assert.rejects(examine(format, changed, at), { name: 'EvidenceError' })
       const other = format === 'nvidia-gpu' ? 'nvidia-switch' : 'nvidia-gpu'
       await assert.rejects(examine(other, nvidia(`${name}.json`), at), refused('wrong_format'))
