@@ -99,6 +99,7 @@ function segmentsOf(items: readonly Item[]): Item[][] {
 const CHANGES_AUTHORITY: ReadonlySet<string | number | undefined> = new Set([
   recordTyp('key-authorization'),
   recordTyp('log-policy'),
+  recordTyp('retraction'),
 ])
 
 /** One segment on its way. */

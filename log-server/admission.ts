@@ -20,11 +20,18 @@
 import { importVerificationKey, type VerificationKey } from '#signature'
 import { toHex } from '../merkle/bytes.ts'
 import type { Authorities } from '../provenance/authorities.ts'
-import { checkRecord, type LinkTarget } from '../provenance/check-record.ts'
+import { checkRecord } from '../provenance/check-record.ts'
 import { ProvenanceError } from '../provenance/error.ts'
 import { checkForeign, PathCache, recheckForeign } from '../provenance/foreign.ts'
 import { isRecordType } from '../provenance/link-rules.ts'
-import { isRecordStatement, type RecordStatement, recordStatementOf } from '../provenance/record.ts'
+import {
+  isRecordStatement,
+  type ProvenanceRecord,
+  type RecordStatement,
+  recordOfStatement,
+  recordStatementOf,
+} from '../provenance/record.ts'
+import { contentOf, type LinkTarget } from '../provenance/record-context.ts'
 import type { VerificationAlgorithm } from '../statement/algorithm.ts'
 import { kidOf, type VerificationJwk } from '../statement/cose-key.ts'
 import { StatementError } from '../statement/error.ts'
@@ -40,10 +47,10 @@ import { candidateOf, foreignCandidateOf } from './candidate.ts'
 import type { Sequencer } from './sequencer.ts'
 import type { NamedKeys, SigningKeys } from './signing-keys.ts'
 import { Slots } from './turns.ts'
-import { BusyError, type Clock, type EntryMeta, type LogReader } from './types.ts'
+import { BusyError, type Clock, type EntryMeta, LogError, type LogReader } from './types.ts'
 
 export interface AdmissionLog {
-  readonly reader: Pick<LogReader, 'locate' | 'receipt' | 'byUnique'>
+  readonly reader: Pick<LogReader, 'byUnique' | 'locate' | 'receipt' | 'statement' | 'statuses'>
   readonly sequencer: Pick<Sequencer, 'append' | 'appendAll'>
   readonly authorities: Authorities
   readonly keys: Pick<SigningKeys, 'load' | 'signersOf'>
@@ -227,7 +234,13 @@ export class Admission {
         targets.set(toHex(meta.entry), await this.#targetOf(meta, meta.type, record))
     }
     const context = { authorities, targets, now: this.#now(), maxClockSkew: this.#limits.maxClockSkew, wrapRecipients }
-    return () => void checkRecord(record, context)
+    const { criteriaRetracted } = authorities
+    return () => {
+      // What the results were judged by has begun to matter, and was not looked up.
+      if (authorities.criteriaRetracted !== criteriaRetracted)
+        throw new BusyError('queue_full', 'criteria were withdrawn')
+      checkRecord(record, context)
+    }
   }
 
   /**
@@ -243,12 +256,39 @@ export class Admission {
 
   async #targetOf(meta: EntryMeta, type: LinkTarget['type'], { record }: RecordStatement): Promise<LinkTarget> {
     const { index, issuedAt, signer } = meta
-    if (record.type !== 'credential-status' || type !== 'credential-provenance')
-      return { index, type, issuedAt, signer }
-    // Which credential the target is about is in the index already, the other way round.
-    const credentialDigest = toHex(record.fields.credentialDigest)
-    const holder = await this.#log.reader.byUnique(`credential:${credentialDigest}`)
-    return { index, type, issuedAt, signer, ...(holder === index && { credentialDigest }) }
+    const target: LinkTarget = { index, type, issuedAt, signer }
+    if (type === 'credential-provenance' && 'credentialDigest' in record.fields) {
+      return { ...target, ...(await this.#credentialOf(index, toHex(record.fields.credentialDigest))) }
+    }
+    // Read where it decides something: of one credential in many, and of results only once criteria were ever withdrawn.
+    const decides =
+      type === 'issuance-intent' || (type === 'attestation-result' && this.#log.authorities.criteriaRetracted)
+    return decides ? { ...target, ...(await this.#contentAt(index)) } : target
+  }
+
+  /** Which credential the target is about is in the index already, the other way round. */
+  async #credentialOf(index: number, credentialDigest: string): Promise<Partial<LinkTarget>> {
+    const { reader } = this.#log
+    const holder = await reader.byUnique(`credential:${credentialDigest}`)
+    if (holder !== index) return {}
+    const records = await Promise.all((await reader.statuses(credentialDigest)).map((at) => this.#recordAt(at)))
+    return { credentialDigest, suspended: isSuspended(records) }
+  }
+
+  async #contentAt(index: number): Promise<Partial<LinkTarget>> {
+    const record = await this.#recordAt(index)
+    return record ? { ...contentOf(record) } : {}
+  }
+
+  /** Undefined where it was erased. */
+  async #recordAt(index: number): Promise<ProvenanceRecord | undefined> {
+    try {
+      const bytes = await this.#log.reader.statement(index)
+      return bytes && recordOfStatement(parseSignedStatement(bytes, { maxBytes: bytes.length }))
+    } catch (error) {
+      if (error instanceof LogError && error.code === 'statement_erased') return undefined
+      throw error
+    }
   }
 
   get #maxStatementBytes(): number {
@@ -269,6 +309,12 @@ function recipientsOf({ record }: RecordStatement, wraps: readonly Uint8Array[])
     if (kid === undefined) throw new StatementError('malformed_wrap', 'not a JWE for one recipient')
     return kid
   })
+}
+
+/** Nothing but a reinstatement ends a suspension. */
+function isSuspended(records: readonly (ProvenanceRecord | undefined)[]): boolean {
+  const statuses = records.map((record) => (record?.type === 'credential-status' ? record.fields.status : undefined))
+  return statuses.findLast((status) => status === 'suspended' || status === 'reinstated') === 'suspended'
 }
 
 /** Keys as the crypto library wants them, by kid (and algorithm). A kid is the key's own hash, so an entry is never wrong, only unused. */

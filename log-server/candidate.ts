@@ -54,8 +54,9 @@ export function indexedBy(statement: SignedStatement, record: ProvenanceRecord, 
   // Assigned and not spread: this is done for every record, and spreading what may not be there takes four times as long.
   const series = seriesOf(record, signer)
   if (series) indexed.series = `${series.type}/${series.kid}/${series.id}`
+  const status = statusKey(record)
+  if (status !== undefined) indexed.status = status
   if (record.type === 'credential-status') {
-    indexed.status = statusKey(record)!
     if (revokes(record)) indexed.uniqueKeys.push(revocationOf(record))
     else indexed.excludedBy = [revocationOf(record)]
   }

@@ -2,7 +2,8 @@
  * Gathers what one credential's story needs, out of the log and into a bundle.
  *
  *     credential-provenance ──links──► results, policies, workload, authorizations      followed until nothing new turns up
- *     credential-status …              of the same credential, as far as logged
+ *     credential-status …              of the same credential, as far as logged; and for whom it stands in
+ *     retraction …                     of any policy, reference values or key among these
  *     key-authorization …              of every key that signed one of these
  *     log-policy …                     the one in force, and those it replaced
  *
@@ -25,7 +26,7 @@ import type { LogReader } from './types.ts'
 
 export interface BundleSource {
   readonly log: SnapshotSource & Pick<LogReader, 'byUnique' | 'locate' | 'statuses' | 'wraps'>
-  readonly authorities: Pick<Authorities, 'authorizations' | 'policy'>
+  readonly authorities: Pick<Authorities, 'authorizations' | 'policy' | 'retractionOf'>
 }
 
 /**
@@ -51,6 +52,9 @@ export async function collectBundle(credentialDigest: Hash, { log, authorities }
     const entry = readStored(await snapshot.statement(index))
     found.set(index, entry)
 
+    // The one that is in effect first: what others of the same add would be told by it already.
+    const retraction = authorities.retractionOf(entry.statement.entry)
+    if (retraction) wanted.push(retraction.index)
     const signer = authorities.authorizations(entry.statement.header.kid ?? '')
     wanted.push(...signer.map((authorization) => authorization.index))
     const targets = await Promise.all(followed(entry.record).map((link) => log.locate(link.entry)))

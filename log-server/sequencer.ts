@@ -176,7 +176,7 @@ export class Sequencer {
    *
    * The same statement again is answered with its index and a receipt, and changes nothing (its wraps neither).
    *
-   * @throws {@link LogError} `conflict_signature`, `duplicate_credential`, `duplicate_unique_tag`, `duplicate_record_id`, `already_revoked`, each
+   * @throws {@link LogError} `conflict_signature`, `duplicate_…`, `already_revoked`, each
    *   with the index of the entry in the way; what `recheck` throws; {@link BusyError} `queue_full`, `shutting_down`, `log_stopped`
    */
   append(candidate: Candidate): Promise<Appended> {
@@ -530,12 +530,16 @@ const CONFLICTS: Partial<Record<LogErrorCode, string>> = {
   duplicate_credential: 'records this credential already',
   duplicate_unique_tag: 'used this unique tag already',
   duplicate_record_id: 'has this record id already',
+  duplicate_intent: 'records the credential of this intent already',
+  duplicate_generalization: 'says already what this credential stands for',
   already_revoked: 'revoked this credential, for good',
 }
 
 /** By the kind that `uniqueKeys` puts before the colon. */
 function uniqueCode(name: string): LogErrorCode {
   if (name.startsWith('ucredential:')) return 'duplicate_credential'
+  if (name.startsWith('uintent:')) return 'duplicate_intent'
+  if (name.startsWith('ugeneral:')) return 'duplicate_generalization'
   if (name.startsWith('urevoked:')) return 'already_revoked'
   return name.startsWith('urecord:') ? 'duplicate_record_id' : 'duplicate_unique_tag'
 }

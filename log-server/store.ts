@@ -13,8 +13,8 @@
  *   i ‖ identity           index: content that is here already, under whatever signature
  *   u ‖ unique key         index of its holder
  *   r ‖ type/kid/id        index of the newest of the series
- *   c ‖ digest hex ‖ index nothing: the status records of a credential, in order
- *   a ‖ index              nothing: the statements that say who may write
+ *   c ‖ digest hex ‖ index nothing: the records of what became of a credential, in order
+ *   a ‖ index              nothing: the statements that say who may write, and what was withdrawn
  *   w ‖ entry              the wraps beside a statement: (u32 length ‖ wrap)…
  *   x ‖ entry              the certificates beside a statement, leaf first: (u32 length ‖ DER)…
  *   p ‖ n                  the widths of level-0 tile n that there are (widths.ts)
@@ -87,9 +87,9 @@ export interface Holders {
 
 const HELD_BY_NOBODY: Holders = { entry: undefined, identity: undefined, unique: [] }
 
-/** Changes to who may write; indexed so that opening replays them and nothing else. */
+/** Changes to who may write, and on what; indexed so that opening replays them and nothing else. */
 export function changesAuthority(type: string): boolean {
-  return type === 'key-authorization' || type === 'log-policy'
+  return type === 'key-authorization' || type === 'log-policy' || type === 'retraction'
 }
 
 /** A read that waits for the end of this turn of the event loop. */

@@ -144,6 +144,8 @@ export type LogErrorCode =
   | 'duplicate_credential' //  entry `index` records this credential digest
   | 'duplicate_unique_tag' //  this signer used this tag in entry `index`
   | 'duplicate_record_id' //   entry `index` has this record id
+  | 'duplicate_intent' //      entry `index` records the credential of this intent
+  | 'duplicate_generalization' // entry `index` says what this credential stands for
   | 'already_revoked' //       entry `index` revoked the credential, which has no status after that
   | 'statement_erased' //      entry `index` is in the tree, and its statement was erased
   | 'too_large' //             a statement past the log's limit

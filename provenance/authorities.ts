@@ -6,6 +6,7 @@
  *       1     key-authorization: K1, issuer, 0–1000   K1 may sign issuer records dated 0 to 999
  *       9     key-authorization: K1, issuer, 0–500    K1 may sign issuer records dated 0 to 499
  *             previous → 1                            (what lies between 1 and 9 stays as it was)
+ *      12     retraction of 9, effective at 400       K1 may sign no more, and what it signed from 400 on does not stand
  *
  * Nothing here comes from configuration: the log server at admission and an auditor years later build it from the same
  * records in the same order, so they cannot come to different answers.
@@ -22,6 +23,7 @@ import type { Role } from './link-rules.ts'
 import type { RecordOf, RecordStatement } from './record.ts'
 import { decodePublicKey } from './records/field-types.ts'
 import type { FieldsOf } from './records/index.ts'
+import { type Retraction, Retractions, retractionOf } from './retraction.ts'
 
 /** What a `key-authorization` says, and where it stands. */
 export interface Authorization {
@@ -64,6 +66,8 @@ export class Authorities {
   readonly #adminKeys = new Map<string, PublicJwk>()
   readonly #byKid = new Map<string, Authorization[]>()
   readonly #byEntry = new Map<string, Authorization>()
+  readonly #retractions = new Retractions()
+  #criteriaRetracted = false
   /** Index of the record that took an authorization's place. */
   readonly #replacedAt = new Map<Authorization, number>()
   #lastIndex = -1
@@ -72,9 +76,11 @@ export class Authorities {
    * Takes in the record at `index`. Records that authorize nobody are ignored. Indexes must grow; whether the record may be
    * on the log at all is to be checked before (`checkRecord`).
    */
-  apply(index: number, { record, entry }: RecordStatement): void {
+  apply(index: number, r: RecordStatement): void {
+    const { record, entry } = r
     assert(index > this.#lastIndex, 'records are applied in the order of the log')
     this.#lastIndex = index
+    if (record.type === 'retraction') this.retract(index, r)
     if (record.type === 'log-policy') this.#applyPolicy(index, entry, record)
     if (record.type === 'key-authorization') this.#applyAuthorization(index, entry, record)
   }
@@ -141,6 +147,34 @@ export class Authorities {
     return this.authorizations(kid).filter(
       (each) => each.index < index && (this.#replacedAt.get(each) ?? Number.POSITIVE_INFINITY) >= index,
     )
+  }
+
+  /**
+   * Takes in a `retraction`. Unlike {@link apply} in any order: a bundle has some of them, behind what they withdraw. That of one
+   * authorization is that of the key: of every one that it had for this role by then, but not of one that the admin gives it afterwards.
+   */
+  retract(index: number, r: RecordStatement): void {
+    const retraction = retractionOf(index, r)
+    if (!retraction) return
+    const named = this.authorizationIn(retraction.target)
+    const siblings = named
+      ? this.authorizations(named.kid).filter((each) => each.role === named.role && each.index < index)
+      : []
+    this.#retractions.add(
+      retraction,
+      siblings.map((each) => each.entry),
+    )
+    if (!named) this.#criteriaRetracted = true
+  }
+
+  /** What withdraws this authorization or policy, at position `index`: of several, what is in effect first. */
+  retractionOf(target: Hash, index?: number): Retraction | undefined {
+    return this.#retractions.of(target, index)
+  }
+
+  /** Whether anything but keys was ever withdrawn: only then it matters what an attestation result was judged by. */
+  get criteriaRetracted(): boolean {
+    return this.#criteriaRetracted
   }
 
   /** What the `key-authorization` in this entry authorizes, replaced or not. */

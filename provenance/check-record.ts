@@ -6,49 +6,14 @@
  *
  * @module
  */
-import { equalBytes, toHex } from '../merkle/bytes.ts'
+import { equalBytes, fromHex, toHex } from '../merkle/bytes.ts'
 import type { Hash } from '../merkle/hash.ts'
-import { type Authorities, type Authorization, foundingKey, isValidAt } from './authorities.ts'
-import { ProvenanceError, type ProvenanceErrorCode } from './error.ts'
-import { parseWorkloadIdentifier } from './identifier.ts'
-import {
-  isErasable,
-  LINK_RULES,
-  type LinkRule,
-  linkRule,
-  linkTargetType,
-  type RecordType,
-  signersOf,
-} from './link-rules.ts'
-import { issuedAtOf, type RecordOf, type RecordStatement } from './record.ts'
-
-/** What must be known of a record that others link to: {@link linkTargetOf}. */
-export interface LinkTarget {
-  readonly index: number
-  /** `foreign`: no record of ours. `erased`: an auditor finds no statement there; what it was, the log knew when it was linked to. */
-  readonly type: RecordType | 'foreign' | 'erased'
-  /** POSIX seconds. */
-  readonly issuedAt: number
-  /** kid. */
-  readonly signer: string
-  /** Of a `credential-provenance`: lower-case hex. A `credential-status` that links to it is refused without. */
-  readonly credentialDigest?: string
-}
-
-export interface RecordContext {
-  /** From the records before this one. May know later ones too, if `index` is given. */
-  readonly authorities: Authorities
-  /** What the links lead to, by entry in lower-case hex. Links to what is not here are dangling. */
-  readonly targets: ReadonlyMap<string, LinkTarget>
-  /** POSIX seconds. */
-  readonly now: number
-  /** How far clocks may be apart, in seconds. */
-  readonly maxClockSkew: number
-  /** Where the record is, when it is on the log. Without it the record is asking for admission, at `now`. */
-  readonly index?: number
-  /** At admission: the kids of the recipients for whom a wrap came along. */
-  readonly wrapRecipients?: readonly string[]
-}
+import { type Authorization, foundingKey, isValidAt } from './authorities.ts'
+import { checkContent } from './check-content.ts'
+import { LINK_RULES, type LinkRule, linkRule, linkTargetType, signersOf } from './link-rules.ts'
+import { issuedAtOf, type RecordStatement } from './record.ts'
+import { type RecordContext, refuse } from './record-context.ts'
+import { forbids } from './retraction.ts'
 
 /**
  * Runs every check, and returns under which authority the record was signed.
@@ -60,23 +25,12 @@ export function checkRecord(r: RecordStatement, context: RecordContext): Authori
   checkLinkCounts(r)
   const authority = isAdminRecord(r, context) ? checkAdmin(r, context) : checkSigner(r, context)
   checkLinkTargets(r, context)
+  checkNotRetracted(r, context)
   if (authority !== 'admin') checkOwnLinks(r, authority, context)
   checkContent(r, authority, context)
   checkWraps(r, context)
   checkNoneErased(r, context)
   return authority
-}
-
-/** What others who link to the record at `index` need to know of it. */
-export function linkTargetOf(index: number, r: RecordStatement): LinkTarget {
-  const { record, statement } = r
-  return {
-    index,
-    type: record.type,
-    issuedAt: issuedAtOf(r),
-    signer: statement.signer.kid,
-    ...(record.type === 'credential-provenance' && { credentialDigest: toHex(record.fields.credentialDigest) }),
-  }
 }
 
 function checkDate(r: RecordStatement, { now, maxClockSkew }: RecordContext): void {
@@ -142,9 +96,11 @@ function checkSigner(r: RecordStatement, context: RecordContext): Authorization 
     index !== undefined || now - maxClockSkew < (each.notAfter ?? Number.POSITIVE_INFINITY)
   const valid = inForce.filter((each) => isValidAt(each, issuedAt) && stillValid(each))
   if (valid.length === 0) throw refuse('outside_key_validity', `${kid} is not valid at ${issuedAt}`)
+  const standing = valid.filter(({ entry }) => !isRetracted(entry, r, context))
+  if (standing.length === 0) throw refuse('key_retracted', `${kid} was withdrawn`)
 
   const { issuer } = r.statement.header
-  const own = valid.filter(({ subject }) => subject === issuer)
+  const own = standing.filter(({ subject }) => subject === issuer)
   if (own.length === 0) throw refuse('issuer_mismatch', `${kid} is not a key of ${issuer}`)
 
   if (!linkRule(type, 'key-authorization')) return own.at(-1)!
@@ -173,6 +129,37 @@ function checkLinkTargets(
   }
 }
 
+/** Whether what is linked to was withdrawn before this record came, which may not rest on it. */
+function isRetracted(target: Hash, r: RecordStatement, context: RecordContext): boolean {
+  const { authorities, index, now, maxClockSkew } = context
+  const retraction = authorities.retractionOf(target, index)
+  if (!retraction) return false
+  // As for keys that expire: at admission our clock counts too.
+  const at = index === undefined ? Math.max(issuedAtOf(r), now - maxClockSkew) : issuedAtOf(r)
+  return forbids(retraction, at)
+}
+
+/**
+ * Nothing new rests on what was withdrawn: a policy, the criteria of a result, the key of the Verifier who signed it. A denial may: that
+ * is what it is for. So may what comes after it: the next version, or an erasure.
+ */
+function checkNotRetracted(r: RecordStatement, context: RecordContext): void {
+  const { authorities, targets } = context
+  const { type, links } = r.record
+  if (type === 'issuance-denied') return
+  for (const { rel, entry } of links) {
+    if (rel === 'previous' || rel === 'erases' || rel === 'retracts') continue
+    const target = targets.get(toHex(entry))!
+    const relied = [entry, ...(target.criteria ?? []).map(fromHex)]
+    if (target.type === 'attestation-result') {
+      const verifier = authorities.inForce(target.signer, target.index).findLast(({ role }) => role === 'verifier')
+      if (verifier) relied.push(verifier.entry)
+    }
+    const withdrawn = relied.find((each) => isRetracted(each, r, context))
+    if (withdrawn) throw refuse('link_retracted', `${rel} rests on ${toHex(withdrawn)}, which was withdrawn`)
+  }
+}
+
 /** Last: a record that an erasure excuses from one check has passed all others. */
 function checkNoneErased({ record: { type, links } }: RecordStatement, { targets }: RecordContext): void {
   const gone = links.find(({ rel, entry }) => linkTargetType(type, rel) && targets.get(toHex(entry))?.type === 'erased')
@@ -192,117 +179,9 @@ function checkOwnLinks(r: RecordStatement, { subject }: Authorization, { authori
   }
 }
 
-/** What a type demands beyond its links. */
-function checkContent(r: RecordStatement, authority: Authorization | 'admin', context: RecordContext): void {
-  const { record } = r
-  if (record.type === 'log-policy') checkLogPolicy(record, context)
-  if (record.type === 'key-authorization') checkKeyAuthorization(record, context)
-  if (record.type === 'issuance-policy') checkPeriod(record.fields.notBefore, record.fields.notAfter)
-  if (record.type === 'appraisal-policy') checkPeriod(record.fields.notBefore, record.fields.notAfter)
-  if (record.type === 'reference-values') checkPeriod(record.fields.notBefore, record.fields.notAfter)
-  if (record.type === 'attestation-result') checkPeriod(record.fields.issuedAt, record.fields.expiresAt)
-  if (record.type === 'credential-provenance') {
-    checkPeriod(record.fields.notBefore, record.fields.notAfter)
-    checkLifetime(record, authority)
-    checkAttestation(record, r.statement.signer.kid, context)
-  }
-  if (record.type === 'credential-status') checkStatus(record, context)
-  if (record.type === 'erasure') checkErasure(record, authority, context)
-}
-
-/** A log keeps its name for life, and its policies are one chain. */
-function checkLogPolicy({ fields, links }: RecordOf<'log-policy'>, { authorities, index }: RecordContext): void {
-  const previous = links[0]
-  const policy = authorities.policyAt(index ?? Number.POSITIVE_INFINITY)
-  if (!policy) {
-    if (previous) throw refuse('not_a_successor', 'the first policy has none before it')
-    return
-  }
-  const { entry, fields: inForce } = policy
-  if (fields.origin !== inForce.origin) throw refuse('wrong_origin', `this log is ${inForce.origin}`)
-  if (!previous) throw refuse('link_missing', 'a later log-policy must link to the one in force')
-  if (!equalBytes(previous.entry, entry)) throw refuse('not_a_successor', 'its previous is not the policy in force')
-}
-
-function checkKeyAuthorization(
-  { fields, links }: RecordOf<'key-authorization'>,
-  { authorities, index }: RecordContext,
-): void {
-  checkPeriod(fields.notBefore, fields.notAfter)
-  if (parseWorkloadIdentifier(fields.subject).trustDomain !== fields.trustDomain) {
-    throw refuse('trust_domain_mismatch', `${fields.subject} is not in ${fields.trustDomain}`)
-  }
-  for (const { entry } of links) {
-    const previous = authorities.authorizationIn(entry)
-    if (previous && !authorities.inForce(previous.kid, index).includes(previous)) {
-      throw refuse('not_a_successor', 'its previous has been replaced already')
-    }
-  }
-}
-
-function checkLifetime({ fields }: RecordOf<'credential-provenance'>, authority: Authorization | 'admin'): void {
-  const longest = authority === 'admin' ? undefined : authority.maxCredentialLifetime
-  if (longest !== undefined && fields.notAfter - fields.notBefore > longest) {
-    throw refuse('lifetime_too_long', `this issuer's credentials live at most ${longest} s`)
-  }
-}
-
-function checkAttestation(
-  { fields, links }: RecordOf<'credential-provenance'>,
-  kid: string,
-  { targets }: RecordContext,
-): void {
-  const results = links.filter(({ rel }) => rel === 'attestation-result')
-  if (fields.attestation === 'attested' && results.length === 0) throw refuse('link_missing', 'attested, by no result')
-  if (fields.attestation === 'none' && results.length > 0) throw refuse('link_too_many', 'unattested, with results')
-  if (fields.attestation === 'none' && fields.confidential) throw refuse('not_attested', 'confidential, and unattested')
-  checkComponents(fields.components, results.length)
-  // An issuer that vouches for its own subject is no Verifier (RFC 9334 §3.1): the two roles must not be one key.
-  if (results.some(({ entry }) => targets.get(toHex(entry))!.signer === kid)) {
-    throw refuse('issuer_is_verifier', 'issuer and verifier of a credential must have different keys')
-  }
-}
-
-/** Every part of a composite workload is appraised: there is a result for each, or one for several. */
-function checkComponents(components: number | undefined, results: number): void {
-  if (components === undefined) return
-  if (results === 0) throw refuse('link_missing', `${components} parts attested, by no result`)
-  if (results > components) throw refuse('link_too_many', `${results} results, for ${components} parts`)
-}
-
-/** Statuses are found by credential digest: a link to one's own record must not carry the digest of somebody else's. */
-function checkStatus({ fields, links }: RecordOf<'credential-status'>, { targets }: RecordContext): void {
-  const { entry } = links.find(({ rel }) => rel === 'credential-provenance') as { entry: Hash }
-  const { type, credentialDigest } = targets.get(toHex(entry))!
-  if (type !== 'erased' && credentialDigest !== toHex(fields.credentialDigest)) {
-    throw refuse('status_mismatch', 'its credential is not the one of the record it links to')
-  }
-}
-
-/** Whoever sealed something may destroy the keys to it. What everybody could read and rely on goes by the log's own decision. */
-function checkErasure(
-  { fields, links }: RecordOf<'erasure'>,
-  authority: Authorization | 'admin',
-  { targets }: RecordContext,
-): void {
-  if (fields.scope === 'statement' && authority !== 'admin') {
-    throw refuse('role_not_authorized', 'a statement is erased by the admin of the log alone')
-  }
-  const { type } = targets.get(toHex(links[0]!.entry))!
-  if (!isErasable(type)) throw refuse('not_erasable', `a ${type} cannot be erased`)
-}
-
 /** Wraps are not in the log, so only admission can ask for them. */
 function checkWraps({ record }: RecordStatement, { authorities, index, wrapRecipients = [] }: RecordContext): void {
   if (index !== undefined || !record.sealed) return
   const missing = authorities.policy().fields.requireWrapFor?.find((kid) => !wrapRecipients.includes(kid))
   if (missing !== undefined) throw refuse('wrap_required', `this log requires a wrap for ${missing}`)
-}
-
-function checkPeriod(from: number, until: number | undefined): void {
-  if (until !== undefined && until <= from) throw refuse('malformed_record', `a period from ${from} until ${until}`)
-}
-
-function refuse(code: ProvenanceErrorCode, message: string): ProvenanceError {
-  return new ProvenanceError(code, message)
 }

@@ -33,6 +33,12 @@ export type ProvenanceErrorCode =
   | 'issued_in_future' //            issued later than now
   | 'issuer_is_verifier' //          the Credential Issuer attests its own subject
   | 'lifetime_too_long' //           a credential that lives longer than its issuer may make it
+  | 'key_retracted' //               signed by a key that was withdrawn
+  | 'link_retracted' //              rests on a policy, reference values or a Verifier's key that were withdrawn
+  | 'not_retractable' //             withdraws something that nobody relies on twice
+  | 'already_retracted' //           withdrawn before, and no later than this
+  | 'intent_mismatch' //             not the credential that was announced, or on other grounds
+  | 'illegal_status' //              a status that cannot follow what the credential has, or with what it cannot have
   | 'status_mismatch' //             changes the status of another credential than the record it links to
   | 'wrap_required' //               sealed, and not for a recipient that this log requires
   | 'unsupported_content_type' //    a statement about something that this log does not register
@@ -78,6 +84,7 @@ export type ProvenanceErrorCode =
   | 'tier_too_low' //                an attestation result worse than TRUST.json demands
   | 'result_not_current' //          an attestation result from after the issuance, or expired at it
   | 'policy_not_in_force' //         decided by a policy before it began or after it ended
+  | 'grounds_retracted' //           issued on something that was withdrawn before, or since where TRUST.json is strict
   | 'credential_revoked' //          by its issuer, effective at the moment asked about
   | 'credential_suspended' //        by its issuer, and not reinstated
   | 'section_mismatch' //            a sealed section contradicts the clear part or the credential

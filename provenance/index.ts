@@ -28,7 +28,7 @@ export {
 } from './bundle.ts'
 export { type Certificate, decodePem, parseCertificate } from './certificate.ts'
 export { jwkOfSpki, spkiOfJwk } from './certificate-key.ts'
-export { checkRecord, type LinkTarget, linkTargetOf, type RecordContext } from './check-record.ts'
+export { checkRecord } from './check-record.ts'
 export { readSbom, type Sbom } from './components.ts'
 export { type Credential, parseCredential, type TrustDomainAnchors, verifyCredentialSignature } from './credential.ts'
 export {
@@ -77,6 +77,7 @@ export { decodeCompactJws, MAX_JWS_LENGTH, signCompactJws, type UnverifiedJws, v
 export {
   isErasable,
   isRecordType,
+  isRetractable,
   LINK_RULES,
   type LinkRelation,
   type LinkRule,
@@ -105,6 +106,7 @@ export {
   recordSubject,
   recordTyp,
 } from './record.ts'
+export { contentOf, type LinkTarget, linkTargetOf, type RecordContext } from './record-context.ts'
 export { type Series, seriesOf, statusKey, uniqueKeys } from './record-keys.ts'
 export {
   type Author,
@@ -119,6 +121,7 @@ export { SECTION_LABELS, type SectionLabel } from './records/define-record.ts'
 export { decodePublicKey, encodePublicKey } from './records/field-types.ts'
 export { type FieldsOf, RECORDS, type SectionsOf } from './records/index.ts'
 export { MAX_DOCUMENT_BYTES } from './records/policy-document.ts'
+export type { Retraction } from './retraction.ts'
 export { credentialTag, deriveTagKey, TAG_KEY_LENGTH, uniqueTag } from './tags.ts'
 export {
   CLAIMS,

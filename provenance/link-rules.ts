@@ -2,8 +2,9 @@
  * The table of records: who signs each type, and what each must and may link to.
  *
  * A link names an earlier entry by digest and says what it is to this record. The relation is the type of the record
- * that it must lead to. Only `previous` leads to the version before, of the record's own type, and `erases` to any statement but those
- * that say who may write, and other erasures. So the links of a
+ * that it must lead to. Only `previous` leads to the version before, of the record's own type; `erases` to any statement but those
+ * that say who may write, and other erasures; `retracts` to a key-authorization or to what decisions are made by; and `issuer-attestation`
+ * to the attestation result of the issuer itself. So the links of a
  * `credential-provenance` record answer "why was this credential issued" completely, or the log refuses it:
  *
  *     credential-provenance ─┬─ workload-provenance   what the workload is made of
@@ -11,7 +12,8 @@
  *                            │                      ├─ reference-values
  *                            │                      └─ key-authorization   who the Verifier is
  *                            ├─ issuance-policy       the rules of the Credential Issuer, in the version in effect
- *                            └─ key-authorization     who the Credential Issuer is
+ *                            ├─ key-authorization     who the Credential Issuer is
+ *                            └─ issuance-intent       the same, logged before, when the credential names it
  *
  * What the fields of each type are stands in `records/`; that the rules are kept is `check-record.ts`'s business.
  *
@@ -38,6 +40,14 @@ const any: LinkRule = { min: 0, max: 16 }
 const ownPrevious: LinkRule = { ...optional, own: true }
 const ownOne: LinkRule = { ...one, own: true }
 
+/** What an issuance is decided on. */
+const grounds = {
+  'workload-provenance': one,
+  'attestation-result': any,
+  'issuance-policy': one,
+  'key-authorization': one,
+} as const satisfies Readonly<Record<string, LinkRule>>
+
 export const LINK_RULES = {
   // The log's own records. Entry 0 is a `log-policy` and has no previous; every later one has.
   'log-policy': { signers: ['admin'], links: { previous: optional } },
@@ -56,9 +66,10 @@ export const LINK_RULES = {
   },
 
   // The decisions. At least one attestation-result, unless the record says in clear that there is none.
+  'issuance-intent': { signers: ['issuer'], links: grounds },
   'credential-provenance': {
     signers: ['issuer'],
-    links: { 'workload-provenance': one, 'attestation-result': any, 'issuance-policy': one, 'key-authorization': one },
+    links: { ...grounds, 'issuance-intent': ownPrevious, 'issuer-attestation': optional },
   },
   'issuance-denied': {
     signers: ['issuer'],
@@ -69,7 +80,19 @@ export const LINK_RULES = {
       'key-authorization': one,
     },
   },
-  'credential-status': { signers: ['issuer'], links: { 'credential-provenance': ownOne, 'key-authorization': one } },
+  'credential-status': {
+    signers: ['issuer'],
+    links: { 'credential-provenance': ownOne, 'attestation-result': any, 'key-authorization': one },
+  },
+
+  // What a gateway shows outside in the place of somebody inside, whose name is sealed.
+  'identity-generalization': {
+    signers: ['gateway'],
+    links: { 'credential-provenance': ownOne, 'key-authorization': one },
+  },
+
+  // What was withdrawn. Whose it must be is `check-record.ts`'s to say: the key of a party is authorized by the admin.
+  retraction: { signers: ['admin', 'issuer', 'verifier'], links: { retracts: one } },
 
   // What was destroyed. An issuer's own; the admin's is not asked whose it was.
   erasure: { signers: ['admin', 'issuer'], links: { erases: ownOne } },
@@ -84,6 +107,8 @@ export type LinkRelation = { [T in RecordType]: keyof (typeof LINK_RULES)[T]['li
 export const LINK_RELATIONS: readonly LinkRelation[] = [
   'previous',
   'erases',
+  'retracts',
+  'issuer-attestation',
   ...RECORD_TYPES.filter((type) => RECORD_TYPES.some((from) => linkRule(from, type) !== undefined)),
 ] as readonly LinkRelation[]
 
@@ -93,18 +118,29 @@ export function linkRule(from: RecordType, rel: string): LinkRule | undefined {
   return Object.hasOwn(links, rel) ? links[rel] : undefined
 }
 
-/** The type of the record that a link must lead to; undefined where it may be any, {@link isErasable} permitting. */
+/** The type of the record that a link must lead to; undefined where it may be of several: {@link isErasable}, {@link isRetractable}. */
 export function linkTargetType(from: RecordType, rel: LinkRelation): RecordType | undefined {
-  if (rel === 'erases') return undefined
+  if (rel === 'erases' || rel === 'retracts') return undefined
+  if (rel === 'issuer-attestation') return 'attestation-result'
   return rel === 'previous' ? from : rel
 }
 
 /**
- * Whether a statement of this type may be erased. Not those by which the log is judged: without the records that say who may write
- * nobody could replay it, and one that erases an erasure would make it unexplained.
+ * Whether a statement of this type may be erased. Not those by which the log is judged: without the records that say who may write, on
+ * what, nobody could replay it, and one that erases an erasure would make it unexplained.
  */
 export function isErasable(type: string): boolean {
-  return type !== 'log-policy' && type !== 'key-authorization' && type !== 'erasure'
+  return type !== 'log-policy' && type !== 'key-authorization' && type !== 'retraction' && type !== 'erasure'
+}
+
+/** Whether a record of this type can be withdrawn from a time on: what others rely on again and again. */
+export function isRetractable(type: string): boolean {
+  return (
+    type === 'key-authorization' ||
+    type === 'issuance-policy' ||
+    type === 'appraisal-policy' ||
+    type === 'reference-values'
+  )
 }
 
 /** Who may sign a record of this type. */

@@ -24,7 +24,7 @@ import { type SignedStatement, verifySignedStatement } from '../statement/signed
 import { parseTransparentStatement } from '../statement/transparent-statement.ts'
 import { Authorities, type Authorization, foundingKey } from './authorities.ts'
 import type { Bundle } from './bundle.ts'
-import { checkRecord, type LinkTarget, linkTargetOf } from './check-record.ts'
+import { checkRecord } from './check-record.ts'
 import { ProvenanceError } from './error.ts'
 import type { LinkRelation, RecordType } from './link-rules.ts'
 import {
@@ -34,6 +34,7 @@ import {
   recordOfStatement,
   recordStatementOf,
 } from './record.ts'
+import { type LinkTarget, linkTargetOf } from './record-context.ts'
 import type { Trust } from './trust.ts'
 
 /** A statement whose path leads to the checkpoint. Nobody has checked who signed it. */
@@ -209,10 +210,15 @@ export async function checkRecords(
   const targets = new Map(
     [...own, ...others].map(({ index, signed }) => [toHex(signed.entry), linkTargetOf(index, signed)]),
   )
-  const checked = others.map(({ index, signed }): LoggedRecord => {
-    const context = { authorities, targets, index, now, maxClockSkew: MAX_CLOCK_SKEW }
-    return { index, signed, authority: checkRecord(withKnownLinks(signed, targets), context) }
-  })
+  // In the order of the log: what was withdrawn before a record, that record must not rest on.
+  const checked = others
+    .toSorted((a, b) => a.index - b.index)
+    .map(({ index, signed }): LoggedRecord => {
+      const context = { authorities, targets, index, now, maxClockSkew: MAX_CLOCK_SKEW }
+      const authority = checkRecord(withKnownLinks(signed, targets), context)
+      authorities.retract(index, signed)
+      return { index, signed, authority }
+    })
   return [...own, ...checked]
 }
 

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { toHex } from '../merkle/bytes.ts'
+import { toBase64url, toHex } from '../merkle/bytes.ts'
 import { kidOf } from '../statement/cose-key.ts'
-import type { RecordType } from './link-rules.ts'
+import type { LinkRelation, RecordType } from './link-rules.ts'
 import type { ProvenanceRecord } from './record.ts'
 import { decodePublicKey } from './records/field-types.ts'
 
@@ -21,14 +21,22 @@ export interface Series {
  *
  *     record:<id>           nobody's id twice
  *     credential:<digest>   one record for each credential, whoever signs the second
+ *     intent:<entry>        one credential for each intent
+ *     general:<entry>       one credential inside for each general one
  *     unique:<kid>:<tag>    each signer's tags
  */
 export function uniqueKeys(record: ProvenanceRecord, signerKid: string): string[] {
   return [
     `record:${toHex(record.id)}`,
     ...(record.type === 'credential-provenance' ? [`credential:${toHex(record.fields.credentialDigest)}`] : []),
+    ...(record.type === 'credential-provenance' ? entriesLinked(record, 'issuance-intent', 'intent') : []),
+    ...(record.type === 'identity-generalization' ? entriesLinked(record, 'credential-provenance', 'general') : []),
     ...record.unique.map((tag) => `unique:${signerKid}:${toHex(tag)}`),
   ]
+}
+
+function entriesLinked({ links }: ProvenanceRecord, rel: LinkRelation, prefix: string): string[] {
+  return links.filter((link) => link.rel === rel).map(({ entry }) => `${prefix}:${toHex(entry)}`)
 }
 
 /**
@@ -39,6 +47,7 @@ export function uniqueKeys(record: ProvenanceRecord, signerKid: string): string[
  *     attestation-result                                    by signer and digest of the result, hex
  *     workload-provenance                                   by signer and subject, hex
  *     log-policy                                            by signer and origin
+ *     retraction                                            by what is retracted (in the place of a kid: both are 32 bytes) and signer
  */
 export function seriesOf(record: ProvenanceRecord, signerKid: string): Series | undefined {
   switch (record.type) {
@@ -56,12 +65,18 @@ export function seriesOf(record: ProvenanceRecord, signerKid: string): Series | 
       return { type: record.type, kid: signerKid, id: toHex(record.fields.subject) }
     case 'log-policy':
       return { type: record.type, kid: signerKid, id: record.fields.origin }
+    case 'retraction': {
+      const [target] = record.links
+      return target && { type: record.type, kid: toBase64url(target.entry), id: signerKid }
+    }
     default:
       return undefined
   }
 }
 
-/** The credential whose status the record changes: lower-case hex of its digest. */
+/** The credential of which the record says what became of it: lower-case hex of its digest. */
 export function statusKey(record: ProvenanceRecord): string | undefined {
-  return record.type === 'credential-status' ? toHex(record.fields.credentialDigest) : undefined
+  return record.type === 'credential-status' || record.type === 'identity-generalization'
+    ? toHex(record.fields.credentialDigest)
+    : undefined
 }

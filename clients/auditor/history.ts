@@ -147,9 +147,9 @@ export class History {
   }
 }
 
-/** Types that change who may sign. */
+/** Types that change who may sign, and on what. */
 export function authorizesSomebody(type: RecordType): boolean {
-  return type === 'log-policy' || type === 'key-authorization'
+  return type === 'log-policy' || type === 'key-authorization' || type === 'retraction'
 }
 
 /**

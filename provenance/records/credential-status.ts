@@ -1,6 +1,10 @@
 /**
  * That a credential's standing changed. The latest effective one counts.
  *
+ *     suspended    until it is reinstated         superseded   another credential, the successor, is in use
+ *     revoked      for good                       migrated     the workload runs elsewhere, attested there, and its claims are the same
+ *     reinstated   after a suspension
+ *
  * @module
  */
 import { map, oneOf, text } from '../schema.ts'
@@ -20,7 +24,7 @@ export const credentialStatus = defineRecord({
     optional: {
       /** As RFC 5280 §5.3.1 names them. */
       reasonCode: text({ max: 64 }),
-      /** Digest of the credential that takes its place. */
+      /** Digest of the credential that takes its place: when it is superseded. */
       successor: digest,
     },
   },

@@ -9,10 +9,13 @@ import { credentialProvenance } from './credential-provenance.ts'
 import { credentialStatus } from './credential-status.ts'
 import type { RecordDefinition } from './define-record.ts'
 import { erasure } from './erasure.ts'
+import { identityGeneralization } from './identity-generalization.ts'
 import { issuanceDenied } from './issuance-denied.ts'
+import { issuanceIntent } from './issuance-intent.ts'
 import { keyAuthorization } from './key-authorization.ts'
 import { logPolicy } from './log-policy.ts'
 import { appraisalPolicy, issuancePolicy, referenceValues } from './policy-document.ts'
+import { retraction } from './retraction.ts'
 import { workloadProvenance } from './workload-provenance.ts'
 
 export const RECORDS = {
@@ -23,9 +26,12 @@ export const RECORDS = {
   'reference-values': referenceValues,
   'workload-provenance': workloadProvenance,
   'attestation-result': attestationResult,
+  'issuance-intent': issuanceIntent,
   'credential-provenance': credentialProvenance,
   'issuance-denied': issuanceDenied,
   'credential-status': credentialStatus,
+  'identity-generalization': identityGeneralization,
+  retraction,
   erasure,
 } satisfies { readonly [T in RecordType]: RecordDefinition<T, unknown, unknown> }
 

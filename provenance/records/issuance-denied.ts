@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { text } from '../schema.ts'
+import { map, oneOf, text } from '../schema.ts'
 import { decision } from './decision.ts'
 import { defineRecord } from './define-record.ts'
 
@@ -15,6 +15,15 @@ export const issuanceDenied = defineRecord({
       reason: text({ max: 64 }),
     },
   },
-  // Optional: a request may fail before there is anything to decide.
-  sections: { optional: { decision } },
+  sections: {
+    optional: {
+      /** What was asked for, as it was asked: nobody checked it. */
+      credential: map({
+        required: { subject: text({ max: 2048 }), kind: oneOf('wit', 'wic'), keyThumbprint: text() },
+      }),
+      /** A request may fail before there is anything to decide. */
+      decision,
+      detail: map({ required: { text: text({ max: 4096, lines: true }) } }),
+    },
+  },
 })

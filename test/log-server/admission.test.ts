@@ -529,6 +529,13 @@ function pointOf(jwk: { x: string } & Partial<{ y: string }>): { x: string; y: s
 function pick(reader: ServedLog['log']['reader']): {
   receipt: typeof reader.receipt
   byUnique: typeof reader.byUnique
+  statement: typeof reader.statement
+  statuses: typeof reader.statuses
 } {
-  return { receipt: (index) => reader.receipt(index), byUnique: (key) => reader.byUnique(key) }
+  return {
+    receipt: (index) => reader.receipt(index),
+    byUnique: (key) => reader.byUnique(key),
+    statement: (index) => reader.statement(index),
+    statuses: (digest) => reader.statuses(digest),
+  }
 }

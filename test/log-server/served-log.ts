@@ -172,7 +172,7 @@ function linksOf(type: RecordType, { link }: ServedLog): readonly Link[] {
   if (type === 'attestation-result') {
     return [link('appraisal-policy', 4), link('reference-values', 5), link('key-authorization', 2)]
   }
-  if (type === 'credential-provenance' || type === 'issuance-denied') {
+  if (type === 'credential-provenance' || type === 'issuance-denied' || type === 'issuance-intent') {
     return [
       link('workload-provenance', 6),
       link('attestation-result', 7),

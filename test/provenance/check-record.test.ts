@@ -22,6 +22,7 @@ import {
   createSmallLog,
   digestOf,
   FIELDS,
+  honestLinks,
   ISSUER,
   issuer,
   newRecord,
@@ -83,9 +84,10 @@ describe('checkRecord', () => {
   })
 
   it('accepts an honest record of every type that follows, at admission', async () => {
+    const gateway = await withKey(issuer, 'gateway')
     for (const type of RECORD_TYPES) {
       const change = type === 'log-policy' ? { links: [log.link('previous', 0)] } : {}
-      checkRecord(await sign(type, change), context())
+      checkRecord(await sign(type, change, { on: gateway }), gateway.context(NOW))
     }
   })
 
@@ -545,4 +547,242 @@ describe('checkRecord, of the first record,', () => {
       assert.throws(() => checkRecord(record, { ...empty.context(NOW), ...change }), { code })
     })
   }
+})
+
+describe('checkRecord, of what was withdrawn', () => {
+  /** The small log with the retraction of its record at `index`, effective at `effectiveAt` and dated 150. */
+  async function retracted(index: number, effectiveAt: number, by: Party = signerOf('retraction'), at = 150) {
+    const longer = await createSmallLog()
+    const fields = { effectiveAt }
+    const record = await sign('retraction', { fields, links: [longer.link('retracts', index)] }, { by, at })
+    checkRecord(record, longer.context(at))
+    longer.append(record)
+    return longer
+  }
+  const [ISSUER_KEY, VERIFIER_KEY, POLICY, APPRAISAL, VALUES] = [1, 2, 3, 4, 5]
+
+  const resting: [what: string, index: number, by: Party, type: RecordType, code: string][] = [
+    ['a credential by a policy', POLICY, issuer, 'credential-provenance', 'link_retracted'],
+    ['an intent by a policy', POLICY, issuer, 'issuance-intent', 'link_retracted'],
+    ['a result by a policy', APPRAISAL, verifier, 'attestation-result', 'link_retracted'],
+    ['a result by reference values', VALUES, verifier, 'attestation-result', 'link_retracted'],
+    ['a credential on a result by a policy', APPRAISAL, verifier, 'credential-provenance', 'link_retracted'],
+    ['a credential on a result by reference values', VALUES, verifier, 'credential-provenance', 'link_retracted'],
+    ["a credential on a result under a Verifier's key", VERIFIER_KEY, admin, 'credential-provenance', 'link_retracted'],
+    ["a credential under the issuer's key", ISSUER_KEY, admin, 'credential-provenance', 'key_retracted'],
+    ['a denial under a key', ISSUER_KEY, issuer, 'issuance-denied', 'key_retracted'],
+    ['a policy under a key', VERIFIER_KEY, verifier, 'appraisal-policy', 'key_retracted'],
+  ]
+  for (const [what, index, by, type, code] of resting) {
+    it(`refuses ${what} that was withdrawn, whatever date it gives itself (${code})`, async () => {
+      const longer = await retracted(index, 140, by)
+      for (const at of [109, 140, 200]) {
+        const record = await sign(type, {}, { at, on: longer })
+        assert.throws(() => checkRecord(record, longer.context(NOW)), { code }, `at admission, dated ${at}`)
+        assert.throws(() => checkRecord(record, { ...longer.context(NOW), index: 10 }), { code }, `dated ${at}`)
+        // Where it stood before the retraction came, it may be.
+        checkRecord(record, { ...longer.context(NOW), index: 9 })
+      }
+    })
+  }
+
+  it('withdraws from a time to come on: until then it may be relied on, and then not by an earlier date either', async () => {
+    const longer = await retracted(POLICY, 180)
+    const record = await sign('credential-provenance', {}, { at: 179, on: longer })
+    checkRecord(record, longer.context(179))
+    checkRecord(record, { ...longer.context(NOW), index: 10 })
+    assert.throws(() => checkRecord(record, longer.context(186)), { code: 'link_retracted' })
+    const late = await sign('credential-provenance', {}, { at: 180, on: longer })
+    assert.throws(() => checkRecord(late, longer.context(180)), { code: 'link_retracted' })
+  })
+
+  it('lets a denial name what was withdrawn, and a new version follow it', async () => {
+    const longer = await retracted(POLICY, 140)
+    checkRecord(await sign('issuance-denied', {}, { on: longer }), longer.context(NOW))
+    const next = await sign('issuance-policy', { links: [longer.link('previous', POLICY)] }, { on: longer })
+    checkRecord(next, longer.context(NOW))
+  })
+
+  it('withdraws the key, under every authorization that it had; one that is given afterwards counts', async () => {
+    const longer = await createSmallLog()
+    const again = await sign('key-authorization', { links: [longer.link('previous', ISSUER_KEY)] }, { on: longer })
+    longer.append(again)
+    const links = [longer.link('retracts', ISSUER_KEY)]
+    longer.append(await sign('retraction', { fields: { effectiveAt: 140 }, links }, { by: admin, on: longer }))
+    const under = (index: number) =>
+      sign(
+        'credential-provenance',
+        {
+          links: [
+            ...honestLinks(longer, 'credential-provenance').filter(({ rel }) => rel !== 'key-authorization'),
+            longer.link('key-authorization', index),
+          ],
+        },
+        { on: longer },
+      )
+    const sibling = await under(9)
+    assert.throws(() => checkRecord(sibling, longer.context(NOW)), { code: 'key_retracted' })
+    longer.append(await sign('key-authorization', { links: [longer.link('previous', 9)] }, { on: longer }))
+    checkRecord(await under(11), longer.context(NOW))
+  })
+
+  it('counts the earliest of several, and takes none that says less (already_retracted)', async () => {
+    const longer = await retracted(POLICY, 140)
+    const more = (effectiveAt: number) =>
+      sign('retraction', { fields: { effectiveAt }, links: [longer.link('retracts', POLICY)] })
+    for (const effectiveAt of [140, 141]) {
+      const record = await more(effectiveAt)
+      assert.throws(() => checkRecord(record, longer.context(NOW)), { code: 'already_retracted' })
+    }
+    const earlier = await more(120)
+    checkRecord(earlier, longer.context(NOW))
+    longer.append(earlier)
+    assert.equal(longer.authorities.retractionOf(longer.records[POLICY]!.entry)?.effectiveAt, 120)
+    assert.equal(longer.authorities.retractionOf(longer.records[POLICY]!.entry, 10)?.effectiveAt, 140)
+  })
+
+  const refused: [what: string, code: string, by: Party, index: number][] = [
+    ['a policy of another party', 'link_not_own', issuer, APPRAISAL],
+    ["another party's key", 'link_not_own', issuer, VERIFIER_KEY],
+    ["a party's policy, by the admin of the log", 'link_not_own', admin, POLICY],
+    ['the log policy', 'not_retractable', admin, 0],
+    ['a result', 'not_retractable', verifier, 7],
+    ['a credential, which has a status', 'not_retractable', issuer, 8],
+    ['what it may not know', 'unknown_key', stranger, POLICY],
+  ]
+  for (const [what, code, by, index] of refused) {
+    it(`refuses the withdrawal of ${what} (${code})`, async () => {
+      const record = await sign('retraction', { links: [log.link('retracts', index)] }, { by })
+      assert.throws(() => checkRecord(record, context()), { code })
+    })
+  }
+
+  it('refuses a withdrawal by a key that was withdrawn itself (key_retracted)', async () => {
+    const longer = await retracted(ISSUER_KEY, 140, issuer)
+    const record = await sign('retraction', {}, { on: longer })
+    assert.throws(() => checkRecord(record, longer.context(NOW)), { code: 'key_retracted' })
+  })
+})
+
+describe('checkRecord, of an announced credential', () => {
+  async function announced() {
+    const longer = await createSmallLog()
+    longer.append(await sign('issuance-intent', {}, { at: 108 }))
+    return longer
+  }
+  const after = (longer: SmallLog, change: Partial<NewRecord<'credential-provenance'>> = {}, by?: Party) =>
+    sign(
+      'credential-provenance',
+      {
+        links: [...honestLinks(longer, 'credential-provenance'), longer.link('issuance-intent', 9)],
+        ...change,
+      },
+      { on: longer, ...(by && { by }) },
+    )
+  const fields = FIELDS['credential-provenance']
+
+  it('accepts the credential that was announced', async () => {
+    const longer = await announced()
+    checkRecord(await after(longer), longer.context(NOW))
+  })
+
+  const lies: [what: string, fields: Partial<typeof fields>][] = [
+    ['kind', { kind: 'wic' }],
+    ['beginning', { notBefore: 109 }],
+    ['end', { notAfter: 409 }],
+  ]
+  for (const [what, lie] of lies) {
+    it(`refuses one of another ${what} (intent_mismatch)`, async () => {
+      const longer = await announced()
+      const record = await after(longer, { fields: { ...fields, ...lie } })
+      assert.throws(() => checkRecord(record, longer.context(NOW)), { code: 'intent_mismatch' })
+    })
+  }
+
+  it('refuses one on other grounds (intent_mismatch)', async () => {
+    const longer = await announced()
+    longer.append(await sign('attestation-result', {}, { at: 107 }))
+    const links = [
+      ...honestLinks(longer, 'credential-provenance').filter(({ rel }) => rel !== 'attestation-result'),
+      longer.link('attestation-result', 10),
+      longer.link('issuance-intent', 9),
+    ]
+    const record = await after(longer, { links })
+    assert.throws(() => checkRecord(record, longer.context(NOW)), { code: 'intent_mismatch' })
+  })
+
+  it('refuses one whose intent nobody looked at: what is not known does not match (intent_mismatch)', async () => {
+    const longer = await announced()
+    const [entry, target] = [...longer.targets].at(-1)!
+    const { intent: _intent, ...unread } = target
+    const targets = new Map([...longer.targets, [entry, unread]])
+    const record = await after(longer)
+    assert.throws(() => checkRecord(record, { ...longer.context(NOW), targets }), { code: 'intent_mismatch' })
+  })
+
+  it('refuses the intent of another issuer (link_not_own)', async () => {
+    const other = await createParty(11, 'spiffe://bank.example/other')
+    const longer = await announced()
+    longer.append(
+      await sign('key-authorization', {
+        fields: { ...FIELDS['key-authorization'], subject: other.issuer, key: encodePublicKey(other.publicJwk) },
+      }),
+    )
+    const links = [
+      ...honestLinks(longer, 'credential-provenance').filter(({ rel }) => rel !== 'key-authorization'),
+      longer.link('key-authorization', 10),
+      longer.link('issuance-intent', 9),
+    ]
+    const record = await after(longer, { links }, other)
+    assert.throws(() => checkRecord(record, longer.context(NOW)), { code: 'link_not_own' })
+  })
+})
+
+describe('checkRecord, of what became of a credential', () => {
+  const status = (
+    value: 'reinstated' | 'migrated' | 'superseded',
+    change = {},
+    links: NewRecord<RecordType>['links'] = [],
+  ) =>
+    sign('credential-status', {
+      fields: { credentialDigest: digestOf('credential'), status: value, effectiveAt: 150, ...change },
+      links: [...honestLinks(log, 'credential-status'), ...links],
+    })
+
+  it('reinstates a suspended credential only, where that is known (illegal_status)', async () => {
+    const record = await status('reinstated')
+    checkRecord(record, context(retarget(8, { suspended: true })))
+    assert.throws(() => checkRecord(record, context(retarget(8, { suspended: false }))), { code: 'illegal_status' })
+    checkRecord(record, context())
+  })
+
+  it('migrates on attestation there, and to no other credential (link_missing, illegal_status, link_too_many)', async () => {
+    const results = [log.link('attestation-result', 7)]
+    checkRecord(await status('migrated', {}, results), context())
+    const bare = await status('migrated')
+    assert.throws(() => checkRecord(bare, context()), { code: 'link_missing' })
+    const successor = await status('migrated', { successor: digestOf('next') }, results)
+    assert.throws(() => checkRecord(successor, context()), { code: 'illegal_status' })
+    const superseded = await status('superseded', {}, results)
+    assert.throws(() => checkRecord(superseded, context()), { code: 'link_too_many' })
+  })
+
+  it('generalizes a credential of its own gateway only, and names it (role_not_authorized, link_not_own, status_mismatch)', async () => {
+    const longer = await withKey(issuer, 'gateway')
+    checkRecord(await sign('identity-generalization', {}, { on: longer }), longer.context(NOW))
+    const bare = await sign('identity-generalization', {
+      links: [log.link('credential-provenance', 8), log.link('key-authorization', 1)],
+    })
+    assert.throws(() => checkRecord(bare, context()), { code: 'role_not_authorized' })
+    const other = await createParty(11, 'spiffe://bank.example/gateway')
+    const foreign = await withKey(other, 'gateway')
+    const record = await sign('identity-generalization', {}, { on: foreign, by: other })
+    assert.throws(() => checkRecord(record, foreign.context(NOW)), { code: 'link_not_own' })
+    const lie = await sign(
+      'identity-generalization',
+      { fields: { credentialDigest: digestOf('another') } },
+      { on: longer },
+    )
+    assert.throws(() => checkRecord(lie, longer.context(NOW)), { code: 'status_mismatch' })
+  })
 })

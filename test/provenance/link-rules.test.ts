@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import {
   isErasable,
   isRecordType,
+  isRetractable,
   LINK_RULES,
   linkRule,
   linkTargetType,
@@ -26,7 +27,8 @@ describe('the link table', () => {
     for (const type of RECORD_TYPES) {
       for (const rel of LINK_RELATIONS) {
         const target = linkTargetType(type, rel)
-        if (linkRule(type, rel) && rel !== 'erases') assert.ok(target && RECORD_TYPES.includes(target))
+        const several = rel === 'erases' || rel === 'retracts'
+        if (linkRule(type, rel) && !several) assert.ok(target && RECORD_TYPES.includes(target))
       }
       for (const rel of Object.keys(LINK_RULES[type].links)) assert.ok((LINK_RELATIONS as string[]).includes(rel))
     }
@@ -36,8 +38,13 @@ describe('the link table', () => {
 
   it('keeps from erasure what a replay judges by, and nothing else', () => {
     const kept = RECORD_TYPES.filter((type) => !isErasable(type))
-    assert.deepEqual(kept, ['log-policy', 'key-authorization', 'erasure'])
+    assert.deepEqual(kept, ['log-policy', 'key-authorization', 'retraction', 'erasure'])
     assert.equal(linkTargetType('erasure', 'erases'), undefined)
+  })
+
+  it('lets be withdrawn what is relied on again and again, and nothing else', () => {
+    const retractable = RECORD_TYPES.filter((type) => isRetractable(type))
+    assert.deepEqual(retractable, ['key-authorization', 'issuance-policy', 'appraisal-policy', 'reference-values'])
   })
 
   it('never allows more links than a record holds', () => {
@@ -49,18 +56,20 @@ describe('the link table', () => {
 
   it('leaves what the log obeys to its admin, and nothing else', () => {
     const byAdmin = RECORD_TYPES.filter((type) => signersOf(type).includes('admin'))
-    assert.deepEqual(byAdmin, ['log-policy', 'key-authorization', 'erasure'])
-    for (const type of byAdmin) {
-      assert.deepEqual(signersOf(type), type === 'erasure' ? ['admin', 'issuer'] : ['admin'])
-    }
+    assert.deepEqual(byAdmin, ['log-policy', 'key-authorization', 'retraction', 'erasure'])
+    const [policy, key, retraction, erasure] = byAdmin.map(signersOf)
+    assert.deepEqual([policy, key, erasure], [['admin'], ['admin'], ['admin', 'issuer']])
+    assert.deepEqual(retraction, ['admin', 'issuer', 'verifier'])
   })
 
   it('binds whatever is signed under a role and not only published to a key-authorization', () => {
     for (const type of [
       'attestation-result',
       'credential-provenance',
+      'issuance-intent',
       'issuance-denied',
       'credential-status',
+      'identity-generalization',
     ] as const) {
       assert.deepEqual(linkRule(type, 'key-authorization'), { min: 1, max: 1 })
     }

@@ -101,7 +101,7 @@ describe('a record type', () => {
 describe('the sealed sections', () => {
   it('are required where the record would say nothing without', () => {
     const required = RECORD_TYPES.filter((type) => RECORDS[type].sections.required.length > 0)
-    assert.deepEqual(required, ['credential-provenance'])
+    assert.deepEqual(required, ['credential-provenance', 'identity-generalization'])
     assert.deepEqual(RECORDS['credential-provenance'].sections.required, ['credential', 'decision'])
   })
 

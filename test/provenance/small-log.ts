@@ -154,6 +154,15 @@ export const FIELDS: { readonly [T in RecordType]: FieldsOf<T> } = {
     delivery: 'file',
     attestation: 'attested',
   },
+  'issuance-intent': {
+    kind: 'wit',
+    notBefore: 108,
+    notAfter: 408,
+    attestation: 'attested',
+    identifierCommitment: digestOf('jti'),
+    subjectCommitment: digestOf('sub'),
+    keyCommitment: digestOf('key'),
+  },
   'issuance-denied': { reason: 'policy_denied' },
   'credential-status': {
     credentialDigest: digestOf('credential'),
@@ -161,6 +170,8 @@ export const FIELDS: { readonly [T in RecordType]: FieldsOf<T> } = {
     effectiveAt: 108,
     reasonCode: 'keyCompromise',
   },
+  'identity-generalization': { credentialDigest: digestOf('credential') },
+  retraction: { effectiveAt: 150, reasonCode: 'keyCompromise' },
   erasure: { scope: 'keys', reasonCode: 'retention' },
 }
 
@@ -232,7 +243,26 @@ export const SECTIONS: { readonly [T in RecordType]: SectionsOf<T> } = {
     },
     tags: { key: new Uint8Array(32).fill(7) },
   },
-  'issuance-denied': { decision: { ...decision, decision: 'deny', reasons: [] } },
+  'issuance-intent': { credential: { subject: 'spiffe://bank.example/payments/api' }, decision },
+  'issuance-denied': {
+    credential: {
+      subject: 'spiffe://bank.example/payments/api',
+      kind: 'wit',
+      keyThumbprint: 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs',
+    },
+    decision: { ...decision, decision: 'deny', reasons: [] },
+    detail: { text: 'nothing in the policy permits it' },
+  },
+  'identity-generalization': {
+    credential: {
+      digest: digestOf('internal credential'),
+      subject: 'spiffe://bank.example/payments/api',
+      origin: ORIGIN,
+      entry: digestOf('internal record'),
+      rule: 'egress-partners',
+    },
+  },
+  retraction: { detail: { text: 'A hole in the firmware.\nSee the advisory.' } },
   'credential-status': { detail: { text: 'Stolen.\nSee the report.' } },
   erasure: { detail: { text: 'Asked for by the data subject.' } },
 }
@@ -267,7 +297,7 @@ export function honestLinks(log: SmallLog, type: RecordType): readonly Link[] {
   if (type === 'attestation-result') {
     return [log.link('appraisal-policy', 4), log.link('reference-values', 5), log.link('key-authorization', 2)]
   }
-  if (type === 'credential-provenance' || type === 'issuance-denied') {
+  if (type === 'credential-provenance' || type === 'issuance-denied' || type === 'issuance-intent') {
     return [
       log.link('workload-provenance', 6),
       log.link('attestation-result', 7),
@@ -276,6 +306,10 @@ export function honestLinks(log: SmallLog, type: RecordType): readonly Link[] {
     ]
   }
   if (type === 'credential-status') return [log.link('credential-provenance', 8), log.link('key-authorization', 1)]
+  if (type === 'identity-generalization') {
+    return [log.link('credential-provenance', 8), log.link('key-authorization', log.records.length - 1)]
+  }
+  if (type === 'retraction') return [log.link('retracts', 3)]
   if (type === 'erasure') return [log.link('erases', 8)]
   return []
 }

@@ -413,6 +413,8 @@ export async function addStatus(
     { rel: 'credential-provenance', entry: world.entryOf('credential-provenance') },
     { rel: 'key-authorization', entry: world.entryOf('issuer-key') },
   ]
+  if (fields.status === 'migrated')
+    links.push({ rel: 'attestation-result', entry: world.entryOf('attestation-result') })
   const record: NewRecord<'credential-status'> = {
     type: 'credential-status',
     fields: { credentialDigest: world.digest, ...fields },
