@@ -44,8 +44,11 @@ export const nonce = (): string => `nonce-of-sufficient-length-${count++}`
 
 /** A WIT for `key`. */
 export function issueWit(key: PrivateJwk, claims: Readonly<Record<string, unknown>> = {}): Promise<string> {
-  const alg = key.crv === 'P-256' ? 'ES256' : 'EdDSA'
-  const jwk = { ...publicJwkOf(key), alg }
+  return issueWitFor({ ...publicJwkOf(key), alg: key.crv === 'P-256' ? 'ES256' : 'EdDSA' }, claims)
+}
+
+/** A WIT for a public key of any kind, with its `alg`. */
+export function issueWitFor(jwk: object, claims: Readonly<Record<string, unknown>> = {}): Promise<string> {
   const payload = JSON.stringify({ sub: SUBJECT, exp: AT + 3600, cnf: { jwk }, ...claims })
   return signCompactJws({ typ: 'wit+jwt', kid: kidOf(publicJwkOf(issuer)) }, payload, issuer)
 }
