@@ -7,11 +7,12 @@
  *
  * @module
  */
-import { importSigningKey, importVerificationKey, type SigningKey, type VerificationKey } from '#signature'
+import type { SigningKey, VerificationKey } from '#signature'
 import { fromBase64url, fromUtf8, toBase64url, utf8 } from '../merkle/bytes.ts'
 import { EvidenceError } from '../merkle/error.ts'
 import { JOSE_ALGORITHMS, type VerificationAlgorithm } from '../statement/algorithm.ts'
 import type { PrivateJwk, VerificationJwk } from '../statement/cose-key.ts'
+import { signingKeyOf, verificationKeyOf } from '../statement/key-ring.ts'
 import { algorithmsOf } from '../statement/verification-jwk.ts'
 import { ProvenanceError } from './error.ts'
 import { canonicalJson, isJsonObject, type JsonObject, parseJson } from './json.ts'
@@ -87,7 +88,7 @@ export async function verifyCompactJws(
   }
   // A signature is never tried by another algorithm than the key is for: the key decides, and the header must agree.
   const agreed = ('verify' in key ? [key.algorithm] : algorithmsOf(key)).includes(jws.algorithm)
-  const verifier = agreed && ('verify' in key ? key : await importVerificationKey(key, jws.algorithm))
+  const verifier = agreed && ('verify' in key ? key : await verificationKeyOf(key, jws.algorithm))
   if (!verifier || !(await verifier.verify(jws.signingInput, jws.signature))) {
     throw new ProvenanceError('bad_signature', 'not signed by the key it should be signed by')
   }
@@ -100,7 +101,7 @@ export async function signCompactJws(
   payload: string,
   key: PrivateJwk | SigningKey,
 ): Promise<string> {
-  const signer = 'sign' in key ? key : await importSigningKey(key)
+  const signer = 'sign' in key ? key : await signingKeyOf(key)
   const alg = signer.algorithm === 'ES256' ? 'ES256' : 'EdDSA'
   const input = `${toBase64url(utf8(canonicalJson({ ...header, alg })))}.${toBase64url(utf8(payload))}`
   return `${input}.${toBase64url(await signer.sign(utf8(input)))}`

@@ -12,13 +12,12 @@
  *
  * @module
  */
-import { importVerificationKey, type VerificationKey } from '#signature'
 import { toHex } from '../merkle/bytes.ts'
 import { openCheckpoint, type VerifiedCheckpoint } from '../merkle/checkpoint.ts'
 import { hashLeaf } from '../merkle/hash.ts'
 import { checkInclusion } from '../merkle/inclusion.ts'
-import { kidOf } from '../statement/cose-key.ts'
 import { StatementError } from '../statement/error.ts'
+import { verificationKeyOf } from '../statement/key-ring.ts'
 import { parseReceipt, type Receipt, verifyReceipt } from '../statement/receipt.ts'
 import { type SignedStatement, verifySignedStatement } from '../statement/signed-statement.ts'
 import { parseTransparentStatement } from '../statement/transparent-statement.ts'
@@ -132,7 +131,6 @@ export async function openAuthorities(
   const targets = new Map<string, LinkTarget>()
   const records: LoggedRecord[] = []
   const ours = included.filter(({ record: { type } }) => type === 'log-policy' || type === 'key-authorization')
-  const keys = new KeyRing()
   for (const { statement, record, index } of ours.toSorted((a, b) => a.index - b.index)) {
     const kid = statement.header.kid!
     const isFirst = records.length === 0
@@ -141,7 +139,7 @@ export async function openAuthorities(
     }
     const jwk = isFirst ? record.type === 'log-policy' && foundingKey(record, kid) : authorities.keyOf(kid)
     if (!jwk) throw new ProvenanceError('unknown_key', `the log's own record at ${index} is signed by ${kid}`)
-    const signed = recordStatementOf(await verifySignedStatement(statement, await keys.import(jwk)))
+    const signed = recordStatementOf(await verifySignedStatement(statement, await verificationKeyOf(jwk)))
     // No clock: the dates of these records and the time of the tree are both the log's word.
     const context = { authorities, targets, index, now: Number.POSITIVE_INFINITY, maxClockSkew: MAX_CLOCK_SKEW }
     // The policies are one chain; of a key that took another's place it is enough to know the key.
@@ -172,12 +170,11 @@ export async function checkReceipts(
 ): Promise<{ signedAt: number }> {
   // All of them are for the tree of the checkpoint, which is signed under the policy in force at its size.
   const { receiptKeys, receiptKids, fields } = authorities.policy()
-  const keys = new KeyRing()
   let signedAt = Number.POSITIVE_INFINITY
   for (const { statement, receipt } of included) {
     const jwk = receiptKeys[receiptKids.indexOf(receipt.kid ?? '')]
     if (!jwk) throw new ProvenanceError('unknown_key', `a receipt signed by ${receipt.kid}, which the log does not use`)
-    const head = await verifyReceipt(receipt, statement.entry, await keys.import(jwk), { origin: fields.origin })
+    const head = await verifyReceipt(receipt, statement.entry, await verificationKeyOf(jwk), { origin: fields.origin })
     signedAt = Math.min(signedAt, head.issuedAt)
   }
   return { signedAt }
@@ -198,14 +195,16 @@ export async function checkRecords(
   own: readonly LoggedRecord[],
   now: number,
 ): Promise<readonly LoggedRecord[]> {
-  const keys = new KeyRing()
   const others: { index: number; signed: RecordStatement }[] = []
   for (const { statement, record, index } of included) {
     if (own.some((logged) => logged.index === index)) continue
     const kid = statement.header.kid!
     const jwk = authorities.keyOf(kid)
     if (!jwk) throw new ProvenanceError('unknown_key', `the ${record.type} is signed by ${kid}, authorized for nothing`)
-    others.push({ index, signed: recordStatementOf(await verifySignedStatement(statement, await keys.import(jwk))) })
+    others.push({
+      index,
+      signed: recordStatementOf(await verifySignedStatement(statement, await verificationKeyOf(jwk))),
+    })
   }
   const targets = new Map(
     [...own, ...others].map(({ index, signed }) => [toHex(signed.entry), linkTargetOf(index, signed)]),
@@ -244,16 +243,4 @@ export function linked<T extends RecordType & LinkRelation>(
 /** The record of a logged statement, by its type; undefined when it is of another. */
 export function recordIf<T extends RecordType>(logged: LoggedRecord | undefined, type: T): AnyRecordOf<T> | undefined {
   return logged?.signed.record.type === type ? (logged.signed.record as AnyRecordOf<T>) : undefined
-}
-
-/** Each key is imported once: that is what costs. */
-class KeyRing {
-  readonly #keys = new Map<string, VerificationKey>()
-
-  async import(jwk: Parameters<typeof importVerificationKey>[0]): Promise<VerificationKey> {
-    const kid = kidOf(jwk)
-    const known = this.#keys.get(kid) ?? (await importVerificationKey(jwk))
-    this.#keys.set(kid, known)
-    return known
-  }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Author, Authorization } from '../../provenance/index.ts'
-import { importSigningKey, type PrivateJwk } from '../../statement/index.ts'
+import { type PrivateJwk, signingKeyOf } from '../../statement/index.ts'
 import type { LogClient } from '../log-client/index.ts'
 import { IssuerError } from './error.ts'
 
@@ -24,7 +24,7 @@ export interface AuthorizedParty {
 
 /** @throws {@link IssuerError} `not_authorized` */
 export async function authorizedIssuer({ client, key: jwk, now, random }: Party): Promise<AuthorizedParty> {
-  const key = await importSigningKey(jwk)
+  const key = await signingKeyOf(jwk)
   const authorization = (await client.authorizations(key.kid)).findLast(({ role }) => role === 'issuer')
   if (!authorization) throw new IssuerError('not_authorized', `this log has not authorized ${key.kid} as an issuer`)
   const { subject, notBefore, notAfter } = authorization

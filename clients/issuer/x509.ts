@@ -28,13 +28,13 @@ import {
 import { sha256, toBase64, toHex } from '../../merkle/index.ts'
 import { parseCertificate, parseTrustDomain, parseWorkloadIdentifier, spkiOfJwk } from '../../provenance/index.ts'
 import {
-  importSigningKey,
   jwkThumbprint,
   type PrivateJwk,
   type PublicJwk,
   publicJwkOf,
   type SigningKey,
   signingAlgorithmOf,
+  signingKeyOf,
 } from '../../statement/index.ts'
 import { IssuerError } from './error.ts'
 
@@ -74,7 +74,7 @@ export interface CertificateRequest {
 
 /** A self-signed CA certificate, which a trust domain's members take as its anchor. */
 export async function createAnchor({ key: jwk, trustDomain, now, years = 5, random }: AnchorRequest): Promise<Anchor> {
-  const key = await importSigningKey(jwk)
+  const key = await signingKeyOf(jwk)
   const name = new Name([{ CN: [parseTrustDomain(trustDomain)] }])
   const notAfter = now + years * 365 * 86_400
   const der = await sign(key, {
@@ -119,7 +119,7 @@ export async function issueCertificate(request: CertificateRequest): Promise<Uin
   }
   signingAlgorithmOf(workloadJwk)
 
-  return sign(await importSigningKey(jwk), {
+  return sign(await signingKeyOf(jwk), {
     serial,
     issuer: new X509Certificate(Uint8Array.from(request.anchor)).subjectName,
     publicJwk: workloadJwk,

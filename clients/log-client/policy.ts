@@ -9,9 +9,9 @@
 import { equalBytes, type Hash, toHex, type VerifiedCheckpoint } from '../../merkle/index.ts'
 import { decodePublicKey, type FieldsOf, type RecordStatement, recordOfStatement } from '../../provenance/index.ts'
 import {
-  importVerificationKey,
   type SignedStatement,
   type VerificationKey,
+  verificationKeyOf,
   verifySignedStatement,
 } from '../../statement/index.ts'
 import { AnswerError, MisbehaviourError } from './error.ts'
@@ -79,7 +79,7 @@ export async function verifyPolicy(
 }
 
 async function importKeys(coseKeys: readonly Uint8Array[]): Promise<ReadonlyMap<string, VerificationKey>> {
-  const keys = await Promise.all(coseKeys.map((bytes) => importVerificationKey(decodePublicKey(bytes))))
+  const keys = await Promise.all(coseKeys.map((bytes) => verificationKeyOf(decodePublicKey(bytes))))
   return new Map(keys.map((key) => [key.kid, key]))
 }
 

@@ -25,7 +25,6 @@ import {
 } from '../../provenance/index.ts'
 import { signersOf } from '../../provenance/link-rules.ts'
 import {
-  importVerificationKey,
   kidOf,
   parseReceipt,
   parseSignedStatement,
@@ -34,6 +33,7 @@ import {
   type VerificationJwk,
   type VerifiedReceipt,
   type VerifiedTreeHead,
+  verificationKeyOf,
   verifySignedStatement,
 } from '../../statement/index.ts'
 import { AnswerError } from './error.ts'
@@ -286,5 +286,5 @@ function readTransparent(bytes: Uint8Array): { statement: SignedStatement; recei
 }
 
 async function verifyRecord(statement: SignedStatement, key: VerificationJwk): Promise<RecordStatement> {
-  return recordStatementOf(await verifySignedStatement(statement, await importVerificationKey(key)))
+  return recordStatementOf(await verifySignedStatement(statement, await verificationKeyOf(key)))
 }

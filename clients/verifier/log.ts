@@ -17,7 +17,7 @@ import {
   signCompactJws,
   type Tier,
 } from '../../provenance/index.ts'
-import { importSigningKey, type PrivateJwk, type PublicJwk } from '../../statement/index.ts'
+import { type PrivateJwk, type PublicJwk, signingKeyOf } from '../../statement/index.ts'
 import type { LogClient } from '../log-client/index.ts'
 import { type PublishedVersion, publishVersion, type VersionedType } from '../log-client/policy-version.ts'
 import { parseAppraisalPolicy } from './appraisal-policy.ts'
@@ -169,7 +169,7 @@ async function authorOf({
   now,
   random,
 }: Party): Promise<{ author: Author; authorization: Authorization }> {
-  const key = await importSigningKey(jwk)
+  const key = await signingKeyOf(jwk)
   const authorization = (await client.authorizations(key.kid)).findLast(({ role }) => role === 'verifier')
   if (!authorization) throw new VerifierError('not_authorized', `this log has not authorized ${key.kid} as a verifier`)
   return { author: { key, issuer: authorization.subject, now, random }, authorization }

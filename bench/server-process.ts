@@ -1,0 +1,40 @@
+/**
+ * A log in a process of its own, so that what is measured is not measured on the thread that it waits for.
+ *
+ * @module
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { startServer } from '../log-server/main.ts'
+
+export class ServerProcess {
+  readonly url: string
+  readonly #child: ChildProcess
+
+  private constructor(child: ChildProcess, url: string) {
+    this.#child = child
+    this.url = url
+  }
+
+  /** Serves the log in `dataDir` until {@link close}. */
+  static start(dataDir: string): Promise<ServerProcess> {
+    const child = fork(new URL(import.meta.url), ['--serve', dataDir])
+    return new Promise((resolve, reject) => {
+      child.once('exit', (code) => reject(new Error(`the log ended with ${code}`)))
+      child.once('message', (url) => resolve(new ServerProcess(child, url as string)))
+    })
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#child.removeAllListeners('exit').once('exit', () => resolve())
+      this.#child.disconnect()
+    })
+  }
+}
+
+const at = process.argv.indexOf('--serve')
+if (at > 0 && process.send) {
+  const server = await startServer({ dataDir: process.argv[at + 1]!, listen: { host: '127.0.0.1', port: 0 } })
+  process.once('disconnect', () => void server.close())
+  process.send(server.url)
+}

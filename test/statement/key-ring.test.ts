@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { importSigningKey } from '#signature'
+import { publicJwkOf } from '../../statement/cose-key.ts'
+import { signingKeyOf, verificationKeyOf } from '../../statement/key-ring.ts'
+import { ED25519_JWK, ES256_JWK, flipped, OTHER_ES256_JWK, utf8, X25519_JWK } from './fixtures.ts'
+
+const data = utf8('what is signed')
+
+describe('verificationKeyOf', () => {
+  for (const jwk of [ES256_JWK, ED25519_JWK]) {
+    it(`gives one ${jwk.crv} key however often it is asked, and its verdict never changes`, async () => {
+      const key = await verificationKeyOf(publicJwkOf(jwk))
+      assert.equal(await verificationKeyOf({ ...publicJwkOf(jwk) }), key)
+      const signature = await (await importSigningKey(jwk)).sign(data)
+      for (const _ of [1, 2, 3]) {
+        assert.equal(await key.verify(data, signature), true)
+        assert.equal(await key.verify(data, flipped(signature, 5)), false)
+        assert.equal(await key.verify(flipped(data, 0), signature), false)
+        // The same bytes in a row, cut elsewhere.
+        assert.equal(await key.verify(Buffer.concat([data, signature.subarray(0, 1)]), signature.subarray(1)), false)
+      }
+    })
+  }
+
+  it('what one key signed, no other is believed to have', async () => {
+    const [mine, other] = [
+      await verificationKeyOf(publicJwkOf(ES256_JWK)),
+      await verificationKeyOf(publicJwkOf(OTHER_ES256_JWK)),
+    ]
+    const signature = await (await importSigningKey(ES256_JWK)).sign(data)
+    assert.equal(await mine.verify(data, signature), true)
+    assert.equal(await other.verify(data, signature), false)
+  })
+
+  it('still answers when more was verified than is remembered', async () => {
+    const key = await verificationKeyOf(publicJwkOf(ES256_JWK))
+    const signer = await importSigningKey(ES256_JWK)
+    const signatures = await Promise.all(Array.from({ length: 600 }, (_, i) => signer.sign(utf8(`message ${i}`))))
+    for (const [i, signature] of signatures.entries())
+      assert.equal(await key.verify(utf8(`message ${i}`), signature), true)
+    assert.equal(await key.verify(utf8('message 0'), signatures[0]!), true)
+    assert.equal(await key.verify(utf8('message 1'), signatures[0]!), false)
+  })
+
+  it('refuses an unsound key each time (unsupported_key)', async () => {
+    for (const _ of [1, 2])
+      await assert.rejects(verificationKeyOf(publicJwkOf(X25519_JWK)), { code: 'unsupported_key' })
+  })
+})
+
+describe('signingKeyOf', () => {
+  it('gives one key for one object, and refuses halves that do not belong together (weak_key)', async () => {
+    assert.equal(await signingKeyOf(ES256_JWK), await signingKeyOf(ES256_JWK))
+    const { x, y } = OTHER_ES256_JWK as { x: string; y: string }
+    const mixed = { ...ES256_JWK, x, y }
+    for (const _ of [1, 2]) await assert.rejects(signingKeyOf(mixed), { code: 'weak_key' })
+  })
+})
