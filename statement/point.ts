@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { toHex } from '../merkle/bytes.ts'
 
 /** Bytes of a coordinate. */
 export const COORDINATE_LENGTH = { 'P-256': 32, 'P-384': 48, 'P-521': 66 }
@@ -52,7 +53,5 @@ const X25519_SMALL_ORDER = [
 ]
 
 function bigEndian(bytes: Uint8Array): bigint {
-  let value = 0n
-  for (const byte of bytes) value = value * 256n + BigInt(byte)
-  return value
+  return BigInt(`0x${toHex(bytes) || '0'}`)
 }

@@ -1,0 +1,171 @@
+/**
+ * The log, for an issuer of many credentials: what does not change from one to the next is asked for once in a while, and what is to be
+ * logged travels together.
+ *
+ * ```
+ *   issue ─┐  authorizations, policies, results: as they were at most a few seconds ago
+ *   issue ─┼─ workload-provenance: what was said of this workload already is not said again
+ *   issue ─┘  records ─► queue ─► one request with all that arrived while the last was on its way ─► receipts
+ * ```
+ *
+ * Nothing is believed that would not be believed one by one: every answer is verified when it comes, and the log admits no record under a
+ * policy or a key that is no longer in force, however lately this issuer looked.
+ *
+ * @module
+ */
+import { sha256, toHex, utf8 } from '../../merkle/index.ts'
+import { type Author, buildRecordStatement, type NewRecord, type RecordType } from '../../provenance/index.ts'
+import { attachWraps, kidOf } from '../../statement/index.ts'
+import {
+  type Clock,
+  type LogClient,
+  RefusedError,
+  type Registered,
+  type RegisteredRecord,
+} from '../log-client/index.ts'
+import type { IssuerLog } from './issue.ts'
+
+export interface IssuingLogOptions {
+  readonly client: LogClient
+  /** POSIX seconds. */
+  readonly clock: Clock
+  /** For how many seconds an answer of the log is good enough. 10 unless said otherwise. */
+  readonly maxAge?: number
+}
+
+/** A view of the log that many calls of `issue` share. */
+export function issuingLog({ client, clock, maxAge = 10 }: IssuingLogOptions): IssuerLog {
+  const answers = new Answers(clock, maxAge)
+  const registrar = new Registrar(client)
+  const provenances = new Map<string, Promise<RegisteredRecord<'workload-provenance'>>>()
+
+  async function register<T extends RecordType>(content: NewRecord<T>, author: Author): Promise<RegisteredRecord<T>> {
+    const { statement, record, wraps, keys } = await buildRecordStatement(content, author)
+    try {
+      return { ...(await registrar.register(attachWraps(statement.bytes, wraps))), record, keys }
+    } catch (error) {
+      // Perhaps for what has changed since we looked: a policy was replaced, a record erased.
+      if (error instanceof RefusedError) {
+        answers.forget()
+        provenances.clear()
+      }
+      throw error
+    }
+  }
+
+  function registerProvenance(content: NewRecord<'workload-provenance'>, author: Author) {
+    const name = nameOf(content, author)
+    const known = provenances.get(name)
+    if (known) return known
+    const registered = register(content, author)
+    keep(provenances, name, registered, MAX_PROVENANCES)
+    registered.catch(() => provenances.delete(name))
+    return registered
+  }
+
+  return {
+    authorizations: (kid) => answers.of(`authorizations ${kid}`, () => client.authorizations(kid)),
+    latest: (type, kid, id) => answers.of(`latest ${type} ${kid} ${id}`, () => client.latest(type, kid, id)),
+    origin: () => client.origin(),
+    policy: () => answers.of('policy', () => client.policy()),
+    bundle: (digest) => client.bundle(digest),
+    record: (entry) => client.record(entry),
+    wraps: (entry) => client.wraps(entry),
+    registerRecord<T extends RecordType>(content: NewRecord<T>, author: Author): Promise<RegisteredRecord<T>> {
+      return content.type === 'workload-provenance'
+        ? (registerProvenance(content as NewRecord<'workload-provenance'>, author) as Promise<RegisteredRecord<T>>)
+        : register(content, author)
+    },
+  }
+}
+
+/** Answers by question, each asked once at a time. */
+class Answers {
+  readonly #clock: Clock
+  readonly #maxAge: number
+  readonly #known = new Map<string, { readonly at: number; readonly answer: Promise<unknown> }>()
+
+  constructor(clock: Clock, maxAge: number) {
+    this.#clock = clock
+    this.#maxAge = maxAge
+  }
+
+  of<T>(question: string, ask: () => Promise<T>): Promise<T> {
+    const now = this.#clock()
+    const known = this.#known.get(question)
+    if (known && now - known.at < this.#maxAge) return known.answer as Promise<T>
+    const answer = ask()
+    keep(this.#known, question, { at: now, answer }, MAX_ANSWERS)
+    // Nor is it remembered that there was no answer, or nothing yet.
+    const drop = () => {
+      if (this.#known.get(question)?.answer === answer) this.#known.delete(question)
+    }
+    answer.then((found) => found === undefined && drop(), drop)
+    return answer
+  }
+
+  forget(): void {
+    this.#known.clear()
+  }
+}
+
+/** Registers what arrived while the last request was on its way, in one request: alone when the log is quicker than the issuer. */
+class Registrar {
+  readonly #client: Pick<LogClient, 'registerAll'>
+  #waiting: Waiting[] = []
+  #running = false
+
+  constructor(client: Pick<LogClient, 'registerAll'>) {
+    this.#client = client
+  }
+
+  register(statement: Uint8Array): Promise<Registered> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ statement, resolve, reject })
+      if (this.#running) return
+      this.#running = true
+      // Not at once: what is registered in the same turn goes together.
+      setImmediate(() => void this.#run())
+    })
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0, MAX_TOGETHER)
+      try {
+        const outcomes = await this.#client.registerAll(batch.map(({ statement }) => statement))
+        for (const [i, { resolve, reject }] of batch.entries()) {
+          const outcome = outcomes[i]!
+          if (outcome instanceof Error) reject(outcome)
+          else resolve(outcome)
+        }
+      } catch (error) {
+        for (const { reject } of batch) reject(error)
+      }
+    }
+    this.#running = false
+  }
+}
+
+interface Waiting {
+  readonly statement: Uint8Array
+  readonly resolve: (registered: Registered) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** What the record says, to whom, and who says it; not to which version before it links, nor its random id. */
+function nameOf({ fields, sections, recipients = [] }: NewRecord<'workload-provenance'>, { key }: Author): string {
+  const said = [key.kid, fields, sections ?? null, recipients.map(kidOf)]
+  const text = JSON.stringify(said, (_, value: unknown) => (value instanceof Uint8Array ? toHex(value) : value))
+  return toHex(sha256(utf8(text)))
+}
+
+/** The oldest goes. */
+function keep<V>(map: Map<string, V>, key: string, value: V, max: number): void {
+  if (map.size >= max && !map.has(key)) map.delete(map.keys().next().value!)
+  map.set(key, value)
+}
+
+const MAX_ANSWERS = 10_000
+const MAX_PROVENANCES = 10_000
+const MAX_TOGETHER = 250
