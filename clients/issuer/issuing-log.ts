@@ -8,8 +8,8 @@
  *   issue ─┘  records ─► queue ─► one request with all that arrived while the last was on its way ─► receipts
  * ```
  *
- * Nothing is believed that would not be believed one by one: every answer is verified when it comes, and the log admits no record under a
- * policy or a key that is no longer in force, however lately this issuer looked.
+ * Every answer is verified when it comes, as it would be for one credential. What it costs: a new version of a policy, or a key that was
+ * taken back from a Verifier, is heard of up to `maxAge` seconds later. A key taken back from this issuer the log itself refuses at once.
  *
  * @module
  */
