@@ -246,6 +246,8 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   content_digest_mismatch: REJECTED,
   response_unsigned: REJECTED,
   response_mismatch: REJECTED,
+  unexpected_peer: REJECTED,
+  wrong_proof_way: REJECTED,
   peer_certificate_mismatch: REJECTED,
   malformed_decision: MALFORMED,
 

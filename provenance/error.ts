@@ -116,6 +116,8 @@ export type ProvenanceErrorCode =
   | 'content_digest_mismatch' //     other content than was signed
   | 'response_unsigned' //           a response without the signature that was demanded
   | 'response_mismatch' //           a response to another request
+  | 'unexpected_peer' //             answered by another workload than was asked
+  | 'wrong_proof_way' //             possession proven in another way than the provenance record demands
   | 'peer_certificate_mismatch' //   a connection made with another certificate than the credential
   | 'malformed_decision' //          not a decision record of a relying party
 

@@ -29,7 +29,7 @@ import {
   openAuthorities,
   openBundleCheckpoint,
 } from './log-evidence.ts'
-import { checkPossession, type Possession, type Presentation } from './proof-of-possession/possession.ts'
+import { checkPossession, checkProofWay, type Possession, type Presentation } from './proof-of-possession/possession.ts'
 import {
   checkAttestation,
   checkClearFields,
@@ -133,6 +133,7 @@ export const TITLES = {
   // The records.
   records: 'Every record is signed by a key that the log authorized for it, and its links resolve',
   record: 'The provenance record says the same about the credential as the credential',
+  'proof-way': 'Possession was proven in the way that the record demands',
   issuer: 'The issuer is one that you trust, for the trust domain of the credential',
   attestation: 'The workload was attested well enough, and the results were current at issuance',
   verifiers: 'The verifiers are ones that you trust',
@@ -149,6 +150,7 @@ export const TITLES = {
 /** Those that may stay unchecked: because nobody asked, or nothing was supplied to check them with. */
 const OPTIONAL = [
   'possession',
+  'proof-way',
   'witnesses',
   'checkpoint-age',
   'consistency',
@@ -238,6 +240,13 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
     const value = provenanceOf(found.records, found.included[0]!.index)
     checkClearFields(value, found.credential)
     return { value, detail: `entry ${value.index}, signed at ${time(issuedAt(value))}` }
+  })
+  await list.check('proof-way', { record }, (found) => {
+    const demanded = found.record.signed.record.fields.pop
+    if (!demanded) return notChecked('the record leaves it open')
+    if (!proven.finding) return notChecked(`the record demands ${demanded}, and nothing was proven`)
+    checkProofWay(proven.finding.value, demanded)
+    return { value: undefined, detail: `by ${demanded}, as the record demands` }
   })
   await list.check('issuer', { record, credential }, (found) => {
     const { subject, trustDomain } = partyOf(found.record)

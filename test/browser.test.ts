@@ -5,16 +5,19 @@
  * @module
  */
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { createContext, runInContext } from 'node:vm'
 import { build } from 'esbuild'
+import { signCompactJws } from '../provenance/jws.ts'
+import { parsePrivateJwk, publicJwkOf } from '../statement/cose-key.ts'
 
 const example = (name: string) => readFileSync(`docs/examples/formats/${name}`).toString('base64')
 
 const page = `
   import { fromBase64, fromUtf8 } from './merkle/index.ts'
-  import { parseTrust, verifyCredential } from './provenance/index.ts'
+  import { authenticateRequest, MemoryReplayCache, parseTrust, signHttpRequest, signWpt, verifyCredential } from './provenance/index.ts'
   import { parseSignedStatement } from './statement/index.ts'
 
   globalThis.verify = async ({ credential, bundle, trust, statement }) => {
@@ -26,7 +29,35 @@ const page = `
       at: issuedAt,
     })
     return JSON.stringify(report)
+  }
+
+  globalThis.prove = async ({ wit, key, anchor, at }) => {
+    const anchors = { trustDomain: 'bank.example', tokenKeys: new Map([['', anchor]]), certificates: [] }
+    const content = new Uint8Array([1, 2, 3])
+    const request = { method: 'POST', target: '/a', fields: [], content }
+    const nonce = 'n'.repeat(22)
+    const [audience, times] = ['https://rp.example/a', { created: at, expires: at + 60 }]
+    const fields = await signHttpRequest(request, { wit, audience, nonce, ...times }, key)
+    const wpt = await signWpt({ wit, audience, expiresAt: at + 60, jti: nonce }, key)
+    const sent = { ...request, fields: [...fields, ['Workload-Proof-Token', wpt]] }
+    const expected = { at, audience: { origins: ['https://rp.example'] }, replay: new MemoryReplayCache() }
+    const trustDomains = new Map([['bank.example', anchors]])
+    const { possession } = await authenticateRequest(sent, trustDomains, expected)
+    const again = await authenticateRequest(sent, trustDomains, expected).catch(({ code }) => code)
+    return JSON.stringify({ ways: possession.ways, again })
   }`
+
+/** A WIT with its key, and the anchor that signed it. */
+async function caller() {
+  const [key, anchor] = ['ed25519', 'ed25519'].map((type) =>
+    parsePrivateJwk(generateKeyPairSync(type as 'ed25519').privateKey.export({ format: 'jwk' })),
+  )
+  const at = 1_800_000_000
+  const jwk = { ...publicJwkOf(key!), alg: 'EdDSA' }
+  const claims = { sub: 'spiffe://bank.example/payments', exp: at + 60, cnf: { jwk } }
+  const wit = await signCompactJws({ typ: 'wit+jwt' }, JSON.stringify(claims), anchor!)
+  return { wit, key, anchor: publicJwkOf(anchor!), at }
+}
 
 describe('in a browser', () => {
   it('a credential verifies, and another with its bundle does not, with nothing of Node', async () => {
@@ -67,6 +98,13 @@ describe('in a browser', () => {
     }
     const report = JSON.parse(await verify(input))
     assert.equal(report.ok, true, JSON.stringify(report.checks))
+
+    const { wit, key, anchor, at } = await caller()
+    const prove = (what: object): Promise<string> => runInContext('prove', context)(what)
+    assert.deepEqual(JSON.parse(await prove({ wit, key, anchor, at })), {
+      ways: ['wpt', 'httpsig'],
+      again: 'proof_replayed',
+    })
 
     const other = JSON.parse(await verify({ ...input, credential: example('credential.pem') }))
     assert.equal(other.ok, false)

@@ -137,7 +137,7 @@ export async function verifyHttpRequest(
   await checkContentDigest(message.own.get('content-digest'), request.content ?? new Uint8Array())
   checkAudience(audience, expectations.audience, request.target)
   checkProofTimes({ beginsAt: created, expiresAt: expires }, expectations)
-  await checkFirstUse({ nonce, expiresAt: expires, way: 'http-signature' }, credential, expectations)
+  await checkFirstUse({ nonce, expiresAt: expires, way: 'httpsig' }, credential, expectations)
   return { nonce, expiresAt: expires, signResponse }
 }
 
@@ -164,7 +164,7 @@ export async function verifyHttpResponse(
     throw new ProvenanceError('response_mismatch', 'signed as the answer to another request')
   }
   checkProofTimes({ beginsAt: created, expiresAt: expires }, bounds)
-  await checkFirstUse({ nonce, expiresAt: expires, way: 'http-signature' }, credential, bounds)
+  await checkFirstUse({ nonce, expiresAt: expires, way: 'httpsig' }, credential, bounds)
   return { nonce, expiresAt: expires }
 }
 

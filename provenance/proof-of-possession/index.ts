@@ -4,6 +4,12 @@
  * @module
  */
 export {
+  type AnchorsByTrustDomain,
+  type AuthenticatedRequest,
+  authenticateRequest,
+  authenticateResponse,
+} from './authenticate.ts'
+export {
   type Audience,
   CLOCK_SKEW,
   MAX_PROOF_LIFETIME,
@@ -21,10 +27,9 @@ export {
   verifyHttpResponse,
 } from './http-signature.ts'
 export {
-  type AuthenticatedRequest,
-  authenticateRequest,
   checkPeerCertificate,
   checkPossession,
+  checkProofWay,
   type Possession,
   type Presentation,
   type ProofWay,

@@ -4,22 +4,16 @@
  * | way | proven by | covers |
  * |---|---|---|
  * | `wpt` | a token made for this recipient and moment | the WIT and the other tokens of the request |
- * | `http-signature` | a signature over the request | those, and method, target and content |
+ * | `httpsig` | a signature over the request | those, and method, target and content |
  * | `mtls` | the handshake of the connection | whatever is said on it |
  *
  * A WIT alone proves nothing: whoever has seen it can send it.
  *
  * @module
  */
-import { equalBytes, fromBase64url, fromUtf8, utf8 } from '../../merkle/bytes.ts'
+import { equalBytes, fromBase64url, fromUtf8 } from '../../merkle/bytes.ts'
 import { EvidenceError } from '../../merkle/error.ts'
-import {
-  type Credential,
-  parseCredential,
-  type TrustDomainAnchors,
-  verifyCredentialSignature,
-  WIT_TYP,
-} from '../credential.ts'
+import { type Credential, WIT_TYP } from '../credential.ts'
 import { ProvenanceError } from '../error.ts'
 import { isJsonObject, parseJson } from '../json.ts'
 import type { ProofExpectations } from './expectations.ts'
@@ -28,7 +22,7 @@ import { verifyHttpRequest } from './http-signature.ts'
 import { isSigned } from './signature-input.ts'
 import { verifyWpt } from './wpt.ts'
 
-export type ProofWay = 'wpt' | 'http-signature' | 'mtls'
+export type ProofWay = 'wpt' | 'httpsig' | 'mtls'
 
 export interface RequestExpectations extends ProofExpectations {
   /** The ways that are enough; both unless said otherwise. */
@@ -81,30 +75,6 @@ export async function checkPossession(
   return { ways: ['wpt'], replay: replayOf(expectations) }
 }
 
-/** A caller whose credential is good and who has its key. What it may do is another question. */
-export interface AuthenticatedRequest {
-  readonly credential: Credential
-  readonly possession: Possession
-}
-
-/**
- * Who sends a request: reads its WIT, checks it by the anchors of its own trust domain, then the proof that came with it.
- *
- * @throws {@link ProvenanceError} `credential_missing`, `credential_as_bearer`, `proof_missing`, `unknown_trust_domain`, and those of
- *   `parseCredential`, `verifyCredentialSignature` and {@link verifyRequestProof}; UnavailableError when the cache of proofs cannot tell
- */
-export async function authenticateRequest(
-  request: HttpRequest,
-  trustDomains: ReadonlyMap<string, TrustDomainAnchors>,
-  expectations: RequestExpectations,
-): Promise<AuthenticatedRequest> {
-  const credential = parseCredential(utf8(witOfRequest(request)))
-  const anchors = trustDomains.get(credential.subject.trustDomain)
-  if (!anchors) throw new ProvenanceError('unknown_trust_domain', `no anchors for ${credential.subject.trustDomain}`)
-  await verifyCredentialSignature(credential, anchors, expectations.at)
-  return { credential, possession: await verifyRequestProof(request, credential, expectations) }
-}
-
 /**
  * The WIT of a request. Nobody has checked it.
  *
@@ -129,12 +99,12 @@ export function witOfRequest(request: HttpRequest): string {
 export async function verifyRequestProof(
   request: HttpRequest,
   credential: Credential,
-  { ways = ['wpt', 'http-signature'], tokenFields = [], ...expectations }: RequestExpectations,
+  { ways = ['wpt', 'httpsig'], tokenFields = [], ...expectations }: RequestExpectations,
 ): Promise<Possession> {
   const fields = readFields(request, tokenFields)
   const wpt = ways.includes('wpt') ? fields.get('workload-proof-token') : undefined
   // Beside a WPT, a signature may be one for another purpose; alone, it must be one of the profile.
-  const signed = ways.includes('http-signature') && (wpt === undefined ? hasSignature(fields) : isSigned(fields))
+  const signed = ways.includes('httpsig') && (wpt === undefined ? hasSignature(fields) : isSigned(fields))
   if (wpt === undefined && !signed) {
     throw new ProvenanceError('proof_missing', 'a WIT without proof of possession: it is no bearer token')
   }
@@ -142,9 +112,21 @@ export async function verifyRequestProof(
   const signature = signed ? await verifyHttpRequest(request, credential, expectations) : undefined
   if (wpt !== undefined) await verifyWpt(wpt, credential, { fields, target: request.target, tokenFields }, expectations)
   return {
-    ways: [...(wpt === undefined ? [] : ['wpt' as const]), ...(signature ? ['http-signature' as const] : [])],
+    ways: [...(wpt === undefined ? [] : ['wpt' as const]), ...(signature ? ['httpsig' as const] : [])],
     replay: replayOf(expectations),
     ...(signature && { nonce: signature.nonce, signResponse: signature.signResponse }),
+  }
+}
+
+/**
+ * Checks that possession was proven as the credential's issuer wrote down that it must be.
+ *
+ * @param demanded - `pop` of the provenance record
+ * @throws {@link ProvenanceError} `wrong_proof_way`
+ */
+export function checkProofWay({ ways }: Possession, demanded: ProofWay): void {
+  if (!ways.includes(demanded)) {
+    throw new ProvenanceError('wrong_proof_way', `by ${ways.join(' and ')}, and the record demands ${demanded}`)
   }
 }
 

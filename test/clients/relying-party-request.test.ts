@@ -81,6 +81,29 @@ describe('a request to a relying party', () => {
     assert.equal(possessionOf(await verifyRequest(once)).code, 'proof_replayed')
   })
 
+  it('is proven in the way that the record demands, or refused (wrong_proof_way)', async () => {
+    const demanding = await buildWorld({
+      record: (name, record) =>
+        name === 'credential-provenance'
+          ? ({ ...record, fields: { ...record.fields, pop: 'httpsig' } } as typeof record)
+          : record,
+    })
+    const { credential, trust, keys } = demanding
+    const own = fromUtf8(credential)
+    const common = { ...(await input(post())), bundle: await demanding.encoded(), trust }
+    const way = ({ checks }: VerificationReport) => checks.find(({ id }) => id === 'proof-way')
+    const times = { created: AT, expires: AT + 60 }
+    const fields = await signHttpRequest(post(), { wit: own, audience, nonce: nonce(), ...times }, keys.workload)
+    assert.equal(way(await verifyRequest({ ...common, request: post(...fields) }))?.outcome, 'passed')
+    const wpt = await signWpt({ wit: own, audience, expiresAt: AT + 60, jti: nonce() }, keys.workload)
+    const request = post(['Workload-Identity-Token', own], ['Workload-Proof-Token', wpt])
+    const report = await verifyRequest({ ...common, request })
+    assert.equal(report.ok, false)
+    assert.equal(way(report)?.code, 'wrong_proof_way')
+    // A file is not a presentation.
+    assert.equal((await verifyOffline({ credential, bundle: common.bundle, trust, at: AT })).ok, true)
+  })
+
   it('without one credential is nothing to report about', async () => {
     await assert.rejects(verifyRequest(await input(post())), { code: 'credential_missing' })
     const bearer = post(['Authorization', `Bearer ${wit}`])

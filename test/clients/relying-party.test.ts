@@ -7,9 +7,9 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { issue, publishIssuancePolicy, setCredentialStatus, spiffeBundle } from '../../clients/issuer/index.ts'
 import { MisbehaviourError, memoryInProcess } from '../../clients/log-client/index.ts'
-import { verifyOffline, verifyOnline } from '../../clients/relying-party/index.ts'
+import { verifyOffline, verifyOnline, verifyRequest } from '../../clients/relying-party/index.ts'
 import { signCheckpoint, utf8 } from '../../merkle/index.ts'
-import { parseTrust, type VerificationReport } from '../../provenance/index.ts'
+import { MemoryReplayCache, parseTrust, signWpt, type VerificationReport } from '../../provenance/index.ts'
 import { importSigningKey, publicJwkOf } from '../../statement/index.ts'
 import { type Lie, NOW, newKey, ORIGIN, random, serveLies, serveLog } from './served-log.ts'
 
@@ -19,6 +19,7 @@ const ISSUER = 'spiffe://bank.example/issuer'
 async function issueOne(t: Pick<TestContext, 'after'>) {
   const log = await serveLog(t)
   const key = newKey()
+  const workload = newKey()
   await log.authorize('issuer', ISSUER, { key: await importSigningKey(key) })
   const common = { client: log.client, key, now: NOW, random }
   const policy = utf8('@id("all") permit(principal, action, resource);')
@@ -27,7 +28,7 @@ async function issueOne(t: Pick<TestContext, 'after'>) {
     ...common,
     policyId: 'workloads',
     subject: 'spiffe://bank.example/payments',
-    workloadKey: publicJwkOf(newKey()),
+    workloadKey: publicJwkOf(workload),
     results: [],
     kind: 'wit',
   })
@@ -45,7 +46,7 @@ async function issueOne(t: Pick<TestContext, 'after'>) {
     setCredentialStatus({ ...common, credentialDigest: issued.digest, status: 'revoked', effectiveAt: NOW })
   /** A client that meets `lie` in front of the log. */
   const meeting = async (lie: Lie) => log.clientAt(await serveLies(t, log.url, lie), { remembered: memoryInProcess() })
-  return { log, input, issued, revoke, meeting }
+  return { log, input, issued, workload, revoke, meeting }
 }
 
 const outcomeOf = ({ checks }: VerificationReport, id: string) => checks.find((check) => check.id === id)?.outcome
@@ -66,6 +67,23 @@ describe('a relying party', () => {
     assert.equal(report.ok, true)
     assert.equal(outcomeOf(report, 'consistency'), 'passed')
     assert.equal(outcomeOf(report, 'status-current'), 'passed')
+  })
+
+  it('takes a proof of possession with a look at the log, once', async (t) => {
+    const { log, input, issued, workload } = await issueOne(t)
+    const wit = issued.text.trim()
+    const jti = 'a jti of sufficient length'
+    const wpt = await signWpt({ wit, audience: 'rp', expiresAt: NOW + 60, jti }, workload)
+    const fields = [['Workload-Identity-Token', wit] as const, ['Workload-Proof-Token', wpt] as const]
+    const { bundle, trust, at } = input
+    const request = { method: 'GET', target: '/', fields }
+    const replay = new MemoryReplayCache()
+    const asked = { request, bundle, trust, at, client: log.client, audience: { aliases: ['rp'] }, replay }
+    const report = await verifyRequest(asked)
+    assert.equal(report.ok, true, JSON.stringify(report.checks))
+    assert.equal(outcomeOf(report, 'possession'), 'passed')
+    assert.equal(outcomeOf(report, 'status-current'), 'passed')
+    assert.equal(outcomeOf(await verifyRequest(asked), 'possession'), 'failed')
   })
 
   it('learns of a revocation online alone', async (t) => {

@@ -89,6 +89,7 @@ describe('verifyCredential, of an honest credential', () => {
         'witnesses',
         'checkpoint-age',
         'consistency',
+        'proof-way',
         'status-current',
         'sealed-credential',
         'sealed-uniqueness',

@@ -83,7 +83,7 @@ describe('workload prove, and curl', { skip: curlMissing }, () => {
   })
 
   it('a signature covers what is sent', async () => {
-    const words = ['--by', 'http-signature', '--method', 'POST', '--body', '@body.json', '--sign-response']
+    const words = ['--by', 'httpsig', '--method', 'POST', '--body', '@body.json', '--sign-response']
     const { out } = await prove(`${url}/pay`, ...words, '--header', 'Content-Type: application/json')
     const post = ['--data-binary', `@${cli.path('body.json')}`, `${url}/pay`]
     assert.match(await curl(out, '--data-binary', '{"pay":9}', `${url}/pay`), /content_digest_mismatch/)
@@ -110,7 +110,7 @@ describe('verify of what was presented', () => {
   }
 
   it('judges a request that was written down, and writes down what it decided', async () => {
-    for (const by of ['wpt', 'http-signature']) {
+    for (const by of ['wpt', 'httpsig']) {
       await written('--by', by)
       const words = ['--request', '@request', '--audience', `${origin}/`, '--decision', '@decision']
       const { exit, out } = await verify(...words)

@@ -80,7 +80,7 @@ describe('wimse: the examples of draft-ietf-wimse-http-signature', { skip }, () 
     const verified = await verifyHttpRequest(request(), caller(), expectations)
     assert.deepEqual(verified, { nonce: 'abcd1111', expiresAt: 1_785_156_097, signResponse: true })
     const { ways } = await verifyRequestProof(request(), caller(), expectations)
-    assert.deepEqual(ways, ['http-signature'])
+    assert.deepEqual(ways, ['httpsig'])
   })
 
   it('the response is signed by the key of its WIT, as the answer to that request', async () => {

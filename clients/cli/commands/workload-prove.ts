@@ -13,7 +13,7 @@ export const workloadProve: Command = {
     credential: { value: 'F', about: 'the Workload Identity Token', required: true },
     key: { value: 'KEY.jwk', about: 'the private key that the token names', required: true },
     by: {
-      value: 'wpt|http-signature',
+      value: 'wpt|httpsig',
       about: 'a proof token, or a signature over the whole request',
       default: 'wpt',
     },
@@ -38,7 +38,7 @@ export const workloadProve: Command = {
     const expiresAt = now + (args.count('lifetime') ?? 60)
     const nonce = toBase64url(io.random(16))
 
-    const by = args.choice('by', ['wpt', 'http-signature'])
+    const by = args.choice('by', ['wpt', 'httpsig'])
     const added =
       by === 'wpt'
         ? await proofFields(request, { wit, audience, expiresAt, jti: nonce }, key)

@@ -110,7 +110,7 @@ const presentedRequest: Target<{ request: HttpRequest; ways: readonly string[] }
     const of = (name: string, { fields }: HttpRequest) =>
       fields.filter(([own]) => own.toLowerCase() === name).map(([, value]) => value.replace(/^[ \t]+|[ \t]+$/g, ''))
     const same = ['workload-identity-token', 'content-type', 'content-digest', 'authorization', 'txn-token']
-    if (ways.includes('http-signature')) {
+    if (ways.includes('httpsig')) {
       demand(request.method === original.method && request.target === original.target, 'another request was accepted')
       demand(equalBytes(request.content ?? new Uint8Array(), original.content ?? new Uint8Array()), 'other content')
       for (const name of same) demand(of(name, request).join() === of(name, original).join(), `another ${name}`)

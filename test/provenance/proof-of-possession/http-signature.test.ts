@@ -7,6 +7,7 @@ import { parseCredential } from '../../../provenance/credential.ts'
 import { readFields } from '../../../provenance/proof-of-possession/http-message.ts'
 import {
   authenticateRequest,
+  authenticateResponse,
   type HttpRequest,
   type HttpResponse,
   MemoryReplayCache,
@@ -28,6 +29,7 @@ import {
   issueWit,
   newCaller,
   nonce,
+  SUBJECT,
   signed,
   TARGET,
   trustDomains,
@@ -73,7 +75,7 @@ describe('a signed request', () => {
     for (const curve of ['P-256', 'Ed25519'] as const) {
       const request = await signed(await newCaller(curve), { content, fields: [contentType] })
       const { possession } = await authenticateRequest(request, trustDomains, expectations())
-      assert.deepEqual(possession.ways, ['http-signature'])
+      assert.deepEqual(possession.ways, ['httpsig'])
       assert.equal(possession.signResponse, false)
     }
   })
@@ -101,7 +103,7 @@ describe('a signed request', () => {
     const wpt = fieldOf(await withWpt(caller), 'workload-proof-token')
     const both = added(await signed(caller), ['Workload-Proof-Token', wpt])
     const { possession } = await authenticateRequest(both, trustDomains, expectations())
-    assert.deepEqual(possession.ways, ['wpt', 'http-signature'])
+    assert.deepEqual(possession.ways, ['wpt', 'httpsig'])
     const broken = { ...both, method: 'DELETE' }
     await assert.rejects(authenticateRequest(broken, trustDomains, expectations()), { code: 'bad_signature' })
     // A signature for another purpose says nothing about possession, and takes nothing away.
@@ -373,6 +375,21 @@ describe('a signed response', () => {
       await assert.rejects(verified, { code })
     })
   }
+
+  it('is from the workload that was asked, and from no other of its trust domain (unexpected_peer)', async () => {
+    const response = await answer()
+    const asked = (peer: string) => authenticateResponse(response, sent, trustDomains, { ...bounds(), peer })
+    assert.equal((await asked(SUBJECT)).subject.uri, SUBJECT)
+    for (const peer of ['spiffe://bank.example/other', 'spiffe://bank.example', '/payments', '']) {
+      await assert.rejects(asked(peer), { code: 'unexpected_peer' })
+    }
+    const about = { ...bounds(), peer: SUBJECT }
+    const bare = authenticateResponse({ status: 200, fields: [] }, sent, trustDomains, about)
+    await assert.rejects(bare, { code: 'response_unsigned' })
+    const nobody = change(response, 'workload-identity-token', () => undefined)
+    await assert.rejects(authenticateResponse(nobody, sent, trustDomains, about), { code: 'credential_missing' })
+    await assert.rejects(authenticateResponse(response, sent, new Map(), about), { code: 'unknown_trust_domain' })
+  })
 
   it('is refused the second time, and once it has ended', async () => {
     const [same, response] = [bounds(), await answer()]

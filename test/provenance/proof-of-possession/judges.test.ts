@@ -127,7 +127,7 @@ describe('http-message-signatures', () => {
     it(`signs requests by ${alg} that we take, and not when they are changed`, async () => {
       const { request } = await byThem(jwk, sign)
       const { possession } = await authenticateRequest(request, trustDomains, now())
-      assert.deepEqual(possession.ways, ['http-signature'])
+      assert.deepEqual(possession.ways, ['httpsig'])
       const moved = authenticateRequest({ ...request, target: '/' }, trustDomains, now())
       await assert.rejects(moved, { code: 'bad_signature' })
     })

@@ -251,7 +251,7 @@ const attacks: readonly Attack[] = [
       return withWpt({ ...caller, wit })
     },
   ],
-  ['a WPT where a signed request is demanded', 'proof_missing', () => withWpt(caller), { ways: ['http-signature'] }],
+  ['a WPT where a signed request is demanded', 'proof_missing', () => withWpt(caller), { ways: ['httpsig'] }],
 ]
 
 describe('a WPT is refused', () => {
