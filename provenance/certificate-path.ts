@@ -5,7 +5,8 @@
  *   anchor ──issues──▶ intermediate (at most 3) ──issues──▶ leaf
  *
  * The search tries every supplied certificate as an issuer, so their order does not matter, and each link is checked where it is
- * made. What is not processed is refused: critical extensions, name constraints, algorithms that are not listed.
+ * made. What is not processed is refused: critical extensions, algorithms that are not listed. Anchors are held to the same rules as
+ * those below them, which RFC 5280 leaves open: to their dates, their purposes, their constraints.
  *
  * @module
  */
@@ -16,6 +17,8 @@ import { fitsScheme } from '../statement/verification-jwk.ts'
 import type { Certificate } from './certificate.ts'
 import { rawSignature } from './certificate-key.ts'
 import { ProvenanceError } from './error.ts'
+import type { GeneralName } from './general-name.ts'
+import { checkNames } from './name-constraints.ts'
 
 /** Certificates between the anchor and the leaf. */
 export const MAX_INTERMEDIATES = 3
@@ -31,7 +34,7 @@ export interface PathDemands {
   readonly anchors: readonly Certificate[]
   /** POSIX seconds: every certificate must be valid at each of these moments. */
   readonly at: readonly number[]
-  /** Whether a leaf without keyUsage is refused. One that has it must allow digitalSignature. */
+  /** Whether a leaf without keyUsage, or with one that is not critical, is refused. One that has it must allow digitalSignature. */
   readonly requireKeyUsage: boolean
   /** Throws when extKeyUsage, on any level, is for something else. */
   readonly checkPurposes: (certificate: Certificate) => void
@@ -44,7 +47,7 @@ export interface PathDemands {
  *
  * @returns the certificates from the leaf's issuer up to the anchor
  * @throws {@link ProvenanceError} `credential_expired`, `credential_not_yet_valid`, `certificate_is_ca`, `certificate_not_ca`,
- *   `certificate_wrong_usage`, `certificate_path_too_long`, `unknown_critical_extension`, `unsupported_algorithm`,
+ *   `certificate_wrong_usage`, `certificate_path_too_long`, `unknown_critical_extension`, `name_not_permitted`, `unsupported_algorithm`,
  *   `unsupported_key`, `bad_signature`, `unknown_anchor`, and what the demands throw
  */
 export async function findCertificatePath(
@@ -55,7 +58,7 @@ export async function findCertificatePath(
   checkLength(intermediates)
   checkLeaf(leaf, demands)
   checkValidity(leaf, demands)
-  return findPath(leaf, intermediates, { ...demands, below: 0, tried: { links: 0 } })
+  return findPath(leaf, intermediates, { ...demands, below: [leaf], tried: { links: 0 } })
 }
 
 /** @throws {@link ProvenanceError} `certificate_path_too_long` */
@@ -79,7 +82,14 @@ function checkLeaf(leaf: Certificate, { requireKeyUsage, checkPurposes }: PathDe
   if (!(leaf.keyUsage?.has('digitalSignature') ?? !requireKeyUsage)) {
     throw new ProvenanceError('certificate_wrong_usage', 'keyUsage lacks digitalSignature')
   }
+  if (requireKeyUsage && !leaf.criticalKeyUsage) {
+    throw new ProvenanceError('certificate_wrong_usage', 'keyUsage is not critical')
+  }
   checkPurposes(leaf)
+  // RFC 5280 §4.2.1.9 and §4.2.1.10: only a CA has anything below it to constrain.
+  if (leaf.nameConstraints || leaf.basicConstraints?.pathLength !== undefined) {
+    throw new ProvenanceError('malformed_credential', 'certificate: constraints on what a leaf would issue')
+  }
   // RFC 5280 §4.1.2.6: with an empty subject the alternative name is the only name, and must be critical.
   if (leaf.subject.length === 2 && !leaf.criticalAltName) {
     throw new ProvenanceError('malformed_credential', 'certificate: an empty subject, and no critical alternative name')
@@ -87,13 +97,16 @@ function checkLeaf(leaf: Certificate, { requireKeyUsage, checkPurposes }: PathDe
 }
 
 interface Search extends PathDemands {
-  /** How many intermediates stand between this certificate and the leaf, this one included: what pathLen counts. */
-  readonly below: number
+  /** From the leaf up to the certificate whose issuer is looked for. */
+  readonly below: readonly Certificate[]
   /** Shared by all branches of one search. */
   readonly tried: { links: number }
 }
 
-/** Depth first, at most 3 levels; of several reasons why nothing led to an anchor, the first that was about a matching issuer. */
+/**
+ * Depth first, at most 3 levels. Of several reasons why nothing led to an anchor the first is given, unless that was a signature: then
+ * it was another certificate of that name.
+ */
 async function findPath(
   child: Certificate,
   intermediates: readonly Certificate[],
@@ -106,17 +119,17 @@ async function findPath(
       return [anchor]
     } catch (error) {
       if (!(error instanceof ProvenanceError)) throw error
-      reason ??= error
+      if (!reason || reason.code === 'bad_signature') reason = error
     }
   }
   for (const issuer of intermediates.filter((candidate) => namesIssuerOf(candidate, child))) {
     try {
       await checkIssued(issuer, child, search)
       const rest = intermediates.filter((other) => other !== issuer)
-      return [issuer, ...(await findPath(issuer, rest, { ...search, below: search.below + 1 }))]
+      return [issuer, ...(await findPath(issuer, rest, { ...search, below: [...search.below, issuer] }))]
     } catch (error) {
       if (!(error instanceof ProvenanceError)) throw error
-      reason ??= error
+      if (!reason || reason.code === 'bad_signature') reason = error
     }
   }
   throw reason ?? new ProvenanceError('unknown_anchor', 'no anchor issued the certificate')
@@ -125,8 +138,11 @@ async function findPath(
 /** Whether `issuer` is by name the certificate that `child` says it was issued under. */
 function namesIssuerOf(issuer: Certificate, child: Certificate): boolean {
   if (!equalBytes(issuer.subject, child.issuer)) return false
-  const { authorityKeyId } = child
-  return authorityKeyId === undefined || issuer.subjectKeyId === undefined || authorityKeyId === issuer.subjectKeyId
+  const { keyId, issuer: names, serial } = child.authorityKeyId ?? {}
+  if (keyId !== undefined && issuer.subjectKeyId !== undefined && keyId !== issuer.subjectKeyId) return false
+  if (serial === undefined) return true
+  const named = names?.some((name) => name.kind === 'directory' && equalBytes(name.bytes, issuer.issuer))
+  return serial === issuer.serial && named === true
 }
 
 async function checkIssued(issuer: Certificate, child: Certificate, search: Search): Promise<void> {
@@ -141,10 +157,12 @@ async function checkIssued(issuer: Certificate, child: Certificate, search: Sear
   if (!issuer.keyUsage?.has('keyCertSign'))
     throw new ProvenanceError('certificate_not_ca', 'the issuer lacks keyCertSign')
   search.checkPurposes(issuer)
-  if ((issuer.basicConstraints.pathLength ?? MAX_INTERMEDIATES) < below) {
+  // §4.2.1.9 does not count the leaf. Certificates that issued themselves, which it does not count either, are counted here.
+  const intermediates = below.length - 1
+  if ((issuer.basicConstraints.pathLength ?? MAX_INTERMEDIATES) < intermediates) {
     throw new ProvenanceError(
       'certificate_path_too_long',
-      `${below} intermediates below a certificate that allows fewer`,
+      `${intermediates} intermediates below a certificate that allows fewer`,
     )
   }
   search.checkIssuer?.(issuer)
@@ -154,6 +172,13 @@ async function checkIssued(issuer: Certificate, child: Certificate, search: Sear
   if (!(await isSignedBy(child, issuer.publicJwk))) {
     throw new ProvenanceError('bad_signature', 'the certificate is not signed by the issuer that it names')
   }
+  // Last: it costs the most, and only an issuer that is one has a say.
+  if (issuer.nameConstraints) for (const each of below) checkNames(namesOf(each), issuer.nameConstraints)
+}
+
+/** What name constraints are about (§4.2.1.10): alternative names, and the subject unless it is empty. */
+function namesOf({ names, subject }: Certificate): readonly GeneralName[] {
+  return subject.length === 2 ? names : [...names, { kind: 'directory', bytes: subject }]
 }
 
 async function isSignedBy({ tbs, scheme, signature }: Certificate, jwk: VerificationJwk): Promise<boolean> {

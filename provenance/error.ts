@@ -66,6 +66,7 @@ export type ProvenanceErrorCode =
   | 'certificate_is_ca' //           a workload certificate that may issue others
   | 'certificate_path_too_long' //   more certificates than a pathLenConstraint, or we, allow
   | 'certificate_wrong_usage' //     keyUsage or extKeyUsage are for something else
+  | 'name_not_permitted' //          a name outside of the name constraints of an issuing certificate
   | 'unknown_critical_extension' //  a critical extension that we do not process
   // Attestation results
   | 'malformed_result' //            not an EAR

@@ -1,7 +1,9 @@
 /**
- * Workload certificates (X509-SVID §4 and §5, workload-creds §6): one URI name, a workload identifier, vouched for by an anchor of
- * its trust domain. Only anchors of that one trust domain are given: a certificate of another domain's CA is as unknown as a
- * forged one.
+ * Workload certificates: one URI name, a workload identifier, vouched for by an anchor of its trust domain. Only anchors of that one
+ * trust domain are given: a certificate of another domain's CA is as unknown as a forged one.
+ *
+ * Which profile holds the scheme of the identifier says: `spiffe://` is an X509-SVID (§4, §5), `wimse://` a Workload Identity
+ * Certificate (workload-creds §6, mutual-tls §3.2), which leaves more to RFC 5280.
  *
  * @module
  */
@@ -41,7 +43,7 @@ export async function checkCertificatePath(
     at: [at],
     // X509-SVID §4.3 demands keyUsage; WIMSE leaves it to RFC 5280, where absence means no restriction.
     requireKeyUsage: scheme !== 'wimse',
-    checkPurposes,
+    checkPurposes: (each) => checkPurposes(each, leaf, scheme),
     checkIssuer: (issuer) => checkSigningIdentity(issuer, trustDomain),
   })
 }
@@ -55,12 +57,33 @@ function checkSigningIdentity({ uris }: Certificate, trustDomain: string): void 
   }
 }
 
-/** Where extKeyUsage is there at all, on any level, it must allow one side of TLS (mutual-tls §3.2). */
-function checkPurposes({ purposes }: Certificate): void {
-  if (purposes && !purposes.some((oid) => TLS_PURPOSES.includes(oid))) {
-    throw new ProvenanceError('certificate_wrong_usage', 'extKeyUsage allows neither serverAuth nor clientAuth')
+/**
+ * Where extKeyUsage is there at all, it must be for TLS: of an X509-SVID for both sides (§4.4), of a WIMSE certificate for one (mutual-tls
+ * §3.2). RFC 5280 leaves open what it means on a CA, and readers differ. Here a CA must have every purpose that the leaf has, so that no
+ * leaf is for more than whoever issued it was trusted with.
+ */
+function checkPurposes(certificate: Certificate, leaf: Certificate, scheme: WorkloadIdentifier['scheme']): void {
+  const { purposes } = certificate
+  if (!purposes) return
+  if (certificate === leaf) {
+    const found = TLS_PURPOSES.filter((oid) => purposes.includes(oid))
+    if (found.length === TLS_PURPOSES.length || (scheme === 'wimse' && (found.length > 0 || purposes.includes(ANY))))
+      return
+    const wanted = scheme === 'wimse' ? 'serverAuth or clientAuth' : 'both serverAuth and clientAuth'
+    throw new ProvenanceError('certificate_wrong_usage', `extKeyUsage, where it is there, must have ${wanted}`)
   }
+  if (purposes.includes(ANY)) return
+  const needed = TLS_PURPOSES.filter((oid) => leaf.purposes?.includes(oid))
+  const allowed = (oid: string) => purposes.includes(oid)
+  // A leaf without purposes is for those of its issuers, which then must have one.
+  if (needed.length > 0 ? needed.every(allowed) : TLS_PURPOSES.some(allowed)) return
+  throw new ProvenanceError(
+    'certificate_wrong_usage',
+    'extKeyUsage of an issuing certificate does not allow what the leaf is for',
+  )
 }
 
-/** serverAuth, clientAuth, anyExtendedKeyUsage. */
-const TLS_PURPOSES = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2', '2.5.29.37.0']
+/** serverAuth, clientAuth. */
+const TLS_PURPOSES = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']
+/** anyExtendedKeyUsage. */
+const ANY = '2.5.29.37.0'

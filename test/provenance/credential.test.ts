@@ -269,7 +269,10 @@ describe('verifyCredentialSignature, of a certificate', () => {
   const usage = (flags: x509.KeyUsageFlags) => without('2.5.29.15', new x509.KeyUsagesExtension(flags, true))
   const unknown = new x509.Extension('1.3.6.1.4.1.99999.1', true, fromHex('0500') as Uint8Array<ArrayBuffer>)
   const harmless = new x509.Extension('1.3.6.1.4.1.99999.1', false, fromHex('0500') as Uint8Array<ArrayBuffer>)
-  const constraints = new x509.Extension('2.5.29.30', false, fromHex('3000') as Uint8Array<ArrayBuffer>)
+  const extension = (oid: string, hex: string) =>
+    new x509.Extension(oid, false, fromHex(hex) as Uint8Array<ArrayBuffer>)
+  // URIs of bank.example.
+  const constraints = extension('2.5.29.30', '3012a010300e860c62616e6b2e6578616d706c65')
   const notCritical = new x509.SubjectAlternativeNameExtension([{ type: 'url', value: SUBJECT }], false)
 
   it('accepts an extension that it does not know and that is not critical', () =>
@@ -300,8 +303,8 @@ describe('verifyCredentialSignature, of a certificate', () => {
     ],
     ['an unknown critical extension', 'unknown_critical_extension', { extensions: [...leafExtensions(), unknown] }],
     [
-      'name constraints, critical or not',
-      'unknown_critical_extension',
+      'name constraints, which are for authorities',
+      'malformed_credential',
       { extensions: [...leafExtensions(), constraints] },
     ],
     [
@@ -334,7 +337,21 @@ describe('verifyCredentialSignature, of a certificate', () => {
     ['that has ended', 'credential_expired', { notAfter: AT - 1 }],
     ['signed by somebody else', 'bad_signature', { issuerKey: other }],
     ['with an unknown critical extension', 'unknown_critical_extension', { extensions: [...caExtensions(), unknown] }],
-    ['with name constraints', 'unknown_critical_extension', { extensions: [...caExtensions(), constraints] }],
+    [
+      'with name constraints that constrain nothing',
+      'malformed_credential',
+      { extensions: [...caExtensions(), extension('2.5.29.30', '3000')] },
+    ],
+    [
+      'with an empty list of name constraints',
+      'malformed_credential',
+      { extensions: [...caExtensions(), extension('2.5.29.30', '3002a000')] },
+    ],
+    [
+      'with policy constraints, critical or not',
+      'unknown_critical_extension',
+      { extensions: [...caExtensions(), extension('2.5.29.36', '3003800100')] },
+    ],
     [
       'for signing code only',
       'certificate_wrong_usage',
