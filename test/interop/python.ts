@@ -27,13 +27,9 @@ const NEEDED = [3, 11] as const
 const PYSCITT = 'PROVLOG_INTEROP_PYSCITT'
 
 export async function runPython({ log, fixture, report }: Part): Promise<void> {
-  const version = await pythonVersion()
-  if (version === undefined || version[0] < NEEDED[0] || (version[0] === NEEDED[0] && version[1] < NEEDED[1])) {
-    const found = version === undefined ? 'there is no Python here' : `this is Python ${version.join('.')}`
-    report.skip(
-      'python: scitt-cose, python-cwt, CDDL, SCRAPI over HTTP, pyscitt',
-      `needs Python ${NEEDED.join('.')}: ${found}`,
-    )
+  const why = await missingPython()
+  if (why !== undefined) {
+    report.skip('python: scitt-cose, python-cwt, CDDL, SCRAPI over HTTP, pyscitt', why)
     return
   }
   const run = (python: string, script: string) => ({
@@ -43,7 +39,7 @@ export async function runPython({ log, fixture, report }: Part): Promise<void> {
   })
 
   const cose = await report.step('python: installs scitt-cose, python-cwt, zcbor at their pinned versions', () =>
-    environment('cose', version),
+    environment('cose'),
   )
   if (cose !== undefined) {
     await runChecks(report, 'python', run(cose, 'cose.py'))
@@ -53,10 +49,10 @@ export async function runPython({ log, fixture, report }: Part): Promise<void> {
     await runChecks(report, 'http', run(cose, 'scrapi.py'))
   }
 
-  await fuzz(log, fixture, report, version)
+  await fuzz(log, fixture, report)
 
   const pyscitt = await report.step('python: installs pyscitt 0.10.1, the newest of the registry', () =>
-    environment('pyscitt', version),
+    environment('pyscitt'),
   )
   if (pyscitt !== undefined) await runChecks(report, 'pyscitt 0.10.1', run(pyscitt, 'pyscitt_client.py'))
 
@@ -70,9 +66,9 @@ export async function runPython({ log, fixture, report }: Part): Promise<void> {
 }
 
 /** What the log says of its own API, taken at its word. A few hundred requests: the fuzzing proper is ours. */
-async function fuzz(log: InteropLog, fixture: FixtureFiles, report: Report, version: readonly number[]): Promise<void> {
+async function fuzz(log: InteropLog, fixture: FixtureFiles, report: Report): Promise<void> {
   const python = await report.step('python: installs schemathesis at its pinned version', () =>
-    environment('schemathesis', version),
+    environment('schemathesis'),
   )
   if (python === undefined) return
   await report.step('schemathesis: every GET answers as /openapi.json says', async () => {
@@ -90,7 +86,8 @@ async function fuzz(log: InteropLog, fixture: FixtureFiles, report: Report, vers
 }
 
 /** The Python of a virtual environment that has what `<name>.txt` lists: made when it is not there, or of another list. */
-async function environment(name: string, version: readonly number[]): Promise<string> {
+export async function environment(name: string): Promise<string> {
+  const version = (await pythonVersion()) ?? []
   const list = join(SOURCES, `${name}.txt`)
   const key = createHash('sha256')
     .update(await readFile(list))
@@ -113,6 +110,15 @@ async function environment(name: string, version: readonly number[]): Promise<st
   }
   await writeFile(marker, key)
   return python
+}
+
+/** Why nothing in Python can run here. */
+export async function missingPython(): Promise<string | undefined> {
+  const version = await pythonVersion()
+  const found = version === undefined ? 'there is no Python here' : `this is Python ${version.join('.')}`
+  const [major, minor] = version ?? [0, 0]
+  const enough = major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1])
+  return enough ? undefined : `needs Python ${NEEDED.join('.')}: ${found}`
 }
 
 interface PeerReceipt {
