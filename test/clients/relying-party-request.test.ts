@@ -1,6 +1,10 @@
 // A request to a relying party: the credential's provenance and the proof of possession in one report, and what is written down of it.
 import assert from 'node:assert/strict'
+import { createPrivateKey, type JsonWebKey } from 'node:crypto'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
 import { describe, it } from 'node:test'
+import { connect, createServer, type TLSSocket } from 'node:tls'
 import {
   decisionRecord,
   parseDecisionRecord,
@@ -135,6 +139,27 @@ describe('a connection to a relying party', () => {
     assert.deepEqual(report.possession, { ways: ['mtls'], replay: 'handshake' })
     assert.equal(possessionOf(await offline(der!.slice(1))).code, 'peer_certificate_mismatch')
     assert.equal(possessionOf(await offline(world.credential, world)).code, 'peer_certificate_mismatch')
+  })
+
+  it('is one by TLS, as Node makes it', async (t) => {
+    const cert = fromUtf8(certified.credential)
+    const key = createPrivateKey({ key: certified.keys.workload as JsonWebKey, format: 'jwk' })
+    const pem = key.export({ format: 'pem', type: 'pkcs8' })
+    // Node's own verdict is not asked for: it cannot keep anchors of trust domains apart. The report's path check is.
+    const server = createServer({ cert, key: pem, requestCert: true, rejectUnauthorized: false })
+    const connected = once(server, 'secureConnection') as Promise<[TLSSocket]>
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const { port } = server.address() as AddressInfo
+    const client = connect({ port, host: '127.0.0.1', cert, key: pem, rejectUnauthorized: false })
+    t.after(() => {
+      client.destroy()
+      server.close()
+    })
+    const [socket] = await connected
+    const report = await offline(new Uint8Array(socket.getPeerX509Certificate()!.raw))
+    socket.destroy()
+    assert.equal(report.ok, true, JSON.stringify(report.checks))
+    assert.deepEqual(report.possession?.ways, ['mtls'])
   })
 })
 
