@@ -13,12 +13,12 @@ import { sevSnp } from './hardware/sev-snp.ts'
 import { tpm2 } from './hardware/tpm/tpm.ts'
 import { measuredFiles } from './measured-files.ts'
 import { ear } from './results/ear.ts'
+import { nvidiaNras } from './results/nvidia-nras.ts'
 
 const FORMATS: ReadonlyMap<string, EvidenceFormat> = new Map(
-  [measuredFiles, awsNitro, sevSnp, tdx, sgx, tpm2, psa, cca, nvidiaGpu, nvidiaSwitch, ear].map((format) => [
-    format.name,
-    format,
-  ]),
+  [measuredFiles, awsNitro, sevSnp, tdx, sgx, tpm2, psa, cca, nvidiaGpu, nvidiaSwitch, nvidiaNras, ear].map(
+    (format) => [format.name, format],
+  ),
 )
 
 export const EVIDENCE_FORMATS: readonly string[] = [...FORMATS.keys()]

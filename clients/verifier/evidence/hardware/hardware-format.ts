@@ -195,8 +195,10 @@ function judge(facts: HardwareFacts, reader: HardwareReader, examination: Examin
   ]
   return {
     cases: [
-      ...(unknownAttester ? [] : [compared.matched ? ('match' as const) : ('mismatch' as const)]),
-      ...new Set(findings.map((finding) => finding.case)),
+      ...new Set([
+        ...(unknownAttester ? [] : [compared.matched ? ('match' as const) : ('mismatch' as const)]),
+        ...findings.map((finding) => finding.case),
+      ]),
     ],
     ...(facts.issuedAt === undefined ? {} : { issuedAt: facts.issuedAt }),
     ...(answersNonce ? { nonce } : {}),
