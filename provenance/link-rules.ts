@@ -62,7 +62,8 @@ export const LINK_RULES = {
   'workload-provenance': { signers: ['issuer', 'vendor'], links: { previous: ownPrevious } },
   'attestation-result': {
     signers: ['verifier'],
-    links: { 'appraisal-policy': one, 'reference-values': several, 'key-authorization': one },
+    // Several policies where the evidence is of several kinds, each appraised by its own.
+    links: { 'appraisal-policy': several, 'reference-values': several, 'key-authorization': one },
   },
 
   // The decisions. At least one attestation-result, unless the record says in clear that there is none.

@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { type Hash, sha256, utf8 } from '../../merkle/index.ts'
+import { assert } from '../../merkle/error.ts'
+import { type Hash, sha256, toHex, utf8 } from '../../merkle/index.ts'
 import {
   type Author,
   type Authorization,
@@ -22,9 +23,11 @@ import type { LogClient } from '../log-client/index.ts'
 import { type PublishedVersion, publishVersion, type VersionedType } from '../log-client/policy-version.ts'
 import { parseAppraisalPolicy } from './appraisal-policy.ts'
 import { appraise } from './appraise.ts'
-import { choosePolicy, chooseReferenceValues, JSON_MEDIA_TYPE } from './criteria.ts'
+import { together } from './composite.ts'
+import { type ChosenPolicy, choosePolicy, chooseReferenceValues, JSON_MEDIA_TYPE, type Owner } from './criteria.ts'
 import { VerifierError } from './error.ts'
-import { evidenceFormat } from './evidence/formats.ts'
+import type { EvidenceFormat } from './evidence/format.ts'
+import { COLLECTION, readSubmission } from './evidence/submission.ts'
 import { parseReferenceValues } from './reference-values.ts'
 
 /** What this role asks of a log. */
@@ -52,7 +55,7 @@ export interface AppraiseAndLogInput {
   readonly client: VerifierLog
   /** The Verifier's key. */
   readonly key: PrivateJwk
-  /** The name of the evidence format: `measured-files`, `aws-nitro`, … */
+  /** The name of the evidence format: `measured-files`, `aws-nitro`, …; `cmw` for a collection of several. */
   readonly format: string
   /** A file of evidence. Its digest on the log is that of the evidence itself: of a token, without a line break at its end. */
   readonly evidence: Uint8Array
@@ -104,22 +107,31 @@ export async function publishReferenceValues(input: PublishInput): Promise<Publi
 export async function appraiseAndLog(input: AppraiseAndLogInput): Promise<LoggedAppraisal> {
   const { client, key, nonce, now } = input
   const { author, authorization } = await authorOf(input)
-  const format = evidenceFormat(input.format)
-  const evidence = format.ofFile(input.evidence)
+  const submission = readSubmission(input.evidence, input.format)
   const owner = { client, kid: author.key.kid, now }
-  const chosen = await choosePolicy(owner, format, input.policyId)
-  const references = await chooseReferenceValues(owner, chosen.policy)
-
-  const { claims, tier, measurement, keyThumbprint } = await appraise({
-    evidence,
-    policyId: chosen.logged.record.fields.policyId,
-    policy: chosen.policy,
-    referenceValues: references.map(({ values }) => values),
-    now,
-    ...(nonce === undefined ? {} : { nonce }),
-    ...(input.collateral ? { collateral: input.collateral } : {}),
-    ...(input.workloadKey ? { workloadKey: input.workloadKey } : {}),
-  })
+  const collateral = [...(input.collateral ?? []), ...submission.collateral]
+  const judged = await Promise.all(
+    submission.pieces.map(async (piece) => {
+      const chosen = await chooseFor(owner, piece.format, input.policyId, submission.pieces.length > 1)
+      const references = await chooseReferenceValues(owner, chosen.policy)
+      const appraisal = await appraise({
+        evidence: piece.evidence,
+        policyId: chosen.logged.record.fields.policyId,
+        policy: chosen.policy,
+        referenceValues: references.map(({ values }) => values),
+        now,
+        collateral,
+        ...(nonce === undefined ? {} : { nonce }),
+        ...(input.workloadKey ? { workloadKey: input.workloadKey } : {}),
+      })
+      return { ...piece, appraisal, chosen, references }
+    }),
+  )
+  const [first, ...others] = judged
+  assert(first, 'a submission of nothing')
+  const { claims, tier, measurement, keyThumbprint } = together(first, others)
+  // Of a collection the record has the digest of all of it.
+  const external = submission.format === COLLECTION ? undefined : first.format.resultIn?.(first.evidence)
   const ear = await signCompactJws({ typ: EAR_TYP, kid: author.key.kid }, buildEarClaims(claims), key)
 
   const { encryptionKey } = authorization
@@ -128,15 +140,21 @@ export async function appraiseAndLog(input: AppraiseAndLogInput): Promise<Logged
       type: 'attestation-result',
       fields: {
         resultDigest: sha256(utf8(ear)),
-        evidenceDigest: sha256(evidence),
-        format: format.name,
+        evidenceDigest: sha256(submission.evidence),
+        format: submission.format,
         tier,
         issuedAt: now,
-        expiresAt: now + chosen.policy.resultLifetimeSeconds,
+        expiresAt: claims.expiresAt!,
       },
       links: [
-        { rel: 'appraisal-policy', entry: chosen.logged.entry },
-        ...references.map(({ logged }) => ({ rel: 'reference-values' as const, entry: logged.entry })),
+        ...linksTo(
+          'appraisal-policy',
+          judged.map(({ chosen }) => chosen.logged.entry),
+        ),
+        ...linksTo(
+          'reference-values',
+          judged.flatMap(({ references }) => references.map(({ logged }) => logged.entry)),
+        ),
         { rel: 'key-authorization', entry: authorization.entry },
       ],
       sections: {
@@ -145,7 +163,7 @@ export async function appraiseAndLog(input: AppraiseAndLogInput): Promise<Logged
           measurement,
           ...(keyThumbprint === undefined ? {} : { keyThumbprint }),
           ...(nonce === undefined ? {} : { nonce: utf8(nonce) }),
-          ...(format.resultIn ? { external: format.resultIn(evidence) } : {}),
+          ...(external === undefined ? {} : { external }),
         },
       },
       recipients: [...(encryptionKey ? [encryptionKey] : []), ...(input.recipients ?? [])],
@@ -153,6 +171,26 @@ export async function appraiseAndLog(input: AppraiseAndLogInput): Promise<Logged
     author,
   )
   return { ear, claims, tier, entry, index }
+}
+
+/** The policy that was named, for the pieces that it is for; the others of a collection have one of their own. */
+async function chooseFor(
+  owner: Owner,
+  format: EvidenceFormat,
+  policyId: string | undefined,
+  isOneOfSeveral: boolean,
+): Promise<ChosenPolicy> {
+  try {
+    return await choosePolicy(owner, format, policyId)
+  } catch (error) {
+    if (!isOneOfSeveral || !(error instanceof VerifierError && error.code === 'wrong_format')) throw error
+    return choosePolicy(owner, format, undefined)
+  }
+}
+
+/** One link for each, however many pieces it was for. */
+function linksTo<R extends 'appraisal-policy' | 'reference-values'>(rel: R, entries: readonly Hash[]) {
+  return [...new Map(entries.map((entry) => [toHex(entry), entry])).values()].map((entry) => ({ rel, entry }))
 }
 
 interface Party {

@@ -6,16 +6,19 @@ import {
   type AppraiseAndLogInput,
   appraiseAndLog,
   MEASURED_FILES_FORMAT,
+  MEASURED_FILES_PROFILE,
   publishPolicy,
   publishReferenceValues,
 } from '../../clients/verifier/index.ts'
 import { concatBytes, type Hash, sha256, toHex, UnavailableError, utf8 } from '../../merkle/index.ts'
 import {
   decodeCompactJws,
+  EAR_PROFILE,
   encodePublicKey,
   openSections,
   type RecordStatement,
   signEar,
+  spkiOfJwk,
   verifyEar,
 } from '../../provenance/index.ts'
 import type { LoggedRecord } from '../../provenance/log-evidence.ts'
@@ -31,6 +34,7 @@ import {
   stranger,
   verifier,
   type World,
+  workload,
 } from './issuer-world.ts'
 
 let world: World
@@ -203,6 +207,63 @@ describe('appraiseAndLog', () => {
       attestation!,
       links.filter(({ signed }) => signed.record.type !== 'reference-values'),
     )
+  })
+
+  it('appraises each member of a collection by a policy of its own, and the worst of them counts', async () => {
+    const json = (value: unknown) => utf8(JSON.stringify(value))
+    const wrap = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url')
+    const result = (tier: 'affirming' | 'warning', hardware: number) =>
+      signEar(
+        {
+          issuedAt: START,
+          verifier: { developer: 'https://verifier.example', build: '1' },
+          nonces: [NONCE],
+          appraisals: new Map([
+            ['GPU-0', { status: tier, vector: { hardware }, attestedKey: spkiOfJwk(publicJwkOf(workload)) }],
+          ]),
+        },
+        stranger,
+      )
+    const collection = async (tier: 'affirming' | 'warning', hardware: number) =>
+      json({
+        __cmwc_t: 'tag:bank.example,2026:payments',
+        cpu: [
+          `application/eat+jwt; eat_profile="${MEASURED_FILES_PROFILE}"`,
+          wrap(await world.evidence({ nonce: NONCE })),
+          4,
+        ],
+        gpu: [`application/eat+jwt; eat_profile="${EAR_PROFILE}"`, wrap(utf8(await result(tier, hardware))), 8],
+      })
+    const id = 'gpu'
+    const match = { hardware: 2 }
+    const claims = { match, mismatch: { hardware: 96 } }
+    const document = { format: 'ear', maxEvidenceAgeSeconds: 60, resultLifetimeSeconds: 60, claims }
+    const attesters = [publicJwkOf(stranger)]
+    await publishReferenceValues({ ...world.as(verifier), id, content: json({ format: 'ear', attesters }) })
+    await publishPolicy({ ...world.as(verifier), id, content: json(document) })
+
+    const evidence = await collection('affirming', 2)
+    const workloadKey = publicJwkOf(workload)
+    const { claims: ours, tier, entry } = await appraise({ format: 'cmw', evidence, nonce: NONCE, workloadKey })
+    assert.equal(tier, 'affirming')
+    assert.deepEqual([...ours.appraisals.keys()], ['cpu', 'gpu'])
+    assert.deepEqual(ours.nonces, [NONCE])
+    assert.equal(ours.expiresAt, START + 60)
+    const { record } = await world.client.record(entry)
+    assert.equal(record.links.filter(({ rel }) => rel === 'appraisal-policy').length, 2)
+    assert.equal(record.links.filter(({ rel }) => rel === 'reference-values').length, 2)
+    assert.ok(record.type === 'attestation-result')
+    assert.deepEqual([record.fields.format, record.fields.evidenceDigest], ['cmw', sha256(evidence)])
+
+    const worse = await appraise({
+      format: 'cmw',
+      evidence: await collection('warning', 32),
+      nonce: NONCE,
+      policyId: id,
+    })
+    assert.equal(worse.tier, 'warning')
+    const other = { format: 'cmw', evidence, nonce: NONCE, workloadKey: publicJwkOf(auditor) }
+    await assert.rejects(appraise(other), { name: 'EvidenceError' })
   })
 
   it('logs a bad result like a good one', async () => {

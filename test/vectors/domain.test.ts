@@ -6,6 +6,8 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { readCmw, recordsOf } from '../../clients/verifier/evidence/cmw.ts'
+import { readSubmission } from '../../clients/verifier/evidence/submission.ts'
 import { fromUtf8, toBase64url, utf8 } from '../../merkle/bytes.ts'
 import { sha256 } from '../../merkle/hash.ts'
 import { attestedJwk, parseEarClaims, verifyEar } from '../../provenance/attestation-result.ts'
@@ -224,4 +226,44 @@ describe('sbom: CycloneDX documents', { skip }, () => {
       assert.ok(sbom.components.length <= purls.size)
     })
   }
+})
+
+describe('cmw: wrappers of the draft and of Veraison', { skip }, () => {
+  const read = (name: string) => readCmw(readVector(`domain/cmw/${name}`))
+  const types = (name: string) => recordsOf(read(name)!).map(([label, { type }]) => [label, type])
+  const eat = [
+    ['attester A', 'application/eat-ucs+json'],
+    ['attester B', 'application/eat-ucs+cbor'],
+  ]
+
+  it('are read, each with its labels and types', () => {
+    assert.deepEqual(types('ietf-cmw-example-1.json'), [[undefined, 'application/vnd.example.rats-conceptual-msg']])
+    assert.match(String(types('ietf-cmw-example-2.json')[0]![1]), /^application\/eat\+cwt; eat_profile=/)
+    assert.deepEqual(types('ietf-collection-example-1.json'), eat)
+    assert.deepEqual(types('ietf-collection-example-2.json'), eat)
+    assert.deepEqual(types('veraison-collection-ok.json'), [
+      ['a', 'application/vnd.a'],
+      ['b', 'application/vnd.b'],
+    ])
+    assert.deepEqual(types('veraison-collection-cbor-ok.cbor'), [
+      ['1', 'application/signed-corim+cbor'],
+      ['2', 29_884],
+      ['s', 30_001],
+    ])
+    assert.deepEqual(types('veraison-collection-cbor-ok-2.cbor'), [['1', 'application/vnd.1']])
+    assert.deepEqual(types('veraison-collection-cbor-mixed-keys.cbor'), [
+      ['string', 0],
+      ['1024', 0],
+    ])
+  })
+
+  it('are found in certificates', () => {
+    assert.deepEqual(types('veraison-x509-cert+json-cmw.der'), types('veraison-collection-ok.json'))
+    assert.equal(types('veraison-x509-cert+cbor-cmw.der').length, 3)
+  })
+
+  it('of evidence that nobody here appraises are refused whole', () => {
+    const file = readVector('domain/cmw/ietf-collection-example-2.json')
+    assert.throws(() => readSubmission(file, 'cmw'), { code: 'unknown_evidence_format' })
+  })
 })

@@ -5,7 +5,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { createPublicKey, type KeyObject } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { describe, it } from 'node:test'
 import type { Examination } from '../../clients/verifier/evidence/format.ts'
 import { evidenceFormat } from '../../clients/verifier/evidence/formats.ts'
@@ -13,7 +13,7 @@ import { chainFrom, checkChain } from '../../clients/verifier/evidence/hardware/
 import { readCollateral } from '../../clients/verifier/evidence/hardware/collateral.ts'
 import { AMD_ROOTS } from '../../clients/verifier/evidence/hardware/roots.ts'
 import { replayEventLog } from '../../clients/verifier/evidence/hardware/tpm/event-log.ts'
-import { fromBase64, fromHex, toHex, utf8 } from '../../merkle/index.ts'
+import { fromBase64, fromHex, sha256, toHex, utf8 } from '../../merkle/index.ts'
 import { spkiOfJwk } from '../../provenance/index.ts'
 import { readTextVector, readVector, vectorsMissing } from './shared-vectors.ts'
 
@@ -476,4 +476,47 @@ describe('nvidia-gpu and nvidia-switch: reports of NVIDIA’s devices', { skip }
       )
     }
   })
+})
+
+describe('nvidia-nras: bundles of NVIDIA’s service', { skip }, () => {
+  const keys = generateKeyPairSync('ec', { namedCurve: 'P-384' })
+  const ours = utf8(JSON.stringify(keys.publicKey.export({ format: 'jwk' })))
+  const sign384 = (claims: string) => {
+    const input = `${Buffer.from('{"alg":"ES384"}').toString('base64url')}.${Buffer.from(claims).toString('base64url')}`
+    const signature = sign('sha384', utf8(input), { key: keys.privateKey, dsaEncoding: 'ieee-p1363' })
+    return `${input}.${signature.toString('base64url')}`
+  }
+  const claimsIn = (token: string) => Buffer.from(token.split('.')[1]!, 'base64url').toString()
+  type Bundle = [[string, string], Record<string, string>]
+
+  for (const [name, label, at] of [
+    ['sdk-hopperClaimsv3_detached_eat', 'GPU-0', '2025-06-11T00:31:00Z'],
+    ['sdk-switch_detached_eat', 'SWITCH-0', '2025-06-28T23:58:00Z'],
+  ] as const) {
+    const file = () => readVector(`domain/nvidia/${name}.json`)
+
+    it(`${name} is not signed with a key of ours`, async () => {
+      const collateral = [ours]
+      await assert.rejects(examine('nvidia-nras', file(), at, { collateral }), refused('bad_evidence_signature'))
+      await assert.rejects(examine('nvidia-nras', file(), at), refused('missing_collateral'))
+    })
+
+    it(`${name} holds: its digest as it is, its claims under a signature whose key we have`, async () => {
+      const [[kind, main], parts] = JSON.parse(Buffer.from(file()).toString()) as Bundle
+      const overall = JSON.parse(claimsIn(main))
+      const digest = (token: string) => toHex(sha256(utf8(token)))
+      assert.equal(overall.submods[label][1][1], digest(parts[label]!))
+      const part = sign384(claimsIn(parts[label]!))
+      const again = sign384(JSON.stringify({ ...overall, submods: { [label]: ['DIGEST', ['SHA-256', digest(part)]] } }))
+      const bundle = utf8(JSON.stringify([[kind, again], { [label]: part }]))
+      const { cases, detail, parts: found } = await examine('nvidia-nras', bundle, at, { collateral: [ours] })
+      assert.deepEqual(cases, ['unknownAttester'], JSON.stringify(detail))
+      const platform = found?.get(label)?.detail['platform'] as Record<string, string>
+      assert.equal(platform['id'], JSON.parse(claimsIn(parts[label]!)).ueid)
+      await assert.rejects(
+        examine('nvidia-nras', bundle, '2025-01-01T00:00:00Z', { collateral: [ours] }),
+        refused('evidence_from_future'),
+      )
+    })
+  }
 })

@@ -11,15 +11,26 @@ export const verifierAppraise: Command = {
   summary: 'appraise evidence by the logged policy, and log the result',
   flags: {
     ...signerFlags,
-    format: { value: 'FORMAT', about: `the evidence format: ${EVIDENCE_FORMATS.join(', ')}`, required: true },
-    evidence: { value: 'F', about: 'the evidence', required: true },
+    format: {
+      value: 'FORMAT',
+      about: `the evidence format: ${EVIDENCE_FORMATS.join(', ')}; cmw for a collection of several`,
+      required: true,
+    },
+    evidence: {
+      value: 'F',
+      about: 'the evidence; by itself, or in a conceptual message wrapper (CMW)',
+      required: true,
+    },
     collateral: {
       value: 'F',
-      about: 'certificates, revocation lists, TCB documents that hardware evidence is verified with',
+      about: 'certificates, revocation lists, TCB documents that hardware evidence is verified with; keys (JWK, JWKS)',
       repeated: true,
     },
     'workload-key': { value: 'PUB.jwk', about: 'whose key the evidence must be about; where it holds a digest of it' },
-    policy: { value: 'POLICY_ID', about: 'the appraisal policy; may be left out while there is only one' },
+    policy: {
+      value: 'POLICY_ID',
+      about: 'the appraisal policy; may be left out while there is only one of the format',
+    },
     nonce: { value: 'TEXT', about: 'the challenge that the evidence must answer' },
     result: { value: 'OUT.ear', about: 'where the attestation result goes; stdout without it' },
     recipient: { value: 'PUB.jwk', about: 'who may open the sealed result', repeated: true },
