@@ -4,6 +4,7 @@
  * @module
  */
 import type { Target } from '../engine.ts'
+import { evidenceTargets } from './evidence.ts'
 import { merkleTargets } from './merkle.ts'
 import { possessionTargets } from './possession.ts'
 import { provenanceTargets } from './provenance.ts'
@@ -17,6 +18,7 @@ export async function openTargets(names: readonly string[] = []): Promise<readon
     ...statementTargets(),
     ...provenanceTargets(),
     ...possessionTargets(),
+    ...evidenceTargets(),
     ...(await serverTargets(names)),
   ]
   const unknown = names.find((name) => !targets.some((target) => target.name === name))

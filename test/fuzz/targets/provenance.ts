@@ -355,6 +355,9 @@ const ear: Target<ReturnType<typeof parseEarClaims>> = {
     utf8(
       '{"ear_status":"warning","ear_verifier_id":{"build":"1","developer":"d"},"eat_nonce":["AAAA","BBBB"],"eat_profile":"tag:ietf.org,2026:rats/ear#03","exp":20,"iat":10,"submods":{"a":{"ear_status":"affirming","ear_trustworthiness_vector":{"executables":2}},"b":{"ear_status":"warning","ear_trustworthiness_vector":{"hardware":32,"configuration":-1}}}}',
     ),
+    utf8(
+      '{"ear.verifier-id":{"build":"1","developer":"d"},"eat_profile":"tag:github.com,2024:confidential-containers/Trustee","exp":20,"iat":10,"nbf":9,"submods":{"cpu0":{"ear.appraisal-policy-id":"default","ear.status":"warning","ear.trustee.identifiers":{"validated":{}},"ear.trustworthiness-vector":{"hardware":0,"configuration":36},"ear.veraison.annotated-evidence":{"tdx":null}}}}',
+    ),
   ],
   mutators: jsonMutators,
   maxBytes: 64 * 1024,

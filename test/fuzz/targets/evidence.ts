@@ -1,0 +1,139 @@
+/**
+ * What others wrote and we only read: CBOR in any encoding, results as CWTs, wrappers of evidence, reports of devices.
+ *
+ * @module
+ */
+import { type Cmw, readCmw, recordsOf } from '../../../clients/verifier/evidence/cmw.ts'
+import { decodeSpdmReport, type SpdmReport } from '../../../clients/verifier/evidence/hardware/nvidia/spdm.ts'
+import { readSubmission, type Submission } from '../../../clients/verifier/evidence/submission.ts'
+import { concatBytes, equalBytes, fromHex, utf8 } from '../../../merkle/index.ts'
+import { readEarClaims } from '../../../provenance/ear-claims.ts'
+import { decodeEarCwt } from '../../../provenance/ear-cwt.ts'
+import { EAR_PROFILE, type EarClaims, VERAISON_PROFILE } from '../../../provenance/index.ts'
+import { decodeLooseCbor, type LooseCbor } from '../../../provenance/loose-cbor.ts'
+import { type CborKey, type CborValue, decodeCbor, encodeCbor } from '../../../statement/index.ts'
+import { demand, type Target } from '../engine.ts'
+import { bytesMutator, jsonMutator, type Mutator } from '../mutate.ts'
+import { cborMutator } from '../mutate-cbor.ts'
+
+const cborMutators: readonly Mutator[] = [cborMutator, cborMutator, bytesMutator]
+/** JSON or CBOR, by how it begins. */
+const eitherMutator: Mutator = (input, random, others) =>
+  (input[0] === 0x5b || input[0] === 0x7b ? jsonMutator : cborMutator)(input, random, others)
+
+const looseCbor: Target<LooseCbor> = {
+  name: 'loose-cbor',
+  seeds: ['00', '3903e7', '5f42010243030405ff', '7f657374726561646d696e67ff', 'bf61610161629f0203ffff', 'f93e00', 'fbc010666666666666', 'd83da10a01', 'a201f50061f4'].map(fromHex), // biome-ignore format: a list
+  mutators: cborMutators,
+  maxBytes: 64 * 1024,
+  codes: ['malformed_cbor', 'too_large'],
+  read: decodeLooseCbor,
+  check(value, input) {
+    // What the strict reader takes, this one takes for the same.
+    let strict: CborValue
+    try {
+      strict = decodeCbor(input, { sortedKeys: false })
+    } catch {
+      return `loose ${typeof value}`
+    }
+    demand(equalBytes(encodeCbor(strict), encodeCbor(value as CborValue)), 'reads another value than the strict reader')
+    return `strict ${typeof value}`
+  },
+}
+
+const claims = (profile: string, policies: CborValue) =>
+  new Map<CborKey, CborValue>([
+    [265, profile],
+    [6, 1_666_529_184],
+    [1004, new Map<CborKey, CborValue>([[0, 'd'], [1, 'b']])], // biome-ignore format: short
+    [10, [utf8('challenge')]],
+    [266, new Map([['PSA', new Map<CborKey, CborValue>([[1000, 2], [1001, new Map([[2, 2]])], [1003, policies], [-70002, new Map([['akpub', fromHex('3059')]])]])]])], // biome-ignore format: a table
+  ])
+const cwt = (payload: CborValue) =>
+  encodeCbor([encodeCbor(new Map([[1, -7]])), new Map([[4, utf8('kid')]]), encodeCbor(payload), new Uint8Array(64)])
+
+const earCwt: Target<EarClaims> = {
+  name: 'ear-cwt',
+  seeds: [cwt(claims(EAR_PROFILE, ['a'])), cwt(claims(VERAISON_PROFILE, 'a'))],
+  mutators: cborMutators,
+  maxBytes: 64 * 1024,
+  codes: [
+    'malformed_result',
+    'unsupported_profile',
+    'inconsistent_result',
+    'unsupported_algorithm',
+    'unknown_critical_extension',
+  ],
+  read: (input) => readEarClaims(decodeEarCwt(input).claims()),
+  check: ({ profile, appraisals, nonces }) => `${profile} ${appraisals.size > 1} ${nonces?.length}`,
+}
+
+const EAR_TYPE = `application/eat+jwt; eat_profile="${EAR_PROFILE}"`
+const wrappers = [
+  utf8(JSON.stringify([EAR_TYPE, 'ZXlK', 8])),
+  utf8(
+    JSON.stringify({
+      __cmwc_t: 'tag:bank.example,2026:x',
+      cpu: ['application/vnd.provlog.tdx', 'BAAC', 4],
+      rack: { gpu: [266, 'W10'] },
+    }),
+  ),
+  encodeCbor(new Map<CborKey, CborValue>([['cpu', ['application/vnd.provlog.sev-snp', fromHex('02'), 4]], [7, [263, fromHex('d2')]]])), // biome-ignore format: short
+  concatBytes(fromHex('da63747632'), fromHex('442347da55')),
+]
+
+const cmw: Target<Cmw | undefined> = {
+  name: 'cmw',
+  seeds: wrappers,
+  mutators: [eitherMutator, eitherMutator, bytesMutator],
+  maxBytes: 64 * 1024,
+  codes: ['malformed_evidence'],
+  read: readCmw,
+  check(wrapper) {
+    if (!wrapper) return 'none'
+    const labels = recordsOf(wrapper).map(([label]) => label)
+    demand(new Set(labels).size === labels.length, 'two records of one name')
+    return `${labels.length > 1} ${'members' in wrapper}`
+  },
+}
+
+const submission: Target<Submission> = {
+  name: 'submission',
+  seeds: wrappers.slice(0, 3),
+  mutators: [eitherMutator, eitherMutator, bytesMutator],
+  maxBytes: 64 * 1024,
+  codes: ['malformed_evidence', 'unknown_evidence_format'],
+  read: (input) => readSubmission(input, 'cmw'),
+  check: ({ pieces, collateral }) => `${pieces.map(({ format }) => format.name).join()} ${collateral.length}`,
+}
+
+const block = (index: number) => concatBytes(fromHex(`0${index}013300013000`), new Uint8Array(48).fill(index))
+const spdm: Target<SpdmReport> = {
+  name: 'spdm',
+  seeds: [
+    concatBytes(
+      fromHex('11e001ff'),
+      new Uint8Array(33).fill(7),
+      fromHex('11600000026e0000'),
+      block(1),
+      block(2),
+      new Uint8Array(32).fill(8),
+      fromHex('0d00'),
+      fromHex('0300050031302e3100'),
+      fromHex('15000000'),
+      new Uint8Array(96).fill(9),
+    ),
+  ],
+  mutators: [bytesMutator],
+  maxBytes: 64 * 1024,
+  codes: ['malformed_evidence'],
+  read: decodeSpdmReport,
+  check({ signed, signature, measurements, opaque }, input) {
+    demand(equalBytes(concatBytes(signed, signature), input.subarray(0, signed.length + 96)), 'signs something else')
+    return `${measurements.size} ${opaque.size}`
+  },
+}
+
+export function evidenceTargets(): readonly Target[] {
+  return [looseCbor, earCwt, cmw, submission, spdm] as readonly Target[]
+}
