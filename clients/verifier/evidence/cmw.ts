@@ -164,8 +164,9 @@ function readRecord(array: readonly Tree[]): CmwRecord {
 
 function binary(value: Tree | undefined): Uint8Array {
   if (value instanceof Uint8Array) return value
+  if (typeof value !== 'string') throw malformed('a value that is neither bytes nor text')
   try {
-    return fromBase64url(String(value))
+    return fromBase64url(value)
   } catch (cause) {
     throw new VerifierError('malformed_evidence', 'a value that is not base64url', { cause })
   }

@@ -236,7 +236,7 @@ describe('a detached EAT bundle of NVIDIA’s service', () => {
     [
       'a part left out',
       'malformed_evidence',
-      () => bundle({ parts: { 'GPU-0': gpu(), 'GPU-1': gpu() }, detached: ({ 'GPU-1': _, ...rest }) => rest }),
+      () => bundle({ parts: { 'GPU-0': gpu(), 'GPU-1': gpu() }, detached: (all) => ({ 'GPU-0': all['GPU-0'] }) }),
     ],
     ['a part added', 'malformed_evidence', () => bundle({ detached: (all) => ({ ...all, 'GPU-1': all['GPU-0'] }) })],
     [

@@ -69,7 +69,7 @@ function factsOf(claims: JsonObject): {
         ...(typeof ueid === 'string' ? { id: ueid } : {}),
       },
       // RFC 9711 §4.2.9: all but `enabled` begin so. Secure boot that is off leaves as much open.
-      debug: !String(claims['dbgstat']).startsWith('disabled') || claims['secboot'] !== true,
+      debug: !isDisabled(claims['dbgstat']) || claims['secboot'] !== true,
     },
     findings: [
       ...(claims['measres'] === 'success' ? [] : [wanting(`measres is ${JSON.stringify(claims['measres'] ?? null)}`)]),
@@ -78,6 +78,10 @@ function factsOf(claims: JsonObject): {
       ...Object.entries(claims).flatMap(([name, value]) => certificateFindings(name, value)),
     ],
   }
+}
+
+function isDisabled(state: Json | undefined): boolean {
+  return typeof state === 'string' && state.startsWith('disabled')
 }
 
 /** What the service says of a chain of certificates (version 3): of the device's, and of those that sign reference measurements. */
