@@ -16,6 +16,7 @@ import { jwkThumbprint, type VerificationJwk } from '../statement/cose-key.ts'
 import { parseVerificationJwk } from '../statement/verification-jwk.ts'
 import { type Certificate, decodePem, parseCertificate } from './certificate.ts'
 import { checkAnchorsWhole } from './certificate-path.ts'
+import { type CredentialRules, checkLifetime, checkTokenProfile } from './credential-rules.ts'
 import { ProvenanceError } from './error.ts'
 import { parseWorkloadIdentifier, type WorkloadIdentifier } from './identifier.ts'
 import { isJsonObject, type Json, type JsonObject, parseJson } from './json.ts'
@@ -34,6 +35,8 @@ export interface Credential {
   readonly identifier: string | undefined
   /** POSIX seconds. */
   readonly notBefore?: number
+  /** POSIX seconds: `iat` of a token, which says nothing about from when it is valid. */
+  readonly issuedAt?: number
   /** POSIX seconds. A WIT ends before this second, a certificate with it. */
   readonly notAfter: number
   /** The workload's own key: `cnf.jwk`, or the certificate's. */
@@ -52,6 +55,7 @@ export interface TrustDomainAnchors {
   readonly tokenKeys: ReadonlyMap<string, VerificationJwk>
   /** `use: x509-svid`. */
   readonly certificates: readonly Certificate[]
+  readonly rules?: CredentialRules
 }
 
 /** Longest credential file that we read: a certificate and three intermediates fit many times. */
@@ -81,7 +85,7 @@ export function parseCredential(file: Uint8Array): Credential {
  * Checks who issued a credential and that it is valid at `at`, by the anchors of its own trust domain and nothing else.
  *
  * @throws {@link ProvenanceError} `trust_domain_mismatch`, `unknown_anchor`, `bad_signature`, `credential_expired`,
- *   `credential_not_yet_valid`, `malformed_trust`, and those of `checkCertificatePath`
+ *   `credential_not_yet_valid`, `lifetime_too_long`, `malformed_trust`, and those of `checkCertificatePath` and `checkTokenProfile`
  */
 export async function verifyCredentialSignature(
   credential: Credential,
@@ -93,12 +97,17 @@ export async function verifyCredentialSignature(
     throw new ProvenanceError('trust_domain_mismatch', `${subject.uri} is not in ${anchors.trustDomain}`)
   }
   await checkAnchorsWhole(anchors.certificates)
-  if (certificate) {
-    await checkCertificatePath(certificate, intermediates, anchors.certificates, at)
-    return
-  }
+  if (certificate) await checkCertificatePath(certificate, intermediates, anchors.certificates, at)
+  else await checkToken(credential, anchors, at)
+  checkLifetime(credential, anchors.rules, at)
+}
+
+/** The order of workload-creds §3.1: whose anchors, which profile and algorithm, the signature, and then the dates. */
+async function checkToken(credential: Credential, anchors: TrustDomainAnchors, at: number): Promise<void> {
   const compact = fromUtf8(credential.bytes)
-  await verifyCompactJws(compact, tokenKey(decodeCompactJws(compact).header, anchors), { typ: [WIT_TYP] })
+  const jws = decodeCompactJws(compact)
+  checkTokenProfile(credential, jws, anchors.rules)
+  await verifyCompactJws(compact, tokenKey(jws.header, anchors), { typ: [WIT_TYP] })
   if (credential.notBefore !== undefined && at < credential.notBefore) {
     throw new ProvenanceError('credential_not_yet_valid', `valid from ${credential.notBefore}, asked about ${at}`)
   }
@@ -128,7 +137,7 @@ function parseWit(compact: string, bytes: Uint8Array): Credential {
   if (kid !== undefined && typeof kid !== 'string') throw refuse('kid is not text')
   const claims = parseJson(payload)
   if (!isJsonObject(claims)) throw refuse('the claims are not an object')
-  const { sub, jti, nbf, exp, cnf } = claims
+  const { sub, jti, iat, nbf, exp, cnf } = claims
   if (typeof sub !== 'string') throw refuse('sub is not one identifier')
   if (jti !== undefined && (typeof jti !== 'string' || jti === '')) throw refuse('jti is not text')
 
@@ -143,6 +152,7 @@ function parseWit(compact: string, bytes: Uint8Array): Credential {
     subject: parseWorkloadIdentifier(sub),
     identifier: jti,
     ...(nbf === undefined ? {} : { notBefore: numericDate(nbf, 'nbf') }),
+    ...(iat === undefined ? {} : { issuedAt: numericDate(iat, 'iat') }),
     notAfter: numericDate(exp, 'exp'),
     publicJwk,
     keyThumbprint: jwkThumbprint(publicJwk),

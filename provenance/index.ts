@@ -31,6 +31,7 @@ export { jwkOfSpki, spkiOfJwk } from './certificate-key.ts'
 export { checkRecord } from './check-record.ts'
 export { readSbom, type Sbom } from './components.ts'
 export { type Credential, parseCredential, type TrustDomainAnchors, verifyCredentialSignature } from './credential.ts'
+export { type CredentialRules, TOKEN_PROFILES, type TokenProfile } from './credential-rules.ts'
 export {
   type Appraisal,
   EAR_PROFILE,

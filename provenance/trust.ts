@@ -5,6 +5,7 @@
  *     "logs": [{ "origin": "log.example/prov", "vkey": "log.example/prov+33d7b496+AeHTu4Q3…", "url": "https://log.example" }],
  *     "witnessPolicy": "witness w1 w1.example+…\nquorum w1\n",
  *     "trustDomains": { "bank.example": { "keys": [ …the domain's SPIFFE bundle… ] } },
+ *     "credentials": { "bank.example": { "tokenProfile": "wit-svid", "maximumLifetime": 86400 } },
  *     "issuers": ["spiffe://bank.example/issuer"],
  *     "verifiers": ["spiffe://bank.example/verifier"],
  *     "minimumTier": "affirming",
@@ -24,9 +25,10 @@ import { jwkThumbprint, type VerificationJwk } from '../statement/cose-key.ts'
 import { parseVerificationJwk } from '../statement/verification-jwk.ts'
 import { type Certificate, parseCertificate } from './certificate.ts'
 import type { TrustDomainAnchors } from './credential.ts'
+import { type CredentialRules, TOKEN_PROFILES } from './credential-rules.ts'
 import { ProvenanceError } from './error.ts'
 import { parseTrustDomain, parseWorkloadIdentifier } from './identifier.ts'
-import { isJsonObject, type Json, type JsonObject, parseJson } from './json.ts'
+import { isJsonObject, type Json, JsonNumber, type JsonObject, parseJson } from './json.ts'
 import { TIERS, type Tier } from './tier.ts'
 
 export interface TrustedLog {
@@ -57,6 +59,7 @@ export interface TrustDocument {
   readonly logs: readonly { origin: string; vkey: string; url?: string; minimumSize?: number }[]
   readonly witnessPolicy?: string
   readonly trustDomains: Readonly<Record<string, SpiffeBundle>>
+  readonly credentials?: Readonly<Record<string, CredentialRules>>
   readonly issuers: readonly string[]
   readonly verifiers: readonly string[]
   readonly minimumTier: Tier
@@ -79,19 +82,19 @@ export function parseTrust(jsonText: string): Trust {
   const document = at('$', () => parseJson(jsonText))
   const members = readMembers(document, '$', {
     required: ['logs', 'trustDomains', 'issuers', 'verifiers', 'minimumTier'],
-    optional: ['witnessPolicy', 'maximumCheckpointAge'],
+    optional: ['witnessPolicy', 'maximumCheckpointAge', 'credentials'],
   })
   const { witnessPolicy, maximumCheckpointAge } = members
   const logs = list(members['logs'], '$.logs').map((log, i) => parseLog(log, `$.logs[${i}]`))
   if (new Set(logs.map(({ vkey }) => vkey)).size !== logs.length) throw refuse('$.logs', 'one key is listed twice')
 
+  const rules = parseRules(members['credentials'], object(members['trustDomains'], '$.trustDomains'))
   const trustDomains = new Map<string, TrustDomainAnchors>()
   for (const [name, bundle] of Object.entries(object(members['trustDomains'], '$.trustDomains'))) {
     const path = `$.trustDomains[${JSON.stringify(name)}]`
-    trustDomains.set(
-      at(path, () => parseTrustDomain(name)),
-      parseBundle(bundle, name, path),
-    )
+    at(path, () => parseTrustDomain(name))
+    const own = rules.get(name)
+    trustDomains.set(name, { ...parseBundle(bundle, name, path), ...(own && { rules: own }) })
   }
   const minimumTier = TIERS.find((tier) => tier === members['minimumTier'])
   if (!minimumTier) throw refuse('$.minimumTier', `not one of ${TIERS.join(', ')}`)
@@ -117,14 +120,13 @@ export function decodeTrust(bytes: Uint8Array): Trust {
 
 /**
  * Reads the bundle of one trust domain (SPIFFE Trust Domain and Bundle §4). A key for a `use` that we do not know, or of a
- * kind that we cannot verify with, is left out as the standard has it: that trusts less, never more.
+ * kind that we cannot verify with, is left out as the standard has it, and so is a member that we do not know: the document is
+ * not ours, and that trusts less, never more. Without keys it trusts nobody, which is how a trust domain revokes all of them (§4.1.3).
  */
 export function parseBundle(bundle: Json | undefined, trustDomain: string, path = '$'): TrustDomainAnchors {
-  const { keys, spiffe_sequence, spiffe_refresh_hint } = readMembers(bundle, path, {
-    required: ['keys'],
-    optional: ['spiffe_sequence', 'spiffe_refresh_hint'],
-  })
-  if (spiffe_sequence !== undefined) count(spiffe_sequence, `${path}.spiffe_sequence`)
+  const { keys = [], spiffe_sequence, spiffe_refresh_hint } = object(bundle, path)
+  // 64 bits or more (§4.1.1). Who may replace a bundle by which is for whoever fetches them.
+  if (spiffe_sequence !== undefined) wholeNumber(spiffe_sequence, `${path}.spiffe_sequence`)
   if (spiffe_refresh_hint !== undefined) count(spiffe_refresh_hint, `${path}.spiffe_refresh_hint`)
   const tokenKeys = new Map<string, VerificationJwk>()
   const certificates: Certificate[] = []
@@ -139,6 +141,9 @@ export function parseBundle(bundle: Json | undefined, trustDomain: string, path 
     } else if (entry['use'] === 'x509-svid') {
       const certificate = parseAnchor(entry, here)
       if (certificate.publicJwk) certificates.push(certificate)
+    } else if (entry['use'] === 'jwt-svid') {
+      // Not used here, and not a bundle without it (JWT-SVID §6.1).
+      text(entry['kid'], `${here}.kid`)
     }
   })
   return { trustDomain, tokenKeys, certificates }
@@ -153,6 +158,28 @@ function parseAnchor(entry: JsonObject, path: string): Certificate {
   const [named, certified] = [jwk, certificate.publicJwk].map((key) => key && jwkThumbprint(key))
   if (named !== certified) throw refuse(path, 'the certificate is for another key')
   return certificate
+}
+
+/** By trust domain. Rules for one that is not there are a misspelt name, and the domain meant would go without. */
+function parseRules(value: Json | undefined, trustDomains: JsonObject): ReadonlyMap<string, CredentialRules> {
+  const rules = new Map<string, CredentialRules>()
+  for (const [name, given] of Object.entries(object(value ?? {}, '$.credentials'))) {
+    const path = `$.credentials[${JSON.stringify(name)}]`
+    if (trustDomains[name] === undefined) throw refuse(path, 'is no trust domain of this file')
+    const { tokenProfile, maximumLifetime } = readMembers(given, path, {
+      required: [],
+      optional: ['tokenProfile', 'maximumLifetime'],
+    })
+    const profile = TOKEN_PROFILES.find((known) => known === tokenProfile)
+    if (tokenProfile !== undefined && !profile) {
+      throw refuse(`${path}.tokenProfile`, `is not one of ${TOKEN_PROFILES.join(', ')}`)
+    }
+    rules.set(name, {
+      ...(profile && { tokenProfile: profile }),
+      ...(maximumLifetime === undefined ? {} : { maximumLifetime: count(maximumLifetime, `${path}.maximumLifetime`) }),
+    })
+  }
+  return rules
 }
 
 /** The JWK of an entry, or undefined when it is of a kind that we do not use; unsound keys are refused. */
@@ -226,6 +253,11 @@ function text(value: Json | undefined, path: string): string {
 function count(value: Json | undefined, path: string): number {
   if (typeof value !== 'number' || value < 0) throw refuse(path, 'is not a whole number')
   return value
+}
+
+function wholeNumber(value: Json, path: string): void {
+  const past = value instanceof JsonNumber && /^[0-9]{1,40}$/.test(value.literal)
+  if (!past) count(value, path)
 }
 
 /** Whatever is wrong below, the person who wrote the file is told where. */

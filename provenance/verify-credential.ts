@@ -18,6 +18,7 @@ import { checkQuorum } from '../merkle/witness-policy.ts'
 import type { PrivateJwk } from '../statement/cose-key.ts'
 import { type Bundle, decodeBundle } from './bundle.ts'
 import { type Credential, parseCredential, verifyCredentialSignature } from './credential.ts'
+import { lifetimeOf } from './credential-rules.ts'
 import { ProvenanceError } from './error.ts'
 import type { WorkloadDescription } from './issuance-facts.ts'
 import {
@@ -182,7 +183,8 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
     const anchors = trust.trustDomains.get(trustDomain)
     if (!anchors) throw new ProvenanceError('unknown_trust_domain', `you have no anchors for ${trustDomain}`)
     await verifyCredentialSignature(found.credential, anchors, at)
-    return { value: anchors, detail: `by an anchor of ${trustDomain}, valid at ${time(at)}` }
+    const lifetime = lifetimeOf(found.credential, at)
+    return { value: anchors, detail: `by an anchor of ${trustDomain}, valid at ${time(at)}, made for ${lifetime} s` }
   })
   // After the credential's own signature: a proof is made with the key that it names, whoever signed it.
   const proven = await list.check('possession', { credential, signature }, async (found) => {

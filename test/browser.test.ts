@@ -54,7 +54,7 @@ async function caller() {
   )
   const at = 1_800_000_000
   const jwk = { ...publicJwkOf(key!), alg: 'EdDSA' }
-  const claims = { sub: 'spiffe://bank.example/payments', exp: at + 60, cnf: { jwk } }
+  const claims = { sub: 'wimse://bank.example/payments', exp: at + 60, cnf: { jwk } }
   const wit = await signCompactJws({ typ: 'wit+jwt' }, JSON.stringify(claims), anchor!)
   return { wit, key, anchor: publicJwkOf(anchor!), at }
 }

@@ -4,13 +4,15 @@
  *     header  { "alg": "ES256", "kid": the issuer's key, "typ": "wit+jwt" }
  *     claims  { "iss", "sub", "jti", "iat", "nbf", "exp", "cnf": { "jwk": { …, "alg" } } }
  *
- * `jti` is optional in the draft and always there in ours: it is what a log's `unique` tags keep from being used twice.
+ * `jti` is optional in the draft and always there in ours: it is what a log's `unique` tags keep from being used twice. What is made for
+ * a SPIFFE ID is a WIT-SVID as well, the stricter profile: no audience, and no EdDSA.
  *
  * @module
  */
 import { assert } from '../../merkle/index.ts'
 import { canonicalJson, type JsonObject, parseWorkloadIdentifier, signCompactJws } from '../../provenance/index.ts'
 import { kidOf, type PrivateJwk, type PublicJwk, signingAlgorithmOf } from '../../statement/index.ts'
+import { IssuerError } from './error.ts'
 
 export interface WitRequest {
   /** A workload identifier: `sub`. */
@@ -32,14 +34,19 @@ export interface WitRequest {
 /**
  * Signs a token.
  *
+ * @throws {@link IssuerError} `unsupported_key` for EdDSA in a WIT-SVID
  * @throws ProvenanceError `malformed_identifier`; StatementError `unsupported_key` for a workload key that cannot sign
  */
 export function issueWit(request: WitRequest, key: PrivateJwk): Promise<string> {
   const { subject, workloadJwk, issuer, jti, issuedAt, expiresAt, extraClaims = {} } = request
   assert(expiresAt > issuedAt && jti.length >= 22, 'a token lives for a while and has a random jti')
+  const { uri, scheme } = parseWorkloadIdentifier(subject)
+  if (scheme === 'spiffe' && [signingAlgorithmOf(key), signingAlgorithmOf(workloadJwk)].includes('Ed25519')) {
+    throw new IssuerError('unsupported_key', 'a WIT for a SPIFFE ID is neither signed nor proved with EdDSA (WIT-SVID)')
+  }
   const claims: JsonObject = {
     ...(issuer === undefined ? {} : { iss: issuer }),
-    sub: parseWorkloadIdentifier(subject).uri,
+    sub: uri,
     jti,
     iat: issuedAt,
     nbf: issuedAt,

@@ -83,8 +83,16 @@ describe('issueWit', () => {
     const { header, payload } = decodeCompactJws(await issueWit(request, issuer))
     assert.deepEqual({ ...header }, { alg: 'ES256', kid: kidOf(issuer), typ: 'wit+jwt' })
     assert.equal(JSON.parse(payload).cnf.jwk.alg, 'ES256')
-    const ed25519 = await issueWit({ ...request, workloadJwk: publicJwkOf(ED25519_JWK) }, issuer)
-    assert.equal(JSON.parse(decodeCompactJws(ed25519).payload).cnf.jwk.alg, 'EdDSA')
+    const ed25519 = { ...request, subject: 'wimse://bank.example/payments', workloadJwk: publicJwkOf(ED25519_JWK) }
+    assert.equal(JSON.parse(decodeCompactJws(await issueWit(ed25519, issuer)).payload).cnf.jwk.alg, 'EdDSA')
+  })
+
+  it('makes no WIT-SVID with EdDSA, which SPIFFE does not have (unsupported_key)', () => {
+    assert.throws(
+      () => issueWit({ ...request, workloadJwk: publicJwkOf(ED25519_JWK) }, issuer),
+      refused('unsupported_key'),
+    )
+    assert.throws(() => issueWit(request, ED25519_JWK), refused('unsupported_key'))
   })
 
   it('never carries a private key', async () => {

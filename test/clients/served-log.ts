@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { randomBytes } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -13,15 +13,7 @@ import type { TestContext } from 'node:test'
 import { type FetchAnswer, LogClient, type LogClientOptions } from '../../clients/log-client/index.ts'
 import { initLog } from '../../log-server/init.ts'
 import { startServer } from '../../log-server/main.ts'
-import {
-  createNoteSigner,
-  ed25519PublicKey,
-  fromBase64url,
-  type NoteSigner,
-  sha256,
-  toBase64url,
-  utf8,
-} from '../../merkle/index.ts'
+import { createNoteSigner, fromBase64url, type NoteSigner, sha256, utf8 } from '../../merkle/index.ts'
 import { type Author, encodePublicKey, type NewRecord, type Role } from '../../provenance/index.ts'
 import { importSigningKey, type PrivateJwk, parsePrivateJwk, type SigningKey } from '../../statement/index.ts'
 
@@ -123,8 +115,8 @@ export function policyOf(
 }
 
 export function newKey(): PrivateJwk {
-  const seed = random(32)
-  return { kty: 'OKP', crv: 'Ed25519', x: toBase64url(ed25519PublicKey(seed)), d: toBase64url(seed) }
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  return parsePrivateJwk(privateKey.export({ format: 'jwk' }))
 }
 
 async function readSeed(dataDir: string): Promise<Uint8Array> {

@@ -2,12 +2,12 @@ import 'reflect-metadata'
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as x509 from '@peculiar/x509'
-import { fromHex, toBase64, toBase64url, toHex, utf8 } from '../../merkle/bytes.ts'
+import { fromHex, fromUtf8, toBase64, toBase64url, toHex, utf8 } from '../../merkle/bytes.ts'
 import { sha256 } from '../../merkle/hash.ts'
 import { decodePem, parseCertificate } from '../../provenance/certificate.ts'
 import { jwkOfSpki, spkiOfJwk } from '../../provenance/certificate-key.ts'
 import { parseCredential, type TrustDomainAnchors, verifyCredentialSignature } from '../../provenance/credential.ts'
-import { signCompactJws } from '../../provenance/jws.ts'
+import { decodeCompactJws, signCompactJws } from '../../provenance/jws.ts'
 import { checkCertificatePath } from '../../provenance/workload-certificate.ts'
 import { jwkThumbprint, kidOf, type PrivateJwk, publicJwkOf } from '../../statement/cose-key.ts'
 import {
@@ -38,6 +38,8 @@ const honestClaims = {
   exp: ISSUED_AT + LIFETIME,
   cnf: { jwk: { ...workload, alg: 'ES256', kid: 'w' } },
 }
+/** The same trust domain with WIMSE's profile. */
+const WIMSE = { rules: { tokenProfile: 'wimse' } } as const
 const honestHeader: { [name: string]: string } = { typ: 'wit+jwt', kid: issuerKid }
 async function wit(
   claims: object | string = {},
@@ -120,7 +122,7 @@ describe('verifyCredentialSignature, of a WIT', () => {
 
   it('accepts the key that the token names, and the only key when it names none', async () => {
     await check(await wit())
-    await check(await wit({}, { kid: undefined }))
+    await check(await wit({}, { kid: undefined }), WIMSE)
   })
 
   it('accepts the second before the end, and not the end', async () => {
@@ -134,7 +136,57 @@ describe('verifyCredentialSignature, of a WIT', () => {
     await assert.rejects(check(await wit({}, {}, KEYS.stranger)), { code: 'bad_signature' })
     await assert.rejects(check(await wit({}, { kid: 'other' })), { code: 'unknown_anchor' })
     const tokenKeys = new Map([...anchors.tokenKeys, ['other', other]])
-    await assert.rejects(check(await wit({}, { kid: undefined }), { tokenKeys }), { code: 'unknown_anchor' })
+    await assert.rejects(check(await wit({}, { kid: undefined }), { ...WIMSE, tokenKeys }), { code: 'unknown_anchor' })
+  })
+
+  const edKey = newKey('Ed25519')
+  const edAnchors = { tokenKeys: new Map([[kidOf(edKey), publicJwkOf(edKey)]]) }
+  const edWorkload = { cnf: { jwk: { ...publicJwkOf(KEYS.verifier), alg: 'EdDSA' } } }
+  const strict: [what: string, code: string, token: () => Promise<Uint8Array>, anchors?: object][] = [
+    ['names no key', 'malformed_credential', () => wit({}, { kid: undefined })],
+    ['has an audience', 'malformed_credential', () => wit({ aud: 'spiffe://bank.example/ledger' })],
+    ['has an empty audience', 'malformed_credential', () => wit({ aud: [] })],
+    ['is signed by EdDSA', 'unsupported_algorithm', () => wit({}, { kid: kidOf(edKey) }, edKey), edAnchors],
+    ['is for a key of EdDSA', 'unsupported_algorithm', () => wit(edWorkload)],
+  ]
+  for (const [what, code, token, change] of strict) {
+    it(`refuses under the profile of SPIFFE (${code}), and takes under that of WIMSE, one that ${what}`, async () => {
+      const bytes = await token()
+      await assert.rejects(check(bytes, change), { code })
+      await check(bytes, { ...change, ...WIMSE })
+      const other = await wit({
+        ...JSON.parse(decodeCompactJws(fromUtf8(bytes)).payload),
+        sub: 'wimse://bank.example/a',
+      })
+      await check(other)
+    })
+  }
+
+  it('refuses a WIMSE identifier where the trust domain has WIT-SVIDs alone', async () => {
+    const bytes = await wit({ sub: 'wimse://bank.example/payments' })
+    await check(bytes)
+    const rules = { tokenProfile: 'wit-svid' } as const
+    await assert.rejects(check(bytes, { rules }), { code: 'malformed_credential' })
+  })
+
+  it('refuses one that lives longer than it may, by whatever it says of its beginning', async () => {
+    const rules = { maximumLifetime: LIFETIME }
+    await check(await wit({ nbf: ISSUED_AT }), { rules })
+    await check(await wit({ iat: ISSUED_AT }), { rules })
+    // Neither: what is left is counted.
+    await check(await wit(), { rules })
+    for (const claims of [
+      { nbf: ISSUED_AT - 1 },
+      { iat: ISSUED_AT - 1 },
+      { iat: ISSUED_AT - 1, nbf: ISSUED_AT },
+      { exp: AT + LIFETIME + 1 },
+    ]) {
+      await assert.rejects(check(await wit(claims), { rules }), { code: 'lifetime_too_long' })
+    }
+  })
+
+  it('never takes iat for the beginning of its validity', async () => {
+    await check(await wit({ iat: AT + 100 }))
   })
 
   it("refuses the anchors of another trust domain, whatever they'd say", async () => {
@@ -251,6 +303,14 @@ describe('verifyCredentialSignature, of a certificate', () => {
     await check()
     await check({}, [], ISSUED_AT)
     await check({}, [], ISSUED_AT + LIFETIME)
+  })
+
+  it('refuses one that lives longer than it may', async () => {
+    const credential = parseCredential(utf8(await issueWic(workload)))
+    const verify = (maximumLifetime: number) =>
+      verifyCredentialSignature(credential, { ...anchors, rules: { maximumLifetime } }, AT)
+    await verify(LIFETIME)
+    await assert.rejects(verify(LIFETIME - 1), { code: 'lifetime_too_long' })
   })
 
   it('accepts one under an intermediate, wherever in the file that is', async () => {

@@ -29,7 +29,27 @@ describe('parseTrust', () => {
     assert.deepEqual([...trust.trustDomains.get('bank.example')!.tokenKeys.keys()], ['k1'])
   })
 
+  it('takes what a bundle has of members and keys that it does not know, of numbers past 2⁵³, and of nothing', () => {
+    const bundle = `{"keys":[],"spiffe_sequence":18446744073709551615,"x-own":1}`
+    const text = JSON.stringify({ ...honest, trustDomains: {} }).replace(
+      '"trustDomains":{}',
+      `"trustDomains":{"a.example":${bundle},"b.example":{}}`,
+    )
+    const { trustDomains } = parseTrust(text)
+    for (const name of ['a.example', 'b.example']) {
+      const { certificates, tokenKeys } = trustDomains.get(name)!
+      assert.deepEqual([certificates.length, tokenKeys.size], [0, 0])
+    }
+  })
+
+  it('reads what credentials of a trust domain must hold to', () => {
+    const credentials = { 'bank.example': { tokenProfile: 'wimse', maximumLifetime: 60 } }
+    assert.deepEqual(read({ credentials }).trustDomains.get('bank.example')?.rules, credentials['bank.example'])
+    assert.equal(read({}).trustDomains.get('bank.example')?.rules, undefined)
+  })
+
   const log = honest.logs[0]!
+  const rules = (value: object) => ({ credentials: { 'bank.example': value } })
   const refused: [what: string, path: RegExp, change: object][] = [
     ['an unknown member', /^\$\.minimumTeir is not known/, { minimumTeir: 'affirming' }],
     ['a missing member', /^\$\.issuers is missing/, { issuers: undefined }],
@@ -42,6 +62,18 @@ describe('parseTrust', () => {
     ['a trust domain that is none', /^\$\.trustDomains\["Bank"\]/, { trustDomains: { Bank: bank } }],
     ['an issuer that is no identifier', /^\$\.issuers\[0\]/, { issuers: ['bank.example/issuer'] }],
     ['a verifier that is a trust domain', /^\$\.verifiers\[0\]/, { verifiers: ['spiffe://bank.example'] }],
+    ['rules for no trust domain of the file', /^\$\.credentials\["shop/, { credentials: { 'shop.example': {} } }],
+    ['rules that nobody knows', /maxLifetime is not known/, rules({ maxLifetime: 1 })],
+    ['another profile', /tokenProfile is not one of/, rules({ tokenProfile: 'WIT-SVID' })],
+    ['a lifetime as text', /maximumLifetime is not a whole/, rules({ maximumLifetime: '1h' })],
+    [
+      'a sequence that is no whole number',
+      /spiffe_sequence/,
+      { trustDomains: { a: { keys: [], spiffe_sequence: 1.5 } } },
+    ],
+    ['a hint that is negative', /refresh_hint/, { trustDomains: { a: { keys: [], spiffe_refresh_hint: -1 } } }],
+    ['a key of JWT-SVIDs without kid', /keys\[0\]\.kid/, withKeys({ ...token, use: 'jwt-svid', kid: undefined })],
+    ['a symmetric key', /keys\[0\].*"k"/, withKeys({ kty: 'oct', k: 'AA', use: 'wit-svid', kid: 'k' })],
     ['an age that is no number', /^\$\.maximumCheckpointAge/, { maximumCheckpointAge: '60' }],
     ['an age that is no integer', /^\$\.maximumCheckpointAge/, { maximumCheckpointAge: 0.5 }],
     ['a malformed witness policy', /^\$\.witnessPolicy/, { witnessPolicy: 'quorum nobody' }],

@@ -167,8 +167,22 @@ describe('spiffe: bundles of go-spiffe', { skip }, () => {
     assert.throws(() => read('multiple_x509'), { code: 'malformed_trust' })
   })
 
-  // go-spiffe takes it as an empty bundle; in a trust file it is a mistake to be told about.
-  it('without keys are refused', () => assert.throws(() => read('no_keys'), { code: 'malformed_trust' }))
+  it('without keys trust nobody', () => {
+    const { certificates, tokenKeys } = read('no_keys')
+    assert.deepEqual([certificates.length, tokenKeys.size], [0, 0])
+  })
+
+  it('with a key for tokens that has no name are refused', () => {
+    assert.throws(() => read('missing_kid'), { code: 'malformed_trust' })
+  })
+
+  // JWK Sets for one use, as SPIRE has them beside bundles; without `use` they are keys of no bundle.
+  it('of one use are no bundle', () => {
+    for (const name of ['bundle_jwtbundle-jwks_valid_1', 'exp_bundle_witbundle-jwks_valid_1']) {
+      const set = parseBundle(parseJson(readTextVector(`domain/spiffe/${name}.json`)), 'example.org')
+      assert.equal(set.tokenKeys.size, 0)
+    }
+  })
 })
 
 describe('spiffe: X.509-SVIDs of go-spiffe', { skip }, () => {

@@ -34,6 +34,8 @@ export const trustDomains = new Map([
       trustDomain: 'bank.example',
       tokenKeys: new Map([[kidOf(publicJwkOf(issuer)), publicJwkOf(issuer)]]),
       certificates: [],
+      // By WIMSE's profile, so that proofs are made by EdDSA too.
+      rules: { tokenProfile: 'wimse' as const },
     },
   ],
 ])
