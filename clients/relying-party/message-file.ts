@@ -11,6 +11,8 @@ import { type FieldLine, type HttpRequest, type HttpResponse, ProvenanceError } 
 
 /** Longest header that we read, in bytes. */
 const MAX_HEADER_BYTES = 128 * 1024
+/** More than any message whose proof would be checked may have. */
+const MAX_HEADER_LINES = 300
 
 /** @throws ProvenanceError `malformed_message` */
 export function parseRequestFile(file: Uint8Array): HttpRequest {
@@ -45,6 +47,7 @@ function parseMessage(file: Uint8Array): MessageParts {
     if (line === '') break
     if (line.includes('\r')) throw refuse('a CR without LF')
     lines.push(line)
+    if (lines.length > MAX_HEADER_LINES) throw refuse(`more than ${MAX_HEADER_LINES} lines of header`)
   }
   const [startLine, ...rest] = lines
   if (startLine === undefined) throw refuse('an empty line where the first one belongs')

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { importVerificationKey, type SigningKey } from '#signature'
+import { importVerificationKey } from '#signature'
 import { fromUtf8 } from '../../merkle/bytes.ts'
 import { assert } from '../../merkle/error.ts'
 import type { PrivateJwk } from '../../statement/cose-key.ts'
@@ -26,7 +26,7 @@ import {
   type ProofExpectations,
 } from './expectations.ts'
 import type { FieldLine, HttpRequest, HttpResponse } from './http-message.ts'
-import { proofKeyOf } from './proof-key.ts'
+import { type ProofSigner, proofKeyOf } from './proof-key.ts'
 import {
   checkCovered,
   demandedComponents,
@@ -72,7 +72,7 @@ export interface NewRequestSignature extends NewSignature {
 export async function signHttpRequest(
   request: HttpRequest,
   signature: NewRequestSignature,
-  key: PrivateJwk | SigningKey,
+  key: PrivateJwk | ProofSigner,
 ): Promise<readonly FieldLine[]> {
   const { audience, signResponse = false } = signature
   const added = await credentialAndDigest(request, signature)
@@ -96,7 +96,7 @@ export async function signHttpResponse(
   response: HttpResponse,
   { request, requestNonce }: { readonly request: HttpRequest; readonly requestNonce: string },
   signature: NewSignature,
-  key: PrivateJwk | SigningKey,
+  key: PrivateJwk | ProofSigner,
 ): Promise<readonly FieldLine[]> {
   const added = await credentialAndDigest(response, signature)
   const message = responseParts({ ...response, fields: [...response.fields, ...added] }, request)
@@ -181,7 +181,7 @@ async function sign(
   message: Parts,
   { wit, created, expires, nonce }: NewSignature,
   parameters: readonly (readonly [string, BareItem])[],
-  key: PrivateJwk | SigningKey,
+  key: PrivateJwk | ProofSigner,
 ): Promise<readonly FieldLine[]> {
   assert(nonce.length >= 22 && expires > created, 'a signature has a nonce of 128 random bits, and lasts')
   const { signer } = await proofKeyOf(wit, key)

@@ -9,7 +9,6 @@
  *
  * @module
  */
-import type { SigningKey } from '#signature'
 import { fromUtf8, toBase64url, utf8 } from '../../merkle/bytes.ts'
 import { assert } from '../../merkle/error.ts'
 import { sha256 } from '../../merkle/hash.ts'
@@ -20,7 +19,7 @@ import { canonicalJson, isJsonObject, type Json, type JsonObject, parseJson } fr
 import { decodeCompactJws, verifyCompactJws } from '../jws.ts'
 import { checkAudience, checkFirstUse, checkProofTimes, isNonce, type ProofExpectations } from './expectations.ts'
 import type { Fields } from './http-message.ts'
-import { proofKeyOf } from './proof-key.ts'
+import { type ProofSigner, proofKeyOf } from './proof-key.ts'
 
 export const WPT_TYP = 'wpt+jwt'
 
@@ -51,7 +50,7 @@ export interface NewWpt {
  * @param key - the private half of the key that the WIT names
  * @throws {@link ProvenanceError} as `parseCredential`, and `wrong_proof_key` for the key of another WIT
  */
-export async function signWpt(wpt: NewWpt, key: PrivateJwk | SigningKey): Promise<string> {
+export async function signWpt(wpt: NewWpt, key: PrivateJwk | ProofSigner): Promise<string> {
   assert(wpt.jti.length >= 22, 'a jti has 128 random bits')
   const { alg, signer } = await proofKeyOf(wpt.wit, key)
   const others = Object.entries(wpt.otherTokens ?? {})

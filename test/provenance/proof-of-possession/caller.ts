@@ -3,9 +3,12 @@
  *
  * @module
  */
+import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
+import { it } from 'node:test'
 import { signCompactJws } from '../../../provenance/jws.ts'
 import {
+  authenticateRequest,
   type FieldLine,
   type HttpRequest,
   MemoryReplayCache,
@@ -115,4 +118,24 @@ export function added(request: HttpRequest, ...fields: readonly FieldLine[]): Ht
 
 export function fieldOf(request: HttpRequest, name: string): string {
   return request.fields.find(([own]) => own.toLowerCase() === name.toLowerCase())![1]
+}
+
+/** One attack: a request with one thing wrong, and the code that it is refused with. */
+export type Attack = readonly [
+  what: string,
+  code: string,
+  request: () => Promise<HttpRequest> | HttpRequest,
+  change?: Partial<RequestExpectations>,
+]
+
+/** Refused for exactly this reason; and what is refused takes no room in the memory of proofs. */
+export function refuseEach(attacks: readonly Attack[]): void {
+  for (const [what, code, request, change] of attacks) {
+    it(`${what} (${code})`, async () => {
+      const memory = new MemoryReplayCache()
+      const attack = authenticateRequest(await request(), trustDomains, expectations({ replay: memory, ...change }))
+      await assert.rejects(attack, { name: 'EvidenceError', code })
+      assert.equal(memory.size, 0)
+    })
+  }
 }

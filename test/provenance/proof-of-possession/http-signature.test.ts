@@ -12,7 +12,6 @@ import {
   type HttpResponse,
   MemoryReplayCache,
   type ProofBounds,
-  type RequestExpectations,
   signHttpRequest,
   signHttpResponse,
   verifyHttpResponse,
@@ -20,6 +19,7 @@ import {
 import { importSigningKey } from '../../../statement/signature.node.ts'
 import {
   AT,
+  type Attack,
   AUDIENCE,
   added,
   type Caller,
@@ -29,6 +29,7 @@ import {
   issueWit,
   newCaller,
   nonce,
+  refuseEach,
   SUBJECT,
   signed,
   TARGET,
@@ -118,13 +119,6 @@ describe('a signed request', () => {
     await authenticateRequest(request, trustDomains, expectations())
   })
 })
-
-type Attack = readonly [
-  what: string,
-  code: string,
-  request: () => Promise<HttpRequest> | HttpRequest,
-  change?: Partial<RequestExpectations>,
-]
 
 const attacks: readonly Attack[] = [
   ['a stolen WIT, signed by another key', 'bad_signature', () => resign(plain, fieldOf(plain, INPUT), stranger)],
@@ -297,14 +291,7 @@ const attacks: readonly Attack[] = [
 ]
 
 describe('a signed request is refused', () => {
-  for (const [what, code, request, change] of attacks) {
-    it(`${what} (${code})`, async () => {
-      const memory = new MemoryReplayCache()
-      const attack = authenticateRequest(await request(), trustDomains, expectations({ replay: memory, ...change }))
-      await assert.rejects(attack, { name: 'EvidenceError', code })
-      assert.equal(memory.size, 0)
-    })
-  }
+  refuseEach(attacks)
 
   it('the second time (proof_replayed)', async () => {
     const same = expectations()

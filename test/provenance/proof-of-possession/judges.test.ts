@@ -21,6 +21,7 @@ import {
 } from '../../../provenance/proof-of-possession/index.ts'
 import { parseDictionary, serializeDictionary } from '../../../provenance/proof-of-possession/structured-field.ts'
 import { publicJwkOf } from '../../../statement/cose-key.ts'
+import { parseVerificationJwk } from '../../../statement/verification-jwk.ts'
 import {
   AUDIENCE,
   changed,
@@ -47,6 +48,17 @@ const theirRequest = ({ method, target, fields }: HttpRequest) => ({
   method,
   url: `${ORIGIN}${target}`,
   headers: headersOf(fields),
+})
+/** The parameters of the profile, and the one that is for requests or responses only. */
+const profile = (own: string, value: string) => ({
+  params: ['created', 'expires', 'nonce', 'tag', own],
+  paramValues: {
+    created: new Date(times.created * 1000),
+    expires: new Date(times.expires * 1000),
+    nonce: nonce(),
+    tag: 'wimse-workload-to-workload',
+    [own]: value,
+  },
 })
 const ieee = { dsaEncoding: 'ieee-p1363' as const }
 
@@ -95,14 +107,7 @@ describe('http-message-signatures', () => {
       key: { sign: async (data: Buffer) => sign(data) },
       name: 'wimse',
       fields: ['@method', '@request-target', 'workload-identity-token'],
-      params: ['created', 'expires', 'nonce', 'tag', 'wimse-aud'],
-      paramValues: {
-        created: new Date(times.created * 1000),
-        expires: new Date(times.expires * 1000),
-        nonce: nonce(),
-        tag: 'wimse-workload-to-workload',
-        'wimse-aud': AUDIENCE,
-      },
+      ...profile('wimse-aud', AUDIENCE),
     }
     const { headers } = await httpbis.signMessage(config, message)
     const fields = Object.entries(headers).map(([name, value]): FieldLine => [name, String(value)])
@@ -130,6 +135,21 @@ describe('http-message-signatures', () => {
       assert.deepEqual(possession.ways, ['httpsig'])
       const moved = authenticateRequest({ ...request, target: '/' }, trustDomains, now())
       await assert.rejects(moved, { code: 'bad_signature' })
+    })
+
+    it(`a signer of one's own proves by ${alg}, and jose takes its tokens`, async () => {
+      const wit = await issueWitFor(jwk, LIVE)
+      const signer = {
+        publicJwk: parseVerificationJwk(jwk),
+        sign: async (data: Uint8Array) => new Uint8Array(sign(data)),
+      }
+      const wpt = await signWpt({ wit, audience: AUDIENCE, expiresAt: times.expires, jti: nonce() }, signer)
+      await jose.jwtVerify(wpt, keys.publicKey, { typ: 'wpt+jwt', audience: AUDIENCE, algorithms: [alg] })
+      const unsigned = { method: 'POST', target: TARGET, fields: [['Workload-Proof-Token', wpt]] as const }
+      const added = await signHttpRequest(unsigned, { wit, audience: AUDIENCE, nonce: nonce(), ...times }, signer)
+      const request = { ...unsigned, fields: [...unsigned.fields, ...added] }
+      const { possession } = await authenticateRequest(request, trustDomains, now())
+      assert.deepEqual(possession.ways, ['wpt', 'httpsig'])
     })
 
     it(`jose makes proof tokens by ${alg} that we take`, async () => {
@@ -161,14 +181,7 @@ describe('http-message-signatures', () => {
       key: { sign: async (data: Buffer) => nodeSign('sha256', data, { key: privateKey, ...ieee }) },
       name: 'wimse',
       fields: ['@status', '"@method";req', '"@request-target";req', 'workload-identity-token'],
-      params: ['created', 'expires', 'nonce', 'tag', 'wimse-req-nonce'],
-      paramValues: {
-        created: new Date(times.created * 1000),
-        expires: new Date(times.expires * 1000),
-        nonce: nonce(),
-        tag: 'wimse-workload-to-workload',
-        'wimse-req-nonce': 'theirs',
-      },
+      ...profile('wimse-req-nonce', 'theirs'),
     }
     const { headers } = await httpbis.signMessage(config, message, theirRequest(request))
     const fields = Object.entries(headers).map(([name, value]): FieldLine => [name, String(value)])

@@ -4,17 +4,12 @@ import { createHmac } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { toBase64url, utf8 } from '../../../merkle/bytes.ts'
 import { spkiOfJwk } from '../../../provenance/certificate-key.ts'
-import {
-  authenticateRequest,
-  type HttpRequest,
-  MemoryReplayCache,
-  type RequestExpectations,
-  signWpt,
-} from '../../../provenance/proof-of-possession/index.ts'
+import { authenticateRequest, type HttpRequest, signWpt } from '../../../provenance/proof-of-possession/index.ts'
 import { publicJwkOf } from '../../../statement/cose-key.ts'
 import { importSigningKey } from '../../../statement/signature.node.ts'
 import {
   AT,
+  type Attack,
   AUDIENCE,
   added,
   changed,
@@ -25,6 +20,7 @@ import {
   newKey,
   nonce,
   ORIGIN,
+  refuseEach,
   SUBJECT,
   trustDomains,
   withWpt,
@@ -89,13 +85,6 @@ describe('a request with a WPT', () => {
     await assert.rejects(late, { code: 'proof_expired' })
   })
 })
-
-type Attack = readonly [
-  what: string,
-  code: string,
-  request: () => Promise<HttpRequest> | HttpRequest,
-  change?: Partial<RequestExpectations>,
-]
 
 const hs256 = (input: string) =>
   new Uint8Array(
@@ -255,15 +244,7 @@ const attacks: readonly Attack[] = [
 ]
 
 describe('a WPT is refused', () => {
-  for (const [what, code, request, change] of attacks) {
-    it(`${what} (${code})`, async () => {
-      const memory = new MemoryReplayCache()
-      const attack = authenticateRequest(await request(), trustDomains, expectations({ replay: memory, ...change }))
-      await assert.rejects(attack, { name: 'EvidenceError', code })
-      // What is refused takes no room.
-      assert.equal(memory.size, 0)
-    })
-  }
+  refuseEach(attacks)
 
   it('the second time, from whomever (proof_replayed)', async () => {
     const request = await withWpt(caller)
