@@ -19,6 +19,7 @@
  */
 import { importVerificationKey, type VerificationKey } from '#signature'
 import { toHex } from '../merkle/bytes.ts'
+import type { Hash } from '../merkle/hash.ts'
 import type { Authorities } from '../provenance/authorities.ts'
 import { checkRecord } from '../provenance/check-record.ts'
 import { ProvenanceError } from '../provenance/error.ts'
@@ -37,17 +38,27 @@ import { kidOf, type VerificationJwk } from '../statement/cose-key.ts'
 import { StatementError } from '../statement/error.ts'
 import {
   parseSignedStatement,
+  SignatureCheck,
   type SignedStatement,
   type VerifiedStatement,
   verifySignedStatement,
 } from '../statement/signed-statement.ts'
 import { wrapRecipientKid, wrapsIn } from '../statement/wrap.ts'
-import { type AdmissionSteps, type Admitted, admitInOrder, type Submitted, type Verified } from './admission-batch.ts'
+import {
+  type Admissible,
+  type AdmissionSteps,
+  type Admitted,
+  admitInOrder,
+  type Submitted,
+  type Verified,
+} from './admission-batch.ts'
 import { candidateOf, foreignCandidateOf } from './candidate.ts'
+import { entryName } from './names.ts'
 import type { Sequencer } from './sequencer.ts'
 import type { NamedKeys, SigningKeys } from './signing-keys.ts'
 import { Slots } from './turns.ts'
-import { BusyError, type Clock, type EntryMeta, LogError, type LogReader } from './types.ts'
+import { BusyError, type Clock, LogError, type LogReader } from './types.ts'
+import { verifyTogether } from './verification-threads.ts'
 
 export interface AdmissionLog {
   readonly reader: Pick<LogReader, 'byUnique' | 'locate' | 'receipt' | 'statement' | 'statuses'>
@@ -86,6 +97,8 @@ export class Admission {
   readonly #keys = new KeyCache()
   readonly #paths = new PathCache()
   readonly #verifying = new Slots(VERIFYING_AT_ONCE)
+  /** Of published entries, by {@link entryName}. */
+  readonly #targets = new Newest<LinkTarget>(MAX_KNOWN_TARGETS)
   #pending = 0
   #pendingBytes = 0
 
@@ -120,10 +133,9 @@ export class Admission {
   admitAll(submissions: readonly Uint8Array[]): Promise<readonly (Admitted | Error)[]> {
     const steps: AdmissionSteps = {
       read: (submission) => this.#read(submission),
+      verifyAll: (submitted) => this.#verifyAll(submitted),
       locate: async (entry) => (await this.#log.reader.locate(entry))?.index,
       receipt: (index) => this.#log.reader.receipt(index),
-      // Single statements do not wait for those of batches.
-      verify: (submitted) => this.#verifying.run(() => this.#verify(submitted)),
       appendAll: (candidates) => this.#log.sequencer.appendAll(candidates),
     }
     const bytes = submissions.reduce((sum, { length }) => sum + length, 0)
@@ -159,9 +171,9 @@ export class Admission {
     return { entry, ...(await this.#log.sequencer.append(candidate)) }
   }
 
-  /** Step 1. */
+  /** Step 1. The submission is ours from here on: nobody writes to it, and what is read of it are views. */
   #read(submission: Uint8Array): Submitted {
-    const statement = parseSignedStatement(submission, { maxBytes: this.maxBytes })
+    const statement = parseSignedStatement(submission, { maxBytes: this.maxBytes, views: true })
     const { length } = statement.bytes
     if (length > this.#maxStatementBytes) {
       throw new StatementError(
@@ -186,22 +198,68 @@ export class Admission {
       const foreign = await this.#verifyForeign(statement, wraps)
       return () => foreign
     }
-    const { kid = '' } = statement.header
-    const jwk = this.#log.authorities.keyOf(kid)
-    if (!jwk) throw new ProvenanceError('unknown_key', 'signed by a key that this log has authorized for nothing')
-    const verified = await verifySignedStatement(statement, await this.#keys.get(kid, jwk))
+    const verified = await verifySignedStatement(statement, await this.#keyOf(statement))
     return () => this.#readRecord(verified, wraps)
   }
 
-  #readRecord(statement: VerifiedStatement, wraps: readonly Uint8Array[]): Verified {
+  /** As {@link #verify} for each: records together, in threads of their own, and what is no record its own way meanwhile. */
+  async #verifyAll(submitted: readonly Submitted[]): Promise<readonly ((() => Verified) | Error)[]> {
+    if (submitted.length < FEW) return Promise.all(submitted.map((each) => settled(this.#verify(each))))
+    const outcomes = new Array<(() => Verified) | Error>(submitted.length)
+    const checks: SignatureCheck[] = []
+    const places: number[] = []
+    const others: Promise<void>[] = []
+    for (const [place, each] of submitted.entries()) {
+      try {
+        if (isRecordStatement(each.statement)) {
+          const key = this.#keyOf(each.statement)
+          checks.push(new SignatureCheck(each.statement, key instanceof Promise ? await key : key))
+          places.push(place)
+        } else {
+          const other = settled(this.#verifying.run(() => this.#verify(each)))
+          others.push(
+            other.then((outcome) => {
+              outcomes[place] = outcome
+            }),
+          )
+        }
+      } catch (error) {
+        outcomes[place] = error as Error
+      }
+    }
+    const verdicts = checks.length > 0 ? await settled(verifyTogether(checks)) : []
+    for (const [i, place] of places.entries()) {
+      if (verdicts instanceof Error) outcomes[place] = verdicts
+      else
+        outcomes[place] = () =>
+          this.#readRecord(checks[i]!.concluded(verdicts[i]!.valid), submitted[place]!.wraps, verdicts[i]!.identity)
+    }
+    await Promise.all(others)
+    return outcomes
+  }
+
+  /** Step 3. */
+  #keyOf({ header: { kid = '' } }: SignedStatement): VerificationKey | Promise<VerificationKey> {
+    const jwk = this.#log.authorities.keyOf(kid)
+    if (!jwk) throw new ProvenanceError('unknown_key', 'signed by a key that this log has authorized for nothing')
+    return this.#keys.get(kid, jwk)
+  }
+
+  #readRecord(statement: VerifiedStatement, wraps: readonly Uint8Array[], identity?: Hash): Verified {
     const record = recordStatementOf(statement)
     const recipients = recipientsOf(record, wraps)
+    const admissible = (recheck: () => void): Admissible => {
+      const candidate = candidateOf(record, wraps, identity)
+      candidate.recheck = recheck
+      return candidate as Admissible
+    }
     return {
       links: record.record.links.map(({ entry }) => entry),
-      admissible: async () => {
-        const recheck = await this.#authorityCheck(record, recipients)
-        if (record.record.type === 'log-policy') await this.#loadKeys(record.record.fields, recheck)
-        return Object.assign(candidateOf(record, wraps), { recheck })
+      admissible: () => {
+        const recheck = this.#authorityCheck(record, recipients)
+        const { fields, type } = record.record
+        if (type === 'log-policy') return this.#loadKeys(fields, recheck).then(admissible)
+        return recheck instanceof Promise ? recheck.then(admissible) : admissible(recheck)
       },
     }
   }
@@ -213,7 +271,7 @@ export class Admission {
       policy: authorities.policy(),
       now: this.#now(),
       maxClockSkew: this.#limits.maxClockSkew,
-      importKey: (jwk, algorithm) => this.#keys.get(`${kidOf(jwk)} ${algorithm}`, jwk, algorithm),
+      importKey: async (jwk, algorithm) => this.#keys.get(`${kidOf(jwk)} ${algorithm}`, jwk, algorithm),
       paths: this.#paths,
     })
     const certificateBytes = foreign.beside.reduce((sum, { length }) => sum + length, 0)
@@ -225,22 +283,51 @@ export class Admission {
   }
 
   /** Step 6, with all that it needs looked up: asks whether the record may be on the log as its authorities are at that moment. */
-  async #authorityCheck(record: RecordStatement, wrapRecipients: readonly string[]): Promise<() => void> {
-    const { authorities, reader } = this.#log
-    const located = await Promise.all(record.record.links.map(({ entry }) => reader.locate(entry)))
+  #authorityCheck(record: RecordStatement, wrapRecipients: readonly string[]): (() => void) | Promise<() => void> {
+    const { authorities } = this.#log
+    const { maxClockSkew } = this.#limits
+    const { criteriaRetracted } = authorities
+    const check = (targets: ReadonlyMap<string, LinkTarget>) => {
+      const context = { authorities, targets, now: this.#now(), maxClockSkew, wrapRecipients }
+      return () => {
+        // What the results were judged by has begun to matter, and was not looked up.
+        if (authorities.criteriaRetracted !== criteriaRetracted)
+          throw new BusyError('queue_full', 'criteria were withdrawn')
+        checkRecord(record, context)
+      }
+    }
+    const known = this.#knownTargets(record)
+    return known ? check(known) : this.#lookUpTargets(record).then(check)
+  }
+
+  /**
+   * What the links lead to, when all of it was looked up of late, as it is for most records: one issuer's are made on the same few. What is
+   * on the log stays as it is: its place, its type, its date and its signer. Where more is asked of a target, it is looked up each time.
+   */
+  #knownTargets({ record: { links } }: RecordStatement): ReadonlyMap<string, LinkTarget> | undefined {
+    const targets = new Map<string, LinkTarget>()
+    for (const { entry } of links) {
+      const target = this.#targets.get(entryName(entry))
+      if (!target || this.#hasContent(target.type)) return undefined
+      targets.set(toHex(entry), target)
+    }
+    return targets
+  }
+
+  async #lookUpTargets(record: RecordStatement): Promise<ReadonlyMap<string, LinkTarget>> {
+    const located = await Promise.all(record.record.links.map(({ entry }) => this.#log.reader.locate(entry)))
     const targets = new Map<string, LinkTarget>()
     for (const meta of located) {
-      if (meta && (isRecordType(meta.type) || meta.type === 'foreign'))
-        targets.set(toHex(meta.entry), await this.#targetOf(meta, meta.type, record))
+      if (!meta || !(isRecordType(meta.type) || meta.type === 'foreign')) continue
+      const { index, type, issuedAt, signer } = meta
+      const target: LinkTarget = { index, type: meta.type, issuedAt, signer }
+      if (this.#hasContent(type)) targets.set(toHex(meta.entry), await this.#withContent(target, record))
+      else {
+        targets.set(toHex(meta.entry), target)
+        this.#targets.set(entryName(meta.entry), target)
+      }
     }
-    const context = { authorities, targets, now: this.#now(), maxClockSkew: this.#limits.maxClockSkew, wrapRecipients }
-    const { criteriaRetracted } = authorities
-    return () => {
-      // What the results were judged by has begun to matter, and was not looked up.
-      if (authorities.criteriaRetracted !== criteriaRetracted)
-        throw new BusyError('queue_full', 'criteria were withdrawn')
-      checkRecord(record, context)
-    }
+    return targets
   }
 
   /**
@@ -248,22 +335,25 @@ export class Admission {
    *
    * @throws LogError `signing_key_missing`, `malformed_config`
    */
-  async #loadKeys(policy: NamedKeys, check: () => void): Promise<void> {
+  async #loadKeys(policy: NamedKeys, authorityCheck: (() => void) | Promise<() => void>): Promise<() => void> {
+    const check = await authorityCheck
     check()
     await this.#log.keys.load(policy)
     this.#log.keys.signersOf(policy)
+    return check
   }
 
-  async #targetOf(meta: EntryMeta, type: LinkTarget['type'], { record }: RecordStatement): Promise<LinkTarget> {
-    const { index, issuedAt, signer } = meta
-    const target: LinkTarget = { index, type, issuedAt, signer }
-    if (type === 'credential-provenance' && 'credentialDigest' in record.fields) {
-      return { ...target, ...(await this.#credentialOf(index, toHex(record.fields.credentialDigest))) }
-    }
-    // Read where it decides something: of one credential in many, and of results only once criteria were ever withdrawn.
-    const decides =
-      type === 'issuance-intent' || (type === 'attestation-result' && this.#log.authorities.criteriaRetracted)
-    return decides ? { ...target, ...(await this.#contentAt(index)) } : target
+  /** Of which targets more is asked than where they are: of one credential in many, and of results only once criteria were ever withdrawn. */
+  #hasContent(type: string): boolean {
+    if (type === 'credential-provenance' || type === 'issuance-intent') return true
+    return type === 'attestation-result' && this.#log.authorities.criteriaRetracted
+  }
+
+  async #withContent(target: LinkTarget, { record }: RecordStatement): Promise<LinkTarget> {
+    const { index, type } = target
+    if (type !== 'credential-provenance') return { ...target, ...(await this.#contentAt(index)) }
+    if (!('credentialDigest' in record.fields)) return target
+    return { ...target, ...(await this.#credentialOf(index, toHex(record.fields.credentialDigest))) }
   }
 
   /** Which credential the target is about is in the index already, the other way round. */
@@ -319,26 +409,57 @@ function isSuspended(records: readonly (ProvenanceRecord | undefined)[]): boolea
 
 /** Keys as the crypto library wants them, by kid (and algorithm). A kid is the key's own hash, so an entry is never wrong, only unused. */
 class KeyCache {
-  readonly #keys = new Map<string, Promise<VerificationKey>>()
+  // With more signers than this at one time, an import costs about a verification.
+  readonly #keys = new Newest<VerificationKey>(MAX_CACHED_KEYS)
 
-  get(name: string, jwk: VerificationJwk, algorithm?: VerificationAlgorithm): Promise<VerificationKey> {
-    const cached = this.#keys.get(name)
-    if (cached) return cached
-    // The oldest goes: with more signers than this at one time, an import costs about a verification.
-    for (const oldest of this.#keys.size >= MAX_CACHED_KEYS ? this.#keys.keys() : []) {
-      this.#keys.delete(oldest)
-      break
-    }
-    const imported = importVerificationKey(jwk, algorithm)
-    this.#keys.set(name, imported)
-    return imported
+  get(
+    name: string,
+    jwk: VerificationJwk,
+    algorithm?: VerificationAlgorithm,
+  ): VerificationKey | Promise<VerificationKey> {
+    return this.#keys.get(name) ?? this.#import(name, jwk, algorithm)
+  }
+
+  async #import(name: string, jwk: VerificationJwk, algorithm?: VerificationAlgorithm): Promise<VerificationKey> {
+    const key = await importVerificationKey(jwk, algorithm)
+    this.#keys.set(name, key)
+    return key
   }
 }
 
+/** A map in which the oldest goes when there are too many. */
+class Newest<T> {
+  readonly #max: number
+  readonly #values = new Map<string, T>()
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  get(name: string): T | undefined {
+    return this.#values.get(name)
+  }
+
+  set(name: string, value: T): void {
+    this.#values.set(name, value)
+    if (this.#values.size <= this.#max) return
+    const [oldest] = this.#values.keys()
+    this.#values.delete(oldest!)
+  }
+}
+
+/** What comes of `promise`, its error included. */
+function settled<T>(promise: Promise<T>): Promise<T | Error> {
+  return promise.catch((error: unknown) => error as Error)
+}
+
+/** Fewer than these are verified one by one: a thread would be woken for them, and its piece be small. */
+const FEW = 8
+const MAX_KNOWN_TARGETS = 4096
 const MAX_CACHED_KEYS = 4096
 
 /**
- * Of batches. What waits in the thread pool is what the next commit waits behind, so a thousand signatures must not be in it; and so
- * many that the pool has work when the main thread is busy for 5 ms.
+ * Statements of batches that are no records. What waits in the thread pool is what the next commit waits behind, so a thousand signatures
+ * must not be in it; and so many that the pool has work when the main thread is busy for 5 ms.
  */
 const VERIFYING_AT_ONCE = 64

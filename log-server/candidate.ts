@@ -4,25 +4,37 @@
  * @module
  */
 import { toHex } from '../merkle/bytes.ts'
+import type { Hash } from '../merkle/hash.ts'
 import type { ForeignStatement } from '../provenance/foreign.ts'
 import type { RecordType } from '../provenance/link-rules.ts'
 import { issuedAtOf, type ProvenanceRecord, type RecordOf, type RecordStatement } from '../provenance/record.ts'
 import { seriesOf, statusKey, uniqueKeys } from '../provenance/record-keys.ts'
 import { type SignedStatement, statementIdentity } from '../statement/signed-statement.ts'
+import { changesAuthority } from './store.ts'
 import type { Candidate } from './types.ts'
 
-/** The candidate for a record whose signature was verified. */
-export function candidateOf(verified: RecordStatement, wraps: readonly Uint8Array[]): Candidate {
+/**
+ * The candidate for a record whose signature was verified.
+ *
+ * @param identity `statementIdentity`, where it is known already
+ */
+export function candidateOf(
+  verified: RecordStatement,
+  wraps: readonly Uint8Array[],
+  identity?: Hash,
+): Writable<Candidate> {
   const { statement, record, entry } = verified
   const { kid } = statement.signer
-  return Object.assign(indexedBy(statement, record, kid), {
+  const candidate: Writable<Candidate> = Object.assign(indexedBy(statement, record, kid, identity), {
     statement: statement.bytes,
     entry,
     wraps,
     issuedAt: issuedAtOf(verified),
     signer: kid,
-    record: verified,
   })
+  // Of others nobody asks, and what waits for a commit is better small.
+  if (changesAuthority(record.type)) candidate.record = verified
+  return candidate
 }
 
 /** The candidate for a statement that is no record. It excludes nothing but another signature over the same content. */
@@ -45,10 +57,15 @@ export function foreignCandidateOf({ statement, signer, beside }: ForeignStateme
 export const FOREIGN = 'foreign'
 
 /** The part of a candidate that follows from the record alone: what `fsck` compares the indexes with. */
-export function indexedBy(statement: SignedStatement, record: ProvenanceRecord, signer: string): Indexed {
+export function indexedBy(
+  statement: SignedStatement,
+  record: ProvenanceRecord,
+  signer: string,
+  identity: Hash = statementIdentity(statement),
+): Indexed {
   const indexed: Indexed = {
     type: record.type,
-    identity: statementIdentity(statement),
+    identity,
     uniqueKeys: uniqueKeys(record, signer),
   }
   // Assigned and not spread: this is done for every record, and spreading what may not be there takes four times as long.

@@ -46,6 +46,7 @@ import type { FieldsOf } from '../provenance/records/index.ts'
 import { receiptBuilder } from '../statement/receipt.ts'
 import type { Edge } from './edge.ts'
 import type { Guard } from './guard.ts'
+import { entryName } from './names.ts'
 import type { Publication, Publisher } from './publisher.ts'
 import { changesAuthority, type Holders, type NewEntry, type Store } from './store.ts'
 import { inPieces, PIECE } from './turns.ts'
@@ -507,8 +508,8 @@ interface Names {
 
 function namesOf({ entry, identity, uniqueKeys, excludedBy }: NewEntry): Names {
   return {
-    entry: `d${latin1(entry)}`,
-    identity: identity ? `i${latin1(identity)}` : NO_NAME,
+    entry: `d${entryName(entry)}`,
+    identity: identity ? `i${entryName(identity)}` : NO_NAME,
     unique: uniqueKeys?.map((key) => `u${key}`) ?? NO_NAMES,
     excluding: excludedBy?.map((key) => `u${key}`) ?? NO_NAMES,
   }
@@ -516,10 +517,6 @@ function namesOf({ entry, identity, uniqueKeys, excludedBy }: NewEntry): Names {
 
 const NO_NAME = ''
 const NO_NAMES: readonly string[] = []
-
-function latin1(hash: Hash): string {
-  return Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('latin1')
-}
 
 function conflict(code: LogErrorCode, index: number): LogError {
   return new LogError(code, `entry ${index} ${CONFLICTS[code]}`, { index })

@@ -87,21 +87,42 @@ export function sigStructure(
   payload: Uint8Array,
   externalAad: Uint8Array = EMPTY,
 ): Uint8Array {
-  // An empty header may be sent as h'' or as h'A0', and is signed as h'' either way (§3, §4.4).
-  const body = protectedBytes.length === 1 && protectedBytes[0] === EMPTY_MAP ? EMPTY : protectedBytes
-  // Written at once into the array that is returned, for each statement that is verified.
-  const parts = [body, externalAad, payload]
-  let length = SIGNATURE1.length
-  for (const part of parts) length += headLength(part.length) + part.length
-  const bytes = new Uint8Array(length)
-  bytes.set(SIGNATURE1)
-  let at = SIGNATURE1.length
-  for (const part of parts) {
-    at = writeHead(bytes, at, MAJOR.bytes, part.length)
-    bytes.set(part, at)
-    at += part.length
-  }
+  const bytes = new Uint8Array(sigStructureLength(protectedBytes, payload, externalAad))
+  writeSigStructure(bytes, 0, protectedBytes, payload, externalAad)
   return bytes
+}
+
+/** Bytes of the {@link sigStructure} of this. */
+export function sigStructureLength(protectedBytes: Uint8Array, payload: Uint8Array, externalAad = EMPTY): number {
+  return SIGNATURE1.length + itemLength(signedForm(protectedBytes)) + itemLength(externalAad) + itemLength(payload)
+}
+
+/** Writes the {@link sigStructure} at `at`, where there must be room for it, and returns where it ends. */
+export function writeSigStructure(
+  bytes: Uint8Array,
+  at: number,
+  protectedBytes: Uint8Array,
+  payload: Uint8Array,
+  externalAad = EMPTY,
+): number {
+  bytes.set(SIGNATURE1, at)
+  const afterHeader = writeBytes(bytes, at + SIGNATURE1.length, signedForm(protectedBytes))
+  return writeBytes(bytes, writeBytes(bytes, afterHeader, externalAad), payload)
+}
+
+/** An empty header may be sent as h'' or as h'A0', and is signed as h'' either way (§3, §4.4). */
+function signedForm(protectedBytes: Uint8Array): Uint8Array {
+  return protectedBytes.length === 1 && protectedBytes[0] === EMPTY_MAP ? EMPTY : protectedBytes
+}
+
+function itemLength({ length }: Uint8Array): number {
+  return headLength(length) + length
+}
+
+function writeBytes(bytes: Uint8Array, at: number, value: Uint8Array): number {
+  const start = writeHead(bytes, at, MAJOR.bytes, value.length)
+  bytes.set(value, start)
+  return start + value.length
 }
 
 /** What to sign. `alg` and `kid` are those of the key and need not be named. */
@@ -138,11 +159,23 @@ export interface Sign1Context {
  * @throws {@link StatementError} `unknown_critical_header`, `unsupported_algorithm`, `algorithm_mismatch`, `missing_payload`,
  *   `malformed_cose`, `bad_signature`
  */
-export async function verifySign1(
+export async function verifySign1(sign1: CoseSign1, key: VerificationKey, context: Sign1Context = {}): Promise<void> {
+  const content = contentToVerify(sign1, key, context)
+  const signed = sigStructure(sign1.protectedBytes, content, context.externalAad)
+  if (!(await key.verify(signed, sign1.signature))) throw notSignedBy(key)
+}
+
+/**
+ * The content whose signature is to be checked, when everything else holds: all of {@link verifySign1} but the signature.
+ *
+ * @throws {@link StatementError} `unknown_critical_header`, `unsupported_algorithm`, `algorithm_mismatch`, `missing_payload`,
+ *   `malformed_cose`, `bad_signature` when the content is not the one expected
+ */
+export function contentToVerify(
   sign1: CoseSign1,
-  key: VerificationKey,
-  { payload, externalAad, processed = [] }: Sign1Context = {},
-): Promise<void> {
+  key: Pick<VerificationKey, 'algorithm'>,
+  { payload, processed = [] }: Sign1Context,
+): Uint8Array {
   checkCritical(sign1.protectedHeader, processed)
   const algorithm = algorithmOf(sign1.protectedHeader)
   if (algorithm !== key.algorithm) {
@@ -153,9 +186,11 @@ export async function verifySign1(
   if (payload && !equalBytes(content, payload)) {
     throw new StatementError('bad_signature', 'the payload attached is another one than the payload expected')
   }
-  if (!(await key.verify(sigStructure(sign1.protectedBytes, content, externalAad), sign1.signature))) {
-    throw new StatementError('bad_signature', `not a signature by key ${key.kid}`)
-  }
+  return content
+}
+
+export function notSignedBy({ kid }: Pick<VerificationKey, 'kid'>): StatementError {
+  return new StatementError('bad_signature', `not a signature by key ${kid}`)
 }
 
 /**

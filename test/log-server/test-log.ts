@@ -40,13 +40,14 @@ import {
   tileWidth,
 } from '../../merkle/index.ts'
 import { readRoot } from '../../merkle/tile-tree.ts'
-import { RECORD_CONTENT_TYPE, recordStatementOf, recordTyp } from '../../provenance/record.ts'
+import { RECORD_CONTENT_TYPE, recordStatementOf } from '../../provenance/record.ts'
 import { buildRecordStatement } from '../../provenance/record-statement.ts'
 import {
   importSigningKey,
   importVerificationKey,
   parsePrivateJwk,
   parseReceipt,
+  parseSignedStatement,
   publicJwkOf,
   type SigningKey,
   signStatement,
@@ -349,11 +350,10 @@ export async function policyCandidate(id: string, wraps: readonly Uint8Array[] =
 /** The same content as `candidate`, signed once more: ECDSA signs differently each time. */
 export async function signedAgain(candidate: Candidate): Promise<Candidate> {
   const key = await testKey()
-  const { record, statement: original } = candidate.record!
-  const { issuer, subject } = original.header
-  const said = { contentType: RECORD_CONTENT_TYPE, typ: recordTyp(record.type), payload: original.payload }
-  const content = { issuer, subject, issuedAt: candidate.issuedAt, ...said }
-  const statement = await signStatement(content, key)
+  const { header, payload } = parseSignedStatement(candidate.statement)
+  const { issuer, subject } = header
+  const said = { contentType: RECORD_CONTENT_TYPE, typ: String(header.typ), payload }
+  const statement = await signStatement({ issuer, subject, issuedAt: candidate.issuedAt, ...said }, key)
   const verified = await verifySignedStatement(statement, await importVerificationKey(key.publicJwk))
   return candidateOf(recordStatementOf(verified), [])
 }

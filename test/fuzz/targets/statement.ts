@@ -216,7 +216,7 @@ function cborTarget(name: string, limits: Partial<CborLimits>, seeds: readonly U
       } catch (error) {
         refusal = (error as { code?: unknown }).code
       }
-      demand(refusal === code, `cbor-x behind its gate says ${String(refusal)}, not ${String(code)}`)
+      demand(refusal === code, `cbor-x behind its gate says ${String(refusal)}, not ${code}`)
     },
   }
 }
