@@ -154,7 +154,7 @@ async function createWorld(directory: string): Promise<World> {
       const claims = await verifyEar(results[0]!, publicJwkOf(verifier))
       const attestation = attestationFacts([{ claims, verifier: 'v' }], jwkThumbprint(workloadKey), now())
       const credential = { kind: 'wit' as const, lifetimeSeconds: LIFETIME }
-      const workload = workloadFacts(undefined, '', [])
+      const workload = workloadFacts(undefined, { subject: '', publisher: 'i' }, [])
       decideIssuance(new TextDecoder().decode(policy), { subject, attestation, workload, credential })
       const jti = toHex(random(16))
       await issueWit({ subject: uri, workloadJwk: workloadKey, jti, issuedAt: now(), expiresAt: now() + 300 }, issuer)

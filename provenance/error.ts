@@ -52,6 +52,10 @@ export type ProvenanceErrorCode =
   | 'malformed_der' //               not DER: another encoding of the same value would be shorter or canonical
   | 'malformed_jws' //               not a compact JWS
   | 'malformed_sbom' //              not a software bill of materials of a kind that we read
+  | 'unsupported_sbom' //            a bill of materials in a format or version that we do not read
+  | 'malformed_purl' //              not a package URL
+  | 'malformed_attestation' //       not an in-toto Statement, DSSE envelope or Sigstore bundle, or with a predicate that says two things
+  | 'malformed_compliance' //        not a list of compliance results
   | 'malformed_trust' //             TRUST.json is not what it must be; the message gives the path
   // Credentials
   | 'malformed_credential' //        neither a WIT nor an X.509 workload certificate

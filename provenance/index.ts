@@ -29,7 +29,6 @@ export {
 export { type Certificate, decodePem, parseCertificate } from './certificate.ts'
 export { jwkOfSpki, spkiOfJwk } from './certificate-key.ts'
 export { checkRecord } from './check-record.ts'
-export { readSbom, type Sbom } from './components.ts'
 export { type Credential, parseCredential, type TrustDomainAnchors, verifyCredentialSignature } from './credential.ts'
 export { type CredentialRules, TOKEN_PROFILES, type TokenProfile } from './credential-rules.ts'
 export {
@@ -59,14 +58,11 @@ export {
   attestationFacts,
   type Component,
   componentsOf,
-  packageOf,
-  type WorkloadDescription,
-  type WorkloadFacts,
-  workloadFacts,
 } from './issuance-facts.ts'
 export {
   CEDAR_MEDIA_TYPE,
   checkPolicyText,
+  contextFor,
   decideIssuance,
   type IssuanceDecision,
   type IssuanceRequest,
@@ -122,6 +118,7 @@ export { SECTION_LABELS, type SectionLabel } from './records/define-record.ts'
 export { decodePublicKey, encodePublicKey } from './records/field-types.ts'
 export { type FieldsOf, RECORDS, type SectionsOf } from './records/index.ts'
 export { MAX_DOCUMENT_BYTES } from './records/policy-document.ts'
+export type { WorkloadDescription } from './records/workload-provenance.ts'
 export type { Retraction } from './retraction.ts'
 export { credentialTag, deriveTagKey, TAG_KEY_LENGTH, uniqueTag } from './tags.ts'
 export {
@@ -144,4 +141,17 @@ export {
   type VerificationReport,
   verifyCredential,
 } from './verify-credential.ts'
+export { type Attestation, isAttestation, readAttestations } from './workload/attestation.ts'
+export { type AttestedSbom, readAttestedSbom } from './workload/attested-sbom.ts'
+export { type Build, readBuild } from './workload/build.ts'
+export {
+  type ComplianceReport,
+  type ComplianceResult,
+  readComplianceList,
+  readTestResult,
+} from './workload/compliance.ts'
+export { type ComponentIndex, MAX_COMPONENTS, type OtherComponent } from './workload/component-index.ts'
+export { canonicalPurl, formatPurl, type Purl, packageOf, parsePurl, releaseOf } from './workload/purl.ts'
+export { readSbom, readSbomDocument, type Sbom, type SbomContent, sbomOf } from './workload/sbom.ts'
 export { checkCertificatePath } from './workload-certificate.ts'
+export { type ProvenanceRecordFacts, type WorkloadFacts, workloadFacts } from './workload-facts.ts'

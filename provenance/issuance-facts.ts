@@ -1,5 +1,6 @@
 /**
- * The facts about a workload that an issuance policy decides on, out of attestation results and workload provenance.
+ * The facts about a workload that an issuance policy decides on, out of attestation results; those out of workload provenance are in
+ * `workload-facts.ts`.
  *
  * The issuer computes them to decide; whoever checks the decision computes them again from the same evidence, so that a
  * context which says something better than the evidence is found out.
@@ -32,26 +33,6 @@ export interface AttestationFacts {
   readonly verifiers: readonly string[]
   readonly policies: readonly string[]
   readonly measurements: readonly string[]
-}
-
-/** `context.workload` of the schema. Sets are sorted. */
-export interface WorkloadFacts {
-  readonly measured: boolean
-  readonly sbomFormats: readonly string[]
-  readonly components: readonly string[]
-  readonly packages: readonly string[]
-  readonly builders: readonly string[]
-  readonly passed: readonly string[]
-  readonly failed: readonly string[]
-  readonly vendor?: string
-}
-
-/** The `workload` section of a workload-provenance record, as far as policies look at it. */
-export interface WorkloadDescription {
-  readonly sbom: readonly { readonly format: string; readonly components: readonly string[] }[]
-  readonly build: readonly { readonly builderId: string }[]
-  readonly compliance: readonly { readonly test: string; readonly result: string }[]
-  readonly vendor?: { readonly name: string }
 }
 
 /**
@@ -113,42 +94,6 @@ export function componentsOf(
 function attestsKey(appraisal: Appraisal, keyThumbprint: string): boolean {
   const jwk = attestedJwk(appraisal)
   return jwk !== undefined && jwkThumbprint(jwk) === keyThumbprint
-}
-
-/**
- * What a workload's provenance says.
- *
- * @param subject - digest that the provenance is about, lower-case hex
- * @param measurements - what the Verifiers measured
- */
-export function workloadFacts(
-  description: WorkloadDescription | undefined,
-  subject: string,
-  measurements: readonly string[],
-): WorkloadFacts {
-  const { sbom = [], build = [], compliance = [], vendor } = description ?? {}
-  const components = set(sbom.flatMap((bill) => bill.components))
-  const tests = (passed: boolean) =>
-    set(compliance.filter(({ result }) => (result === 'pass') === passed).map(({ test }) => test))
-  return {
-    measured: measurements.length > 0 && measurements.every((measurement) => measurement === subject),
-    sbomFormats: set(sbom.map(({ format }) => format)),
-    components,
-    packages: set(components.map(packageOf)),
-    builders: set(build.map(({ builderId }) => builderId)),
-    passed: tests(true),
-    // Whatever is not plainly a pass: "skipped" and "PASS?" must not read as one.
-    failed: tests(false),
-    ...(vendor ? { vendor: vendor.name } : {}),
-  }
-}
-
-/** A package URL without version, qualifiers and subpath: `pkg:npm/%40scope/name@1.2?arch=x#lib` → `pkg:npm/%40scope/name`. */
-export function packageOf(purl: string): string {
-  const base = purl.replace(/[?#].*$/s, '')
-  // An `@` before the last slash belongs to a scope that somebody forgot to encode.
-  const version = base.indexOf('@', base.lastIndexOf('/') + 1)
-  return version < 0 ? base : base.slice(0, version)
 }
 
 const ASPECTS: Readonly<Record<Claim, string>> = {

@@ -5,8 +5,8 @@
  *                 ├─ Cedar, deny unless ──┤
  *   context ──────┘  something permits    └─ digests of both, for the record
  *
- * The context is JSON in its canonical form. It is sealed in the record, so an auditor who has the published policy text can
- * run {@link reevaluate} years later and must come to the same decision.
+ * The context is JSON in its canonical form, cut down to what the policy can tell apart (`issuance-context.ts`). It is sealed in the
+ * record, so an auditor who has the published policy text can run {@link reevaluate} years later and must come to the same decision.
  *
  * @module
  */
@@ -15,9 +15,12 @@ import { utf8 } from '../merkle/bytes.ts'
 import { type Hash, sha256 } from '../merkle/hash.ts'
 import { ProvenanceError } from './error.ts'
 import type { WorkloadIdentifier } from './identifier.ts'
-import type { AttestationFacts, WorkloadFacts } from './issuance-facts.ts'
+import { collectTexts, reduceContext } from './issuance-context.ts'
+import type { AttestationFacts } from './issuance-facts.ts'
 import { ISSUANCE_SCHEMA } from './issuance-schema.ts'
 import { canonicalJson, isJsonObject, type JsonObject, parseJson } from './json.ts'
+import { canonicalPurl } from './workload/purl.ts'
+import type { WorkloadFacts } from './workload-facts.ts'
 
 /** What somebody asks for, and what is known about them. */
 export interface IssuanceRequest {
@@ -56,12 +59,28 @@ export const MAX_POLICY_LENGTH = 256 * 1024
 export const CEDAR_MEDIA_TYPE = 'application/vnd.cedar-policy'
 
 /**
- * Checks that a policy text is Cedar and valid against the schema: before publishing it, since a log never forgets.
+ * Checks that a policy text is Cedar and valid against the schema: before publishing it, since a log never forgets. And that it writes
+ * package URLs as bills of materials do here: one in another spelling would match nothing, and forbid nothing.
  *
  * @throws {@link ProvenanceError} `invalid_policy`
  */
 export function checkPolicyText(text: string): void {
-  withEngine(() => compile(text))
+  const { texts } = withEngine(() => compile(text))
+  for (const each of texts) {
+    if (!/^pkg:/i.test(each)) continue
+    const canonical = spellingOf(each)
+    if (canonical !== each)
+      throw invalid(`${JSON.stringify(each)} names no package: ${canonical ?? 'not a package URL'}`)
+  }
+}
+
+function spellingOf(purl: string): string | undefined {
+  try {
+    return canonicalPurl(purl)
+  } catch (error) {
+    if (error instanceof ProvenanceError) return undefined
+    throw error
+  }
 }
 
 /**
@@ -72,12 +91,23 @@ export function checkPolicyText(text: string): void {
  */
 export function decideIssuance(policyText: string, request: IssuanceRequest): IssuanceDecision {
   const { kind, lifetimeSeconds, audience = [] } = request.credential
-  const context = canonicalJson({
+  const facts = {
     attestation: { ...request.attestation, claims: { ...request.attestation.claims } },
     workload: { ...request.workload },
     credential: { kind, lifetimeSeconds, audience: [...new Set(audience)].sort() },
-  })
-  return reevaluate(policyText, request.subject, context)
+  }
+  return reevaluate(policyText, request.subject, canonicalJson(contextFor(policyText, request.subject, facts)))
+}
+
+/**
+ * As much of `facts` as a decision of this policy for this subject is made on.
+ *
+ * @throws {@link ProvenanceError} `invalid_policy`
+ */
+export function contextFor(policyText: string, subject: WorkloadIdentifier, facts: JsonObject): JsonObject {
+  const { scheme, trustDomain, path } = subject
+  const { texts } = withEngine(() => compile(policyText))
+  return reduceContext(facts, new Set([...texts, scheme, trustDomain, path]))
 }
 
 /**
@@ -143,6 +173,8 @@ interface Compiled {
   /** The name under which the engine keeps the parsed set. */
   readonly slot: string
   readonly digest: Hash
+  /** Every text in it: all that it could compare with a text of the context. */
+  readonly texts: ReadonlySet<string>
 }
 
 const SCHEMA_NAME = 'provlog'
@@ -163,7 +195,7 @@ function compile(text: string): Compiled {
   if (!hasSchema) checkAnswer(cedar().preparseSchema(SCHEMA_NAME, ISSUANCE_SCHEMA))
   hasSchema = true
 
-  const staticPolicies = namedPolicies(text)
+  const { staticPolicies, texts } = namedPolicies(text)
   const validation = cedar().validate({ schema: ISSUANCE_SCHEMA, policies: { staticPolicies } })
   checkAnswer(validation)
   if (validation.type === 'success' && validation.validationErrors.length > 0) {
@@ -173,13 +205,13 @@ function compile(text: string): Compiled {
   const slot = oldest && compiled.size === SLOTS ? oldest[1].slot : `slot ${compiled.size}`
   checkAnswer(cedar().preparsePolicySet(slot, { staticPolicies }))
   if (oldest && compiled.size === SLOTS) compiled.delete(oldest[0])
-  const entry = { slot, digest: sha256(utf8(text)) }
+  const entry = { slot, digest: sha256(utf8(text)), texts }
   compiled.set(text, entry)
   return entry
 }
 
 /** The policies of a text by `@id`. Those without one get the engine's own names: policy0, policy1, … as they stand. */
-function namedPolicies(text: string): Record<string, string> {
+function namedPolicies(text: string): { staticPolicies: Record<string, string>; texts: ReadonlySet<string> } {
   const parts = cedar().policySetTextToParts(text)
   checkAnswer(parts)
   if (parts.type !== 'success') throw invalid('not Cedar')
@@ -188,13 +220,16 @@ function namedPolicies(text: string): Record<string, string> {
   // The engine hands the parts back sorted by name: policy0, policy1, policy10, policy2, …
   const names = parts.policies.map((_, i) => `policy${i}`).sort()
   const policies: Record<string, string> = Object.create(null)
+  const texts = new Set<string>()
   parts.policies.forEach((policy, i) => {
     const json = cedar().policyToJson(policy)
+    checkAnswer(json)
+    if (json.type === 'success') collectTexts([json.json.principal, json.json.resource, json.json.conditions], texts)
     const id = (json.type === 'success' && json.json.annotations?.['id']) || names[i]!
     if (id in policies) throw invalid(`two policies are called ${JSON.stringify(id)}`)
     policies[id] = policy
   })
-  return policies
+  return { staticPolicies: policies, texts }
 }
 
 /**

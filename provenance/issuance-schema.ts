@@ -49,13 +49,37 @@ action issue appliesTo {
     },
     "workload": {
       "measured": Bool,             // every measurement is of the thing that the provenance below is about
+      "publisher": String,          // workload identifier of who signed the provenance: the issuer itself, or a vendor
+
+      // Bills of materials. Package URLs are in their canonical form, and so must be those in policies.
       "sbomFormats": Set<String>,   // "CycloneDX", "SPDX"; empty without a bill of materials
-      "components": Set<String>,    // package URLs as in the bills of materials
-      "packages": Set<String>,      // the same without version, qualifiers and subpath: any version of a package
-      "builders": Set<String>,      // builder ids of build provenance
-      "passed": Set<String>,        // compliance tests by result
-      "failed": Set<String>,
+      "sbomSubjectMatches"?: Bool,  // each says that it is about this very thing; absent when that could not be compared
+      "sbomVerified": Bool,         // there is one, and each came in an attestation whose signature was checked
+      "components": Set<String>,    // pkg:deb/debian/curl@7.50.3-1?arch=i386
+      "releases": Set<String>,      // pkg:deb/debian/curl@7.50.3-1: the same without qualifiers and subpath
+      "packages": Set<String>,      // pkg:deb/debian/curl: the same without version: any version of a package
+      "others": Set<String>,        // components without a package URL: "name@version", or "name"
+      "cpes": Set<String>,          // CPE names, in lower case
+
+      // Build attestations: about this very thing. Only what a checked signature covers, unless it says otherwise.
+      "builders": Set<String>,      // builder ids of SLSA provenance
+      "unverifiedBuilders": Set<String>,  // what files say that nobody signed, or nobody checked
+      "buildTypes": Set<String>,
+      "buildSigners": Set<String>,  // kid of each key that signed one
+      "materials": Set<String>,     // what it was built from, by URI and by "algorithm:digest"
+      "slsaLevels": Set<String>,    // of verification summaries that passed
+      "summaryVerifiers": Set<String>,    // whose summaries passed
+      "summaryFailures": Set<String>,     // whose did not
+
+      // Compliance tests.
+      "passed": Set<String>,        // those with the result "pass"
+      "failed": Set<String>,        // all others
+      "complianceVerified": Bool,   // there are results, and the signature of each was checked
+      "tools": Set<String>,
+
       "vendor"?: String,
+      "vendorId"?: String,
+      "saas"?: String,              // the service as which the vendor offers it
     },
     "credential": {
       "kind": String,               // "wit" or "wic"

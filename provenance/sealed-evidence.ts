@@ -22,16 +22,18 @@ import type { Bundle } from './bundle.ts'
 import type { Credential } from './credential.ts'
 import { type EarClaims, tierOfResult } from './ear-claims.ts'
 import { ProvenanceError } from './error.ts'
-import { attestationFacts, componentsOf, type WorkloadDescription, workloadFacts } from './issuance-facts.ts'
-import { type IssuanceDecision, reevaluate } from './issuance-policy.ts'
+import { attestationFacts, componentsOf } from './issuance-facts.ts'
+import { contextFor, type IssuanceDecision, reevaluate } from './issuance-policy.ts'
 import { canonicalJson, isJsonObject, type Json, parseJson } from './json.ts'
 import type { RecordType } from './link-rules.ts'
 import { type LoggedRecord, linked } from './log-evidence.ts'
 import type { RecordOf } from './record.ts'
 import { openSections } from './record-statement.ts'
 import type { SectionsOf } from './records/index.ts'
+import type { WorkloadDescription } from './records/workload-provenance.ts'
 import { credentialTag } from './tags.ts'
 import { worstTier } from './tier.ts'
+import { workloadFacts } from './workload-facts.ts'
 
 /** An attestation result that was sealed in its record, checked. */
 export interface OpenedResult {
@@ -257,7 +259,8 @@ export async function checkDecision(evidence: DecisionEvidence): Promise<Issuanc
 }
 
 /** The context against what the evidence gives: the issuer must not have decided on something better. */
-function checkFacts(context: Json, { credential, record, records, results, workload }: DecisionEvidence): void {
+function checkFacts(context: Json, evidence: DecisionEvidence): void {
+  const { credential, record, records, results, workload, policyText } = evidence
   if (!isJsonObject(context)) throw wrong('its context is no object')
   const { fields } = record.signed.record
   const logged = linked(records, record, 'attestation-result').map(({ signed }) => signed.record.fields.tier)
@@ -272,10 +275,16 @@ function checkFacts(context: Json, { credential, record, records, results, workl
   }
   // Whole objects from here on: what the evidence does not give, the decision must not have seen.
   compare(context, { attestation: { ...facts, ageSeconds: age } })
-  const subject = toHex(linked(records, record, 'workload-provenance')[0]!.signed.record.fields.subject)
-  const described = workloadFacts(workload, subject, facts.measurements)
-  if (workload) compare(context, { workload: { ...described } })
-  else compare(context['workload'], { measured: described.measured })
+  const { record: provenance, statement } = linked(records, record, 'workload-provenance')[0]!.signed
+  const { subject, subjectKind } = provenance.fields
+  const about = { subject: toHex(subject), ...(subjectKind === undefined ? {} : { subjectKind }) }
+  const described = workloadFacts(workload, { ...about, publisher: statement.header.issuer }, facts.measurements)
+  const { measured, publisher } = described
+  if (workload || !provenance.sealed) {
+    compare(context, {
+      workload: contextFor(policyText, credential.subject, { ...context, workload: { ...described } })['workload']!,
+    })
+  } else compare(context['workload'], { measured, publisher })
 }
 
 function compare(context: Json | undefined, facts: { readonly [name: string]: Json }): void {

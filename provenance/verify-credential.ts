@@ -20,7 +20,6 @@ import { type Bundle, decodeBundle } from './bundle.ts'
 import { type Credential, parseCredential, verifyCredentialSignature } from './credential.ts'
 import { lifetimeOf } from './credential-rules.ts'
 import { ProvenanceError } from './error.ts'
-import type { WorkloadDescription } from './issuance-facts.ts'
 import {
   checkAllIncluded,
   checkReceipts,
@@ -44,6 +43,7 @@ import {
   time,
 } from './record-checks.ts'
 import type { SectionsOf } from './records/index.ts'
+import type { WorkloadDescription } from './records/workload-provenance.ts'
 import {
   checkAttestationSection,
   checkCredentialSection,

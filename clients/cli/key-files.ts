@@ -5,8 +5,16 @@
  */
 import { generateKeyPairSync } from 'node:crypto'
 import { EvidenceError } from '../../merkle/error.ts'
-import { fromUtf8 } from '../../merkle/index.ts'
-import { type PrivateJwk, type PublicJwk, parsePrivateJwk, parsePublicJwk } from '../../statement/index.ts'
+import { fromBase64, fromUtf8 } from '../../merkle/index.ts'
+import { jwkOfSpki } from '../../provenance/index.ts'
+import {
+  type PrivateJwk,
+  type PublicJwk,
+  parsePrivateJwk,
+  parsePublicJwk,
+  parseVerificationJwk,
+  type VerificationJwk,
+} from '../../statement/index.ts'
 import { UsageError } from './command.ts'
 import type { Io } from './io.ts'
 
@@ -35,6 +43,24 @@ export async function readPrivateKey(io: Io, path: string): Promise<PrivateJwk> 
  */
 export async function readPublicKey(io: Io, path: string): Promise<PublicJwk> {
   return readJwk(io, path, parsePublicJwk)
+}
+
+/**
+ * A key that others sign with, as their tools write it: a JWK, or a SubjectPublicKeyInfo in PEM.
+ *
+ * @throws {@link UsageError}
+ */
+export async function readSignerKey(io: Io, path: string): Promise<VerificationJwk> {
+  const text = fromUtf8(await io.readFile(path)).trim()
+  const pem = /^-----BEGIN PUBLIC KEY-----\r?\n([A-Za-z0-9+/=\r\n]{1,4096})-----END PUBLIC KEY-----$/.exec(text)?.[1]
+  if (pem === undefined) return readJwk(io, path, parseVerificationJwk)
+  try {
+    const jwk = jwkOfSpki(fromBase64(pem.replaceAll(/[\r\n]/g, '')))
+    if (jwk) return jwk
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error
+  }
+  throw new UsageError(`${path} is not a key of a kind that is used here`)
 }
 
 async function readJwk<T>(io: Io, path: string, parse: (value: unknown) => T): Promise<T> {

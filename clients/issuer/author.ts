@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Author, Authorization } from '../../provenance/index.ts'
+import type { Author, Authorization, Role } from '../../provenance/index.ts'
 import { type PrivateJwk, signingKeyOf } from '../../statement/index.ts'
 import type { LogClient } from '../log-client/index.ts'
 import { IssuerError } from './error.ts'
@@ -23,10 +23,20 @@ export interface AuthorizedParty {
 }
 
 /** @throws {@link IssuerError} `not_authorized` */
-export async function authorizedIssuer({ client, key: jwk, now, random }: Party): Promise<AuthorizedParty> {
+export function authorizedIssuer(party: Party): Promise<AuthorizedParty> {
+  return authorizedAs(['issuer'], party)
+}
+
+/** As one of these roles. @throws {@link IssuerError} `not_authorized` */
+export async function authorizedAs(
+  roles: readonly Role[],
+  { client, key: jwk, now, random }: Party,
+): Promise<AuthorizedParty> {
   const key = await signingKeyOf(jwk)
-  const authorization = (await client.authorizations(key.kid)).findLast(({ role }) => role === 'issuer')
-  if (!authorization) throw new IssuerError('not_authorized', `this log has not authorized ${key.kid} as an issuer`)
+  const authorization = (await client.authorizations(key.kid)).findLast(({ role }) => roles.includes(role))
+  if (!authorization) {
+    throw new IssuerError('not_authorized', `this log has not authorized ${key.kid} as ${roles.join(' or ')}`)
+  }
   const { subject, notBefore, notAfter } = authorization
   if (now < notBefore || (notAfter !== undefined && now >= notAfter)) {
     throw new IssuerError('not_authorized', `the authorization of ${subject} is not valid at ${now}`)

@@ -25,7 +25,9 @@ export type IssuerErrorCode =
   | 'key_not_attested' //           a result attests another key than the workload's
   // Workload provenance
   | 'unknown_provenance' //         the entry given is not a workload-provenance record on this log
-  | 'two_provenances' //            an entry and a bill of materials: which of them is it?
+  | 'two_provenances' //            an entry and files for another record: which of them is it?
+  | 'subject_unknown' //            nothing to hold what the files are about against
+  | 'subject_mismatch' //           an attestation or report about something else than the workload
   | 'provenance_sealed' //          it is sealed, and not for a key that was given
   // The decision and the credential
   | 'issuance_denied' //            the issuance policy says no; the refusal is on the log

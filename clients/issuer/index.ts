@@ -5,11 +5,13 @@
  */
 
 export type { PublishedVersion } from '../log-client/policy-version.ts'
+export type { WorkloadFiles } from './describe-workload.ts'
 export { type EraseKeysInput, eraseKeys } from './erase.ts'
 export { IssuanceDenied, IssuerError, type IssuerErrorCode } from './error.ts'
 export { type Issued, type IssueRequest, type IssuerLog, issue } from './issue.ts'
 export { type IssuingLogOptions, issuingLog } from './issuing-log.ts'
 export { type PublishIssuancePolicyInput, publishIssuancePolicy } from './publish-policy.ts'
+export { type PublishedWorkload, type PublishWorkloadInput, publishWorkload } from './publish-workload.ts'
 export { type SpiffeBundle, type SpiffeBundleInput, spiffeBundle } from './spiffe-bundle.ts'
 export { type CredentialStatus, type SetCredentialStatusInput, setCredentialStatus } from './status.ts'
 export { issueWit, type WitRequest } from './wit.ts'

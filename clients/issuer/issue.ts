@@ -41,6 +41,7 @@ import { jwkThumbprint, kidOf, type PrivateJwk, type PublicJwk } from '../../sta
 import type { LogClient } from '../log-client/index.ts'
 import { contentInForce } from '../log-client/policy-version.ts'
 import { type AuthorizedParty, authorizedIssuer } from './author.ts'
+import type { WorkloadFiles } from './describe-workload.ts'
 import { IssuanceDenied, IssuerError } from './error.ts'
 import { type AcceptedResult, acceptResult, MAX_RESULTS } from './results.ts'
 import { checkAsRelyingParty } from './self-check.ts'
@@ -54,7 +55,7 @@ export type IssuerLog = Pick<
   'authorizations' | 'bundle' | 'latest' | 'origin' | 'policy' | 'record' | 'registerRecord' | 'wraps'
 >
 
-export interface IssueRequest {
+export interface IssueRequest extends WorkloadFiles {
   readonly client: IssuerLog
   /** The Credential Issuer's key: signs the credential and the records. */
   readonly key: PrivateJwk
@@ -65,8 +66,6 @@ export interface IssueRequest {
   readonly workloadKey: PublicJwk
   /** Attestation results as their Verifiers signed them: several for a composite workload, none only if the policy takes that. */
   readonly results: readonly SignedResult[]
-  /** A bill of materials, CycloneDX or SPDX in JSON: the exact bytes of the file. */
-  readonly sbom?: Uint8Array
   /** The entry of an earlier workload-provenance record to link, instead of logging one. */
   readonly workloadProvenance?: Hash
   /** A key that the earlier record is sealed for. */
@@ -127,7 +126,7 @@ export interface Issued {
  *
  * @throws {@link IssuanceDenied} `issuance_denied` when the policy says no
  * @throws {@link IssuerError} VersionError `not_in_force`, … for a policy that cannot be decided by
- * @throws ProvenanceError `malformed_identifier`, `malformed_sbom`; RefusedError when the log turns a record down
+ * @throws ProvenanceError `malformed_identifier`, those of {@link describeWorkload}; RefusedError when the log turns a record down
  * @throws UnavailableError when the log does not answer: nothing is issued that is not on the log
  */
 export async function issue(request: IssueRequest): Promise<Issued> {
@@ -159,7 +158,7 @@ export async function issue(request: IssueRequest): Promise<Issued> {
   const decision = decideIssuance(policyText, {
     subject,
     attestation,
-    workload: workloadFacts(workload.description, workload.subject, measurements),
+    workload: workloadFacts(workload.description, workload.record, measurements),
     credential: { kind: request.kind, lifetimeSeconds: notAfter - now },
   })
   if (decision.decision === 'deny') throw await logDenial(request, party, { links, decision, recipients })

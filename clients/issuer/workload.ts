@@ -3,17 +3,15 @@
  *
  * @module
  */
-import { fromHex, type Hash, sha256, toHex, utf8 } from '../../merkle/index.ts'
+import { type Hash, toHex } from '../../merkle/index.ts'
 import {
   type Author,
   openSections,
+  type ProvenanceRecordFacts,
   type RecordStatement,
-  readSbom,
-  type SectionsOf,
   type WorkloadDescription,
 } from '../../provenance/index.ts'
 import {
-  jwkThumbprint,
   kidOf,
   type PrivateJwk,
   type PublicJwk,
@@ -22,15 +20,12 @@ import {
   wrapRecipientKid,
 } from '../../statement/index.ts'
 import { type LogClient, RefusedError } from '../log-client/index.ts'
+import { describeWorkload, type KnownBy, type WorkloadFiles } from './describe-workload.ts'
 import { IssuerError } from './error.ts'
 
-export interface WorkloadInput {
+export interface WorkloadInput extends WorkloadFiles, KnownBy {
   readonly client: Pick<LogClient, 'latest' | 'record' | 'registerRecord' | 'wraps'>
   readonly author: Author
-  readonly workloadKey: PublicJwk
-  /** What the Verifiers measured, lower-case hex; empty without results that say. */
-  readonly measurements: readonly string[]
-  readonly sbom?: Uint8Array
   /** The entry of an earlier record. */
   readonly workloadProvenance?: Hash
   readonly openWith?: PrivateJwk
@@ -39,21 +34,24 @@ export interface WorkloadInput {
 
 export interface WorkloadProvenance {
   readonly entry: Hash
-  /** What it is about, lower-case hex. */
-  readonly subject: string
+  /** What everybody sees of the record. */
+  readonly record: ProvenanceRecordFacts
   readonly description?: WorkloadDescription
 }
 
 /**
  * Finds the record that was named, or logs a new one.
  *
- * @throws {@link IssuerError} `two_provenances`, `unknown_provenance`, `provenance_sealed`; ProvenanceError `malformed_sbom`
+ * @throws {@link IssuerError} `two_provenances`, `unknown_provenance`, `provenance_sealed`, and as {@link describeWorkload}
  */
 export async function workloadProvenance(input: WorkloadInput): Promise<WorkloadProvenance> {
   const { workloadProvenance: entry } = input
-  if (entry && input.sbom)
-    throw new IssuerError('two_provenances', 'a record and a bill of materials: name one of them')
-  return entry ? findProvenance(entry, input) : logProvenance(input)
+  if (!entry) return logProvenance(input)
+  const { sbom, builds = [], compliance = [], vendor, image } = input
+  if (sbom || vendor || image || builds.length > 0 || compliance.length > 0) {
+    throw new IssuerError('two_provenances', 'a record, and files for another one: name one of them')
+  }
+  return findProvenance(entry, input)
 }
 
 async function findProvenance(entry: Hash, { client, openWith }: WorkloadInput): Promise<WorkloadProvenance> {
@@ -62,8 +60,13 @@ async function findProvenance(entry: Hash, { client, openWith }: WorkloadInput):
   if (record.type !== 'workload-provenance') {
     throw new IssuerError('unknown_provenance', `${toHex(entry)} is a ${record.type}, not a workload-provenance`)
   }
-  const subject = toHex(record.fields.subject)
-  if (!record.sealed) return { entry, subject }
+  const { subject, subjectKind } = record.fields
+  const facts = {
+    subject: toHex(subject),
+    ...(subjectKind === undefined ? {} : { subjectKind }),
+    publisher: found.statement.header.issuer,
+  }
+  if (!record.sealed) return { entry, record: facts }
 
   // Without its content we would decide on less than what an auditor sees, and the decision could not be made again.
   const wraps = openWith ? await client.wraps(entry) : []
@@ -71,7 +74,7 @@ async function findProvenance(entry: Hash, { client, openWith }: WorkloadInput):
   if (!openWith || !wrap) throw new IssuerError('provenance_sealed', `${toHex(entry)} is not sealed for a key of ours`)
   const { keys } = await unwrapKeys(wrap, openWith)
   const { workload } = await openSections({ statement: found.statement, record }, keys)
-  return { entry, subject, ...(workload ? { description: workload } : {}) }
+  return { entry, record: facts, ...(workload ? { description: workload } : {}) }
 }
 
 async function findRecord(client: WorkloadInput['client'], entry: Hash): Promise<RecordStatement> {
@@ -83,35 +86,27 @@ async function findRecord(client: WorkloadInput['client'], entry: Hash): Promise
   }
 }
 
-async function logProvenance(input: WorkloadInput): Promise<WorkloadProvenance> {
-  const { client, author, sbom, recipients } = input
-  const { digest, kind } = subjectOf(input)
-  const subject = toHex(digest)
-  const workload: SectionsOf<'workload-provenance'>['workload'] = sbom && {
-    sbom: [readSbom(sbom)],
-    build: [],
-    compliance: [],
-  }
+/** Logs what the files say; or finds that the last record of this subject said as much, when there is nothing to say. */
+export async function logProvenance(
+  input: Omit<WorkloadInput, 'openWith' | 'workloadProvenance'>,
+): Promise<WorkloadProvenance & { readonly index: number }> {
+  const { client, author, recipients } = input
+  const { subject, subjectKind, description } = await describeWorkload(input, input)
+  const record = { subject: toHex(subject), subjectKind, publisher: author.issuer }
 
-  const previous = await client.latest('workload-provenance', author.key.kid, subject)
+  const previous = await client.latest('workload-provenance', author.key.kid, record.subject)
   // Nothing new to say, and nothing that we said before and cannot read now.
-  if (!workload && previous && !previous.record.sealed) return { entry: previous.entry, subject }
-  const { entry } = await client.registerRecord(
+  if (!description && previous && !previous.record.sealed && previous.record.fields.subjectKind === subjectKind) {
+    return { entry: previous.entry, index: previous.index, record }
+  }
+  const { entry, index } = await client.registerRecord(
     {
       type: 'workload-provenance',
-      fields: { subject: digest, subjectKind: kind },
+      fields: { subject, subjectKind },
       links: previous ? [{ rel: 'previous', entry: previous.entry }] : [],
-      ...(workload ? { sections: { workload }, recipients } : {}),
+      ...(description ? { sections: { workload: description }, recipients } : {}),
     },
     author,
   )
-  return { entry, subject, ...(workload ? { description: workload } : {}) }
-}
-
-/** What is measured, so that result and provenance are about one thing; else the best name there is that nobody can guess. */
-function subjectOf({ measurements, sbom, workloadKey }: WorkloadInput): { digest: Hash; kind: string } {
-  const [measurement] = measurements
-  if (measurement !== undefined) return { digest: fromHex(measurement), kind: 'measurement' }
-  if (sbom) return { digest: sha256(sbom), kind: 'sbom' }
-  return { digest: sha256(utf8(jwkThumbprint(workloadKey))), kind: 'key' }
+  return { entry, index, record, ...(description ? { description } : {}) }
 }

@@ -139,7 +139,11 @@ async function tell(log: MadeUpLog, change: Partial<Story> = {}) {
   const decided = decideIssuance(POLICY, {
     subject: parseWorkloadIdentifier(story.subject),
     attestation: { ...facts, ageSeconds: story.ageSeconds },
-    workload: workloadFacts(workloadSection, toHex(measurement), [toHex(measurement)]),
+    workload: workloadFacts(
+      workloadSection,
+      { subject: toHex(measurement), subjectKind: 'measurement', publisher: issuer.issuer },
+      [toHex(measurement)],
+    ),
     credential: { kind: 'wit', lifetimeSeconds: 300 },
   })
   const { errors: _, ...decision } = decided

@@ -167,7 +167,7 @@ describe('issue', () => {
     ['a subject that is no workload identifier', 'malformed_identifier', { subject: 'payments' }],
     ['a policy that it does not have', 'unknown_policy', { policyId: 'other' }],
     ['a certificate without an anchor', 'anchor_required', { kind: 'wic' }],
-    ['a bill of materials that is none', 'malformed_sbom', { sbom: utf8('{}') }],
+    ['a bill of materials that is none', 'unsupported_sbom', { sbom: utf8('{}') }],
   ]
   for (const [what, code, change] of early) {
     it(`refuses ${what} (${code}), and issues nothing`, async () => {

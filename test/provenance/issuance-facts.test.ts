@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { spkiOfJwk } from '../../provenance/certificate-key.ts'
 import type { Appraisal, EarClaims } from '../../provenance/ear-claims.ts'
-import { type AppraisedResult, attestationFacts, workloadFacts } from '../../provenance/issuance-facts.ts'
+import { type AppraisedResult, attestationFacts } from '../../provenance/issuance-facts.ts'
 import { jwkThumbprint, publicJwkOf } from '../../statement/cose-key.ts'
 import { newKey } from './world.ts'
 
@@ -62,39 +62,5 @@ describe('attestationFacts', () => {
   it('says of nothing that it is nothing', () => {
     const { tier, results, ageSeconds } = attestationFacts([], '', 5)
     assert.deepEqual([tier, results, ageSeconds], ['none', 0, 0])
-  })
-})
-
-describe('workloadFacts', () => {
-  const description = {
-    sbom: [
-      { format: 'CycloneDX', components: ['pkg:npm/b@1', 'pkg:npm/a@1'] },
-      { format: 'SPDX', components: ['pkg:npm/a@2', 'pkg:npm/a@1'] },
-    ],
-    build: [{ builderId: 'https://builder.example' }],
-    compliance: [
-      { test: 'cis', result: 'pass' },
-      { test: 'stig', result: 'skipped' },
-    ],
-    vendor: { name: 'ACME' },
-  }
-
-  it('gathers sets, sorted, and counts as failed what did not pass', () => {
-    assert.deepEqual(workloadFacts(description, 'aa', ['aa']), {
-      measured: true,
-      sbomFormats: ['CycloneDX', 'SPDX'],
-      components: ['pkg:npm/a@1', 'pkg:npm/a@2', 'pkg:npm/b@1'],
-      packages: ['pkg:npm/a', 'pkg:npm/b'],
-      builders: ['https://builder.example'],
-      passed: ['cis'],
-      failed: ['stig'],
-      vendor: 'ACME',
-    })
-  })
-
-  it('is measured only if every measurement is of this subject, and there is one', () => {
-    for (const measurements of [[], ['bb'], ['aa', 'bb']]) {
-      assert.equal(workloadFacts(undefined, 'aa', measurements).measured, false)
-    }
   })
 })

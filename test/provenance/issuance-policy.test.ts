@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { toHex, utf8 } from '../../merkle/bytes.ts'
+import { fromHex, toHex, utf8 } from '../../merkle/bytes.ts'
 import { sha256 } from '../../merkle/hash.ts'
 import { parseWorkloadIdentifier } from '../../provenance/identifier.ts'
 import { checkPolicyText, decideIssuance, type IssuanceRequest, reevaluate } from '../../provenance/issuance-policy.ts'
 import { ISSUANCE_SCHEMA } from '../../provenance/issuance-schema.ts'
 import { canonicalJson, type Json } from '../../provenance/json.ts'
+import { workloadFacts } from '../../provenance/workload-facts.ts'
 
 const example = (name: string) => readFileSync(new URL(`../../docs/examples/${name}`, import.meta.url), 'utf8')
 const policy = example('issuance-policy.cedar')
@@ -24,15 +25,23 @@ const honest: IssuanceRequest = {
     policies: ['baseline'],
     measurements: ['ab'.repeat(32)],
   },
-  workload: {
-    measured: true,
-    sbomFormats: ['CycloneDX'],
-    components: ['pkg:npm/express@5.0.0'],
-    packages: ['pkg:npm/express'],
-    builders: [],
-    passed: ['cis-docker'],
-    failed: [],
-  },
+  workload: workloadFacts(
+    {
+      sbom: [
+        {
+          format: 'CycloneDX',
+          specVersion: '1.6',
+          digest: new Uint8Array(32),
+          components: ['pkg:npm/express@5.0.0'],
+          subjects: [fromHex('ab'.repeat(32))],
+        },
+      ],
+      build: [],
+      compliance: [{ test: 'cis-docker', result: 'pass', verified: false }],
+    },
+    { subject: 'ab'.repeat(32), subjectKind: 'measurement', publisher: 'spiffe://bank.example/issuer' },
+    ['ab'.repeat(32)],
+  ),
   credential: { kind: 'wit', lifetimeSeconds: 3600 },
 }
 

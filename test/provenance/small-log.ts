@@ -209,10 +209,13 @@ export const SECTIONS: { readonly [T in RecordType]: SectionsOf<T> } = {
           predicateType: 'https://slsa.dev/provenance/v1',
           builderId: 'https://builder.example/1',
           digest: digestOf('slsa'),
+          verified: false,
         },
       ],
-      compliance: [{ test: 'cis-docker', result: 'pass', tool: 'docker-bench', digest: digestOf('report') }],
-      vendor: { name: 'Example Software', id: 'EX-1' },
+      compliance: [
+        { test: 'cis-docker', result: 'pass', tool: 'docker-bench', digest: digestOf('report'), verified: false },
+      ],
+      vendor: { name: 'Example Software', id: 'EX-1', saas: 'payments.example' },
     },
   },
   'attestation-result': {

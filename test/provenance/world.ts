@@ -25,7 +25,7 @@ import { spkiOfJwk } from '../../provenance/certificate-key.ts'
 import { parseCredential, WIT_TYP } from '../../provenance/credential.ts'
 import type { EarClaims } from '../../provenance/ear-claims.ts'
 import { parseWorkloadIdentifier } from '../../provenance/identifier.ts'
-import { attestationFacts, componentsOf, workloadFacts } from '../../provenance/issuance-facts.ts'
+import { attestationFacts, componentsOf } from '../../provenance/issuance-facts.ts'
 import { CEDAR_MEDIA_TYPE, decideIssuance } from '../../provenance/issuance-policy.ts'
 import { signCompactJws } from '../../provenance/jws.ts'
 import type { LinkRelation, RecordType } from '../../provenance/link-rules.ts'
@@ -35,6 +35,7 @@ import { encodePublicKey } from '../../provenance/records/field-types.ts'
 import type { FieldsOf } from '../../provenance/records/index.ts'
 import { credentialTag, deriveTagKey } from '../../provenance/tags.ts'
 import { parseTrust, type Trust, type TrustDocument } from '../../provenance/trust.ts'
+import { workloadFacts } from '../../provenance/workload-facts.ts'
 import {
   jwkThumbprint,
   kidOf,
@@ -268,7 +269,7 @@ export async function buildWorld(edits: WorldEdits = {}): Promise<World> {
   const description = {
     sbom: [{ format: 'CycloneDX', specVersion: '1.6', digest: sha256(utf8('bom')), components: COMPONENTS }],
     build: [],
-    compliance: [{ test: 'cis-docker', result: 'pass' }],
+    compliance: [{ test: 'cis-docker', result: 'pass', verified: false }],
   }
   const workload = {
     type: 'workload-provenance',
@@ -330,7 +331,7 @@ export async function buildWorld(edits: WorldEdits = {}): Promise<World> {
   const decision = decideIssuance(policyText, {
     subject: parseWorkloadIdentifier(SUBJECT),
     attestation: facts,
-    workload: workloadFacts(description, toHex(MEASUREMENT), facts.measurements),
+    workload: workloadFacts(description, { subject: toHex(MEASUREMENT), publisher: ISSUER }, facts.measurements),
     credential: { kind, lifetimeSeconds: LIFETIME },
   })
   const tagKey = deriveTagKey(KEYS.issuer)

@@ -21,6 +21,7 @@ import { proof, verifyProof } from './proof.ts'
 import { issuerPublishPolicy, verifierPublishPolicy, verifierPublishReferenceValues } from './publish.ts'
 import { submit } from './submit.ts'
 import { trust } from './trust.ts'
+import { vendorPublish } from './vendor-publish.ts'
 import { verifierAppraise } from './verifier-appraise.ts'
 import { verify } from './verify.ts'
 import { workloadProve } from './workload-prove.ts'
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
   verifierPublishPolicy,
   verifierPublishReferenceValues,
   verifierAppraise,
+  vendorPublish,
   issuerPublishPolicy,
   issuerAnchor,
   issuerIssue,

@@ -7,6 +7,7 @@ import { anchorFor } from '../anchor-file.ts'
 import { type Command, Exit } from '../command.ts'
 import { readPrivateKey, readPublicKey } from '../key-files.ts'
 import { logClient, signer, signerFlags } from '../log-access.ts'
+import { imageDigest, readWorkloadFiles, workloadFlags } from '../workload-files.ts'
 
 export const issuerIssue: Command = {
   name: 'issuer issue',
@@ -22,7 +23,11 @@ export const issuerIssue: Command = {
       required: true,
       repeated: true,
     },
-    sbom: { value: 'BOM', about: 'the workload’s bill of materials (CycloneDX JSON)' },
+    ...workloadFlags,
+    image: {
+      value: 'DIGEST',
+      about: 'SHA-256 of the image that these files are about, where that is not what is measured',
+    },
     'workload-provenance': { value: 'ENTRY', about: 'an earlier workload-provenance record to link instead' },
     kind: { value: 'wit|wic', about: 'a Workload Identity Token or an X.509 certificate', default: 'wit' },
     anchor: { value: 'ANCHOR.pem', about: 'for wic: the anchor to issue under; made beside KEY.jwk when left out' },
@@ -44,7 +49,7 @@ export const issuerIssue: Command = {
     const kind = args.choice('kind', ['wit', 'wic'])
     const subject = args.text('subject')
     const anchor = kind === 'wic' ? await anchorFor(args, io, key, subject) : undefined
-    const sbom = args.optional('sbom')
+    const image = args.optional('image')
     const provenance = args.optional('workload-provenance')
     const lifetime = args.count('lifetime')
     const openPath = args.optional('open')
@@ -56,7 +61,8 @@ export const issuerIssue: Command = {
       subject,
       workloadKey: await readPublicKey(io, args.text('workload-key')),
       results: await Promise.all(args.all('result').map(async (path) => resultOfFile(await io.readFile(path)))),
-      ...(sbom === undefined ? {} : { sbom: await io.readFile(sbom) }),
+      ...(await readWorkloadFiles(args, io)),
+      ...(image === undefined ? {} : { image: imageDigest(image) }),
       ...(provenance === undefined ? {} : { workloadProvenance: fromHex(provenance) }),
       kind,
       ...(anchor === undefined ? {} : { anchor: anchor.der }),

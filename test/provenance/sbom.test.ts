@@ -1,0 +1,266 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { fromHex, toHex, utf8 } from '../../merkle/bytes.ts'
+import { sha256 } from '../../merkle/hash.ts'
+import { MAX_COMPONENTS } from '../../provenance/workload/component-index.ts'
+import { readSbom } from '../../provenance/workload/sbom.ts'
+
+const read = (document: object) => readSbom(utf8(JSON.stringify(document)))
+const bom = { bomFormat: 'CycloneDX', specVersion: '1.6', serialNumber: 'urn:uuid:1' }
+const DIGEST = 'ab'.repeat(32)
+
+describe('readSbom, of CycloneDX', () => {
+  it('collects components, nested ones too, once each: by package URL, else by name and version', () => {
+    const document = {
+      ...bom,
+      metadata: {
+        component: { name: 'payments', purl: 'pkg:oci/payments@1' },
+        tools: { components: [{ name: 'tool', purl: 'pkg:npm/tool@1' }] },
+      },
+      components: [
+        { name: 'b', purl: 'pkg:npm/b@1', components: [{ name: 'a', purl: 'pkg:npm/a@1' }, { name: 'no purl' }] },
+        { name: 'b', purl: 'pkg:NPM/b@1', cpe: 'cpe:2.3:a:Example:b:1:*:*:*:*:*:*:*' },
+        { group: 'g', name: 'c', version: '2', purl: '', pedigree: { ancestors: [{ purl: 'pkg:npm/old@1' }] } },
+      ],
+      services: [{ name: 'elsewhere' }],
+    }
+    assert.deepEqual(read(document), {
+      format: 'CycloneDX',
+      specVersion: '1.6',
+      serialNumber: 'urn:uuid:1',
+      digest: sha256(utf8(JSON.stringify(document))),
+      subjects: [],
+      components: ['pkg:npm/a@1', 'pkg:npm/b@1', 'pkg:oci/payments@1'],
+      others: [{ name: 'g/c', version: '2' }, { name: 'no purl' }],
+      cpes: ['cpe:2.3:a:example:b:1:*:*:*:*:*:*:*'],
+    })
+  })
+
+  const subjects: [what: string, component: object][] = [
+    [
+      'its hashes',
+      {
+        hashes: [
+          { alg: 'SHA-256', content: DIGEST.toUpperCase() },
+          { alg: 'MD5', content: 'x' },
+        ],
+      },
+    ],
+    ['the version of an image', { version: `sha256:${DIGEST}` }],
+    ['the package URL of an image', { purl: `pkg:oci/payments@sha256%3A${DIGEST}?tag=1` }],
+  ]
+  for (const [what, component] of subjects) {
+    it(`takes what it is about from ${what}`, () => {
+      const { subjects } = read({ ...bom, metadata: { component: { name: 'payments', ...component } } })
+      assert.deepEqual(subjects, [fromHex(DIGEST)])
+    })
+  }
+
+  it('takes no other component for what it is about', () => {
+    const hashes = [{ alg: 'SHA-256', content: DIGEST }]
+    assert.deepEqual(read({ ...bom, components: [{ name: 'a', hashes }] }).subjects, [])
+  })
+
+  it('reads 1.2 to 1.7, and says of others which they are', () => {
+    for (const specVersion of ['1.2', '1.3', '1.4', '1.5', '1.6', '1.7']) read({ ...bom, specVersion })
+    for (const specVersion of ['1.1', '1.8', '1.60', '2.0', '1.6\n']) {
+      assert.throws(() => read({ ...bom, specVersion }), { code: 'unsupported_sbom' })
+    }
+  })
+})
+
+describe('readSbom, of SPDX 2', () => {
+  const document = {
+    spdxVersion: 'SPDX-2.3',
+    documentNamespace: 'https://spdx.example/1',
+    documentDescribes: ['SPDXRef-root'],
+    packages: [
+      {
+        SPDXID: 'SPDXRef-root',
+        name: 'payments',
+        versionInfo: '1',
+        checksums: [
+          { algorithm: 'SHA1', checksumValue: 'aa' },
+          { algorithm: 'SHA256', checksumValue: DIGEST },
+        ],
+      },
+      {
+        name: 'x',
+        versionInfo: '2',
+        externalRefs: [
+          { referenceCategory: 'PACKAGE-MANAGER', referenceType: 'purl', referenceLocator: 'pkg:pypi/X_y@2' },
+          { referenceType: 'cpe23Type', referenceLocator: 'cpe:2.3:a:x:x:2:*:*:*:*:*:*:*' },
+          { referenceType: 'cpe22Type', referenceLocator: 'cpe:/a:x:x:2' },
+        ],
+      },
+      { name: 'y', versionInfo: 'NOASSERTION', checksums: [{ algorithm: 'SHA256', checksumValue: 'cd'.repeat(32) }] },
+    ],
+  }
+  const content = {
+    format: 'SPDX',
+    specVersion: '2.3',
+    serialNumber: 'https://spdx.example/1',
+    subjects: [fromHex(DIGEST)],
+    components: ['pkg:pypi/x-y@2'],
+    others: [{ name: 'payments', version: '1' }, { name: 'y' }],
+    cpes: ['cpe:/a:x:x:2', 'cpe:2.3:a:x:x:2:*:*:*:*:*:*:*'],
+  }
+
+  it('collects packages, and what the document describes', () => {
+    const { digest: _, ...found } = read(document)
+    assert.deepEqual(found, content)
+  })
+
+  it('takes the relationship DESCRIBES, in either direction, as it does documentDescribes', () => {
+    const { documentDescribes: _, ...rest } = document
+    const [DOCUMENT, ROOT] = ['SPDXRef-DOCUMENT', 'SPDXRef-root']
+    const relationships = [
+      { spdxElementId: DOCUMENT, relationshipType: 'DESCRIBES', relatedSpdxElement: ROOT },
+      { spdxElementId: ROOT, relationshipType: 'DESCRIBED_BY', relatedSpdxElement: DOCUMENT },
+    ]
+    for (const each of relationships)
+      assert.deepEqual(read({ ...rest, relationships: [each] }).subjects, content.subjects)
+    assert.deepEqual(read(rest).subjects, [])
+  })
+
+  it('reads the tag-value form as it does JSON', () => {
+    const text = [
+      '# made by hand',
+      'SPDXVersion: SPDX-2.3',
+      'SPDXID: SPDXRef-DOCUMENT',
+      'DocumentNamespace: https://spdx.example/1',
+      'PackageName: payments',
+      'SPDXID: SPDXRef-root',
+      'PackageVersion: 1',
+      `PackageChecksum: SHA256: ${DIGEST}`,
+      'PackageComment: <text>several lines, of which one looks like a package:',
+      'PackageName: nobody',
+      '</text>',
+      'PackageName: x',
+      'PackageVersion: 2',
+      'ExternalRef: PACKAGE-MANAGER purl pkg:pypi/X_y@2',
+      'ExternalRef: SECURITY cpe23Type cpe:2.3:a:x:x:2:*:*:*:*:*:*:*',
+      'ExternalRef: SECURITY cpe22Type cpe:/a:x:x:2',
+      'PackageName: y',
+      'PackageVersion: NOASSERTION',
+      'Relationship: SPDXRef-DOCUMENT DESCRIBES SPDXRef-root',
+      '',
+    ].join('\r\n')
+    const { digest: _, ...found } = readSbom(utf8(text))
+    assert.deepEqual(found, content)
+  })
+
+  it('refuses tag-value that is cut short, and references that are none', () => {
+    for (const line of ['PackageComment: <text>', 'no tag', 'ExternalRef: purl', 'PackageChecksum: SHA256']) {
+      const text = `SPDXVersion: SPDX-2.3\nPackageName: a\n${line}\n`
+      assert.throws(() => readSbom(utf8(text)), { code: 'malformed_sbom' }, line)
+    }
+  })
+})
+
+describe('readSbom, of SPDX 3', () => {
+  const graph = [
+    { type: 'CreationInfo', '@id': '_:c', specVersion: '3.0.1' },
+    { type: 'SpdxDocument', spdxId: 'https://spdx.example/3', rootElement: ['https://spdx.example/3#sbom'] },
+    { type: 'software_Sbom', spdxId: 'https://spdx.example/3#sbom', rootElement: ['https://spdx.example/3#p'] },
+    {
+      type: 'software_Package',
+      spdxId: 'https://spdx.example/3#p',
+      name: 'payments',
+      software_packageVersion: '1',
+      verifiedUsing: [{ type: 'Hash', algorithm: 'sha256', hashValue: DIGEST }],
+    },
+    { type: 'software_Package', name: 'a', software_packageUrl: 'pkg:npm/a@1' },
+    {
+      type: 'ai_AIPackage',
+      name: 'b',
+      externalIdentifier: [
+        { externalIdentifierType: 'packageUrl', identifier: 'pkg:huggingface/x/b@AB' },
+        { externalIdentifierType: 'cpe23', identifier: 'cpe:2.3:a:x:b:*:*:*:*:*:*:*:*' },
+        '_:elsewhere',
+      ],
+    },
+    { '@id': '_:elsewhere', externalIdentifierType: 'cpe22', identifier: 'cpe:/a:x:b' },
+    { type: 'software_File', name: 'f' },
+  ]
+  const context = 'https://spdx.org/rdf/3.0.1/spdx-context.jsonld'
+
+  it('collects packages of all classes, and follows roots to what the document is about', () => {
+    const { digest: _, ...found } = read({ '@context': context, '@graph': graph })
+    assert.deepEqual(found, {
+      format: 'SPDX',
+      specVersion: '3.0.1',
+      serialNumber: 'https://spdx.example/3',
+      subjects: [fromHex(DIGEST)],
+      components: ['pkg:huggingface/x/b@ab', 'pkg:npm/a@1'],
+      others: [{ name: 'payments', version: '1' }],
+      cpes: ['cpe:/a:x:b', 'cpe:2.3:a:x:b:*:*:*:*:*:*:*:*'],
+    })
+  })
+
+  it('ends where roots lead in a circle', () => {
+    const circle = [
+      { type: 'SpdxDocument', spdxId: 'a', rootElement: ['b'] },
+      { type: 'Bom', spdxId: 'b', rootElement: 'b' },
+    ]
+    assert.deepEqual(read({ '@context': [context], '@graph': circle }).subjects, [])
+  })
+
+  it('refuses a context that could give the packages other names', () => {
+    for (const other of [[context, { p: 'software_Package' }], 'https://spdx.org/rdf/4.0/spdx-context.jsonld']) {
+      assert.throws(() => read({ '@context': other, '@graph': graph }), { code: 'unsupported_sbom' })
+    }
+  })
+})
+
+describe('readSbom', () => {
+  it('is bound to the exact bytes', () => {
+    const text = JSON.stringify(bom)
+    assert.notEqual(toHex(readSbom(utf8(text)).digest), toHex(readSbom(utf8(`${text}\n`)).digest))
+  })
+
+  it('reads past a byte order mark', () =>
+    assert.equal(readSbom(utf8(`\ufeff${JSON.stringify(bom)}`)).format, 'CycloneDX'))
+
+  const deep = (levels: number): object => (levels === 0 ? {} : { name: 'a', components: [deep(levels - 1)] })
+  const many = Array.from({ length: MAX_COMPONENTS + 1 }, (_, i) => ({ name: 'a', purl: `pkg:npm/a@${i}` }))
+  const refused: [what: string, code: string, document: object][] = [
+    ['another format', 'unsupported_sbom', { swid: 1 }],
+    ['SPDX 2.1', 'unsupported_sbom', { spdxVersion: 'SPDX-2.1' }],
+    ['components that are no list', 'malformed_sbom', { ...bom, components: {} }],
+    ['a component that is no object', 'malformed_sbom', { ...bom, components: ['a'] }],
+    ['a component of which nobody knows what it is', 'malformed_sbom', { ...bom, components: [{ type: 'library' }] }],
+    ['a component whose package URL is none', 'malformed_sbom', { ...bom, components: [{ purl: 'npm:a' }] }],
+    ['a package URL that is no text', 'malformed_sbom', { ...bom, components: [{ name: 'a', purl: 7 }] }],
+    ['a package URL with white space', 'malformed_sbom', { ...bom, components: [{ purl: 'pkg:npm/a @1' }] }],
+    ['a CPE name that is none', 'malformed_sbom', { ...bom, components: [{ name: 'a', cpe: 'cpe:a' }] }],
+    ['a name of two lines', 'malformed_sbom', { ...bom, components: [{ name: 'a\nb' }] }],
+    [
+      'a SHA-256 value that is none',
+      'malformed_sbom',
+      { ...bom, metadata: { component: { name: 'a', hashes: [{ alg: 'SHA-256', content: 'aa' }] } } },
+    ],
+    ['metadata that is a list', 'malformed_sbom', { ...bom, metadata: [] }],
+    ['components nested without end', 'malformed_sbom', { ...bom, components: [deep(40)] }],
+    ['more components than a record has room for', 'malformed_sbom', { ...bom, components: many }],
+  ]
+  for (const [what, code, document] of refused) {
+    it(`refuses ${what} (${code})`, () => assert.throws(() => read(document), { code }))
+  }
+
+  it('refuses what is not JSON, and JSON with duplicate members', () => {
+    for (const text of ['', 'bom', '{"bomFormat":"CycloneDX","bomFormat":"CycloneDX","specVersion":"1.6"}', '[]']) {
+      assert.throws(() => readSbom(utf8(text)), { code: 'malformed_sbom' })
+    }
+  })
+
+  it('refuses XML by name', () => {
+    const xml = '<?xml version="1.0"?><bom xmlns="http://cyclonedx.org/schema/bom/1.6"/>'
+    assert.throws(() => readSbom(utf8(xml)), { code: 'unsupported_sbom', message: /XML/ })
+  })
+
+  it('has members of prototypes for members like any other', () => {
+    const text = `{"__proto__":{"bomFormat":"CycloneDX"},"bomFormat":"CycloneDX","specVersion":"1.6","components":[{"name":"__proto__","version":"constructor"}]}`
+    assert.deepEqual(readSbom(utf8(text)).others, [{ name: '__proto__', version: 'constructor' }])
+  })
+})
