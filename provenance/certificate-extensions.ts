@@ -20,6 +20,7 @@ import {
 } from './der.ts'
 import { ProvenanceError } from './error.ts'
 import { type GeneralName, readGeneralName } from './general-name.ts'
+import { decodeLogReference, LOG_REFERENCE_OID, type LogReference } from './log-reference.ts'
 import { MAX_NAMES, type NameConstraints, readNameConstraints } from './name-constraints.ts'
 
 export interface Extensions {
@@ -37,6 +38,8 @@ export interface Extensions {
   /** Hex. */
   readonly subjectKeyId?: string
   readonly authorityKeyId?: AuthorityKeyId
+  /** Which entry of which log announced it. */
+  readonly logReference?: LogReference
   /** OIDs of the extensions that restrict what follows and that we do not process. */
   readonly unprocessed: readonly string[]
 }
@@ -79,6 +82,8 @@ export function readExtensions(wrapper: DerElement | undefined): Extensions {
     else if (oid === OID.nameConstraints) found.nameConstraints = readNameConstraints(value)
     else if (oid === OID.subjectKeyId) found.subjectKeyId = toHex(readDer(value, TAG.octetString).content)
     else if (oid === OID.authorityKeyId) found.authorityKeyId = authorityKeyIdOf(value)
+    // One that is critical is not of ours: it is left to whoever processes critical extensions.
+    else if (oid === LOG_REFERENCE_OID && !critical) found.logReference = decodeLogReference(value)
     // A list of policies restricts nothing by itself: only policyConstraints make anything of it.
     else if (oid === OID.certificatePolicies) checkUnread(readDer(value, TAG.sequence))
     // Those must be critical (§4.2.1.11). Where a CA forgot that, ignoring them would still widen its reach.

@@ -21,6 +21,7 @@ import { ProvenanceError } from './error.ts'
 import { parseWorkloadIdentifier, type WorkloadIdentifier } from './identifier.ts'
 import { isJsonObject, type Json, type JsonObject, parseJson } from './json.ts'
 import { decodeCompactJws, verifyCompactJws } from './jws.ts'
+import { LOG_REFERENCE_CLAIM, type LogReference, parseLogReferenceClaim } from './log-reference.ts'
 import { checkCertificatePath, subjectOfCertificate } from './workload-certificate.ts'
 
 /** What a credential says. Nobody has checked the signature: {@link verifyCredentialSignature} does. */
@@ -43,6 +44,8 @@ export interface Credential {
   readonly publicJwk: VerificationJwk
   /** RFC 7638, base64url. */
   readonly keyThumbprint: string
+  /** The entry of a log by which it was announced. */
+  readonly logReference?: LogReference
   /** `wic` only: the workload's certificate and those that came with it. */
   readonly certificate?: Certificate
   readonly intermediates?: readonly Certificate[]
@@ -137,7 +140,7 @@ function parseWit(compact: string, bytes: Uint8Array): Credential {
   if (kid !== undefined && typeof kid !== 'string') throw refuse('kid is not text')
   const claims = parseJson(payload)
   if (!isJsonObject(claims)) throw refuse('the claims are not an object')
-  const { sub, jti, iat, nbf, exp, cnf } = claims
+  const { sub, jti, iat, nbf, exp, cnf, [LOG_REFERENCE_CLAIM]: reference } = claims
   if (typeof sub !== 'string') throw refuse('sub is not one identifier')
   if (jti !== undefined && (typeof jti !== 'string' || jti === '')) throw refuse('jti is not text')
 
@@ -156,12 +159,13 @@ function parseWit(compact: string, bytes: Uint8Array): Credential {
     notAfter: numericDate(exp, 'exp'),
     publicJwk,
     keyThumbprint: jwkThumbprint(publicJwk),
+    ...(reference !== undefined && { logReference: parseLogReferenceClaim(reference) }),
   }
 }
 
 function parseWic(ders: readonly Uint8Array[]): Credential {
   const [certificate, ...intermediates] = ders.map(parseCertificate)
-  const { der, publicJwk, serial, notBefore, notAfter } = certificate!
+  const { der, publicJwk, serial, notBefore, notAfter, logReference } = certificate!
   if (!publicJwk) throw new ProvenanceError('unsupported_key', "a workload's key of another kind")
   return {
     kind: 'wic',
@@ -173,6 +177,7 @@ function parseWic(ders: readonly Uint8Array[]): Credential {
     notAfter,
     publicJwk,
     keyThumbprint: jwkThumbprint(publicJwk),
+    ...(logReference && { logReference }),
     certificate: certificate!,
     intermediates,
   }

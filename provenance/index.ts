@@ -85,6 +85,16 @@ export {
   ROLES,
   type Role,
 } from './link-rules.ts'
+export {
+  type Announced,
+  checkCommitments,
+  encodeLogReference,
+  intentCommitments,
+  LOG_REFERENCE_CLAIM,
+  LOG_REFERENCE_OID,
+  type LogReference,
+  logReferenceClaim,
+} from './log-reference.ts'
 export * from './proof-of-possession/index.ts'
 export {
   type AnyRecordOf,

@@ -6,11 +6,12 @@
  */
 import { toHex } from '../merkle/bytes.ts'
 import type { Hash } from '../merkle/hash.ts'
-import type { Authorization } from './authorities.ts'
+import type { Authorities, Authorization } from './authorities.ts'
 import type { Credential } from './credential.ts'
 import { ProvenanceError } from './error.ts'
 import type { RecordType } from './link-rules.ts'
 import { type LoggedRecord, linked } from './log-evidence.ts'
+import { checkCommitments } from './log-reference.ts'
 import { isAtLeast, type Tier, worstTier } from './tier.ts'
 import type { Trust } from './trust.ts'
 import type { Finding } from './verification-report.ts'
@@ -35,6 +36,34 @@ export function checkClearFields({ signed }: LoggedRecord<'credential-provenance
   }
   if (signed.statement.header.issuedAt! >= fields.notAfter)
     throw mismatch('the record is from after the credential expired')
+}
+
+/**
+ * Both directions: a credential that names an intent has a record that links that very one, by the same issuer (`checkRecord`), and is what the
+ * intent commits to; and a record that links an intent is about a credential that names it.
+ */
+export function checkBinding(
+  record: LoggedRecord<'credential-provenance'>,
+  records: readonly LoggedRecord[],
+  credential: Credential,
+  origin: string,
+): Finding<unknown> {
+  const { logReference: named } = credential
+  const [intent] = linked(records, record, 'issuance-intent')
+  if (!named && !intent)
+    return { value: undefined, detail: 'the record names the credential, and the credential no entry' }
+  if (!named) throw new ProvenanceError('intent_mismatch', 'announced by an intent that the credential does not name')
+  if (!intent)
+    throw new ProvenanceError('intent_mismatch', `the record was not announced by entry ${toHex(named.entry)}`)
+  if (named.log !== origin) throw new ProvenanceError('intent_mismatch', `announced on ${named.log}, and recorded here`)
+  const { index, signed } = intent
+  if (toHex(named.entry) !== toHex(signed.entry) || (named.index ?? index) !== index) {
+    throw new ProvenanceError('intent_mismatch', `announced by entry ${index}, and the credential names another`)
+  }
+  if (credential.identifier === undefined) throw new ProvenanceError('intent_mismatch', 'a credential without jti')
+  const { kind, identifier, keyThumbprint } = credential
+  checkCommitments(signed.record.fields, { kind, identifier, keyThumbprint, subject: credential.subject.uri })
+  return { value: intent, detail: `announced by entry ${index}, which commits to its subject, key and identifier` }
 }
 
 /** RP check 9: the weakest result governs. */
@@ -92,6 +121,43 @@ function checkInForce(
   if (moment < notBefore || (notAfter !== undefined && moment >= notAfter)) {
     throw new ProvenanceError('policy_not_in_force', `${policyId} at ${time(moment)}`)
   }
+}
+
+/** What a credential was issued on, and could be withdrawn: by name, and the entries that stand for it. */
+function groundsOf(record: LoggedRecord<'credential-provenance'>, records: readonly LoggedRecord[]): [string, Hash][] {
+  const results = linked(records, record, 'attestation-result')
+  const criteria = results.flatMap((result) => [
+    ...linked(records, result, 'appraisal-policy'),
+    ...linked(records, result, 'reference-values'),
+  ])
+  const policies = [...linked(records, record, 'issuance-policy'), ...criteria]
+  return [
+    ...policies.map(({ signed: { record: by, entry } }): [string, Hash] => [`${by.type} ${by.fields.policyId}`, entry]),
+    ...[record, ...results].map(partyOf).map(({ subject, entry }): [string, Hash] => [`the key of ${subject}`, entry]),
+  ]
+}
+
+/**
+ * RP check 11. What was withdrawn as of the issuance, or before, the credential must not rest on; nor, for who is strict, what was withdrawn
+ * since. The others are told of it.
+ */
+export function checkRetractions(
+  record: LoggedRecord<'credential-provenance'>,
+  records: readonly LoggedRecord[],
+  authorities: Authorities,
+  { at, strict = false }: { readonly at: number; readonly strict?: boolean | undefined },
+): Finding<readonly string[]> {
+  const decidedAt = issuedAt(record)
+  const withdrawn = groundsOf(record, records).flatMap(([what, entry]) => {
+    const retraction = authorities.retractionOf(entry)
+    return retraction && retraction.effectiveAt <= Math.max(at, decidedAt) ? [{ what, ...retraction }] : []
+  })
+  const bad = withdrawn.find(({ effectiveAt }) => strict || effectiveAt <= decidedAt)
+  if (bad) {
+    throw new ProvenanceError('grounds_retracted', `${bad.what}: from ${time(bad.effectiveAt)} on${reason(bad)}`)
+  }
+  const since = withdrawn.map((each) => `${each.what} from ${time(each.effectiveAt)} on${reason(each)}`)
+  return { value: since, detail: since.length > 0 ? `withdrawn since: ${since.join('; ')}` : 'nothing was withdrawn' }
 }
 
 /**

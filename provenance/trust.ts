@@ -52,6 +52,8 @@ export interface Trust {
   readonly minimumTier: Tier
   /** Seconds between the log's signature on its tree and the moment asked about. */
   readonly maximumCheckpointAge?: number
+  /** Refuses a credential also for what was withdrawn only after it was issued. */
+  readonly strictRetractions?: boolean
 }
 
 /** The shape of the file, for those who write one. */
@@ -64,6 +66,7 @@ export interface TrustDocument {
   readonly verifiers: readonly string[]
   readonly minimumTier: Tier
   readonly maximumCheckpointAge?: number
+  readonly strictRetractions?: boolean
 }
 
 /** A SPIFFE bundle document: a JWK Set with two more members. Bundles do not name their trust domain; the configuration does. */
@@ -82,9 +85,12 @@ export function parseTrust(jsonText: string): Trust {
   const document = at('$', () => parseJson(jsonText))
   const members = readMembers(document, '$', {
     required: ['logs', 'trustDomains', 'issuers', 'verifiers', 'minimumTier'],
-    optional: ['witnessPolicy', 'maximumCheckpointAge', 'credentials'],
+    optional: ['witnessPolicy', 'maximumCheckpointAge', 'credentials', 'strictRetractions'],
   })
-  const { witnessPolicy, maximumCheckpointAge } = members
+  const { witnessPolicy, maximumCheckpointAge, strictRetractions } = members
+  if (strictRetractions !== undefined && typeof strictRetractions !== 'boolean') {
+    throw refuse('$.strictRetractions', 'is neither true nor false')
+  }
   const logs = list(members['logs'], '$.logs').map((log, i) => parseLog(log, `$.logs[${i}]`))
   if (new Set(logs.map(({ vkey }) => vkey)).size !== logs.length) throw refuse('$.logs', 'one key is listed twice')
 
@@ -110,6 +116,7 @@ export function parseTrust(jsonText: string): Trust {
     ...(maximumCheckpointAge === undefined
       ? {}
       : { maximumCheckpointAge: count(maximumCheckpointAge, '$.maximumCheckpointAge') }),
+    ...(strictRetractions !== undefined && { strictRetractions }),
   }
 }
 

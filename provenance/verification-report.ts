@@ -19,6 +19,8 @@ export interface Check {
   readonly outcome: CheckOutcome
   /** Why it failed: an error code. Only where `outcome` is `failed`. */
   readonly code?: string
+  /** Of a check whose answer may change with time: whether it is the log's answer of now. */
+  readonly fresh?: boolean
   /** What was found, or the reason. May quote the evidence: not for HTML as it stands. */
   readonly detail: string
 }

@@ -16,6 +16,7 @@ import { assert } from '../merkle/error.ts'
 import type { Hash } from '../merkle/hash.ts'
 import { checkQuorum } from '../merkle/witness-policy.ts'
 import type { PrivateJwk } from '../statement/cose-key.ts'
+import type { Authorities } from './authorities.ts'
 import { type Bundle, decodeBundle } from './bundle.ts'
 import { type Credential, parseCredential, verifyCredentialSignature } from './credential.ts'
 import { lifetimeOf } from './credential-rules.ts'
@@ -32,9 +33,11 @@ import {
 import { checkPossession, checkProofWay, type Possession, type Presentation } from './proof-of-possession/possession.ts'
 import {
   checkAttestation,
+  checkBinding,
   checkClearFields,
   checkDigest,
   checkPolicies,
+  checkRetractions,
   checkStatus,
   checkTrusted,
   issuedAt,
@@ -105,6 +108,8 @@ export interface VerificationReport {
   }
   /** How whoever presented it proved to have its key, when that was checked and holds. */
   readonly possession?: Possession
+  /** `run-time`: the log was asked, and what it says now was checked. `offline`: all is as of the bundle, and of when that was made. */
+  readonly mode: 'run-time' | 'offline'
   /** Every check, in order. */
   readonly checks: readonly Check[]
   /** What the sealed sections say, when they were opened and hold. */
@@ -135,18 +140,23 @@ export const TITLES = {
   records: 'Every record is signed by a key that the log authorized for it, and its links resolve',
   record: 'The provenance record says the same about the credential as the credential',
   'proof-way': 'Possession was proven in the way that the record demands',
+  binding: 'Credential and log name each other, where either of them says so',
   issuer: 'The issuer is one that you trust, for the trust domain of the credential',
   attestation: 'The workload was attested well enough, and the results were current at issuance',
   verifiers: 'The verifiers are ones that you trust',
   policies: 'Every policy was in force when it was applied, and published by a party that you trust',
   status: 'The credential is not revoked or suspended',
-  'status-current': 'The status is the latest',
+  retractions: 'Nothing that it was issued on had been withdrawn by then',
+  'status-current': 'Status and withdrawals are the latest',
   // The sealed sections.
   'sealed-credential': 'The sealed identity is that of the credential',
   'sealed-uniqueness': 'The log keeps the serial number or jti unique',
   'sealed-results': 'The sealed attestation results are signed and say what the records say',
   'sealed-decision': 'The issuance decision follows from the policy and the evidence',
 } as const
+
+/** Those whose answer changes as the log grows: without a look at the log they are of the past. */
+const OF_THE_PRESENT = ['checkpoint', 'witnesses', 'consistency', 'status', 'retractions', 'status-current']
 
 /** Those that may stay unchecked: because nobody asked, or nothing was supplied to check them with. */
 const OPTIONAL = [
@@ -250,6 +260,9 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
     checkProofWay(proven.finding.value, demanded)
     return { value: undefined, detail: `by ${demanded}, as the record demands` }
   })
+  await list.check('binding', { record, records, credential, checkpoint }, (found) =>
+    checkBinding(found.record, found.records, found.credential, found.checkpoint.origin),
+  )
   await list.check('issuer', { record, credential }, (found) => {
     const { subject, trustDomain } = partyOf(found.record)
     const actual = found.credential.subject.trustDomain
@@ -268,15 +281,21 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
   })
   await list.check('policies', { record, records }, (found) => checkPolicies(found.record, found.records, trust))
   await list.check('status', { record, records }, (found) => checkStatus(found.record, found.records, at))
-  await list.check(
+  const moment = { at, strict: trust.strictRetractions }
+  await list.check('retractions', { record, records, own }, (found) =>
+    checkRetractions(found.record, found.records, found.own.authorities, moment),
+  )
+  const current = await list.check(
     'status-current',
     input.fresh ? { record, credential, grown } : { record, credential },
     async (found) => {
       if (!input.fresh) return notChecked('offline: a bundle cannot show that there is no later change')
-      const { record: current, records: now } = await freshRecords(input, found.credential)
+      const { record: current, records: now, authorities } = await freshRecords(input, found.credential)
       if (toHex(current.signed.entry) !== toHex(found.record.signed.entry))
         throw new ProvenanceError('credential_mismatch', 'the log now gives another record for this credential')
-      return checkStatus(current, now, at)
+      const { detail } = checkRetractions(current, now, authorities, moment)
+      const status = checkStatus(current, now, at)
+      return { ...status, detail: `${status.detail}, ${detail}` }
     },
   )
 
@@ -329,7 +348,10 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
   return {
     ok: list.ok,
     ...describe({ credential, checkpoint, record, head }),
-    checks: list.checks,
+    mode: current.finding && grown.finding ? 'run-time' : 'offline',
+    checks: list.checks.map((check) =>
+      OF_THE_PRESENT.includes(check.id) ? { ...check, fresh: Boolean(current.finding && grown.finding) } : check,
+    ),
     ...(proven.finding && { possession: proven.finding.value }),
     ...(sections.finding && {
       opened: {
@@ -363,7 +385,11 @@ function checkGrowth(checkpoint: VerifiedCheckpoint, { fresh, trust }: Verificat
 async function freshRecords(
   { fresh, trust }: VerificationInput,
   credential: Credential,
-): Promise<{ record: LoggedRecord<'credential-provenance'>; records: readonly LoggedRecord[] }> {
+): Promise<{
+  record: LoggedRecord<'credential-provenance'>
+  records: readonly LoggedRecord[]
+  authorities: Authorities
+}> {
   const bundle = decodeBundle(fresh!.bundle)
   checkDigest(bundle.credentialDigest, credential, "the log's bundle")
   const checkpoint = openBundleCheckpoint({ ...bundle, checkpoint: fresh!.checkpoint }, trust)
@@ -371,7 +397,7 @@ async function freshRecords(
   const { authorities, records: own } = await openAuthorities(included, checkpoint)
   const { signedAt } = await checkReceipts(included, authorities)
   const records = await checkRecords(included, authorities, own, signedAt)
-  return { record: provenanceOf(records, included[0]!.index), records }
+  return { record: provenanceOf(records, included[0]!.index), records, authorities }
 }
 
 async function openResults(

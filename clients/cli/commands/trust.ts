@@ -20,6 +20,7 @@ export const trust: Command = {
     verifier: { value: 'URI', about: 'an accepted Verifier', required: true, repeated: true },
     'minimum-tier': { value: 'TIER', about: 'the worst attestation accepted', default: 'affirming' },
     'witness-policy': { value: 'FILE', about: 'the witnesses a checkpoint must carry (C2SP tlog-policy)' },
+    'strict-retractions': { about: 'refuse also what rests on something that was withdrawn after the issuance' },
     out: { value: 'TRUST.json', about: 'where it goes', required: true },
   },
 
@@ -40,6 +41,7 @@ export const trust: Command = {
         issuers: args.all('issuer'),
         verifiers: args.all('verifier'),
         minimumTier: args.text('minimum-tier'),
+        ...(args.has('strict-retractions') && { strictRetractions: true }),
       },
       null,
       2,

@@ -54,7 +54,9 @@ export function printReport(report: VerificationReport, io: Io): void {
   for (const check of report.checks) io.out(`${mark(check, io)} ${check.title}: ${check.detail}`)
   const failed = report.checks.filter(({ outcome }) => outcome === 'failed')
   const unchecked = report.checks.filter(({ outcome }) => outcome === 'not-checked').length
-  if (report.ok) io.out(io.style('green', `ok, ${unchecked} not checked`))
+  const past = report.checks.filter(({ outcome, fresh }) => outcome === 'passed' && fresh === false).map(({ id }) => id)
+  const stale = past.length === 0 ? '' : `; as of the bundle, not of now: ${past.join(', ')}`
+  if (report.ok) io.out(io.style('green', `ok (${report.mode}), ${unchecked} not checked${stale}`))
   else io.err(io.style('red', `refused (${failed.map(({ code, id }) => code ?? id).join(', ') || 'incomplete'})`))
 }
 
