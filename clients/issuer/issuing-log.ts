@@ -23,7 +23,7 @@ import {
   type Registered,
   type RegisteredRecord,
 } from '../log-client/index.ts'
-import type { IssuerLog } from './issue.ts'
+import type { IssuerLog } from './request.ts'
 
 export interface IssuingLogOptions {
   readonly client: LogClient

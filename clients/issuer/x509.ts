@@ -16,7 +16,7 @@ import {
   BasicConstraintsExtension,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
-  type Extension,
+  Extension,
   KeyUsageFlags,
   KeyUsagesExtension,
   Name,
@@ -26,7 +26,15 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509'
 import { sha256, toBase64, toHex } from '../../merkle/index.ts'
-import { parseCertificate, parseTrustDomain, parseWorkloadIdentifier, spkiOfJwk } from '../../provenance/index.ts'
+import {
+  encodeLogReference,
+  LOG_REFERENCE_OID,
+  type LogReference,
+  parseCertificate,
+  parseTrustDomain,
+  parseWorkloadIdentifier,
+  spkiOfJwk,
+} from '../../provenance/index.ts'
 import {
   jwkThumbprint,
   type PrivateJwk,
@@ -67,6 +75,8 @@ export interface CertificateRequest {
   readonly workloadJwk: PublicJwk
   /** 16 random bytes: {@link serialNumber} makes them positive. */
   readonly serial: Uint8Array
+  /** Which entry of which log announced it. */
+  readonly logReference?: LogReference
   /** POSIX seconds, both inclusive. */
   readonly notBefore: number
   readonly notAfter: number
@@ -101,7 +111,7 @@ export async function createAnchor({ key: jwk, trustDomain, now, years = 5, rand
  * @throws ProvenanceError `malformed_identifier`; StatementError `unsupported_key`
  */
 export async function issueCertificate(request: CertificateRequest): Promise<Uint8Array> {
-  const { key: jwk, subject, workloadJwk, serial, notBefore, notAfter } = request
+  const { key: jwk, subject, workloadJwk, serial, notBefore, notAfter, logReference } = request
   const anchor = parseCertificate(request.anchor)
   const { uri, trustDomain } = parseWorkloadIdentifier(subject)
   if (!anchor.publicJwk || jwkThumbprint(anchor.publicJwk) !== jwkThumbprint(publicJwkOf(jwk))) {
@@ -133,6 +143,9 @@ export async function issueCertificate(request: CertificateRequest): Promise<Uin
       new SubjectAlternativeNameExtension([{ type: 'url', value: uri }], true),
       new SubjectKeyIdentifierExtension(keyIdentifier(workloadJwk)),
       new AuthorityKeyIdentifierExtension(anchor.subjectKeyId ?? keyIdentifier(publicJwkOf(jwk))),
+      ...(logReference
+        ? [new Extension(LOG_REFERENCE_OID, false, Uint8Array.from(encodeLogReference(logReference)))]
+        : []),
     ],
   })
 }
@@ -178,8 +191,8 @@ async function encode(key: SigningKey, content: Content, signature: Uint8Array):
   return new Uint8Array(certificate.rawData)
 }
 
-/** Positive, and of the same length every time: the first bit is cleared and the second set (RFC 5280 §4.1.2.2). */
-function serialNumber(random: Uint8Array): Uint8Array {
+/** Positive, and of the same length every time (also when asked again): the first bit is cleared and the second set (RFC 5280 §4.1.2.2). */
+export function serialNumber(random: Uint8Array): Uint8Array {
   const serial = random.slice()
   serial[0] = (serial[0]! & 0x7f) | 0x40
   return serial

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import {
@@ -13,13 +15,14 @@ import {
   spiffeBundle,
 } from '../../clients/issuer/index.ts'
 import { publishPolicy, publishReferenceValues } from '../../clients/verifier/index.ts'
-import { type Hash, sha256, UnavailableError, utf8 } from '../../merkle/index.ts'
+import { equalBytes, type Hash, sha256, UnavailableError, utf8 } from '../../merkle/index.ts'
 import {
   type Author,
   buildEarClaims,
   EAR_TYP,
   type EarClaims,
   encodePublicKey,
+  LOG_REFERENCE_OID,
   openSections,
   parseCredential,
   parseTrust,
@@ -89,6 +92,37 @@ const hasCode = (code: string) => (error: { code?: string; message?: string }) =
   assert.equal(error.code, code, error.message)
   return true
 }
+
+describe('issue, with a reference to the log in the credential', () => {
+  for (const kind of ['wit', 'wic'] as const) {
+    it(`announces a ${kind} by an intent, which it names, and both directions hold`, async () => {
+      const issued = await world.issue({ kind, anchor: anchor.der, embed: true })
+      const { logReference } = parseCredential(issued.credential)
+      assert.deepEqual(logReference, { log: ORIGIN, ...issued.intent })
+      assert.ok(issued.intent!.index < issued.index)
+      const report = await verify(issued, auditor)
+      assert.ok(report.ok, JSON.stringify(report.checks, null, 1))
+      const binding = report.checks.find(({ id }) => id === 'binding')
+      assert.match(binding!.detail, /^announced by entry/)
+      const { record } = await world.client.record(issued.entry)
+      assert.ok(
+        record.links.some(({ rel, entry }) => rel === 'issuance-intent' && equalBytes(entry, issued.intent!.entry)),
+      )
+    })
+  }
+
+  it('is a certificate that OpenSSL and we take for what it is besides', async (t) => {
+    const issued = await world.issue({ kind: 'wic', anchor: anchor.der, embed: true })
+    const directory = mkdtempSync(join(tmpdir(), 'provlog-embed-'))
+    t.after(() => rmSync(directory, { recursive: true }))
+    writeFileSync(join(directory, 'anchor.pem'), anchor.pem)
+    writeFileSync(join(directory, 'credential.pem'), issued.text)
+    const run = (...words: string[]) => execFileSync('openssl', words, { cwd: directory, encoding: 'utf8' })
+    const shown = run('x509', '-in', 'credential.pem', '-noout', '-text')
+    assert.match(shown, new RegExp(`${LOG_REFERENCE_OID.replaceAll('.', '\\.')}: \\n`))
+    assert.match(run('verify', '-CAfile', 'anchor.pem', '-attime', String(START + 1), 'credential.pem'), /OK/)
+  })
+})
 
 describe('issue', () => {
   for (const kind of ['wit', 'wic'] as const) {
@@ -170,11 +204,18 @@ describe('issue', () => {
     ['a bill of materials that is none', 'unsupported_sbom', { sbom: utf8('{}') }],
   ]
   for (const [what, code, change] of early) {
-    it(`refuses ${what} (${code}), and issues nothing`, async () => {
+    it(`refuses ${what} (${code}), and issues nothing; who may issue leaves a trace of it`, async () => {
       const results = [await world.result()]
       const before = await size()
       await assert.rejects(world.issue({ results, ...change }), hasCode(code))
-      assert.equal(await size(), before)
+      if (code === 'not_authorized') {
+        assert.equal(await size(), before)
+        return
+      }
+      const record = await lastRecord()
+      assert.equal(record.type, 'issuance-denied')
+      assert.deepEqual({ ...record.fields }, { reason: code })
+      assert.deepEqual(record.sealed?.sections.map(({ label }) => label).includes('detail'), true)
     })
   }
 

@@ -29,6 +29,7 @@ import { attestationFacts, componentsOf } from '../../provenance/issuance-facts.
 import { CEDAR_MEDIA_TYPE, decideIssuance } from '../../provenance/issuance-policy.ts'
 import { signCompactJws } from '../../provenance/jws.ts'
 import type { LinkRelation, RecordType } from '../../provenance/link-rules.ts'
+import { intentCommitments, LOG_REFERENCE_CLAIM } from '../../provenance/log-reference.ts'
 import type { Link } from '../../provenance/record.ts'
 import { type Author, buildRecordStatement, type NewRecord } from '../../provenance/record-statement.ts'
 import { encodePublicKey } from '../../provenance/records/field-types.ts'
@@ -88,6 +89,8 @@ export interface WorldEdits {
   readonly earKey?: PrivateJwk
   readonly claims?: (claims: Record<string, unknown>) => Record<string, unknown>
   readonly policyText?: string
+  /** Logs an intent before, as `issuance-intent`, and has the token name it. */
+  readonly announce?: boolean
   readonly trust?: (document: TrustDocument) => TrustDocument
 }
 
@@ -324,7 +327,27 @@ export async function buildWorld(edits: WorldEdits = {}): Promise<World> {
     verifier,
   )
 
-  const credential = kind === 'wit' ? await issueWit(edits) : utf8(await issueWic(publicJwkOf(KEYS.workload)))
+  const grounds = [
+    link('workload-provenance', 'workload-provenance'),
+    link('attestation-result', 'attestation-result'),
+    link('issuance-policy', 'issuance-policy'),
+    link('key-authorization', 'issuer-key'),
+  ]
+  if (edits.announce) {
+    const announced = { kind, identifier: 'jti-0001', subject: SUBJECT, keyThumbprint: jwkThumbprint(workloadKey) }
+    const fields = { kind, notBefore: now, notAfter: now + LIFETIME, attestation: 'attested' as const }
+    const commitments = intentCommitments(announced)
+    await add(
+      'issuance-intent',
+      { type: 'issuance-intent', fields: { ...fields, ...commitments }, links: grounds },
+      issuer,
+    )
+  }
+  const reference = edits.announce && {
+    [LOG_REFERENCE_CLAIM]: { log: ORIGIN, entry: toHex(entryOf('issuance-intent')), index: indexOf('issuance-intent') },
+  }
+  const wic = async () => utf8(await issueWic(publicJwkOf(KEYS.workload)))
+  const credential = kind === 'wit' ? await issueWit(edits, reference || {}) : await wic()
   const parsed = parseCredential(credential)
   const result = { claims: ear, verifier: VERIFIER, measurement: toHex(MEASUREMENT) }
   const facts = attestationFacts([result], jwkThumbprint(workloadKey), now)
@@ -350,12 +373,7 @@ export async function buildWorld(edits: WorldEdits = {}): Promise<World> {
         attestation: 'attested',
         components: ear.appraisals.size,
       },
-      links: [
-        link('workload-provenance', 'workload-provenance'),
-        link('attestation-result', 'attestation-result'),
-        link('issuance-policy', 'issuance-policy'),
-        link('key-authorization', 'issuer-key'),
-      ],
+      links: [...grounds, ...(edits.announce ? [link('issuance-intent', 'issuance-intent')] : [])],
       unique: [credentialTag(tagKey, { kind, trustDomain: 'bank.example', identifier })],
       sections: {
         credential: {
@@ -475,9 +493,16 @@ async function trustOf(log: TinyLog): Promise<TrustDocument> {
   }
 }
 
-async function issueWit(edits: WorldEdits): Promise<Uint8Array> {
+async function issueWit(edits: WorldEdits, more: object): Promise<Uint8Array> {
   const workload = { ...publicJwkOf(KEYS.workload), alg: 'ES256' }
-  const claims = { sub: SUBJECT, jti: 'jti-0001', nbf: ISSUED_AT, exp: ISSUED_AT + LIFETIME, cnf: { jwk: workload } }
+  const claims = {
+    sub: SUBJECT,
+    jti: 'jti-0001',
+    nbf: ISSUED_AT,
+    exp: ISSUED_AT + LIFETIME,
+    cnf: { jwk: workload },
+    ...more,
+  }
   const header = { typ: WIT_TYP, kid: kidOf(publicJwkOf(KEYS.issuer)) }
   return utf8(await signCompactJws(header, JSON.stringify(edits.claims?.(claims) ?? claims), KEYS.issuer))
 }
