@@ -225,6 +225,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   result_not_current: REJECTED,
   policy_not_in_force: REJECTED,
   grounds_retracted: REJECTED,
+  chain_broken: REJECTED,
   credential_revoked: REJECTED,
   credential_suspended: REJECTED,
   section_mismatch: REJECTED,

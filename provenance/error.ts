@@ -92,6 +92,7 @@ export type ProvenanceErrorCode =
   | 'grounds_retracted' //           issued on something that was withdrawn before, or since where TRUST.json is strict
   | 'credential_revoked' //          by its issuer, effective at the moment asked about
   | 'credential_suspended' //        by its issuer, and not reinstated
+  | 'chain_broken' //                credentials that are not shown one in the place of the next
   | 'section_mismatch' //            a sealed section contradicts the clear part or the credential
   | 'decision_mismatch' //           the issuance decision does not follow from the policy and the evidence
   // Issuance policies

@@ -66,6 +66,18 @@ export function checkBinding(
   return { value: intent, detail: `announced by entry ${index}, which commits to its subject, key and identifier` }
 }
 
+/** The record that says whom this credential stands for, by its own issuer (`checkRecord`). The log keeps it to one. */
+export function generalizationOf(
+  record: LoggedRecord<'credential-provenance'>,
+  records: readonly LoggedRecord[],
+): LoggedRecord<'identity-generalization'> | undefined {
+  const [found, ...more] = recordsOf(records, 'identity-generalization').filter((each) =>
+    linked(records, each, 'credential-provenance').includes(record),
+  )
+  if (more.length > 0) throw new ProvenanceError('unexpected_record', 'the credential stands for two others')
+  return found
+}
+
 /** RP check 9: the weakest result governs. */
 export function checkAttestation(
   record: LoggedRecord<'credential-provenance'>,

@@ -40,6 +40,7 @@ import {
   checkRetractions,
   checkStatus,
   checkTrusted,
+  generalizationOf,
   issuedAt,
   partyOf,
   provenanceOf,
@@ -110,6 +111,14 @@ export interface VerificationReport {
   readonly possession?: Possession
   /** `run-time`: the log was asked, and what it says now was checked. `offline`: all is as of the bundle, and of when that was made. */
   readonly mode: 'run-time' | 'offline'
+  /** A general credential, in the place of one inside. Which one, when that could be opened. */
+  readonly standsFor?: {
+    /** Workload identifier of the gateway. */
+    readonly by: string
+    /** Of the `identity-generalization`, lower-case hex. */
+    readonly entry: string
+    readonly internal?: SectionsOf<'identity-generalization'>['credential']
+  }
   /** Every check, in order. */
   readonly checks: readonly Check[]
   /** What the sealed sections say, when they were opened and hold. */
@@ -148,6 +157,7 @@ export const TITLES = {
   status: 'The credential is not revoked or suspended',
   retractions: 'Nothing that it was issued on had been withdrawn by then',
   'status-current': 'Status and withdrawals are the latest',
+  'stands-for': 'For whom it stands is said once, by its issuer, and nobody else is meant',
   // The sealed sections.
   'sealed-credential': 'The sealed identity is that of the credential',
   'sealed-uniqueness': 'The log keeps the serial number or jti unique',
@@ -166,6 +176,7 @@ const OPTIONAL = [
   'checkpoint-age',
   'consistency',
   'status-current',
+  'stands-for',
   'sealed-credential',
   'sealed-uniqueness',
   'sealed-results',
@@ -299,6 +310,15 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
     },
   )
 
+  const general = await list.check('stands-for', { record, records, bundle }, async (found) => {
+    const generalization = generalizationOf(found.record, found.records)
+    if (!generalization) return notChecked('it stands for itself')
+    const by = partyOf(generalization).subject
+    const opened = openWith && (await tryOpenRecord(generalization, found.bundle.wraps, openWith))?.credential
+    const value = { by, entry: toHex(generalization.signed.entry), ...(opened && { internal: opened }) }
+    return { value, detail: opened ? `for ${opened.subject}, says ${by}` : `for somebody inside, says ${by}` }
+  })
+
   const sections = await list.check('sealed-credential', { record, bundle, credential }, async (found) => {
     if (!openWith) return notChecked('sealed: no key to open it was given')
     const value = await openRecord(found.record, found.bundle.wraps, openWith)
@@ -348,6 +368,7 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
   return {
     ok: list.ok,
     ...describe({ credential, checkpoint, record, head }),
+    ...(general.finding && { standsFor: general.finding.value }),
     mode: current.finding && grown.finding ? 'run-time' : 'offline',
     checks: list.checks.map((check) =>
       OF_THE_PRESENT.includes(check.id) ? { ...check, fresh: Boolean(current.finding && grown.finding) } : check,

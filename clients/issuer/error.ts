@@ -40,6 +40,9 @@ export type IssuerErrorCode =
   | 'self_check_failed' //          the log has the record, and the credential would not verify: it is withheld
   // Status
   | 'unknown_credential' //         no credential of that digest by this issuer on this log
+  | 'claims_changed' //           migrated to where it is another workload, or attested worse
+  // Gateways
+  | 'internal_refused' //         the credential of the workload inside does not verify
   | 'illegal_status' //             a revoked credential stays revoked
 
 /** Something this issuer was given, or asked for, does not hold. */

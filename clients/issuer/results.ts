@@ -15,7 +15,7 @@ import {
   tierOfResult,
   verifyEar,
 } from '../../provenance/index.ts'
-import { jwkThumbprint, type PublicJwk } from '../../statement/index.ts'
+import { jwkThumbprint, type VerificationJwk } from '../../statement/index.ts'
 import type { LogClient, LoggedRecord } from '../log-client/index.ts'
 import { IssuerError } from './error.ts'
 
@@ -29,7 +29,7 @@ export interface ResultContext {
   readonly trustDomain: string
   /** Verifiers of other trust domains that are believed here, by workload identifier. */
   readonly verifiers: readonly string[]
-  readonly workloadKey: PublicJwk
+  readonly workloadKey: VerificationJwk
   /** POSIX seconds. */
   readonly now: number
 }
@@ -118,7 +118,7 @@ function checkAgainstRecord(claims: EarClaims, { record: { fields } }: LoggedRec
 }
 
 /** A result that attests no key may be part of a composite, and policies see so. One that attests another key is of another workload. */
-function checkKey({ appraisals }: EarClaims, workloadKey: PublicJwk): void {
+function checkKey({ appraisals }: EarClaims, workloadKey: VerificationJwk): void {
   for (const [label, appraisal] of appraisals) {
     if (!appraisal.attestedKey) continue
     const attested = attestedJwk(appraisal)

@@ -4,7 +4,7 @@
  * @module
  */
 import { equalBytes, type Hash, toHex } from '../../merkle/index.ts'
-import { decodeBundle, type FieldsOf, type RecordOf, recordOfStatement } from '../../provenance/index.ts'
+import { decodeBundle, type FieldsOf, type ProvenanceRecord, recordOfStatement } from '../../provenance/index.ts'
 import { type PublicJwk, parseTransparentStatement } from '../../statement/index.ts'
 import { type LogClient, RefusedError } from '../log-client/index.ts'
 import { authorizedIssuer, type Party } from './author.ts'
@@ -23,6 +23,8 @@ export interface SetCredentialStatusInput extends Party {
   readonly reasonCode?: string
   /** Digest of the credential that takes its place. */
   readonly successor?: Hash
+  /** Of attestation results about the workload where it is now: when it is `migrated`, and `migrate.ts` says when it may be. */
+  readonly results?: readonly Hash[]
   /** For whoever may open it. */
   readonly detail?: string
   readonly recipients?: readonly PublicJwk[]
@@ -34,9 +36,20 @@ export interface SetCredentialStatusInput extends Party {
  * @throws {@link IssuerError} `unknown_credential`, `illegal_status`, `not_authorized`
  */
 export async function setCredentialStatus(input: SetCredentialStatusInput): Promise<{ entry: Hash; index: number }> {
-  const { client, credentialDigest, status, now, effectiveAt = now, reasonCode, successor, detail } = input
+  const {
+    client,
+    credentialDigest,
+    status,
+    now,
+    effectiveAt = now,
+    reasonCode,
+    successor,
+    detail,
+    results = [],
+  } = input
   const { author, authorization } = await authorizedIssuer(input)
-  const { provenance, statuses } = await findCredential(client, credentialDigest)
+  const { provenance, records } = await findCredential(client, credentialDigest)
+  const statuses = records.filter((each) => each.type === 'credential-status')
   if (status !== 'revoked' && statuses.some((each) => each.fields.status === 'revoked')) {
     throw new IssuerError('illegal_status', 'a revoked credential stays revoked')
   }
@@ -62,6 +75,7 @@ export async function setCredentialStatus(input: SetCredentialStatusInput): Prom
       links: [
         { rel: 'credential-provenance', entry: provenance },
         { rel: 'key-authorization', entry: authorization.entry },
+        ...results.map((entry) => ({ rel: 'attestation-result' as const, entry })),
       ],
       ...(detail === undefined ? {} : { sections: { detail: { text: detail } } }),
       recipients: [...(encryptionKey ? [encryptionKey] : []), ...(input.recipients ?? [])],
@@ -72,13 +86,13 @@ export async function setCredentialStatus(input: SetCredentialStatusInput): Prom
 }
 
 /**
- * The record of a credential and the statuses it had, in the order of the log. As the log says: it checks both links itself
+ * The record of a credential and all that its bundle has beside it; statuses in the order of the log. As the log says: it checks both links itself
  * when the new record arrives, so a wrong answer here can only make it refuse.
  */
-async function findCredential(
-  client: SetCredentialStatusInput['client'],
+export async function findCredential(
+  client: Pick<LogClient, 'bundle'>,
   digest: Hash,
-): Promise<{ provenance: Hash; statuses: readonly RecordOf<'credential-status'>[] }> {
+): Promise<{ provenance: Hash; records: readonly ProvenanceRecord[] }> {
   let encoded: Uint8Array
   try {
     encoded = await client.bundle(digest)
@@ -94,8 +108,5 @@ async function findCredential(
   if (record?.type !== 'credential-provenance' || !equalBytes(record.fields.credentialDigest, digest)) {
     throw new IssuerError('unknown_credential', `the log answers about another credential than ${toHex(digest)}`)
   }
-  return {
-    provenance: statements[0]!.entry,
-    statuses: records.filter((each) => each.type === 'credential-status'),
-  }
+  return { provenance: statements[0]!.entry, records }
 }

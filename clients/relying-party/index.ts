@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { CHAIN_TITLES, type ChainReport, MAX_CHAIN, verifyChain } from './chain.ts'
 export { DECISION_TYPE, type Decision, decisionRecord, parseDecisionRecord } from './decision-record.ts'
 export { parseRequestFile, parseResponseFile } from './message-file.ts'
 export { type RequestInput, verifyRequest } from './request.ts'

@@ -38,3 +38,4 @@ export {
   type ReferenceMeasurement,
   type ReferenceValues,
 } from './reference-values.ts'
+export { type RetractInput, retract } from './retract.ts'

@@ -193,20 +193,23 @@ function linksTo<R extends 'appraisal-policy' | 'reference-values'>(rel: R, entr
   return [...new Map(entries.map((entry) => [toHex(entry), entry])).values()].map((entry) => ({ rel, entry }))
 }
 
-interface Party {
-  readonly client: VerifierLog
+/** Somebody who signs as a Verifier. */
+export interface Signer {
+  readonly client: Pick<LogClient, 'authorizations'>
   readonly key: PrivateJwk
   readonly now: number
   readonly random: (length: number) => Uint8Array
 }
 
-/** Who we are on this log: the last word of its admin on our key. */
-async function authorOf({
-  client,
-  key: jwk,
-  now,
-  random,
-}: Party): Promise<{ author: Author; authorization: Authorization }> {
+interface Party extends Signer {
+  readonly client: VerifierLog
+}
+
+/** Who we are on this log: the last word of its admin on our key. @throws {@link VerifierError} `not_authorized` */
+export async function authorOf({ client, key: jwk, now, random }: Signer): Promise<{
+  author: Author
+  authorization: Authorization
+}> {
   const key = await signingKeyOf(jwk)
   const authorization = (await client.authorizations(key.kid)).findLast(({ role }) => role === 'verifier')
   if (!authorization) throw new VerifierError('not_authorized', `this log has not authorized ${key.kid} as a verifier`)

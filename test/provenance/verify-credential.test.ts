@@ -91,6 +91,7 @@ describe('verifyCredential, of an honest credential', () => {
         'consistency',
         'proof-way',
         'status-current',
+        'stands-for',
         'sealed-credential',
         'sealed-uniqueness',
         'sealed-results',

@@ -8,7 +8,10 @@ import { attesterMeasure, attesterReference } from './attester.ts'
 import { auditRun } from './audit-run.ts'
 import { issuerErase, logErase } from './erase.ts'
 import { issuerAnchor } from './issuer-anchor.ts'
+import { issuerDeny } from './issuer-deny.ts'
+import { issuerGeneralize } from './issuer-generalize.ts'
 import { issuerIssue } from './issuer-issue.ts'
+import { issuerMigrate } from './issuer-migrate.ts'
 import { issuerStatus } from './issuer-status.ts'
 import { keygen } from './keygen.ts'
 import { logAuthorize } from './log-authorize.ts'
@@ -19,6 +22,7 @@ import { logRotate } from './log-rotate.ts'
 import { logServe } from './log-serve.ts'
 import { proof, verifyProof } from './proof.ts'
 import { issuerPublishPolicy, verifierPublishPolicy, verifierPublishReferenceValues } from './publish.ts'
+import { issuerRetract, logRetract, verifierRetract } from './retract.ts'
 import { submit } from './submit.ts'
 import { trust } from './trust.ts'
 import { vendorPublish } from './vendor-publish.ts'
@@ -35,6 +39,7 @@ export const commands: readonly Command[] = [
   logRotate,
   logPolicy,
   logErase,
+  logRetract,
   logFsck,
   submit,
   proof,
@@ -45,10 +50,15 @@ export const commands: readonly Command[] = [
   verifierPublishReferenceValues,
   verifierAppraise,
   vendorPublish,
+  verifierRetract,
   issuerPublishPolicy,
   issuerAnchor,
   issuerIssue,
+  issuerGeneralize,
+  issuerDeny,
   issuerStatus,
+  issuerMigrate,
+  issuerRetract,
   issuerErase,
   workloadRun,
   workloadProve,

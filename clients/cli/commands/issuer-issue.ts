@@ -40,6 +40,8 @@ export const issuerIssue: Command = {
       about: 'how the credential will reach the workload from DIR: the record says so',
       default: 'file',
     },
+    embed: { about: 'announce it on the log first, and put a reference to that entry into the credential' },
+    confidential: { about: 'a confidential workload: never without attestation; the record says so' },
     out: { value: 'DIR', about: 'where credential.jwt or credential.pem and bundle.provlog go', required: true },
   },
 
@@ -69,6 +71,8 @@ export const issuerIssue: Command = {
       ...(lifetime === undefined ? {} : { lifetime }),
       ...(openPath === undefined ? {} : { openWith: await readPrivateKey(io, openPath) }),
       verifiers: args.all('verifier'),
+      embed: args.has('embed'),
+      confidential: args.has('confidential'),
       delivery: args.choice('delivery', ['file', 'env', 'direct', 'agent']),
       recipients: await Promise.all(args.all('recipient').map((path) => readPublicKey(io, path))),
       now: io.now(),

@@ -1,10 +1,11 @@
-/** `issuer status`: suspends, revokes or reinstates a credential, by a record on the log. @module */
+/** `issuer status`: suspends, revokes, reinstates or supersedes a credential, by a record on the log. @module */
 import { fromHex, toHex } from '../../../merkle/index.ts'
 import { setCredentialStatus } from '../../issuer/index.ts'
 import { type Command, Exit } from '../command.ts'
 import { logClient, signer, signerFlags } from '../log-access.ts'
 
-const STATUSES = ['suspended', 'revoked', 'reinstated', 'superseded', 'migrated'] as const
+/** A migration has its own command, which looks at the results. */
+const STATUSES = ['suspended', 'revoked', 'reinstated', 'superseded'] as const
 
 export const issuerStatus: Command = {
   name: 'issuer status',
@@ -14,12 +15,14 @@ export const issuerStatus: Command = {
     ...signerFlags,
     status: { value: STATUSES.join('|'), about: 'the new status', required: true },
     reason: { value: 'CODE', about: 'a reason code' },
+    successor: { value: 'DIGEST', about: 'of the credential that takes its place: lower-case hex' },
     'effective-at': { value: 'T', about: 'since when; default now' },
   },
 
   async run(args, io) {
     const reasonCode = args.optional('reason')
     const effectiveAt = args.time('effective-at')
+    const successor = args.optional('successor')
     const { entry, index } = await setCredentialStatus({
       client: await logClient(args, io),
       key: (await signer(args, io)).key,
@@ -27,6 +30,7 @@ export const issuerStatus: Command = {
       status: args.choice('status', STATUSES),
       ...(reasonCode === undefined ? {} : { reasonCode }),
       ...(effectiveAt === undefined ? {} : { effectiveAt }),
+      ...(successor !== undefined && { successor: fromHex(successor) }),
       now: io.now(),
       random: io.random,
     })

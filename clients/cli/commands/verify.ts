@@ -1,7 +1,13 @@
 /** `verify`: is this credential good, and why was it issued? Offline, or with a look at the log. @module */
 import type { Check, VerificationReport } from '../../../provenance/index.ts'
-import { decisionRecord, verifyOffline, verifyOnline } from '../../relying-party/index.ts'
-import { type Command, Exit } from '../command.ts'
+import {
+  type ChainReport,
+  decisionRecord,
+  verifyChain,
+  verifyOffline,
+  verifyOnline,
+} from '../../relying-party/index.ts'
+import { type Command, Exit, UsageError } from '../command.ts'
 import type { Io } from '../io.ts'
 import { readPrivateKey } from '../key-files.ts'
 import { caFlag, readTrust, trustedClient } from '../log-access.ts'
@@ -16,6 +22,8 @@ export const verify: Command = {
     trust: { value: 'TRUST.json', about: 'the logs, trust domains, issuers and verifiers you trust', required: true },
     log: { value: 'URL', about: 'also ask the log for its newest checkpoint and the credential’s status' },
     ca: caFlag,
+    original: { value: 'F', about: 'the credential that a gateway shows CREDENTIAL in the place of' },
+    'original-bundle': { value: 'F', about: 'with --original: its bundle' },
     open: { value: 'KEY.jwk', about: 'a decryption key: opens the sealed sections and checks what they say' },
     at: { value: 'TIME', about: 'judge as of that time; default now' },
     ...presentationFlags,
@@ -36,6 +44,22 @@ export const verify: Command = {
       ...(presented && { presented }),
     }
     const url = args.optional('log')
+    const [original, originalBundle] = [args.optional('original'), args.optional('original-bundle')]
+    if ((original === undefined) !== (originalBundle === undefined)) {
+      throw new UsageError('--original goes with --original-bundle')
+    }
+    if (original !== undefined && originalBundle !== undefined) {
+      const client = url === undefined ? {} : { client: await trustedClient(trust, args, io) }
+      const { presented: _ofTheFirst, ...ofFiles } = input
+      const second = { ...ofFiles, credential: await io.readFile(original), bundle: await io.readFile(originalBundle) }
+      const chain = await verifyChain([
+        { ...input, ...client },
+        { ...second, ...client },
+      ])
+      if (args.has('json')) io.out(JSON.stringify(chain))
+      else printChain(chain, io)
+      return chain.ok ? Exit.ok : Exit.refused
+    }
     const report =
       url === undefined
         ? await verifyOffline(input)
@@ -47,6 +71,13 @@ export const verify: Command = {
     else printReport(report, io)
     return report.ok ? Exit.ok : Exit.refused
   },
+}
+
+function printChain({ credentials, checks, ok }: ChainReport, io: Io): void {
+  for (const report of credentials) printReport(report, io)
+  for (const check of checks) io.out(`${mark(check, io)} ${check.title}: ${check.detail}`)
+  if (ok) io.out(io.style('green', 'ok, the chain'))
+  else io.err(io.style('red', 'refused (the chain)'))
 }
 
 /** One line a check: passed, FAILED or not checked, and why. */
