@@ -201,10 +201,6 @@ export interface Signer {
   readonly random: (length: number) => Uint8Array
 }
 
-interface Party extends Signer {
-  readonly client: VerifierLog
-}
-
 /** Who we are on this log: the last word of its admin on our key. @throws {@link VerifierError} `not_authorized` */
 export async function authorOf({ client, key: jwk, now, random }: Signer): Promise<{
   author: Author

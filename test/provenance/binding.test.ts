@@ -136,7 +136,7 @@ describe('a reference to a log', () => {
   const entry = sha256(utf8('entry'))
   for (const index of [undefined, 0, 127, 128, 255, 256, 65_536, Number.MAX_SAFE_INTEGER]) {
     it(`survives DER with index ${index}`, () => {
-      const reference = { log: 'log.example/' + 'x'.repeat(200), entry, ...(index !== undefined && { index }) }
+      const reference = { log: `log.example/${'x'.repeat(200)}`, entry, ...(index !== undefined && { index }) }
       assert.deepEqual(decodeLogReference(encodeLogReference(reference)), reference)
     })
   }
