@@ -5,8 +5,8 @@
  */
 
 export type { PublishedVersion } from '../log-client/policy-version.ts'
-export type { WorkloadFiles } from './describe-workload.ts'
 export { type DenyInput, deny } from './denial.ts'
+export type { WorkloadFiles } from './describe-workload.ts'
 export { type EraseKeysInput, eraseKeys } from './erase.ts'
 export { IssuanceDenied, IssuerError, type IssuerErrorCode } from './error.ts'
 export { type Generalized, type GeneralizeRequest, generalize } from './generalize.ts'

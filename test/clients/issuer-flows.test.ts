@@ -25,7 +25,7 @@ import {
   type TrustDocument,
 } from '../../provenance/index.ts'
 import { kidOf, type PrivateJwk, parseSignedStatement, publicJwkOf } from '../../statement/index.ts'
-import { createParty } from '../provenance/small-log.ts'
+import { newKey } from '../provenance/world.ts'
 import {
   auditor,
   createWorld,
@@ -43,8 +43,8 @@ import {
 
 const GATEWAY = `spiffe://${TD}/gateway`
 const GENERAL = `spiffe://${TD}/partners`
-const gateway = (await createParty(31, GATEWAY)).jwk
-const outbound = (await createParty(32, GENERAL)).jwk
+const gateway = newKey()
+const outbound = newKey()
 
 async function lastRecord(world: World): Promise<ProvenanceRecord> {
   const at = (await world.client.checkpoint()).size - 1
