@@ -65,7 +65,8 @@ export async function checkPossession(
   if ('peerCertificate' in presentation) return checkPeerCertificate(credential, presentation.peerCertificate)
   if ('request' in presentation) {
     const { request, ...expectations } = presentation
-    if (fromUtf8(credential.bytes) !== witOfRequest(request)) {
+    const wit = witOfRequest(request)
+    if (credential.kind !== 'wit' || fromUtf8(credential.bytes) !== wit) {
       throw new ProvenanceError('credential_mismatch', 'the request has another credential')
     }
     return verifyRequestProof(request, credential, { ...expectations, at })

@@ -125,6 +125,8 @@ describe('a request to a relying party', () => {
     const other = fromUtf8(world.credential).replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'))
     const report = await verifyOffline({ credential: utf8(other), bundle, trust, at, presented })
     assert.equal(report.ok, false)
+    const file = { ...certified, bundle: await certified.encoded(), at: AT, presented }
+    assert.equal(possessionOf(await verifyOffline(file)).code, 'credential_mismatch')
   })
 })
 
