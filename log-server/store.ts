@@ -188,14 +188,25 @@ export class Store {
     return value && decodeSigned(value)
   }
 
-  /** One query for all that a batch could collide with. */
+  /**
+   * One query for all that a batch could collide with, and a second when something does.
+   *
+   * Of records the first asks for the unique keys alone. Their ids are among these, and are in every byte string that names the same
+   * record: what has the entry of a record or its identity has its id, and came into the store together with it.
+   */
   async holders(entries: readonly NewEntry[]): Promise<Holders[]> {
+    const telling: Uint8Array[] = []
+    for (const entry of entries) {
+      if (entry.uniqueKeys && entry.uniqueKeys.length > 0) pushUniqueKeys(telling, entry)
+      else pushNames(telling, entry)
+    }
+    // Nothing is what is nearly always found.
+    if (isNothing(await this.#db.getMany(telling))) return entries.map(() => HELD_BY_NOBODY)
+
     const keys: Uint8Array[] = []
-    for (const { entry, identity, uniqueKeys = [], excludedBy = [] } of entries) {
-      keys.push(hashKey('d', entry))
-      if (identity) keys.push(hashKey('i', identity))
-      for (const key of uniqueKeys) keys.push(textKey('u', key))
-      for (const key of excludedBy) keys.push(textKey('u', key))
+    for (const entry of entries) {
+      pushNames(keys, entry)
+      pushUniqueKeys(keys, entry)
     }
     const values = await this.#db.getMany(keys)
     let at = 0
@@ -203,8 +214,6 @@ export class Store {
       const value = values[at++]
       return value && readInteger(value, 0)
     }
-    // Nothing is what is nearly always found.
-    if (values.every((value) => value === undefined)) return entries.map(() => HELD_BY_NOBODY)
     return entries.map(({ identity, uniqueKeys = [], excludedBy = [] }) => ({
       entry: next(),
       identity: identity && next(),
@@ -393,6 +402,21 @@ export class Store {
 }
 
 type ChainedBatch = ReturnType<Level<Uint8Array, Uint8Array>['batch']>
+
+function pushNames(keys: Uint8Array[], { entry, identity }: NewEntry): void {
+  keys.push(hashKey('d', entry))
+  if (identity) keys.push(hashKey('i', identity))
+}
+
+function pushUniqueKeys(keys: Uint8Array[], { uniqueKeys, excludedBy }: NewEntry): void {
+  if (uniqueKeys) for (const key of uniqueKeys) keys.push(textKey('u', key))
+  if (excludedBy) for (const key of excludedBy) keys.push(textKey('u', key))
+}
+
+function isNothing(values: readonly unknown[]): boolean {
+  for (const value of values) if (value !== undefined) return false
+  return true
+}
 
 function putIndexes(batch: ChainedBatch, index: number, entry: NewEntry): void {
   batch.put(hashKey('d', entry.entry), encodeMeta(index, entry))

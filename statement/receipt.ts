@@ -14,9 +14,9 @@
  *
  * @module
  */
-import { concatBytes, equalBytes } from '../merkle/bytes.ts'
+import { equalBytes } from '../merkle/bytes.ts'
 import { impliedRoots } from '../merkle/consistency.ts'
-import { type Hash, hashLeaf } from '../merkle/hash.ts'
+import { HASH_LENGTH, type Hash, hashLeaf } from '../merkle/hash.ts'
 import { impliedRoot } from '../merkle/inclusion.ts'
 import {
   asArray,
@@ -30,6 +30,7 @@ import {
   decodeCbor,
   encodeCbor,
 } from './cbor.ts'
+import { headLength, MAJOR, writeHead } from './cbor-write.ts'
 import {
   type CoseSign1,
   decodeCoseSign1,
@@ -91,7 +92,26 @@ export function receiptBuilder(
   const afterProof = encodeCbor(null).length + encodeCbor(head.signature).length
   const before = frame.subarray(0, frame.length - afterProof - encodeCbor(EMPTY).length)
   const after = frame.subarray(frame.length - afterProof)
-  return ({ index, proof }) => concatBytes(before, encodeCbor(encodeCbor([head.size, index, proof])), after)
+  // Written at once into the array that is returned: every statement that is registered gets one.
+  return ({ index, proof }) => {
+    const hashHead = headLength(HASH_LENGTH)
+    const length =
+      1 + headLength(head.size) + headLength(index) + headLength(proof.length) + proof.length * (hashHead + HASH_LENGTH)
+    const bytes = new Uint8Array(before.length + headLength(length) + length + after.length)
+    bytes.set(before)
+    let at = writeHead(bytes, before.length, MAJOR.bytes, length)
+    at = writeHead(bytes, at, MAJOR.array, 3)
+    at = writeHead(bytes, at, MAJOR.unsigned, head.size)
+    at = writeHead(bytes, at, MAJOR.unsigned, index)
+    at = writeHead(bytes, at, MAJOR.array, proof.length)
+    for (const hash of proof) {
+      at = writeHead(bytes, at, MAJOR.bytes, HASH_LENGTH)
+      bytes.set(hash, at)
+      at += HASH_LENGTH
+    }
+    bytes.set(after, at)
+    return bytes
+  }
 }
 
 /** A receipt that the tree of `head` starts with the tree of `size1` leaves; 0 < `size1` < `head.size`. */

@@ -13,10 +13,9 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
-import { concatBytes } from '../../merkle/bytes.ts'
 import { assert } from '../../merkle/error.ts'
-import { encodeCbor } from '../../statement/cbor.ts'
 import { splitByteStrings } from '../../statement/cbor-sequence.ts'
+import { headLength, MAJOR, writeHead } from '../../statement/cbor-write.ts'
 import type { Admission } from '../admission.ts'
 import type { Admitted } from '../admission-batch.ts'
 import { bytes, operation } from '../openapi.ts'
@@ -77,21 +76,35 @@ export const batchRoutes: FastifyPluginAsync<{ readonly admission: Pick<Admissio
       const statements = splitByteStrings(body, MAX_STATEMENTS)
       if (statements.length === 0) throw new RequestError('malformed_request', 'a batch of no statements')
       const outcomes = await admission.admitAll(statements)
-      const items: Uint8Array[] = []
-      await inPieces(outcomes.length, (i) => {
-        items.push(encodeOutcome(outcomes[i]!, request))
-      })
-      return reply
-        .type(MEDIA_TYPE)
-        .header('cache-control', 'no-store')
-        .send(octets(concatBytes(...items)))
+      const answer = await encodeAnswer(outcomes, request)
+      return reply.type(MEDIA_TYPE).header('cache-control', 'no-store').send(octets(answer))
     },
   })
 }
 
-function encodeOutcome(outcome: Admitted | Error, request: FastifyRequest): Uint8Array {
-  if (!(outcome instanceof Error)) return encodeCbor(outcome.receipt)
-  const problem = problemOf(outcome, request.id)
-  if (problem.status === 500) request.log.error({ reqId: request.id, err: outcome }, 'a statement of a batch failed')
+/** All outcomes, written into one array: a byte string for each receipt, and refusals as they encode. */
+async function encodeAnswer(outcomes: readonly (Admitted | Error)[], request: FastifyRequest): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  await inPieces(outcomes.length, (i) => {
+    const outcome = outcomes[i]!
+    parts.push(outcome instanceof Error ? encodeRefusal(outcome, request) : outcome.receipt)
+  })
+  let length = 0
+  for (const [i, part] of parts.entries()) {
+    length += part.length + (outcomes[i] instanceof Error ? 0 : headLength(part.length))
+  }
+  const answer = new Uint8Array(length)
+  let at = 0
+  for (const [i, part] of parts.entries()) {
+    if (!(outcomes[i] instanceof Error)) at = writeHead(answer, at, MAJOR.bytes, part.length)
+    answer.set(part, at)
+    at += part.length
+  }
+  return answer
+}
+
+function encodeRefusal(refusal: Error, request: FastifyRequest): Uint8Array {
+  const problem = problemOf(refusal, request.id)
+  if (problem.status === 500) request.log.error({ reqId: request.id, err: refusal }, 'a statement of a batch failed')
   return encodeConcise(problem)
 }
