@@ -99,7 +99,8 @@ function segmentsOf(items: readonly Item[]): Item[][] {
   return [...segments, segment]
 }
 
-const CHANGES_AUTHORITY: ReadonlySet<string | number | undefined> = new Set([
+/** By `typ`. */
+export const CHANGES_AUTHORITY: ReadonlySet<string | number | undefined> = new Set([
   recordTyp('key-authorization'),
   recordTyp('log-policy'),
   recordTyp('retraction'),

@@ -49,6 +49,7 @@ import {
   type AdmissionSteps,
   type Admitted,
   admitInOrder,
+  CHANGES_AUTHORITY,
   type Submitted,
   type Verified,
 } from './admission-batch.ts'
@@ -171,9 +172,12 @@ export class Admission {
     return { entry, ...(await this.#log.sequencer.append(candidate)) }
   }
 
-  /** Step 1. The submission is ours from here on: nobody writes to it, and what is read of it are views. */
+  /** Step 1. The submission is ours from here on: nobody writes to it, and what is read of it may be views. */
   #read(submission: Uint8Array): Submitted {
-    const statement = parseSignedStatement(submission, { maxBytes: this.maxBytes, views: true })
+    const { maxBytes } = this
+    const read = parseSignedStatement(submission, { maxBytes, views: true })
+    // What is remembered of a statement, of keys, policies and certificates, must not keep the request that it came in.
+    const statement = isForgotten(read) ? read : parseSignedStatement(submission, { maxBytes })
     const { length } = statement.bytes
     if (length > this.#maxStatementBytes) {
       throw new StatementError(
@@ -384,6 +388,11 @@ export class Admission {
   get #maxStatementBytes(): number {
     return this.#log.authorities.policy().fields.maxStatementBytes
   }
+}
+
+/** Whether nothing of a statement is held on to when it is on the log, but for what the log answers with. */
+function isForgotten(statement: SignedStatement): boolean {
+  return isRecordStatement(statement) && !CHANGES_AUTHORITY.has(statement.header.typ)
 }
 
 /**

@@ -49,12 +49,44 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+// Most hashes that are written are those of a moment before: what one signer's records link to. So the text of a hash is remembered until
+// another one has its place, which is found by its first bytes (a hash is as good as its own hash), and compared whole.
+const HASH_BYTES = 32
+const PLACES = 1024
+const remembered = new Uint8Array(PLACES * HASH_BYTES)
+const rememberedHex = new Array<string | undefined>(PLACES).fill(undefined)
 
-/** Lower-case hex. */
+/** Lower-case hex. For public values: those of 32 bytes are remembered for a while. */
 export function toHex(bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) text += hexOfByte[byte]
+  if (bytes.length !== HASH_BYTES) {
+    let text = ''
+    for (const byte of bytes) text += hexOfByte[byte]
+    return text
+  }
+  const place = (bytes[0]! | (bytes[1]! << 8)) % PLACES
+  const start = place * HASH_BYTES
+  const known = rememberedHex[place]
+  if (known !== undefined) {
+    let same = 0
+    while (same < HASH_BYTES && remembered[start + same] === bytes[same]) same++
+    if (same === HASH_BYTES) return known
+  }
+  const text = hexOfHash(bytes)
+  remembered.set(bytes, start)
+  rememberedHex[place] = text
   return text
+}
+
+const codes = new Array<number>(2 * HASH_BYTES).fill(0)
+const codeOfDigit = Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0))
+
+/** At once: text that is put together leaves a string behind for each of its parts. */
+function hexOfHash(hash: Uint8Array): string {
+  for (let i = 0; i < HASH_BYTES; i++) {
+    codes[2 * i] = codeOfDigit[hash[i]! >> 4]!
+    codes[2 * i + 1] = codeOfDigit[hash[i]! & 0xf]!
+  }
+  return String.fromCharCode.apply(null, codes)
 }
 
 /** @throws {@link MerkleError} `malformed_encoding` unless `text` is lower-case hex of whole bytes. */

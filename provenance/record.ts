@@ -12,7 +12,7 @@
  */
 import { toHex } from '../merkle/bytes.ts'
 import type { Hash } from '../merkle/hash.ts'
-import { type CborValue, decodeCbor, encodeCbor } from '../statement/cbor.ts'
+import { type CborKey, type CborMap, type CborValue, decodeCbor, encodeCbor } from '../statement/cbor.ts'
 import { decodeSealed, encodeSealed, type Sealed } from '../statement/seal.ts'
 import type { SignedStatement, VerifiedStatement } from '../statement/signed-statement.ts'
 import { ProvenanceError } from './error.ts'
@@ -91,13 +91,13 @@ export function encodeRecord(record: ProvenanceRecord): Uint8Array {
 }
 
 /**
- * The record in a payload whose statement says that it is of `type`.
+ * The record in a payload whose statement says that it is of `type`. It has views of the payload, which must not change any more.
  *
  * @throws {@link ProvenanceError} `malformed_record` naming the path, `duplicate_link`, `section_missing`, `token_in_clear`
  * @throws StatementError `malformed_cbor`, `too_large`, `malformed_seal`
  */
 export function decodeRecord<T extends RecordType>(type: T, payload: Uint8Array): AnyRecordOf<T> {
-  return readRecord(type, decodeCbor(payload)) as AnyRecordOf<T>
+  return readRecord(type, decodeCbor(payload, { views: true })) as AnyRecordOf<T>
 }
 
 /** Whether a statement says that it carries one of our records: not somebody else's payload, nor the hash of a record. */
@@ -155,7 +155,7 @@ const common = {
   tags: list(tags, { min: 1, max: 64 }),
   unique: list(tags, { min: 1, max: 16 }),
 }
-const COMMON_KEYS = ['v', 'id', 'links', 'tags', 'unique', 'sealed']
+const COMMON_KEYS: ReadonlySet<CborKey> = new Set(['v', 'id', 'links', 'tags', 'unique', 'sealed'])
 
 function readRecord(type: RecordType, value: CborValue): ProvenanceRecord {
   if (!(value instanceof Map)) throw malformed('a record', 'must be a map')
@@ -170,7 +170,8 @@ function readRecord(type: RecordType, value: CborValue): ProvenanceRecord {
   if (take('v') !== VERSION) throw malformed('v', `must be ${VERSION}`)
 
   const definition = definitionOf(type)
-  const own = new Map(Array.from(all).filter(([key]) => !COMMON_KEYS.includes(key as string)))
+  const own = new Map<CborKey, CborValue>()
+  for (const [key, inner] of value as CborMap) if (!COMMON_KEYS.has(key)) own.set(key, inner)
   const record = {
     type,
     id: common.id.decode(take('id'), 'id'),
