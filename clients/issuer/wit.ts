@@ -11,14 +11,14 @@
  */
 import { assert } from '../../merkle/index.ts'
 import { canonicalJson, type JsonObject, parseWorkloadIdentifier, signCompactJws } from '../../provenance/index.ts'
-import { kidOf, type PrivateJwk, type PublicJwk, signingAlgorithmOf } from '../../statement/index.ts'
+import { algorithmOfKey, kidOf, type PrivateJwk, type VerificationJwk } from '../../statement/index.ts'
 import { IssuerError } from './error.ts'
 
 export interface WitRequest {
   /** A workload identifier: `sub`. */
   readonly subject: string
   /** The workload's key: `cnf.jwk`. */
-  readonly workloadJwk: PublicJwk
+  readonly workloadJwk: VerificationJwk
   /** `iss`: for people and audits, nobody finds keys by it. */
   readonly issuer?: string
   /** 128 random bits or more, as text. */
@@ -41,7 +41,7 @@ export function issueWit(request: WitRequest, key: PrivateJwk): Promise<string> 
   const { subject, workloadJwk, issuer, jti, issuedAt, expiresAt, extraClaims = {} } = request
   assert(expiresAt > issuedAt && jti.length >= 22, 'a token lives for a while and has a random jti')
   const { uri, scheme } = parseWorkloadIdentifier(subject)
-  if (scheme === 'spiffe' && [signingAlgorithmOf(key), signingAlgorithmOf(workloadJwk)].includes('Ed25519')) {
+  if (scheme === 'spiffe' && [algorithmOfKey(key), algorithmOfKey(workloadJwk)].includes('Ed25519')) {
     throw new IssuerError('unsupported_key', 'a WIT for a SPIFFE ID is neither signed nor proved with EdDSA (WIT-SVID)')
   }
   const claims: JsonObject = {
@@ -59,9 +59,10 @@ export function issueWit(request: WitRequest, key: PrivateJwk): Promise<string> 
 }
 
 /** The key with the algorithm that its proofs of possession must use (§5.1), by the names that JOSE libraries know. */
-function confirmationKey(jwk: PublicJwk): JsonObject {
-  const alg = signingAlgorithmOf(jwk) === 'ES256' ? 'ES256' : 'EdDSA'
-  return jwk.kty === 'EC'
-    ? { kty: 'EC', crv: jwk.crv, x: jwk.x, y: jwk.y, alg }
-    : { kty: 'OKP', crv: jwk.crv, x: jwk.x, alg }
+function confirmationKey(jwk: VerificationJwk): JsonObject {
+  const algorithm = algorithmOfKey(jwk)
+  const alg = algorithm === 'Ed25519' ? 'EdDSA' : algorithm
+  const { kty } = jwk
+  if (kty === 'RSA') return { kty, n: jwk.n, e: jwk.e, alg }
+  return kty === 'EC' ? { kty, crv: jwk.crv, x: jwk.x, y: jwk.y, alg } : { kty, crv: jwk.crv, x: jwk.x, alg }
 }

@@ -26,7 +26,9 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509'
 import { sha256, toBase64, toHex } from '../../merkle/index.ts'
+import { DerReader, derBytesOfBits, readDer, TAG } from '../../provenance/der.ts'
 import {
+  type Certificate,
   encodeLogReference,
   LOG_REFERENCE_OID,
   type LogReference,
@@ -36,13 +38,13 @@ import {
   spkiOfJwk,
 } from '../../provenance/index.ts'
 import {
+  algorithmsOf,
   jwkThumbprint,
   type PrivateJwk,
-  type PublicJwk,
   publicJwkOf,
   type SigningKey,
-  signingAlgorithmOf,
   signingKeyOf,
+  type VerificationJwk,
 } from '../../statement/index.ts'
 import { IssuerError } from './error.ts'
 
@@ -68,11 +70,13 @@ export interface Anchor {
 export interface CertificateRequest {
   /** DER of the certificate to issue under. */
   readonly anchor: Uint8Array
+  /** DER of those above it, when it is an intermediate: up to the one that the trust domain's bundle has. */
+  readonly above?: readonly Uint8Array[]
   /** The anchor's key. */
   readonly key: PrivateJwk
   /** A workload identifier in the anchor's trust domain. */
   readonly subject: string
-  readonly workloadJwk: PublicJwk
+  readonly workloadJwk: VerificationJwk
   /** 16 random bytes: {@link serialNumber} makes them positive. */
   readonly serial: Uint8Array
   /** Which entry of which log announced it. */
@@ -117,17 +121,13 @@ export async function issueCertificate(request: CertificateRequest): Promise<Uin
   if (!anchor.publicJwk || jwkThumbprint(anchor.publicJwk) !== jwkThumbprint(publicJwkOf(jwk))) {
     throw new IssuerError('anchor_mismatch', "the anchor is for another key than the issuer's")
   }
-  if (!anchor.uris.includes(`spiffe://${trustDomain}`) && !anchor.uris.includes(`wimse://${trustDomain}`)) {
+  const issuers = [anchor, ...(request.above ?? []).map(parseCertificate)]
+  const named = [`spiffe://${trustDomain}`, `wimse://${trustDomain}`]
+  if (!issuers.some(({ uris }) => named.some((domain) => uris.includes(domain)))) {
     throw new IssuerError('anchor_mismatch', `the anchor is not for ${trustDomain}`)
   }
-  if (notBefore < anchor.notBefore || notBefore > anchor.notAfter) {
-    throw new IssuerError('anchor_expired', `the anchor is valid from ${anchor.notBefore} to ${anchor.notAfter}`)
-  }
-  // A certificate that outlives its anchor stops verifying before it says so.
-  if (notAfter > anchor.notAfter) {
-    throw new IssuerError('lifetime_too_long', `until ${notAfter}, and the anchor ends at ${anchor.notAfter}`)
-  }
-  signingAlgorithmOf(workloadJwk)
+  checkDates(issuers, notBefore, notAfter)
+  algorithmsOf(workloadJwk)
 
   return sign(await signingKeyOf(jwk), {
     serial,
@@ -150,6 +150,16 @@ export async function issueCertificate(request: CertificateRequest): Promise<Uin
   })
 }
 
+/** A certificate that outlives one above it stops verifying before it says so. */
+function checkDates(issuers: readonly Certificate[], notBefore: number, notAfter: number): void {
+  const from = Math.max(...issuers.map((each) => each.notBefore))
+  const to = Math.min(...issuers.map((each) => each.notAfter))
+  if (notBefore < from || notBefore > to) {
+    throw new IssuerError('anchor_expired', `the anchor is valid from ${from} to ${to}`)
+  }
+  if (notAfter > to) throw new IssuerError('lifetime_too_long', `until ${notAfter}, and the anchor ends at ${to}`)
+}
+
 /** PEM of one certificate (RFC 7468). */
 export function encodePem(der: Uint8Array): string {
   const lines = toBase64(der).match(/.{1,64}/g) ?? []
@@ -160,7 +170,7 @@ interface Content {
   readonly serial: Uint8Array
   readonly issuer: Name
   readonly subject?: Name
-  readonly publicJwk: PublicJwk
+  readonly publicJwk: VerificationJwk
   readonly notBefore: number
   readonly notAfter: number
   readonly extensions: Extension[]
@@ -199,8 +209,8 @@ export function serialNumber(random: Uint8Array): Uint8Array {
 }
 
 /** RFC 7093 §2, method 1: the first 160 bits of the SHA-256 of the key itself. Lower-case hex. */
-function keyIdentifier(jwk: PublicJwk): string {
-  const spki = spkiOfJwk(jwk)
-  const key = spki.subarray(jwk.crv === 'P-256' ? -65 : -32)
-  return toHex(sha256(key).subarray(0, 20))
+function keyIdentifier(jwk: VerificationJwk): string {
+  const spki = new DerReader(readDer(spkiOfJwk(jwk), TAG.sequence).content)
+  spki.next(TAG.sequence)
+  return toHex(sha256(derBytesOfBits(spki.next(TAG.bitString))).subarray(0, 20))
 }

@@ -120,6 +120,14 @@ export function extension(oid: string, value: Uint8Array | string, critical = tr
   return new Extension(oid, critical, Uint8Array.from(bytes))
 }
 
+/** Key identifiers of one byte, in hex. */
+export function keyId(id: string): Extension {
+  return extension('2.5.29.14', `0401${id}`, false)
+}
+export function authorityKeyId(id: string): Extension {
+  return extension('2.5.29.35', `30038001${id}`, false)
+}
+
 export function der(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
   const content = concatBytes(...parts)
   const { length } = content

@@ -13,6 +13,7 @@ import { parseCredential, verifyCredentialSignature } from '../../provenance/cre
 import {
   AT,
   authority,
+  authorityKeyId,
   CLIENT,
   CODE,
   certify,
@@ -23,6 +24,7 @@ import {
   extension,
   type Holder,
   type Kind,
+  keyId,
   names,
   notCa,
   pem,
@@ -377,12 +379,6 @@ compare('extensions', [
   ],
 ])
 
-function keyId(id: string) {
-  return extension('2.5.29.14', `0401${id}`, false)
-}
-function authorityKeyId(id: string) {
-  return extension('2.5.29.35', `30038001${id}`, false)
-}
 function identified(id: string): Promise<Holder> {
   return certify('identified', { extensions: authority(undefined, keyId(id)) })
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,7 +21,8 @@ import {
   parseTrust,
   verifyCredentialSignature,
 } from '../../provenance/index.ts'
-import { jwkThumbprint, kidOf, publicJwkOf } from '../../statement/index.ts'
+import { jwkThumbprint, kidOf, parsePrivateJwk, parseVerificationJwk, publicJwkOf } from '../../statement/index.ts'
+import { authority, authorityKeyId, certify, keyId, uris } from '../certificates/authority.ts'
 import { notRandom } from '../provenance/small-log.ts'
 import { ED25519_JWK, ES256_JWK as issuer, OTHER_ES256_JWK as workload, X25519_JWK } from '../statement/fixtures.ts'
 
@@ -41,6 +43,24 @@ const certificate = (change: Partial<CertificateRequest> = {}) =>
     notAfter: NOW + HOUR,
     ...change,
   })
+
+/** An authority of P-384, as organisations have them, and an intermediate of the issuer's under it. */
+async function underAnIntermediate(life = 30 * 86_400) {
+  const root = await certify('root', {
+    kind: 'P-384',
+    notBefore: NOW - HOUR,
+    notAfter: NOW + life,
+    extensions: authority(undefined, keyId('aa')),
+  })
+  const middle = await certify('intermediate', {
+    issuer: root,
+    notBefore: NOW - HOUR,
+    notAfter: NOW + 60 * 86_400,
+    extensions: authority(0, uris(`spiffe://${TD}`), keyId('bb'), authorityKeyId('aa')),
+  })
+  const key = parsePrivateJwk(await crypto.subtle.exportKey('jwk', middle.keys.privateKey))
+  return { root: root.der, middle: middle.der, key }
+}
 
 /** What a relying party makes of the bundle of the trust domain. */
 function anchorsOf(input: Parameters<typeof spiffeBundle>[0]) {
@@ -155,6 +175,35 @@ describe('issueCertificate', () => {
     await verifyCredentialSignature(credential, anchorsOf({ anchors: [der] }), NOW)
   })
 
+  it('issues under an intermediate of another authority, for as long as all of them live', async () => {
+    const { root, middle, key } = await underAnIntermediate()
+    const request = { anchor: middle, above: [root], key }
+    const leaf = await certificate(request)
+    const file = utf8([leaf, middle].map(encodePem).join(''))
+    await verifyCredentialSignature(parseCredential(file), anchorsOf({ anchors: [root] }), NOW)
+    // By the intermediate's own dates it could be longer.
+    await assert.rejects(certificate({ ...request, notAfter: NOW + 31 * 86_400 }), refused('lifetime_too_long'))
+    await assert.rejects(certificate({ ...request, notBefore: NOW - 2 * HOUR }), refused('anchor_expired'))
+  })
+
+  for (const [name, jwk] of [
+    ['P-384', generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey.export({ format: 'jwk' })],
+    [
+      'RSA',
+      { ...generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' }), alg: 'PS256' },
+    ],
+  ] as const) {
+    it(`certifies a workload's key of ${name}, in both kinds of credential`, async () => {
+      const workloadJwk = parseVerificationJwk(jwk)
+      const request = { subject: SUBJECT, jti: 'j'.repeat(22), issuedAt: NOW, expiresAt: NOW + HOUR, workloadJwk }
+      for (const bytes of [await certificate({ workloadJwk }), utf8(await issueWit(request, issuer))]) {
+        const credential = parseCredential(bytes)
+        await verifyCredentialSignature(credential, anchors, NOW)
+        assert.equal(credential.keyThumbprint, jwkThumbprint(workloadJwk))
+      }
+    })
+  }
+
   it('has a positive serial number of 16 bytes, whatever the random bytes were', async () => {
     for (const [byte, first] of [
       [0x00, '40'],
@@ -233,6 +282,17 @@ describe('OpenSSL', { skip: openssl ? false : 'SKIPPED: there is no openssl here
       }
     })
   }
+
+  it('accepts one under an intermediate of an authority of P-384', async () => {
+    const { root, middle, key } = await underAnIntermediate()
+    const path = save('leaf.pem', await certificate({ anchor: middle, above: [root], key }))
+    const authorities = ['-CAfile', save('root.pem', root), '-untrusted', save('middle.pem', middle)]
+    for (const purpose of ['sslclient', 'sslserver']) {
+      const options = ['verify', '-x509_strict', '-purpose', purpose, '-attime', String(NOW + 1)]
+      const { status, stdout, stderr } = spawnSync('openssl', [...options, ...authorities, path], { encoding: 'utf8' })
+      assert.equal(status, 0, stdout + stderr)
+    }
+  })
 
   it('accepts it under no other anchor of the same name', async () => {
     const other = await createAnchor({ key: workload, trustDomain: TD, now: NOW, random: notRandom('other') })
