@@ -66,7 +66,10 @@ function checkReliedOn(r: RecordStatement, history: History, report: Report): vo
 }
 
 function checkStatusOrder({ fields }: RecordOf<'credential-status'>, history: History, report: Report): void {
-  if (history.statusOf(toHex(fields.credentialDigest)) === 'revoked') {
+  const credential = toHex(fields.credentialDigest)
+  if (history.statusOf(credential) === 'revoked') {
     report('status-illegal', `revoked before, and ${fields.status} now`)
+  } else if (fields.status === 'reinstated' && !history.isSuspended(credential)) {
+    report('status-illegal', 'reinstated, and not suspended before')
   }
 }

@@ -104,9 +104,9 @@ export const CHECKS = {
   },
   'status-illegal': {
     severity: 'error',
-    meaning: 'A credential was given a status after it was revoked.',
+    meaning: 'A credential was given a status after it was revoked, or reinstated without having been suspended.',
     spec: 'RFC 5280 §5.3.1 (only a hold can be lifted)',
-    whatToDo: 'Treat the credential as revoked, and ask its issuer.',
+    whatToDo: 'A revoked credential stays revoked. Ask its issuer what was meant.',
   },
   'policy-unfit': {
     severity: 'error',
@@ -144,6 +144,12 @@ export const CHECKS = {
     meaning: 'The sealed description of the credential contradicts itself or its issuer’s authorization.',
     spec: 'domain §2.6, 3 to 7',
     whatToDo: ISSUER,
+  },
+  'generalization-differs': {
+    severity: 'error',
+    meaning: 'A gateway sealed another credential than the one whose record it names, or names no such record.',
+    spec: 'domain §1, 41: an egress gateway is explicit and auditable',
+    whatToDo: 'Nobody can tell for whom the general credential stands. Ask the gateway.',
   },
   'result-differs': {
     severity: 'error',

@@ -68,6 +68,7 @@ export class History {
   /** The latest entry of each series. */
   readonly #latest = new Map<string, string>()
   readonly #statuses = new Map<string, string>()
+  readonly #suspended = new Set<string>()
   readonly #periods = new Map<string, NonNullable<Recorded['period']>>()
   readonly #keys = new Map<string, Promise<VerificationKey>>()
   #latestDate = 0
@@ -95,6 +96,11 @@ export class History {
 
   statusOf(credential: string): string | undefined {
     return this.#statuses.get(credential)
+  }
+
+  /** Nothing but a reinstatement ends a suspension. */
+  isSuspended(credential: string): boolean {
+    return this.#suspended.has(credential)
   }
 
   /** Whether a policy or attestation result holds at a date; undefined when `entry` is neither. */
@@ -133,6 +139,8 @@ export class History {
     if (period !== undefined) this.#periods.set(entry, period)
     if (series !== undefined) this.#latest.set(series, entry)
     if (status !== undefined && this.#statuses.get(status[0]) !== 'revoked') this.#statuses.set(status[0], status[1])
+    if (status?.[1] === 'suspended') this.#suspended.add(status[0])
+    if (status?.[1] === 'reinstated') this.#suspended.delete(status[0])
     if (record !== undefined) this.authorities.apply(index, record)
   }
 

@@ -9,6 +9,7 @@
 import { EvidenceError, equalBytes, fromUtf8, type Hash, toHex } from '../../merkle/index.ts'
 import {
   type AnyRecordOf,
+  checkCommitments,
   openSections,
   parseWorkloadIdentifier,
   type RecordStatement,
@@ -85,7 +86,38 @@ export class SealedReader {
     if (record.type === 'credential-provenance' && sections.credential) {
       await this.#checkCredential(opened, record, history, report)
     }
+    if (record.type === 'identity-generalization' && sections.credential) {
+      const inside = sections.credential as unknown as SectionsOf<'identity-generalization'>['credential']
+      await this.#checkGeneral(inside, logged.index, history, report)
+    }
     return Object.keys(sections).length > 0
+  }
+
+  /** For whom a general credential stands. Where that is on another log, only its digest is here. */
+  async #checkGeneral(
+    { digest, subject, origin, entry }: SectionsOf<'identity-generalization'>['credential'],
+    index: number,
+    history: History,
+    report: Report,
+  ): Promise<void> {
+    if (origin !== history.authorities.policy().fields.origin) return
+    const target = history.targets.get(toHex(entry))
+    // Erased: it was what it was, and nobody can tell any more.
+    if (target?.type === 'erased') return
+    // Asked for only when it is there: nobody checked what is sealed.
+    const inside = target && target.index < index ? await this.#linked(entry, history) : undefined
+    const record = inside?.logged.signed.record
+    if (record?.type !== 'credential-provenance') {
+      report('generalization-differs', `${toHex(entry)} is no earlier credential-provenance`)
+    } else if (!equalBytes(record.fields.credentialDigest, digest)) {
+      report(
+        'generalization-differs',
+        `sealed ${toHex(digest)}, and that record is about another credential`,
+        toHex(entry),
+      )
+    } else if (inside?.sections.credential && inside.sections.credential.subject !== subject) {
+      report('generalization-differs', 'sealed another name than that record', toHex(entry))
+    }
   }
 
   async #checkCredential(
@@ -107,6 +139,12 @@ export class SealedReader {
     if (tags) await holds('tag-differs', async () => checkUniqueTag(record, tags.key, credential), report)
 
     const linked = await this.#linksOf(opened.logged, history)
+    for (const { logged } of linked) {
+      const intent = logged.signed.record
+      if (intent.type !== 'issuance-intent') continue
+      const announced = { ...credential, kind: record.fields.kind }
+      await holds('credential-differs', async () => checkCommitments(intent.fields, announced), report)
+    }
     const results = await this.#resultsOf(linked, history)
     if (results) {
       const said = async () => checkAttestationSection(record, opened.sections, results)

@@ -18,6 +18,7 @@ import {
   type EarClaims,
   encodePublicKey,
   type FieldsOf,
+  intentCommitments,
   type Link,
   type NewRecord,
   parseWorkloadIdentifier,
@@ -310,6 +311,32 @@ describe('an audit of an honest log', () => {
   })
 })
 
+/** The general credential is that of the story too: what stands for itself is odd, and says what it has to say. */
+async function generalize(
+  log: MadeUpLog,
+  { provenance }: Awaited<ReturnType<typeof tell>>,
+  lie: Partial<SectionsOf<'identity-generalization'>['credential']>,
+): Promise<void> {
+  const { maxCredentialLifetime: _longest, notAfter: _end, ...fields } = FIELDS['key-authorization']
+  const gateway = await log.add({ type: 'key-authorization', fields: { ...fields, role: 'gateway' } }, admin, 109)
+  const digest = FIELDS['credential-provenance'].credentialDigest
+  const honest = { digest, subject: HONEST.subject, origin: FIELDS['log-policy'].origin, entry: provenance }
+  await log.add(
+    {
+      type: 'identity-generalization',
+      fields: { credentialDigest: digest },
+      links: [
+        { rel: 'credential-provenance', entry: provenance },
+        { rel: 'key-authorization', entry: gateway },
+      ],
+      sections: { credential: { ...honest, ...lie } },
+      recipients: [READER],
+    },
+    issuer,
+    110,
+  )
+}
+
 /** Each: one thing wrong, and all that the audit then finds. */
 const FLAWS: Record<CheckId, (log: MadeUpLog) => Promise<unknown>> = {
   'statement-erased': async (log) => {
@@ -417,6 +444,11 @@ const FLAWS: Record<CheckId, (log: MadeUpLog) => Promise<unknown>> = {
   'credential-differs': async (log) => {
     await tell(log, { subject: 'spiffe://elsewhere.example/payments' })
   },
+  'generalization-differs': async (log) => {
+    const story = await tell(log)
+    await generalize(log, story, { digest: digestOf('another credential') })
+    return ['generalization-differs']
+  },
   'result-differs': async (log) => {
     await tell(log, { tier: 'warning' })
     return ['result-differs', 'decision-differs']
@@ -439,6 +471,64 @@ describe('an audit finds', () => {
       for (const finding of findings) assert.equal(finding.entry, toHex(log.entries[finding.index]!))
     })
   }
+
+  for (const [what, lie, expected] of [
+    ['the credential that its gateway says', {}, []],
+    ['one on another log, of which nobody here can tell', { origin: 'elsewhere.example', digest: digestOf('x') }, []],
+    ['an entry that is no credential', { entry: digestOf('nothing') }, ['generalization-differs']],
+    ['another name', { subject: 'spiffe://bank.example/admin' }, ['generalization-differs']],
+  ] as const) {
+    it(`whether a general credential stands for ${what}`, async (t) => {
+      const log = new MadeUpLog()
+      await generalize(log, await tell(log), lie)
+      assert.deepEqual(checksIn((await audit(t, log, auditor)).findings), [...expected])
+    })
+  }
+
+  it('a reinstatement of what was not suspended, and none of what was', async (t) => {
+    const log = new MadeUpLog()
+    const story = await tell(log)
+    const suspended = { ...FIELDS['credential-status'], status: 'suspended' as const }
+    await log.add({ ...status(story, 'reinstated'), fields: suspended }, issuer, 109)
+    await log.add(status(story, 'reinstated'), issuer, 110)
+    assert.deepEqual(checksIn((await audit(t, log)).findings), [])
+    await log.add(status(story, 'reinstated'), issuer, 111)
+    assert.deepEqual(checksIn((await audit(t, log)).findings), ['status-illegal'])
+  })
+
+  it('what was let in on something withdrawn, in one bundle with the withdrawal', async (t) => {
+    const log = new MadeUpLog()
+    const { issuance, issued } = await tell(log)
+    const links = [{ rel: 'retracts' as const, entry: issuance }]
+    await log.add({ type: 'retraction', fields: { effectiveAt: 105 }, links }, issuer, 109)
+    assert.deepEqual(checksIn((await audit(t, log, auditor)).findings), [])
+    const fields = { ...issued.fields, credentialDigest: digestOf('later') }
+    await log.add({ ...issued, fields, unique: [new Uint8Array(16)] }, issuer, 110)
+    const { findings } = await audit(t, log)
+    assert.deepEqual(checksIn(findings), ['record-refused'])
+    assert.match(findings[0]!.detail, /^link_retracted/)
+  })
+
+  it('a credential that was announced as another, where it can read both', async (t) => {
+    for (const [identifier, expected] of [
+      ['jti-1', []],
+      ['jti-2', ['credential-differs']],
+    ] as const) {
+      const log = new MadeUpLog()
+      const { issued } = await tell(log)
+      const { credential } = issued.sections!
+      const { kind, notBefore, notAfter, attestation } = issued.fields
+      const commitments = intentCommitments({ ...credential, kind, identifier })
+      const fields = { kind, notBefore, notAfter, attestation, ...commitments }
+      const intent = await log.add({ type: 'issuance-intent', fields, links: issued.links! }, issuer, 108)
+      // In the place of the one that was not announced.
+      log.statements.splice(8, 1)
+      log.entries.splice(8, 1)
+      const links = [...issued.links!, { rel: 'issuance-intent' as const, entry: intent }]
+      await log.add({ ...issued, links }, issuer, 108)
+      assert.deepEqual(checksIn((await audit(t, log, auditor)).findings), [...expected])
+    }
+  })
 
   it('explains a hole by a record that came after the audit that found it', async (t) => {
     const log = new MadeUpLog()
