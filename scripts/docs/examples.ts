@@ -11,6 +11,7 @@ import { processIo } from '../../clients/cli/io.ts'
 import { main } from '../../clients/cli/main.ts'
 import { LogClient } from '../../clients/log-client/index.ts'
 import { startServer } from '../../log-server/index.ts'
+import { fromHex, toHex } from '../../merkle/index.ts'
 import { decodeBundle } from '../../provenance/index.ts'
 import { attachReceipts, parseTransparentStatement } from '../../statement/index.ts'
 import type { ExampleName } from './formats.ts'
@@ -149,6 +150,7 @@ export async function makeExamples(): Promise<ReadonlyMap<ExampleName, Uint8Arra
       at('sbom.json'),
       '--recipient',
       at('auditor.pub.jwk'),
+      '--embed',
     ]
     await cli(
       'issuer',
@@ -182,6 +184,12 @@ export async function makeExamples(): Promise<ReadonlyMap<ExampleName, Uint8Arra
     const transparent = decoded.statements[0] ?? new Uint8Array()
     const { statement, receipts } = parseTransparentStatement(transparent)
     const { size, note } = await client.checkpoint()
+    const { record } = await client.record(statement.entry)
+    const linked = (rel: string) => record.links.find((link) => link.rel === rel)?.entry ?? statement.entry
+    const intent = await client.statement(linked('issuance-intent'))
+    const policy = toHex(linked('issuance-policy'))
+    const withdrawn = await cli('issuer', 'retract', ...issuer, policy, '--reason', 'superseded')
+    const retraction = await client.statement(fromHex(withdrawn['entry'] ?? ''))
     const problem = await fetch(`${server.url}/entries/${'0'.repeat(64)}`)
     const tile = await client.tiles.readTiles([{ level: 0, index: 0, width: size }])
     return new Map<ExampleName, Uint8Array>([
@@ -191,6 +199,8 @@ export async function makeExamples(): Promise<ReadonlyMap<ExampleName, Uint8Arra
       ['tile.bin', tile[0] ?? new Uint8Array()],
       ['entries.bin', await client.entryBundle(0, size)],
       ['statement.cose', attachReceipts(statement.bytes, [])],
+      ['intent.cose', attachReceipts(intent.statement.bytes, [])],
+      ['retraction.cose', attachReceipts(retraction.statement.bytes, [])],
       ['receipt.cose', receipts[0] ?? new Uint8Array()],
       ['transparent-statement.cose', transparent],
       ['wrap.json', decoded.wraps.get(entry)?.[0] ?? new Uint8Array()],

@@ -73,6 +73,20 @@ const FORMATS = {
       'What is submitted to `POST /entries` and, with its unprotected header emptied, what the entry is the SHA-256 of. This one is a `credential-provenance` record: in clear the credential’s digest, validity and links; sealed, each under its own committed key, what only some may read. While it travels, the unprotected header may carry wraps under `provlog-wraps`; they are stored beside the log and are not in the leaf.',
     show: diagnose,
   },
+  'intent.cose': {
+    title: 'Issuance intent',
+    specification: 'ours; after the precertificates of RFC 6962',
+    about:
+      'With `issuer issue --embed`, logged before the credential is signed: its kind, its validity, its grounds (the same links), and commitments to its `jti` or serial number, its subject and its key, which who has the credential can recompute: SHA-256 over CBOR `["provlog/intent/v1", what, kind, identifier, value]`. The credential names this entry, the record of the credential links it, and `verify` holds each against the others. The log takes one credential for each intent.',
+    show: diagnose,
+  },
+  'retraction.cose': {
+    title: 'Retraction',
+    specification: 'ours',
+    about:
+      'A key, a policy or reference values withdrawn from `effectiveAt` on, by whose they are; a key also by the log’s admin. Whatever comes to the log after it rests on that no more, bundles of what did before bring it along, and `verify` refuses a credential issued at `effectiveAt` or later (with `strictRetractions` in the trust file an earlier one too).',
+    show: diagnose,
+  },
   'receipt.cose': {
     title: 'Receipt',
     specification: 'RFC 9942',
@@ -119,13 +133,14 @@ const FORMATS = {
     title: 'Workload Identity Token',
     specification: 'draft-ietf-wimse-workload-creds',
     about:
-      '`jti` is always present. SHA-256 of the exact characters is the credential digest, and also the `wth` of a proof token.',
+      '`jti` is always present. SHA-256 of the exact characters is the credential digest, and also the `wth` of a proof token. The claim `urn:oid:1.2.840.113556.1.8000.2554.…` is there with `--embed`: log, entry and index of the intent.',
     show: jws,
   },
   'credential.pem': {
     title: 'Workload identity certificate',
     specification: 'RFC 5280, X509-SVID',
-    about: 'One URI SAN. SHA-256 of the DER is the credential digest.',
+    about:
+      'One URI SAN. SHA-256 of the DER is the credential digest. With `--embed` there is an extension, not critical: `LogReference ::= SEQUENCE { log UTF8String, entry OCTET STRING (SIZE (32)), index INTEGER OPTIONAL }` under 1.2.840.113556.1.8000.2554.19890.59943.3934.16428.49123.14670975.7678298, which is also the name of the claim in a token. The OID is a UUID (4db2ea27-0f5e-402c-bfe3-dfdc7f75295a) in seven arcs, by the scheme that Microsoft published for whoever has no arc of his own: nobody else can have been given it. The arc for UUIDs, 2.25, would be one number of 128 bits, and Go refuses a whole certificate for an arc of more than 31.',
     show: text,
   },
   'bundle.provlog': {
