@@ -47,6 +47,7 @@ const ONE_IMPORTER: Readonly<Record<string, readonly string[]>> = {
   level: ['log-server/store.ts'],
   jose: ['statement/wrap.ts', 'provenance/jws.ts'],
   '@peculiar/x509': ['clients/issuer/x509.ts'],
+  koffi: ['clients/issuer/service/peer.ts'],
   '@cedar-policy/cedar-wasm': ['provenance/cedar.ts', 'provenance/cedar.node.ts'],
 }
 

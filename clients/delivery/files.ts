@@ -103,15 +103,15 @@ export async function checkDirectory(path: string, closed: Closed): Promise<void
   if (closed === 'private') await checkAbove(full)
 }
 
-/** The directories above `path`: nobody but root and we may change them, or, where the sticky bit is, what is ours in them. */
-export async function checkAbove(path: string): Promise<void> {
+/** The directories above `path`: nobody but root, `owners` and we may change them, or, where the sticky bit is, what is ours in them. */
+export async function checkAbove(path: string, owners: readonly number[] = []): Promise<void> {
   for (let above = dirname(resolve(path)); ; above = dirname(above)) {
     const found = await inspect(above)
     // A link may lead anywhere, and is itself a name in the directory above, which is checked next; what it leads to is not seen here.
     if (!found || found.isSymbolicLink()) {
       throw new DeliveryError('wrong_file_type', `${above} is a symbolic link: name the directory itself`)
     }
-    checkOwner(found, above)
+    checkOwner(found, above, owners)
     if ((found.mode & 0o022) !== 0 && (found.mode & 0o1000) === 0) {
       throw new DeliveryError('not_private', `${above} has mode ${octal(found)}: others can move what is in it`)
     }
@@ -151,9 +151,9 @@ export async function readPrivateFile(path: string, maxBytes: number): Promise<U
   }
 }
 
-function checkOwner({ uid }: Stats, path: string): void {
+function checkOwner({ uid }: Stats, path: string, others: readonly number[] = []): void {
   // Windows has no owners of this kind, and a mode there says nothing.
-  if (process.geteuid === undefined || uid === 0 || uid === process.geteuid()) return
+  if (process.geteuid === undefined || [0, process.geteuid(), ...others].includes(uid)) return
   throw new DeliveryError('wrong_owner', `${path} belongs to user ${uid}`)
 }
 

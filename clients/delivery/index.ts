@@ -6,3 +6,5 @@
 export * from './directory.ts'
 export { DeliveryError, type DeliveryErrorCode } from './error.ts'
 export * from './files.ts'
+export * from './local-api.ts'
+export * from './socket.ts'

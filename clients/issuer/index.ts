@@ -17,6 +17,7 @@ export { type PublishIssuancePolicyInput, publishIssuancePolicy } from './publis
 export { type PublishedWorkload, type PublishWorkloadInput, publishWorkload } from './publish-workload.ts'
 export type { Issued, IssueRequest, IssuerLog } from './request.ts'
 export { type RetractInput, retract } from './retract.ts'
+export * from './service/index.ts'
 export { type SpiffeBundle, type SpiffeBundleInput, spiffeBundle } from './spiffe-bundle.ts'
 export { type CredentialStatus, type SetCredentialStatusInput, setCredentialStatus } from './status.ts'
 export { issueWit, type WitRequest } from './wit.ts'

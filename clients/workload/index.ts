@@ -12,4 +12,5 @@ export {
   loadFromEnvironment,
   VARIABLES,
 } from './environment.ts'
+export * from './local-api.ts'
 export * from './source.ts'

@@ -12,6 +12,7 @@ import { issuerDeny } from './issuer-deny.ts'
 import { issuerGeneralize } from './issuer-generalize.ts'
 import { issuerIssue } from './issuer-issue.ts'
 import { issuerMigrate } from './issuer-migrate.ts'
+import { issuerServe } from './issuer-serve.ts'
 import { issuerStatus } from './issuer-status.ts'
 import { keygen } from './keygen.ts'
 import { logAuthorize } from './log-authorize.ts'
@@ -28,6 +29,7 @@ import { trust } from './trust.ts'
 import { vendorPublish } from './vendor-publish.ts'
 import { verifierAppraise } from './verifier-appraise.ts'
 import { verify } from './verify.ts'
+import { workloadFetch } from './workload-fetch.ts'
 import { workloadProve } from './workload-prove.ts'
 import { workloadRun } from './workload-run.ts'
 
@@ -56,10 +58,12 @@ export const commands: readonly Command[] = [
   issuerIssue,
   issuerGeneralize,
   issuerDeny,
+  issuerServe,
   issuerStatus,
   issuerMigrate,
   issuerRetract,
   issuerErase,
+  workloadFetch,
   workloadRun,
   workloadProve,
   trust,

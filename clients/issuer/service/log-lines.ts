@@ -1,0 +1,65 @@
+/**
+ * What the service says about itself: one JSON object a line, of a closed set of fields, from which secrets are cut however they got in.
+ *
+ *     {"time":"2027-01-15T08:00:00Z","level":"info","event":"issued","subject":"spiffe://…","digest":"…","index":42}
+ *
+ * @module
+ */
+
+export type Level = 'info' | 'warn' | 'error'
+
+export interface LogLine {
+  readonly level: Level
+  readonly event:
+    | 'listening'
+    | 'issued'
+    | 'results_needed' //     the workload has to be attested again: the results that it gave have expired
+    | 'renewal_failed' //     could not be tried, or not to its end: tried again
+    | 'renewal_refused' //    the policy, or what it is decided on: tried again, for either may change
+    | 'near_expiry' //        the last sixth of a credential's life, and no new one
+    | 'expired' //            no credential is given out any more
+    | 'denied' //             a request that the configuration does not allow
+    | 'denial_not_logged' //  the log could not be told
+    | 'stopping'
+    | 'stopped'
+  readonly subject?: string
+  readonly uid?: number
+  readonly code?: string
+  readonly message?: string
+  /** Of the credential, lower-case hex. */
+  readonly digest?: string
+  readonly index?: number
+  /** POSIX seconds. */
+  readonly notAfter?: number
+  /** Seconds. */
+  readonly retryIn?: number
+  readonly path?: string
+}
+
+export type ServiceLog = (line: LogLine) => void
+
+const MAX_TEXT = 512
+
+/** @param now - POSIX seconds */
+export function formatLogLine(line: LogLine, now: number): string {
+  const time = new Date(now * 1000).toISOString().replace('.000Z', 'Z')
+  const entries = Object.entries(line).map(([name, value]) => [name, typeof value === 'string' ? redact(value) : value])
+  return JSON.stringify({ time, ...Object.fromEntries(entries) })
+}
+
+/**
+ * Cuts out tokens, PEM and anything as long as a key or signature. No code of ours puts such a thing into a line; a message of a library
+ * that quotes what it could not read would.
+ */
+export function redact(text: string): string {
+  return (
+    text
+      .slice(0, 8 * MAX_TEXT)
+      .replace(/-----BEGIN[\s\S]*?(?:-----END[^-]{0,64}-----|$)/g, '[redacted]')
+      .replace(/(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_.-]*/g, '[redacted]')
+      .replace(/(["']?\b(?:d|k|p|q|dp|dq|qi)["']?\s*:\s*)["'][^"']*["']?/g, '$1[redacted]')
+      // Longer than a digest in hex.
+      .replace(/[A-Za-z0-9+/_=-]{65,}/g, (run) => (/^[a-z]+:\/\//.test(run) ? run : '[redacted]'))
+      .slice(0, MAX_TEXT)
+  )
+}
