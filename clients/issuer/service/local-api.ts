@@ -210,11 +210,14 @@ async function route(
   if (method === 'POST') {
     return sendCredential(response, await service.submit(uid, await readSubmission(request)), service)
   }
-  const held = await service.find(uid, readWanted(query))
+  const wanted = readWanted(query)
+  const held = await service.find(uid, wanted)
   const known = readEtag(request.headers['if-none-match'])
   const wait = readWait(request.headers['prefer'])
-  if (wait > 0) await held.holding.changed(known, wait * 1000, untilClosed(request.socket))
-  return sendCredential(response, held, service, known)
+  if (wait === 0) return sendCredential(response, held, service, known)
+  await held.holding.changed(known, wait * 1000, untilClosed(request.socket))
+  // Anew: other results may have been submitted meanwhile, and what waited was told to.
+  return sendCredential(response, await service.find(uid, wanted), service, known)
 }
 
 /** Aborts when the client is gone: who hangs up and comes again must not leave anything behind that waits. */

@@ -202,12 +202,13 @@ export class IssuerService {
     await held.holding.first()
     // Two of the same key may have come at once, and the service may have been told to end meanwhile.
     const replaced = [...this.#held].find((each) => each.workload === workload && each.keyThumbprint === keyThumbprint)
+    this.#held.add(held)
     if (replaced) {
       this.#held.delete(replaced)
+      // Whoever waits for another one than that finds this one.
       await replaced.holding.stop()
     }
     if (this.#stopping) await held.holding.stop()
-    this.#held.add(held)
     return held
   }
 

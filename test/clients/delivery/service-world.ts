@@ -13,6 +13,8 @@ export interface ServiceWorld {
   readonly service: IssuerService
   readonly lines: LogLine[]
   /** What was registered, and with which of the clear fields. */
+  /** What the service could not go on after. */
+  failure?: unknown
   readonly registered: { readonly type: string; readonly fields: Record<string, unknown> }[]
   /** While false, the log does not answer. */
   reachable: boolean
@@ -67,7 +69,10 @@ export async function createServiceWorld(
     },
     async heard(event, count = 1) {
       const found = () => made.lines.filter((line) => line.event === event)
-      await until(() => found().length >= count, `${count} of ${event}, among ${JSON.stringify(made.lines)}`)
+      await until(
+        () => found().length >= count,
+        `${count} of ${event}, among ${JSON.stringify(made.lines)}, failed: ${String(made.failure)}`,
+      )
       return found()[count - 1]!
     },
   }
@@ -89,6 +94,9 @@ export async function createServiceWorld(
     random: world.random,
     timer: live.timer,
     log: (line) => live.lines.push(line),
+  })
+  service.failed.catch((error: unknown) => {
+    live.failure = error
   })
   return Object.assign(live, { service })
 }

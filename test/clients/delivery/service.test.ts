@@ -149,7 +149,7 @@ describe('a workload that submits', () => {
   })
 
   it('is renewed while its results hold, and then told to bring others, with no denial on the log', async () => {
-    live = await createServiceWorld(() => [{ uids: [UID] }], world)
+    live = await createServiceWorld(() => [{ uids: [UID], lifetime: 600 }], world)
     const { holding } = await live.service.submit(UID, await submission())
     const digest = () => Buffer.from(holding.issued!.digest).toString('hex')
     const changed = holding.changed(digest(), 1e9)
