@@ -17,11 +17,11 @@ export const issuerServe: Command = {
     const issuer = await runIssuer({
       config,
       directory: resolve(dirname(path)),
-      readFile: io.readFile,
+      readFile: (file) => io.readFile(file),
       now: io.now,
       random: io.random,
       sleep: io.sleep,
-      write: io.err,
+      write: (line) => io.err(line),
     })
     const socket = config.socket === undefined ? undefined : resolve(dirname(path), config.socket)
     const where = socket === undefined ? 'into directories' : `at ${socket}`

@@ -20,6 +20,8 @@ export interface HoldingOptions {
   readonly deliver?: (issued: Issued) => Promise<void>
   /** POSIX seconds after which `issue` cannot succeed any more, however often it is tried: then it is not. */
   readonly worthTryingUntil?: () => number
+  /** Whether a refusal may become a yes by itself, as when files are read anew. Otherwise somebody has to bring something else. */
+  readonly retryRefusals: boolean
   /** POSIX seconds. */
   readonly now: () => number
   readonly random: (length: number) => Uint8Array
@@ -114,11 +116,9 @@ export class Holding {
   }
 
   async #try(): Promise<void> {
-    const { now, worthTryingUntil, log, subject } = this.#options
+    const { now, worthTryingUntil } = this.#options
     if (worthTryingUntil && now() >= worthTryingUntil()) {
-      this.#exhausted = true
-      log({ level: 'info', event: 'results_needed', subject })
-      this.#wake()
+      this.#exhaust()
       return
     }
     try {
@@ -145,10 +145,15 @@ export class Holding {
   }
 
   #failed(error: unknown): void {
-    const { now, random, log, subject, onFatal } = this.#options
+    const { now, random, log, subject, onFatal, retryRefusals } = this.#options
     const known = error instanceof EvidenceError || error instanceof UnavailableError
     if (!known || error instanceof MisbehaviourError) {
       onFatal(error)
+      return
+    }
+    if (error instanceof EvidenceError && !retryRefusals) {
+      log({ level: 'warn', event: 'renewal_refused', subject, code: error.code, message: error.message })
+      this.#exhaust()
       return
     }
     if (this.#undelivered && now() >= this.#undelivered.notAfter) this.#undelivered = undefined
@@ -162,6 +167,14 @@ export class Holding {
     log({ level: 'warn', event, subject, code, message: error.message, retryIn })
     this.#sound()
     this.#schedule(retryIn)
+  }
+
+  /** Tries no more, and tells whoever waits. */
+  #exhaust(): void {
+    const { log, subject } = this.#options
+    this.#exhausted = true
+    log({ level: 'info', event: 'results_needed', subject })
+    this.#wake()
   }
 
   /** Says loudly what becomes of a workload whose credential is not renewed. */

@@ -34,8 +34,8 @@ export function readWanted(query: ReadonlyMap<string, string>): Wanted {
 }
 
 /** Seconds that the client would wait (RFC 7240 §4.3); 0 when it says nothing of it, or nothing that we understand. */
-export function readWait(prefer: string | string[] | undefined): number {
-  const seconds = /(?:^|[,;\s])wait=([0-9]{1,5})(?:$|[,;\s])/.exec(`${prefer ?? ''}`.slice(0, 256))?.[1]
+export function readWait(prefer: string | readonly string[] | undefined): number {
+  const seconds = /(?:^|[,;\s])wait=([0-9]{1,5})(?:$|[,;\s])/.exec([prefer ?? ''].flat().join().slice(0, 256))?.[1]
   return Math.min(Number(seconds ?? 0), LONGEST_WAIT)
 }
 

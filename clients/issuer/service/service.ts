@@ -277,6 +277,7 @@ export class IssuerService {
         },
       }),
       ...(submission && { worthTryingUntil: () => Math.min(...submission.results.map(expiryOf)) }),
+      retryRefusals: submission === undefined,
       now,
       random,
       timer,

@@ -149,7 +149,12 @@ describe('a workload that submits', () => {
   })
 
   it('is renewed while its results hold, and then told to bring others, with no denial on the log', async () => {
-    live = await createServiceWorld(() => [{ uids: [UID], lifetime: 600 }], world)
+    await publishIssuancePolicy({
+      ...world.as(issuer),
+      id: 'open',
+      content: utf8('permit(principal, action, resource);'),
+    })
+    live = await createServiceWorld(() => [{ uids: [UID], policyId: 'open' }], world)
     const { holding } = await live.service.submit(UID, await submission())
     const digest = () => Buffer.from(holding.issued!.digest).toString('hex')
     const changed = holding.changed(digest(), 1e9)
@@ -167,6 +172,16 @@ describe('a workload that submits', () => {
       ['submit'],
     )
     assert.deepEqual(denials(), [])
+  })
+
+  it('is told to bring other results where these are refused at renewal, and not asked about again and again', async () => {
+    live = await createServiceWorld(() => [{ uids: [UID] }], world)
+    const { holding } = await live.service.submit(UID, await submission())
+    // The policy wants a result that is younger than what this one is by then.
+    await live.advance(holding.renewAt - world.clock.now)
+    await live.heard('results_needed')
+    await live.advance(HOUR)
+    assert.deepEqual(denials(), ['policy_denied'])
   })
 
   it('of an agent is recorded as such', async () => {
