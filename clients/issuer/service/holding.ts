@@ -5,7 +5,7 @@
  */
 import { EvidenceError, toHex, UnavailableError } from '../../../merkle/index.ts'
 import { MisbehaviourError } from '../../log-client/index.ts'
-import type { Issued } from '../issue.ts'
+import type { Issued } from '../request.ts'
 import type { ServiceLog } from './log-lines.ts'
 import { fraction, isNearExpiry, renewalTime, retryDelay } from './renewal.ts'
 

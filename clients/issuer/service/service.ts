@@ -17,8 +17,9 @@ import { concatBytes, EvidenceError, sha256, UnavailableError, utf8 } from '../.
 import { type Bootstrap, decodeCompactJws, isJsonObject, parseJson } from '../../../provenance/index.ts'
 import { jwkThumbprint, type PrivateJwk, type PublicJwk } from '../../../statement/index.ts'
 import { type DeliveryFiles, deliverToDirectory } from '../../delivery/index.ts'
-import { logDeniedRequest } from '../deny.ts'
-import { type Issued, type IssueRequest, type IssuerLog, issue } from '../issue.ts'
+import { deny } from '../denial.ts'
+import { issue } from '../issue.ts'
+import type { Issued, IssueRequest, IssuerLog } from '../request.ts'
 import { ServiceError } from './error.ts'
 import { Holding, type Timer } from './holding.ts'
 import { RequestRate, Turnstile } from './limits.ts'
@@ -223,16 +224,19 @@ export class IssuerService {
     const allowed = this.allowed(uid).filter((workload) => subject === undefined || workload.subject === subject)
     if (allowed.length > 0) return allowed
     this.#rate.take(uid)
-    await this.#logDenial(uid)
+    await this.#logDenial(uid, subject)
     throw new ServiceError('peer_not_allowed', `user ${uid} may not have it`)
   }
 
-  async #logDenial(uid: number): Promise<void> {
-    const { client, key, now, random, log } = this.#options
+  async #logDenial(uid: number, subject = 'any'): Promise<void> {
+    const { client, key, now, random, log, workloads } = this.#options
+    const recipients = workloads[0]?.recipients ?? []
     log({ level: 'warn', event: 'denied', uid, code: 'peer_not_allowed' })
     try {
-      const party = { client, key, now: now(), random }
-      await this.#turnstile.run(() => logDeniedRequest({ ...party, reason: 'peer_not_allowed' }))
+      const party = { client, key, now: now(), random, recipients }
+      // Sealed: what is asked for may be anything, and is long only in the request.
+      const detail = `user ${uid} asked for ${subject.slice(0, 2048)}`
+      await this.#turnstile.run(() => deny({ ...party, reason: 'peer_not_allowed', detail }))
     } catch (error) {
       if (!(error instanceof EvidenceError || error instanceof UnavailableError)) throw error
       const code = error instanceof EvidenceError ? error.code : 'unavailable'
