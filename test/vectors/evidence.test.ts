@@ -520,3 +520,59 @@ describe('nvidia-nras: bundles of NVIDIA’s service', { skip }, () => {
     })
   }
 })
+
+describe('az-snp-vtpm and az-tdx-vtpm: evidence of Azure’s machines', { skip }, () => {
+  const at = '2026-01-01T00:00:00Z'
+  const chains = ['milan', 'genoa'].map((line) => readVector(`domain/sev-snp/${line}_ask_ark_asvk.pem`))
+  const SNP = ['mismatch', 'unknownTcb', 'undated', 'uncheckedRevocation']
+  const TDX = ['mismatch', 'undated', 'uncheckedRevocation', 'unknownTcb']
+
+  for (const [format, name, cases] of [
+    ['az-snp-vtpm', 'evidence-v0', SNP],
+    ['az-snp-vtpm', 'evidence-v1', SNP],
+    ['az-snp-vtpm', 'evidence-v2', SNP],
+    ['az-tdx-vtpm', 'evidence-v0', TDX],
+    ['az-tdx-vtpm', 'evidence-v1', TDX],
+  ] as const) {
+    const collateral = format === 'az-snp-vtpm' ? chains : []
+    const all = () => JSON.parse(readTextVector(`domain/${format}/${name}.json`))
+    const examined = (evidence: unknown) => examine(format, utf8(JSON.stringify(evidence)), at, { collateral })
+
+    it(`${format} ${name} holds, from the processor to the PCRs`, async () => {
+      const { cases: found, detail } = await examined(all())
+      assert.deepEqual([...found].sort(), [...cases].sort())
+      const measured = detail['measurements'] as Record<string, string>
+      assert.equal(measured['SECURE_BOOT'], '01')
+      assert.equal(Object.keys(measured).filter((each) => each.startsWith('sha256:')).length, 24)
+    })
+
+    it(`${format} ${name} is refused with another PCR, other runtime data, another signature, of another kind`, async () => {
+      const evidence = all()
+      const quoteName = evidence.tpm_quote ? 'tpm_quote' : 'quote'
+      const quote = evidence[quoteName]
+      const other = typeof quote.pcrs[0] === 'string' ? '00'.repeat(32) : Array(32).fill(0)
+      const changed = (part: object) => examined({ ...evidence, [quoteName]: { ...quote, ...part } })
+      await assert.rejects(changed({ pcrs: quote.pcrs.with(3, other) }), refused('measurement_mismatch'))
+      await assert.rejects(changed({ pcrs: quote.pcrs.slice(1) }), refused('malformed_evidence'))
+      await assert.rejects(changed({ signature: quote.message }), { name: 'EvidenceError' })
+
+      const hclName = evidence.hcl_report ? 'hcl_report' : 'report'
+      const hcl = Buffer.from(evidence[hclName], 'base64')
+      for (const [place, code] of [
+        [0, 'malformed_evidence'],
+        [0x4c8, 'malformed_evidence'],
+        [0x4d1, 'malformed_evidence'],
+        [0x500, 'measurement_mismatch'],
+      ] as const) {
+        const wrong = Uint8Array.from(hcl).with(place, hcl[place]! ^ 1)
+        await assert.rejects(
+          examined({ ...evidence, [hclName]: [...wrong] }),
+          { name: 'EvidenceError', code },
+          `${place}`,
+        )
+      }
+      const kind = format === 'az-snp-vtpm' ? 'az-tdx-vtpm' : 'az-snp-vtpm'
+      await assert.rejects(examine(kind, utf8(JSON.stringify(evidence)), at), refused('malformed_evidence'))
+    })
+  }
+})

@@ -7,6 +7,7 @@ import { VerifierError } from '../error.ts'
 import type { EvidenceFormat } from './format.ts'
 import { cca, psa } from './hardware/arm.ts'
 import { awsNitro } from './hardware/aws-nitro.ts'
+import { azSnpVtpm, azTdxVtpm } from './hardware/azure/azure-vtpm.ts'
 import { sgx, tdx } from './hardware/intel/intel.ts'
 import { nvidiaGpu, nvidiaSwitch } from './hardware/nvidia/nvidia.ts'
 import { sevSnp } from './hardware/sev-snp.ts'
@@ -15,11 +16,24 @@ import { measuredFiles } from './measured-files.ts'
 import { ear } from './results/ear.ts'
 import { nvidiaNras } from './results/nvidia-nras.ts'
 
-const FORMATS: ReadonlyMap<string, EvidenceFormat> = new Map(
-  [measuredFiles, awsNitro, sevSnp, tdx, sgx, tpm2, psa, cca, nvidiaGpu, nvidiaSwitch, nvidiaNras, ear].map(
-    (format) => [format.name, format],
-  ),
-)
+const ALL = [
+  measuredFiles,
+  awsNitro,
+  sevSnp,
+  tdx,
+  sgx,
+  tpm2,
+  psa,
+  cca,
+  azSnpVtpm,
+  azTdxVtpm,
+  nvidiaGpu,
+  nvidiaSwitch,
+  nvidiaNras,
+  ear,
+]
+
+const FORMATS: ReadonlyMap<string, EvidenceFormat> = new Map(ALL.map((format) => [format.name, format]))
 
 export const EVIDENCE_FORMATS: readonly string[] = [...FORMATS.keys()]
 

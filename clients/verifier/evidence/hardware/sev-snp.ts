@@ -97,7 +97,8 @@ const CPUID_MODELS: readonly (readonly [family: number, first: number, last: num
   [0x1a, 0x00, 0x1f, 'Turin'],
 ]
 
-function readReport(bytes: Uint8Array, { collateral, roots, at }: ReaderContext): HardwareFacts {
+/** Also for evidence that has a report inside. */
+export function readSnpReport(bytes: Uint8Array, { collateral, roots, at }: ReaderContext): HardwareFacts {
   const report = decodeReport(bytes)
   const endorsement = endorsementFor(report, collateral.certificates)
   const { certificate, model } = endorsement
@@ -111,7 +112,7 @@ function readReport(bytes: Uint8Array, { collateral, roots, at }: ReaderContext)
   checkSignature(report, certificate)
 
   return {
-    measurements: Object.fromEntries([...VALUES.keys()].map((name) => [name, toHex(report[name as keyof Report])])),
+    measurements: Object.fromEntries([...SNP_VALUES.keys()].map((name) => [name, toHex(report[name as keyof Report])])),
     versions: { guestSvn: unsigned(report.GUEST_SVN), ...tcbOf(report.REPORTED_TCB, model) },
     platform: { model, ...(endorsement.chip ? { id: toHex(endorsement.chip) } : {}) },
     debug: hasBit(report.POLICY, POLICY.debug),
@@ -263,7 +264,7 @@ function wrong(why: string): VerifierError {
 }
 
 /** What reference values may name: who launched what, and under which policy. */
-const VALUES = new Map(
+export const SNP_VALUES = new Map(
   (
     [
       'MEASUREMENT',
@@ -283,7 +284,7 @@ export const sevSnp = hardwareFormat({
   name: 'sev-snp',
   roots: [...AMD_ROOTS.keys()],
   references: {
-    values: VALUES,
+    values: SNP_VALUES,
     identifying: ['MEASUREMENT'],
     software: ['guestSvn'],
     platform: ['fmc', 'bootloader', 'tee', 'snp', 'microcode'],
@@ -297,5 +298,5 @@ export const sevSnp = hardwareFormat({
   ],
   padded: true,
   cases: ['debug', 'revoked', 'outdatedTcb', 'unknownTcb', 'uncheckedRevocation', 'expiredCollateral'],
-  read: readReport,
+  read: readSnpReport,
 })

@@ -61,7 +61,8 @@ function readSgx(bytes: Uint8Array, context: ReaderContext): HardwareFacts {
   }
 }
 
-function readTdx(bytes: Uint8Array, context: ReaderContext): HardwareFacts {
+/** Also for evidence that has a quote inside. */
+export function readTdx(bytes: Uint8Array, context: ReaderContext): HardwareFacts {
   const quote = decodeTdxQuote(bytes)
   const { body } = quote
   if (!isIntelModule(body)) throw new VerifierError('bad_evidence_signature', 'the TDX module is not Intel’s')
@@ -183,7 +184,7 @@ const SGX_VALUES = lengths(SGX_BODY, [
   'MISCSELECT',
 ])
 
-const TDX_VALUES = lengths(TD_15_BODY, [
+export const TDX_VALUES = lengths(TD_15_BODY, [
   'MRTD',
   'RTMR0',
   'RTMR1',
