@@ -50,7 +50,7 @@ interface Reply {
 
 /** As many pieces wait in a thread as keep it busy while the main thread is. What waits longer than that waits in order, out here. */
 const PIECES_EACH = 2
-const MAX_KEYS = 255
+const MAX_KEYS = 256
 
 /** The threads of this process: they are started when first needed, and keep it from ending only while they have work. */
 class VerificationThreads {
@@ -135,7 +135,7 @@ let threads: VerificationThreads | undefined
 /**
  * Whether each signature holds, in the order of `checks`. Rejects when that cannot be found out, and then nothing is known of any.
  *
- * @param checks of at most 255 signers
+ * @param checks of at most 256 signers
  */
 export function verifyTogether(checks: readonly SignatureCheck[]): Promise<Verdict[]> {
   threads ??= new VerificationThreads(availableParallelism())
@@ -158,7 +158,7 @@ function requestOf(id: number, checks: readonly SignatureCheck[]): Request {
     const { protectedBytes, signature } = statement.sign1
     let place = keys.findIndex(({ kid }) => kid === key.kid)
     if (place < 0) place = keys.push({ kid: key.kid, jwk: key.jwk }) - 1
-    if (place > MAX_KEYS) throw new RangeError(`statements of more than ${MAX_KEYS} signers`)
+    if (place >= MAX_KEYS) throw new RangeError(`statements of more than ${MAX_KEYS} signers`)
     jobs[at] = place
     // One that is too long to be a signature is cut, which leaves it none.
     const shown = signature.subarray(0, MAX_SIGNATURE_BYTES)

@@ -96,6 +96,8 @@ export class InclusionProver {
   readonly #node: NodeLookup
   /** By level. */
   readonly #ragged: Hash[] = []
+  /** The sibling last met on each level: of leaves in order, 2^level have the same. */
+  readonly #last: { readonly index: number; readonly hash: Hash }[] = []
 
   constructor(size: number, node: NodeLookup) {
     this.#size = size
@@ -110,11 +112,11 @@ export class InclusionProver {
     let last = this.#size - 1
     let width = 1
     for (let level = 0; last > 0; level++) {
-      if (node % 2 === 1) proof.push(this.#node(level, node - 1))
+      if (node % 2 === 1) proof.push(this.#sibling(level, node - 1))
       // A rightmost node on an even place has no sibling here and rises as it is.
       else if (node < last) {
         proof.push(
-          (node + 2) * width <= this.#size ? this.#node(level, node + 1) : this.#raggedOn(level, (node + 1) * width),
+          (node + 2) * width <= this.#size ? this.#sibling(level, node + 1) : this.#raggedOn(level, (node + 1) * width),
         )
       }
       node = Math.floor(node / 2)
@@ -122,6 +124,14 @@ export class InclusionProver {
       width *= 2
     }
     return proof
+  }
+
+  #sibling(level: number, index: number): Hash {
+    const last = this.#last[level]
+    if (last?.index === index) return last.hash
+    const hash = this.#node(level, index)
+    this.#last[level] = { index, hash }
+    return hash
   }
 
   /** The hash over leaves [start, size), fewer than 2^level. */

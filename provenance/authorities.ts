@@ -172,6 +172,11 @@ export class Authorities {
     return this.#retractions.of(target, index)
   }
 
+  /** Whether nothing was ever withdrawn. */
+  get nothingRetracted(): boolean {
+    return this.#retractions.isEmpty
+  }
+
   /** Whether anything but keys was ever withdrawn: only then it matters what an attestation result was judged by. */
   get criteriaRetracted(): boolean {
     return this.#criteriaRetracted

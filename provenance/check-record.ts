@@ -146,7 +146,7 @@ function isRetracted(target: Hash, r: RecordStatement, context: RecordContext): 
 function checkNotRetracted(r: RecordStatement, context: RecordContext): void {
   const { authorities, targets } = context
   const { type, links } = r.record
-  if (type === 'issuance-denied') return
+  if (type === 'issuance-denied' || authorities.nothingRetracted) return
   for (const { rel, entry } of links) {
     if (rel === 'previous' || rel === 'erases' || rel === 'retracts') continue
     const target = targets.get(toHex(entry))!

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { toHex } from '../merkle/bytes.ts'
+import { equalBytes, toHex } from '../merkle/bytes.ts'
 import type { Hash } from '../merkle/hash.ts'
 import { type CborKey, type CborMap, type CborValue, decodeCbor, encodeCbor } from '../statement/cbor.ts'
 import { decodeSealed, encodeSealed, type Sealed } from '../statement/seal.ts'
@@ -147,6 +147,7 @@ export function issuedAtOf({ statement: { header } }: RecordStatement): number {
 const VERSION = 1
 const tags = bytes(16)
 const relation = oneOf(...LINK_RELATIONS)
+const anEntry = bytes(32)
 
 /** The part that all types share, by key: what is left over are the type's own fields. */
 const common = {
@@ -189,18 +190,29 @@ function readLinks(value: CborValue): Link[] {
   if (!Array.isArray(value)) throw malformed('links', 'must be an array')
   const pairs: readonly CborValue[] = value
   if (pairs.length > MAX_LINKS) throw malformed('links', `must have at most ${MAX_LINKS} elements`)
-  const seen = new Set<string>()
-  return pairs.map((pair, i) => {
-    const path = `links[${i}]`
-    if (!Array.isArray(pair) || pair.length !== 2) throw malformed(path, 'must be a relation and an entry')
-    const rel = relation.decode(pair[0], `${path}[0]`)
-    const entry = bytes(32).decode(pair[1], `${path}[1]`)
+  const links: Link[] = []
+  for (const [i, pair] of pairs.entries()) {
+    const link = isLink(pair) ? { rel: pair[0], entry: pair[1] } : linkOf(pair, `links[${i}]`)
     // A repeated link would meet the minimum of a rule for two.
-    const name = `${rel} ${toHex(entry)}`
-    if (seen.has(name)) throw new ProvenanceError('duplicate_link', `${path} repeats an earlier link`)
-    seen.add(name)
-    return { rel, entry }
-  })
+    for (const { rel, entry } of links) {
+      if (rel === link.rel && equalBytes(entry, link.entry))
+        throw new ProvenanceError('duplicate_link', `links[${i}] repeats an earlier link`)
+    }
+    links.push(link)
+  }
+  return links
+}
+
+/** Whether {@link linkOf} has no complaint: asked first, for the place of each link is then never put into words. */
+function isLink(pair: CborValue): pair is readonly [LinkRelation, Hash] {
+  if (!Array.isArray(pair) || pair.length !== 2) return false
+  const [rel, entry]: readonly CborValue[] = pair
+  return LINK_RELATIONS.includes(rel as LinkRelation) && entry instanceof Uint8Array && entry.length === 32
+}
+
+function linkOf(pair: CborValue, path: string): Link {
+  if (!Array.isArray(pair) || pair.length !== 2) throw malformed(path, 'must be a relation and an entry')
+  return { rel: relation.decode(pair[0], `${path}[0]`), entry: anEntry.decode(pair[1], `${path}[1]`) }
 }
 
 function distinct(values: readonly Uint8Array[], path: string): readonly Uint8Array[] {

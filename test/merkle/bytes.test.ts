@@ -20,6 +20,18 @@ import {
 const malformed = { name: 'EvidenceError', code: 'malformed_encoding' }
 
 describe('text encodings of bytes', () => {
+  it('remembers the text of a hash and not of its neighbour, nor of what the array held before', () => {
+    const hash = new Uint8Array(32).fill(7)
+    const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+    for (let at = 0; at < 32; at++) {
+      const neighbour = hash.slice()
+      neighbour[at]! ^= 0x80
+      for (const bytes of [hash, neighbour, hash, hash, neighbour]) assert.equal(toHex(bytes), hex(bytes))
+      neighbour[at]! ^= 1
+      assert.equal(toHex(neighbour), hex(neighbour))
+    }
+  })
+
   it('come back as they went, and agree with Node', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
