@@ -121,7 +121,10 @@ export function checkPolicies(
   // A vendor vouches for what it built, and is trusted by those who wrote the policy, not by those who read the result.
   const { role } = partyOf(provenance!)
   if (role === 'issuer') checkTrusted(provenance!, trust.issuers, 'untrusted_issuer')
-  const { policyId, version } = issuance!.signed.record.fields
+  const { policyId, version, confidential } = issuance!.signed.record.fields
+  if (confidential && !record.signed.record.fields.confidential) {
+    throw new ProvenanceError('not_attested', `${policyId} is for confidential workloads, and the record is not`)
+  }
   return { value: issuance, detail: `issued under ${policyId} version ${version}` }
 }
 

@@ -20,6 +20,8 @@ export interface LinkTarget {
   readonly signer: string
   /** Of a `credential-provenance`: lower-case hex. A record of what became of the credential is refused without. */
   readonly credentialDigest?: string
+  /** Of an `issuance-policy` for confidential workloads. */
+  readonly confidential?: boolean
   /** Whether that credential is suspended, where it is known: only then it can be reinstated. */
   readonly suspended?: boolean
   /** Of an `attestation-result`: the policy and the reference values that it was judged by, in lower-case hex. */
@@ -68,8 +70,9 @@ export function linkTargetOf(index: number, r: RecordStatement): LinkTarget {
 /** The part of a {@link LinkTarget} that only the record itself says. */
 export function contentOf(
   record: ProvenanceRecord,
-): Pick<LinkTarget, 'credentialDigest' | 'criteria' | 'intent'> | undefined {
+): Pick<LinkTarget, 'confidential' | 'credentialDigest' | 'criteria' | 'intent'> | undefined {
   if (record.type === 'credential-provenance') return { credentialDigest: toHex(record.fields.credentialDigest) }
+  if (record.type === 'issuance-policy') return record.fields.confidential ? { confidential: true } : undefined
   if (record.type === 'attestation-result') {
     const criteria = record.links.filter(({ rel }) => rel === 'appraisal-policy' || rel === 'reference-values')
     return { criteria: criteria.map(({ entry }) => toHex(entry)) }

@@ -58,7 +58,11 @@ function checkChain({ record, statement }: RecordStatement, history: History, re
 /** Policy and results held when the credential was issued, by the dates that everybody can see. */
 function checkReliedOn(r: RecordStatement, history: History, report: Report): void {
   const at = issuedAtOf(r)
+  const confidential = r.record.type === 'credential-provenance' && r.record.fields.confidential
   for (const { rel, entry } of r.record.links) {
+    if (history.targets.get(toHex(entry))?.confidential && !confidential) {
+      report('policy-unfit', `${toHex(entry)} is for confidential workloads, and this does not say that it is one`)
+    }
     if (history.holdsAt(toHex(entry), at) !== false) continue
     if (rel === 'issuance-policy') report('policy-unfit', `${toHex(entry)} was not in force at ${at}`)
     if (rel === 'attestation-result') report('result-unfit', `${toHex(entry)} did not hold at ${at}`)

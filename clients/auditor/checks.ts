@@ -110,7 +110,7 @@ export const CHECKS = {
   },
   'policy-unfit': {
     severity: 'error',
-    meaning: 'A credential was issued by a policy that was not in force at the time.',
+    meaning: 'A credential was issued by a policy that was not in force at the time, or is for confidential workloads.',
     spec: 'domain §2.6, 10',
     whatToDo: ISSUER,
   },

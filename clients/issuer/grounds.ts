@@ -34,6 +34,8 @@ export interface Grounds {
   readonly subject: WorkloadIdentifier
   /** POSIX seconds. */
   readonly notAfter: number
+  /** Because it was asked for, or the policy is for nothing else. */
+  readonly confidential: boolean
   readonly results: readonly AcceptedResult[]
   readonly attestation: AttestationFacts
   readonly decision: IssuanceDecision
@@ -51,13 +53,14 @@ export async function gatherGrounds(request: IssueRequest, party: AuthorizedPart
     throw new IssuerError('wrong_trust_domain', `${subject.uri} is not in ${party.authorization.trustDomain}`)
   }
   const notAfter = now + lifetimeOf(request, party)
-  if (request.confidential && request.results.length === 0) {
-    throw new IssuerError('not_attested', 'a confidential workload is issued to on attestation, or not at all')
-  }
   const policy = await client.latest('issuance-policy', party.author.key.kid, request.policyId)
   if (!policy) throw new IssuerError('unknown_policy', `no issuance policy ${JSON.stringify(request.policyId)}`)
   trail.links.push({ rel: 'issuance-policy', entry: policy.entry })
   const policyText = fromUtf8(contentInForce(policy, now))
+  const confidential = request.confidential === true || policy.record.fields.confidential === true
+  if (confidential && request.results.length === 0) {
+    throw new IssuerError('not_attested', 'a confidential workload is issued to on attestation, or not at all')
+  }
 
   const results = await acceptResults(request, party)
   trail.links.push(...results.map(({ entry }) => ({ rel: 'attestation-result' as const, entry })))
@@ -74,7 +77,7 @@ export async function gatherGrounds(request: IssueRequest, party: AuthorizedPart
     workload: workloadFacts(workload.description, workload.record, measurements),
     credential: { kind: request.kind, lifetimeSeconds: notAfter - now },
   })
-  return { subject, notAfter, results, attestation, decision }
+  return { subject, notAfter, confidential, results, attestation, decision }
 }
 
 /** All results, or none. */

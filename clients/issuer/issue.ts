@@ -63,11 +63,11 @@ export async function issue(request: IssueRequest): Promise<Issued> {
 function logIssuance(
   request: IssueRequest,
   { author }: AuthorizedParty,
-  { subject, notAfter, results, decision }: Grounds,
+  { subject, notAfter, confidential, results, decision }: Grounds,
   { links, recipients }: Trail,
   { credential, intent }: SignedCredential,
 ): Promise<RegisteredRecord<'credential-provenance'>> {
-  const { client, key, kind, now, usage, pop, confidential, audiences, bootstrap, issuerAttestation } = request
+  const { client, key, kind, now, usage, pop, audiences, bootstrap, issuerAttestation } = request
   const components = componentsOf(results, credential.keyThumbprint)
   const tagKey = deriveTagKey(key)
   const named = { kind, trustDomain: subject.trustDomain, identifier: credential.identifier! }

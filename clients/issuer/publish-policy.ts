@@ -19,6 +19,8 @@ export interface PublishIssuancePolicyInput extends Party {
   readonly notBefore?: number
   /** POSIX seconds. */
   readonly notAfter?: number
+  /** For confidential workloads: nothing is issued by it without attestation, and every record says so. */
+  readonly confidential?: boolean
 }
 
 /**
@@ -27,7 +29,7 @@ export interface PublishIssuancePolicyInput extends Party {
  * @throws ProvenanceError `invalid_policy`; IssuerError `not_authorized`
  */
 export async function publishIssuancePolicy(input: PublishIssuancePolicyInput): Promise<PublishedVersion> {
-  const { client, id, content, now, notBefore = now, notAfter } = input
+  const { client, id, content, now, notBefore = now, notAfter, confidential = false } = input
   // A misspelt attribute would deny everything, or fail to forbid: it must not become the policy in force.
   checkPolicyText(fromUtf8(content))
   const { author } = await authorizedIssuer(input)
@@ -38,5 +40,6 @@ export async function publishIssuancePolicy(input: PublishIssuancePolicyInput): 
     mediaType: CEDAR_MEDIA_TYPE,
     notBefore,
     ...(notAfter === undefined ? {} : { notAfter }),
+    confidential,
   })
 }

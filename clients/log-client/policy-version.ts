@@ -24,6 +24,8 @@ export interface NewVersion {
   readonly notBefore: number
   /** POSIX seconds; valid until just before. */
   readonly notAfter?: number
+  /** Of an issuance policy: for confidential workloads. */
+  readonly confidential?: boolean
 }
 
 export interface PublishedVersion {
@@ -41,13 +43,14 @@ export interface PublishedVersion {
 export async function publishVersion(
   client: Pick<LogClient, 'latest' | 'registerRecord'>,
   author: Author,
-  { type, id, content, mediaType, notBefore, notAfter }: NewVersion,
+  { type, id, content, mediaType, notBefore, notAfter, confidential = false }: NewVersion,
 ): Promise<PublishedVersion> {
   const digest = sha256(content)
   const previous = await client.latest(type, author.key.kid, id)
   if (previous) {
     const { fields } = previous.record
-    const same = equalBytes(fields.digest, digest) && fields.mediaType === mediaType
+    const isConfidential = 'confidential' in fields && fields.confidential === true
+    const same = equalBytes(fields.digest, digest) && fields.mediaType === mediaType && isConfidential === confidential
     if (same && fields.notBefore <= notBefore && fields.notAfter === notAfter) {
       return { entry: previous.entry, index: previous.index, version: fields.version, digest, unchanged: true }
     }
@@ -62,6 +65,7 @@ export async function publishVersion(
     content,
     notBefore,
     ...(notAfter === undefined ? {} : { notAfter }),
+    ...(confidential && { confidential }),
   }
   const links = previous ? [{ rel: 'previous' as const, entry: previous.entry }] : []
   const { entry, index } = await client.registerRecord({ type, fields, links }, author)

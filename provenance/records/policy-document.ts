@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { bytes, map, text, uint } from '../schema.ts'
+import { bool, bytes, map, text, uint } from '../schema.ts'
 import { defineRecord } from './define-record.ts'
 import { digest, time } from './field-types.ts'
 
@@ -29,7 +29,18 @@ const fields = {
 const sections = { optional: { policy: map({ required: { content } }) } }
 
 /** The rules of a Credential Issuer: RATS' "appraisal policy for attestation results" (RFC 9334 §8.5). Cedar. */
-export const issuancePolicy = defineRecord({ type: 'issuance-policy', fields, sections })
+export const issuancePolicy = defineRecord({
+  type: 'issuance-policy',
+  fields: {
+    required: fields.required,
+    optional: {
+      ...fields.optional,
+      /** For confidential workloads: every credential issued by it says so, and has a Verifier's word. */
+      confidential: bool(),
+    },
+  },
+  sections,
+})
 
 /** The criteria of a Verifier: "appraisal policy for evidence". */
 export const appraisalPolicy = defineRecord({ type: 'appraisal-policy', fields, sections })

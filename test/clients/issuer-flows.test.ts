@@ -154,6 +154,24 @@ describe('what an issuer and a Verifier withdraw', () => {
   })
 })
 
+describe('a policy for confidential workloads', () => {
+  it('is published as such, and nothing is issued by it without attestation (not_attested)', async (t) => {
+    const world = await createWorld()
+    t.after(() => world.close())
+    const content = utf8('@id("any") permit (principal, action, resource);')
+    const policy = { ...world.as(issuer), id: 'secret', content }
+    const first = await publishIssuancePolicy(policy)
+    const second = await publishIssuancePolicy({ ...policy, confidential: true })
+    assert.deepEqual([first.version, second.version, second.unchanged], [1, 2, false])
+    assert.equal((await publishIssuancePolicy({ ...policy, confidential: true })).unchanged, true)
+    await assert.rejects(world.issue({ policyId: 'secret', results: [] }), hasCode('not_attested'))
+    const { entry } = await world.issue({ policyId: 'secret' })
+    const { record } = await world.client.record(entry)
+    assert.equal(record.type === 'credential-provenance' && record.fields.confidential, true)
+    await assert.rejects(world.issue({ confidential: true, results: [] }), hasCode('not_attested'))
+  })
+})
+
 describe('a migration', () => {
   let world: World
   let issued: Issued

@@ -244,3 +244,18 @@ describe('what was withdrawn', () => {
     ])
   })
 })
+
+describe('a policy for confidential workloads', () => {
+  const strict = (confidential: boolean): WorldEdits => ({
+    record: (_name, record) => {
+      if (record.type === 'issuance-policy') return { ...record, fields: { ...record.fields, confidential: true } }
+      if (record.type !== 'credential-provenance' || !confidential) return record
+      return { ...record, fields: { ...record.fields, confidential } }
+    },
+  })
+
+  it('is obeyed by records that say so, and by no others (not_attested)', async () => {
+    assert.deepEqual(await failuresOf(await buildWorld(strict(true))), [])
+    assert.deepEqual(await failuresOf(await buildWorld(strict(false))), ['policies: not_attested'])
+  })
+})

@@ -68,6 +68,12 @@ export const issuerPublishPolicy: Command = {
   name: 'issuer publish-policy',
   summary: 'log an issuance policy, in Cedar',
   positionals: ['FILE.cedar'],
-  flags,
-  run: async (args, io) => tell(await publishIssuancePolicy(await publication(args, io)), args, io),
+  flags: {
+    ...flags,
+    confidential: { about: 'for confidential workloads: nothing is issued by it without attestation' },
+  },
+  async run(args, io) {
+    const confidential = args.has('confidential')
+    return tell(await publishIssuancePolicy({ ...(await publication(args, io)), confidential }), args, io)
+  },
 }
