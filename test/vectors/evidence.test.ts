@@ -13,6 +13,7 @@ import { chainFrom, checkChain } from '../../clients/verifier/evidence/hardware/
 import { readCollateral } from '../../clients/verifier/evidence/hardware/collateral.ts'
 import { AMD_ROOTS } from '../../clients/verifier/evidence/hardware/roots.ts'
 import { replayEventLog } from '../../clients/verifier/evidence/hardware/tpm/event-log.ts'
+import { parseReferenceValues } from '../../clients/verifier/index.ts'
 import { fromBase64, fromHex, sha256, toHex, utf8 } from '../../merkle/index.ts'
 import { spkiOfJwk } from '../../provenance/index.ts'
 import { readTextVector, readVector, vectorsMissing } from './shared-vectors.ts'
@@ -575,4 +576,74 @@ describe('az-snp-vtpm and az-tdx-vtpm: evidence of Azure’s machines', { skip }
       await assert.rejects(examine(kind, utf8(JSON.stringify(evidence)), at), refused('malformed_evidence'))
     })
   }
+})
+
+describe('gcp-confidential-space: claims of Google’s Verifier, signed by us', { skip }, () => {
+  const keys = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const jwk = keys.publicKey.export({ format: 'jwk' })
+  const IMAGE = '313b8a83d3c8bfc9abcffee4f538424473e2705383a7e46f16d159faf0e5ef34'
+  const references = [
+    parseReferenceValues(
+      utf8(
+        JSON.stringify({
+          format: 'gcp-confidential-space',
+          attesters: [jwk],
+          measurements: [{ name: 'echo', values: { IMAGE_DIGEST: IMAGE }, minimum: { swversion: 250_301 } }],
+          platforms: [{ model: 'GCP_AMD_SEV' }],
+        }),
+      ),
+    ),
+  ]
+  const tokenOf = (claims: unknown) => {
+    const input = ['{"alg":"RS256","typ":"JWT"}', JSON.stringify(claims)]
+      .map((part) => Buffer.from(part).toString('base64url'))
+      .join('.')
+    return utf8(`${input}.${sign('sha256', utf8(input), keys.privateKey).toString('base64url')}`)
+  }
+  const claimsOf = (name: string) => JSON.parse(readTextVector(`domain/gcp-confidential-space/${name}.json`))
+  const judged = (claims: object, change: Partial<Examination> = {}) =>
+    examine('gcp-confidential-space', tokenOf(claims), '2025-07-01T18:00:00Z', { references, ...change })
+
+  it('good ones match, and answer their challenge', async () => {
+    const claims = claimsOf('claims')
+    const nonce: string = claims.eat_nonce
+    const { cases, parts } = await judged(claims, { nonce, keyBinding: 'eat_nonce=hex(nonce)' })
+    assert.deepEqual(cases, ['match'])
+    assert.equal(parts?.get('confidential_space')?.nonce, nonce)
+  })
+
+  it('those of a machine that may be debugged, of expired tokens, of other images and of images without support are told apart', async () => {
+    assert.deepEqual((await judged(claimsOf('debug_claims'))).cases, ['match', 'debug'])
+    assert.ok((await judged(claimsOf('expired_claims'))).cases.includes('stale'))
+    const claims = claimsOf('claims')
+    const { container } = claims.submods
+    const other = { ...claims.submods, container: { ...container, image_digest: `sha256:${'00'.repeat(32)}` } }
+    assert.deepEqual((await judged({ ...claims, submods: other })).cases, ['mismatch'])
+    const old = { ...claims.submods, confidential_space: { support_attributes: ['USABLE'] } }
+    assert.deepEqual((await judged({ ...claims, submods: old })).cases, ['match', 'outdatedTcb'])
+    assert.deepEqual((await judged({ ...claims, swversion: ['240101'] })).cases, ['mismatch'])
+    assert.deepEqual((await judged({ ...claims, hwmodel: 'GCP_SHIELDED_VM' })).cases, ['mismatch', 'unknownPlatform'])
+  })
+
+  it('one that lives for long is as old as it is: its own end is not what counts', async () => {
+    const claims = claimsOf('long_lived_claims')
+    const { issuedAt, parts } = await judged(claims)
+    assert.equal(issuedAt ?? parts?.get('confidential_space')?.issuedAt, claims.iat)
+  })
+
+  it('of another issuer, of other software, or not signed by whom they should be, they are refused', async () => {
+    const claims = claimsOf('claims')
+    await assert.rejects(judged({ ...claims, iss: 'https://example.com' }), refused('malformed_evidence'))
+    await assert.rejects(judged({ ...claims, swname: 'GCE' }), refused('malformed_evidence'))
+    await assert.rejects(
+      judged({ ...claims, submods: { container: { image_digest: 'latest' } } }),
+      refused('malformed_evidence'),
+    )
+    await assert.rejects(judged(claims, { references: [] }), refused('missing_collateral'))
+    const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' })
+    const others = { references: [], collateral: [utf8(JSON.stringify({ keys: [stranger] }))] }
+    await assert.rejects(judged(claims, others), refused('bad_evidence_signature'))
+    const unnamed = { references: [], collateral: [utf8(JSON.stringify(jwk))] }
+    assert.deepEqual((await judged(claims, unnamed)).cases, ['unknownAttester'])
+  })
 })

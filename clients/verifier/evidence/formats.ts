@@ -14,6 +14,7 @@ import { sevSnp } from './hardware/sev-snp.ts'
 import { tpm2 } from './hardware/tpm/tpm.ts'
 import { measuredFiles } from './measured-files.ts'
 import { ear } from './results/ear.ts'
+import { gcpConfidentialSpace } from './results/gcp-confidential-space.ts'
 import { nvidiaNras } from './results/nvidia-nras.ts'
 
 const ALL = [
@@ -30,6 +31,7 @@ const ALL = [
   nvidiaGpu,
   nvidiaSwitch,
   nvidiaNras,
+  gcpConfidentialSpace,
   ear,
 ]
 

@@ -10,11 +10,11 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { EvidenceError, fromUtf8 } from '../../../../merkle/index.ts'
-import { isJsonObject, type Json, type JsonObject, parseJson, verifyCompactJws } from '../../../../provenance/index.ts'
-import type { VerificationJwk } from '../../../../statement/index.ts'
+import { fromUtf8 } from '../../../../merkle/index.ts'
+import { isJsonObject, type Json, type JsonObject, parseJson } from '../../../../provenance/index.ts'
 import { readingEvidence, VerifierError } from '../../error.ts'
-import { type VerifierKey, verifiedBy } from './verifier-keys.ts'
+import { verifyToken } from './token.ts'
+import type { VerifierKey } from './verifier-keys.ts'
 
 export interface DetachedEat {
   readonly overall: JsonObject
@@ -80,28 +80,6 @@ function checkDigest(token: string, said: Json | undefined, label: string): void
   if (createHash(hash).update(token).digest('hex') !== hex.toLowerCase()) {
     throw new VerifierError('measurement_mismatch', `the submodule ${JSON.stringify(label)} has another digest`)
   }
-}
-
-async function verifyToken(
-  token: string,
-  keys: readonly VerifierKey[],
-): Promise<{ readonly claims: JsonObject; readonly key: VerifierKey }> {
-  const { key, value } = await verifiedBy(keys, (jwk) => claimsUnder(token, jwk))
-  return { claims: value, key }
-}
-
-async function claimsUnder(token: string, jwk: VerificationJwk): Promise<JsonObject | undefined> {
-  let claims: Json
-  try {
-    const { payload } = await verifyCompactJws(token, jwk, { typ: ['JWT', 'eat+jwt', 'eat-jwt', undefined] })
-    claims = parseJson(payload)
-  } catch (cause) {
-    if (!(cause instanceof EvidenceError)) throw cause
-    if (cause.code === 'bad_signature') return undefined
-    throw new VerifierError('malformed_evidence', `${cause.code}: ${cause.message}`, { cause })
-  }
-  if (!isJsonObject(claims)) throw malformed('claims that are no object')
-  return claims
 }
 
 function malformed(why: string): VerifierError {

@@ -9,16 +9,14 @@
  *
  * @module
  */
-import { fromHex, toHex, utf8 } from '../../../../merkle/index.ts'
+import { toHex, utf8 } from '../../../../merkle/index.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../../../provenance/index.ts'
 import { VerifierError } from '../../error.ts'
 import type { Finding } from '../hardware/chain.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from '../hardware/hardware-format.ts'
 import { verifyDetachedEat } from './detached-eat.ts'
+import { bytesOf, isDisabled, text, times } from './token.ts'
 import { verifierKeys } from './verifier-keys.ts'
-
-/** How far the service's clock may be ahead of ours, in seconds. */
-const MAX_CLOCK_SKEW = 60
 
 async function readBundle(
   evidence: Uint8Array,
@@ -80,10 +78,6 @@ function factsOf(claims: JsonObject): {
   }
 }
 
-function isDisabled(state: Json | undefined): boolean {
-  return typeof state === 'string' && state.startsWith('disabled')
-}
-
 /** What the service says of a chain of certificates (version 3): of the device's, and of those that sign reference measurements. */
 function certificateFindings(name: string, value: Json): Finding[] {
   if (!name.endsWith('-cert-chain') || !isJsonObject(value)) return []
@@ -98,31 +92,8 @@ function certificateFindings(name: string, value: Json): Finding[] {
   ]
 }
 
-function times(claims: JsonObject, at: number): { readonly issuedAt: number; readonly findings: readonly Finding[] } {
-  const [issuedAt, notBefore, expiresAt] = (['iat', 'nbf', 'exp'] as const).map((name) => {
-    const value = claims[name] ?? (name === 'nbf' ? 0 : undefined)
-    if (typeof value !== 'number' || value < 0) throw malformed(`${name} is not whole seconds since 1970`)
-    return value
-  }) as [number, number, number]
-  if (Math.max(issuedAt, notBefore) > at + MAX_CLOCK_SKEW) {
-    throw new VerifierError('evidence_from_future', `made at ${Math.max(issuedAt, notBefore)}, and it is ${at}`)
-  }
-  return { issuedAt, findings: at < expiresAt ? [] : [{ case: 'stale', why: `it expired at ${expiresAt}` }] }
-}
-
 function wanting(why: string): Finding {
   return { case: 'mismatch', why }
-}
-
-function text(claims: JsonObject, name: string): string {
-  const value = claims[name]
-  if (typeof value !== 'string') throw malformed(`${name} is not text`)
-  return value
-}
-
-/** Nonces are hexadecimal there; what is not is taken as it stands. */
-function bytesOf(nonce: string): Uint8Array {
-  return /^([0-9a-f]{2})+$/.test(nonce) ? fromHex(nonce) : utf8(nonce)
 }
 
 function malformed(why: string): VerifierError {
