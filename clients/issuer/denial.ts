@@ -11,7 +11,7 @@ import {
   ProvenanceError,
   type SectionsOf,
 } from '../../provenance/index.ts'
-import { jwkThumbprint, type PublicJwk, StatementError } from '../../statement/index.ts'
+import { jwkThumbprint, type PublicJwk, StatementError, type VerificationJwk } from '../../statement/index.ts'
 import { type LogClient, RefusedError } from '../log-client/index.ts'
 import { VersionError } from '../log-client/policy-version.ts'
 import { type AuthorizedParty, authorizedIssuer, type Party } from './author.ts'
@@ -22,7 +22,7 @@ import type { Trail } from './grounds.ts'
 export interface Asked {
   readonly subject?: string
   readonly kind?: 'wit' | 'wic'
-  readonly workloadKey?: PublicJwk
+  readonly workloadKey?: VerificationJwk
 }
 
 export interface DenyInput extends Party, Asked {

@@ -22,7 +22,7 @@ import {
   readTestResult,
   type WorkloadDescription,
 } from '../../provenance/index.ts'
-import { jwkThumbprint, type PublicJwk, type VerificationJwk } from '../../statement/index.ts'
+import { jwkThumbprint, type VerificationJwk } from '../../statement/index.ts'
 import { IssuerError } from './error.ts'
 
 /** Exact bytes of files, and what the author vouches for without any. */
@@ -50,7 +50,7 @@ export interface DescribedWorkload {
 export interface KnownBy {
   /** What the Verifiers measured, lower-case hex; empty without results that say. */
   readonly measurements: readonly string[]
-  readonly workloadKey?: PublicJwk
+  readonly workloadKey?: VerificationJwk
 }
 
 /**

@@ -16,8 +16,7 @@
  *
  * @module
  */
-import { fromUtf8 } from '../../merkle/index.ts'
-import { type Credential, componentsOf, credentialTag, deriveTagKey } from '../../provenance/index.ts'
+import { componentsOf, credentialTag, deriveTagKey } from '../../provenance/index.ts'
 import { kidOf, type PublicJwk } from '../../statement/index.ts'
 import type { RegisteredRecord } from '../log-client/index.ts'
 import { type AuthorizedParty, authorizedIssuer } from './author.ts'
@@ -25,8 +24,7 @@ import { logDenial, logRefusal, traceOf } from './denial.ts'
 import { type Grounds, gatherGrounds, type Trail } from './grounds.ts'
 import type { Issued, IssueRequest } from './request.ts'
 import { checkAsRelyingParty } from './self-check.ts'
-import { type SignedCredential, signCredential } from './sign-credential.ts'
-import { encodePem } from './x509.ts'
+import { credentialText, type SignedCredential, signCredential } from './sign-credential.ts'
 
 /**
  * Decides, issues and logs.
@@ -37,7 +35,7 @@ import { encodePem } from './x509.ts'
  * @throws UnavailableError when the log does not answer: nothing is issued that is not on the log
  */
 export async function issue(request: IssueRequest): Promise<Issued> {
-  const { client, now, anchor } = request
+  const { client, now, anchor, above = [] } = request
   const party = await authorizedIssuer(request)
   const recipients = distinctKeys([party.authorization.encryptionKey, ...(request.recipients ?? [])])
   const trail: Trail = { links: [], recipients }
@@ -51,7 +49,15 @@ export async function issue(request: IssueRequest): Promise<Issued> {
     const { entry, index } = await logIssuance(request, party, grounds, trail, signed)
     const bundle = await client.bundle(credential.digest)
     const { verifiers } = attestation
-    await checkAsRelyingParty({ client, credential, bundle, issuer: party, anchor, verifiers, now })
+    await checkAsRelyingParty({
+      client,
+      credential,
+      bundle,
+      issuer: party,
+      anchor: above.at(-1) ?? anchor,
+      verifiers,
+      now,
+    })
     return issued(request, grounds, signed, { entry, index, bundle })
   } catch (error) {
     const links = trail.links.filter(({ rel }) => rel !== 'key-authorization')
@@ -121,7 +127,7 @@ function issued(
   return {
     kind,
     credential: credential.bytes,
-    text: textOf(credential),
+    text: credentialText(credential),
     digest: credential.digest,
     identifier: credential.identifier!,
     notBefore: now,
@@ -130,10 +136,6 @@ function issued(
     ...logged,
     ...(intent && { intent: { entry: intent.entry, index: intent.index } }),
   }
-}
-
-function textOf({ kind, bytes }: Credential): string {
-  return kind === 'wit' ? fromUtf8(bytes) : encodePem(bytes)
 }
 
 function distinctKeys(keys: readonly (PublicJwk | undefined)[]): PublicJwk[] {

@@ -11,7 +11,7 @@ import {
   type SignedResult,
   type Tier,
 } from '../../provenance/index.ts'
-import type { PrivateJwk, PublicJwk } from '../../statement/index.ts'
+import type { PrivateJwk, PublicJwk, VerificationJwk } from '../../statement/index.ts'
 import type { LogClient } from '../log-client/index.ts'
 import type { AuthorizedParty } from './author.ts'
 import type { WorkloadFiles } from './describe-workload.ts'
@@ -31,7 +31,7 @@ export interface IssueRequest extends WorkloadFiles {
   readonly policyId: string
   /** The workload identifier to issue for. */
   readonly subject: string
-  readonly workloadKey: PublicJwk
+  readonly workloadKey: VerificationJwk
   /** Attestation results as their Verifiers signed them: several for a composite workload, none only if the policy takes that. */
   readonly results: readonly SignedResult[]
   /** The entry of an earlier workload-provenance record to link, instead of logging one. */
@@ -39,8 +39,10 @@ export interface IssueRequest extends WorkloadFiles {
   /** A key that the earlier record is sealed for. */
   readonly openWith?: PrivateJwk
   readonly kind: 'wit' | 'wic'
-  /** DER of the anchor to issue under: for `wic`. */
+  /** DER of the certificate to issue under: for `wic`. */
   readonly anchor?: Uint8Array
+  /** DER of those above it, when it is an intermediate; the last is what relying parties have as anchor. */
+  readonly above?: readonly Uint8Array[]
   /** Seconds. An hour, or as long as this issuer may, unless said otherwise. */
   readonly lifetime?: number
   /** How the credential will reach the workload; `file` unless said otherwise. */
@@ -95,13 +97,14 @@ export interface Issued {
   readonly intent?: { readonly entry: Hash; readonly index: number }
 }
 
-/** Seconds. A credential outlives neither what the log's admin allows, nor its issuer's key, nor its anchor. */
-export function lifetimeOf({ kind, anchor, lifetime, now }: IssueRequest, { authorization }: AuthorizedParty): number {
+/** Seconds. A credential outlives neither what the log's admin allows, nor its issuer's key, nor a certificate above it. */
+export function lifetimeOf(request: IssueRequest, { authorization }: AuthorizedParty): number {
+  const { kind, anchor, above = [], lifetime, now } = request
   if (kind === 'wic' && !anchor) throw new IssuerError('anchor_required', 'a certificate is issued under an anchor')
   const longest = Math.min(
     authorization.maxCredentialLifetime ?? Number.POSITIVE_INFINITY,
     (authorization.notAfter ?? Number.POSITIVE_INFINITY) - now,
-    (kind === 'wic' && anchor ? parseCertificate(anchor).notAfter : Number.POSITIVE_INFINITY) - now,
+    ...(kind === 'wic' && anchor ? [anchor, ...above] : []).map((der) => parseCertificate(der).notAfter - now),
   )
   const wanted = lifetime ?? Math.min(3600, longest)
   if (wanted > longest) throw new IssuerError('lifetime_too_long', `${wanted} s, where ${longest} s are allowed`)

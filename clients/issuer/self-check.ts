@@ -3,10 +3,12 @@
  *
  * @module
  */
+import { utf8 } from '../../merkle/index.ts'
 import { type Credential, parseTrust, type TrustDocument, verifyCredential } from '../../provenance/index.ts'
 import type { LogClient } from '../log-client/index.ts'
 import type { AuthorizedParty } from './author.ts'
 import { IssuerError } from './error.ts'
+import { credentialText } from './sign-credential.ts'
 import { spiffeBundle } from './spiffe-bundle.ts'
 
 export interface SelfCheck {
@@ -30,7 +32,12 @@ export interface SelfCheck {
  */
 export async function checkAsRelyingParty({ credential, bundle, now, ...context }: SelfCheck): Promise<void> {
   const trust = parseTrust(JSON.stringify(await trustOf(context)))
-  const { ok, checks } = await verifyCredential({ credential: credential.bytes, bundle, trust, at: now })
+  const { ok, checks } = await verifyCredential({
+    credential: utf8(credentialText(credential)),
+    bundle,
+    trust,
+    at: now,
+  })
   if (ok) return
   const failed = checks
     .filter(({ outcome }) => outcome === 'failed')

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { toBase64url, toHex, utf8 } from '../../merkle/index.ts'
+import { fromUtf8, toBase64url, toHex, utf8 } from '../../merkle/index.ts'
 import {
   type Credential,
   intentCommitments,
@@ -19,7 +19,7 @@ import { traceOf } from './denial.ts'
 import type { Grounds } from './grounds.ts'
 import type { IssueRequest } from './request.ts'
 import { issueWit } from './wit.ts'
-import { issueCertificate, serialNumber } from './x509.ts'
+import { encodePem, issueCertificate, serialNumber } from './x509.ts'
 
 export interface SignedCredential {
   readonly credential: Credential
@@ -38,7 +38,7 @@ export async function signCredential(
   grounds: Grounds,
   trail: { readonly links: readonly Link[]; readonly recipients: readonly PublicJwk[] },
 ): Promise<SignedCredential> {
-  const { key, kind, anchor, workloadKey, now, random } = request
+  const { key, kind, anchor, above = [], workloadKey, now, random } = request
   const { subject, notAfter } = grounds
   const name = random(16)
   const serial = serialNumber(name)
@@ -47,15 +47,21 @@ export async function signCredential(
   if (kind === 'wic' && anchor) {
     const reference = intent && { logReference: intent }
     const certified = { subject: subject.uri, workloadJwk: workloadKey, serial, notBefore: now, notAfter, ...reference }
-    return {
-      credential: parseCredential(await issueCertificate({ anchor, key, ...certified })),
-      ...(intent && { intent }),
-    }
+    const der = await issueCertificate({ anchor, above, key, ...certified })
+    // With the certificates between it and what relying parties have.
+    const file = [der, ...[anchor, ...above].slice(0, -1)].map(encodePem).join('')
+    return { credential: parseCredential(utf8(file)), ...(intent && { intent }) }
   }
   const extraClaims = intent && { extraClaims: { [LOG_REFERENCE_CLAIM]: logReferenceClaim(intent) } }
   const token = { subject: subject.uri, workloadJwk: workloadKey, issuer: party.author.issuer, jti: identifier }
   const compact = await issueWit({ ...token, issuedAt: now, expiresAt: notAfter, ...extraClaims }, key)
   return { credential: parseCredential(utf8(compact)), ...(intent && { intent }) }
+}
+
+/** What to write to a file: the compact JWS, or PEM of the certificate and those that came with it. */
+export function credentialText({ kind, bytes, intermediates = [] }: Credential): string {
+  if (kind === 'wit') return fromUtf8(bytes)
+  return [bytes, ...intermediates.map(({ der }) => der)].map(encodePem).join('')
 }
 
 async function announce(

@@ -33,6 +33,7 @@ import {
   verifyCredential,
 } from '../../provenance/index.ts'
 import {
+  type EcPublicJwk,
   importSigningKey,
   jwkThumbprint,
   kidOf,
@@ -41,6 +42,7 @@ import {
   publicJwkOf,
   unwrapKeys,
 } from '../../statement/index.ts'
+import { authority, certify, uris } from '../certificates/authority.ts'
 import { createParty, notRandom } from '../provenance/small-log.ts'
 import {
   auditor,
@@ -121,6 +123,29 @@ describe('issue, with a reference to the log in the credential', () => {
     const shown = run('x509', '-in', 'credential.pem', '-noout', '-text')
     assert.match(shown, new RegExp(`${LOG_REFERENCE_OID.replaceAll('.', '\\.')}: \\n`))
     assert.match(run('verify', '-CAfile', 'anchor.pem', '-attime', String(START + 1), 'credential.pem'), /OK/)
+  })
+})
+
+describe('issue, under an intermediate', () => {
+  it('hands out the certificates between, names the leaf alone, and ends when the first of them does', async () => {
+    const [start, end] = [START - 3600, START + 40 * 86_400]
+    const root = await certify('authority', { kind: 'P-384', notBefore: start, notAfter: START + 3000 })
+    const { kty, crv, x, y } = publicJwkOf(issuer) as EcPublicJwk
+    const es256 = { name: 'ECDSA', namedCurve: 'P-256' }
+    const publicKey = await crypto.subtle.importKey('jwk', { kty, crv, x, y }, es256, true, ['verify'])
+    const middle = await certify('intermediate', {
+      issuer: root,
+      keys: { publicKey, privateKey: publicKey },
+      notBefore: start,
+      notAfter: end,
+      extensions: authority(0, uris(`spiffe://${TD}`)),
+    })
+    const request = { kind: 'wic', anchor: middle.der, above: [root.der] } as const
+    const issued = await world.issue({ ...request, lifetime: 3000 })
+    const { digest, intermediates } = parseCredential(utf8(issued.text))
+    assert.deepEqual([intermediates?.length, digest], [1, sha256(issued.credential)])
+    assert.ok(equalBytes(issued.digest, digest))
+    await assert.rejects(world.issue({ ...request, lifetime: 3001 }), hasCode('lifetime_too_long'))
   })
 })
 

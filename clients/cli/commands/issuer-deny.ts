@@ -2,7 +2,7 @@
 import { toHex } from '../../../merkle/index.ts'
 import { deny } from '../../issuer/index.ts'
 import { type Command, Exit, UsageError } from '../command.ts'
-import { readPublicKey } from '../key-files.ts'
+import { readPublicKey, readSignerKey } from '../key-files.ts'
 import { logClient, signer, signerFlags } from '../log-access.ts'
 
 export const issuerDeny: Command = {
@@ -29,7 +29,7 @@ export const issuerDeny: Command = {
       keyPath !== undefined && {
         subject,
         kind: args.choice('kind', ['wit', 'wic']),
-        workloadKey: await readPublicKey(io, keyPath),
+        workloadKey: await readSignerKey(io, keyPath),
       }
     const { entry, index } = await deny({
       client: await logClient(args, io),

@@ -5,7 +5,7 @@ import { deliverToDirectory } from '../../delivery/index.ts'
 import { generalize } from '../../issuer/index.ts'
 import { anchorFor } from '../anchor-file.ts'
 import { type Command, Exit } from '../command.ts'
-import { readPrivateKey, readPublicKey } from '../key-files.ts'
+import { readPrivateKey, readPublicKey, readSignerKey } from '../key-files.ts'
 import { logClient, readTrust, signer, signerFlags } from '../log-access.ts'
 
 export const issuerGeneralize: Command = {
@@ -23,7 +23,10 @@ export const issuerGeneralize: Command = {
     result: { value: 'R.ear', about: 'an attestation result about the gateway', repeated: true },
     rule: { value: 'TEXT', about: 'by which of your rules: sealed' },
     kind: { value: 'wit|wic', about: 'a Workload Identity Token or an X.509 certificate', default: 'wit' },
-    anchor: { value: 'ANCHOR.pem', about: 'for wic: the anchor to issue under; made beside KEY.jwk when left out' },
+    anchor: {
+      value: 'ANCHOR.pem',
+      about: 'for wic: the certificate to issue under, and those above it; made beside KEY.jwk when left out',
+    },
     lifetime: { value: 'SECONDS', about: 'of the credential; an hour when left out, or what the issuer may at most' },
     recipient: { value: 'PUB.jwk', about: 'who may cross: learn for whom it stands', repeated: true },
     out: { value: 'DIR', about: 'where credential.jwt or credential.pem and bundle.provlog go', required: true },
@@ -47,12 +50,12 @@ export const issuerGeneralize: Command = {
       trust: await readTrust(io, args.text('trust')),
       policyId: args.text('policy'),
       subject,
-      workloadKey: await readPublicKey(io, args.text('workload-key')),
+      workloadKey: await readSignerKey(io, args.text('workload-key')),
       results: await Promise.all(args.all('result').map(async (path) => resultOfFile(await io.readFile(path)))),
       kind,
       usage: 'outbound',
       ...(rule !== undefined && { rule }),
-      ...(anchor && { anchor: anchor.der }),
+      ...(anchor && { anchor: anchor.der, above: anchor.above }),
       ...(lifetime !== undefined && { lifetime }),
       recipients: await Promise.all(args.all('recipient').map((path) => readPublicKey(io, path))),
       now: io.now(),

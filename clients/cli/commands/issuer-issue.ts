@@ -5,7 +5,7 @@ import { deliverToDirectory } from '../../delivery/index.ts'
 import { issue } from '../../issuer/index.ts'
 import { anchorFor } from '../anchor-file.ts'
 import { type Command, Exit } from '../command.ts'
-import { readPrivateKey, readPublicKey } from '../key-files.ts'
+import { readPrivateKey, readPublicKey, readSignerKey } from '../key-files.ts'
 import { logClient, signer, signerFlags } from '../log-access.ts'
 import { imageDigest, readWorkloadFiles, workloadFlags } from '../workload-files.ts'
 
@@ -30,7 +30,10 @@ export const issuerIssue: Command = {
     },
     'workload-provenance': { value: 'ENTRY', about: 'an earlier workload-provenance record to link instead' },
     kind: { value: 'wit|wic', about: 'a Workload Identity Token or an X.509 certificate', default: 'wit' },
-    anchor: { value: 'ANCHOR.pem', about: 'for wic: the anchor to issue under; made beside KEY.jwk when left out' },
+    anchor: {
+      value: 'ANCHOR.pem',
+      about: 'for wic: the certificate to issue under, and those above it; made beside KEY.jwk when left out',
+    },
     lifetime: { value: 'SECONDS', about: 'of the credential; an hour when left out, or what the issuer may at most' },
     verifier: { value: 'URI', about: 'a Verifier of another trust domain whose results are accepted', repeated: true },
     open: { value: 'KEY.jwk', about: 'with --workload-provenance: opens what is sealed in it' },
@@ -61,13 +64,13 @@ export const issuerIssue: Command = {
       key,
       policyId: args.text('policy'),
       subject,
-      workloadKey: await readPublicKey(io, args.text('workload-key')),
+      workloadKey: await readSignerKey(io, args.text('workload-key')),
       results: await Promise.all(args.all('result').map(async (path) => resultOfFile(await io.readFile(path)))),
       ...(await readWorkloadFiles(args, io)),
       ...(image === undefined ? {} : { image: imageDigest(image) }),
       ...(provenance === undefined ? {} : { workloadProvenance: fromHex(provenance) }),
       kind,
-      ...(anchor === undefined ? {} : { anchor: anchor.der }),
+      ...(anchor === undefined ? {} : { anchor: anchor.der, above: anchor.above }),
       ...(lifetime === undefined ? {} : { lifetime }),
       ...(openPath === undefined ? {} : { openWith: await readPrivateKey(io, openPath) }),
       verifiers: args.all('verifier'),
