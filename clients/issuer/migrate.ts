@@ -5,14 +5,7 @@
  * @module
  */
 import { type Hash, toHex } from '../../merkle/index.ts'
-import {
-  attestationFacts,
-  isAtLeast,
-  type ProvenanceRecord,
-  parseCredential,
-  type SignedResult,
-  worstTier,
-} from '../../provenance/index.ts'
+import { attestationFacts, isAtLeast, parseCredential, type SignedResult, worstTier } from '../../provenance/index.ts'
 import type { LogClient } from '../log-client/index.ts'
 import { authorizedIssuer, type Party } from './author.ts'
 import { IssuerError } from './error.ts'
@@ -38,13 +31,13 @@ export async function migrateCredential(input: MigrateInput): Promise<{ entry: H
   const { client, now, verifiers = [] } = input
   const { author, authorization } = await authorizedIssuer(input)
   const { digest, publicJwk, keyThumbprint } = parseCredential(input.credential)
-  const { records } = await findCredential(client, digest)
+  const found = await findCredential(client, digest)
   const context = { client, issuer: author.key.kid, trustDomain: authorization.trustDomain, verifiers, now }
   const results = await Promise.all(
     input.results.map((result) => acceptResult(result, { ...context, workloadKey: publicJwk })),
   )
   const there = attestationFacts(results, keyThumbprint, now)
-  const before = attestedBefore(records)
+  const before = attestedBefore(found)
   if (!there.keyAttested) throw changed('the results do not attest the key of the credential')
   if (there.results < before.results) throw changed(`${there.results} results, where ${before.results} were`)
   if (!isAtLeast(there.tier, before.tier)) throw changed(`${there.tier} there, and ${before.tier} when it was issued`)
@@ -60,8 +53,7 @@ export async function migrateCredential(input: MigrateInput): Promise<{ entry: H
 }
 
 /** What everybody can see of the grounds on which it was issued. */
-function attestedBefore(records: readonly ProvenanceRecord[]) {
-  const results = records.flatMap((record) => (record.type === 'attestation-result' ? [record.fields] : []))
+function attestedBefore({ records, results }: Awaited<ReturnType<typeof findCredential>>) {
   const workload = records.find((record) => record.type === 'workload-provenance')?.fields
   const subject = workload?.subjectKind === 'measurement' ? toHex(workload.subject) : undefined
   return { results: results.length, tier: worstTier(results.map(({ tier }) => tier)), subject }

@@ -86,13 +86,17 @@ export async function setCredentialStatus(input: SetCredentialStatusInput): Prom
 }
 
 /**
- * The record of a credential and all that its bundle has beside it; statuses in the order of the log. As the log says: it checks both links itself
+ * The record of a credential and all that its bundle has beside it; statuses in the order of the log; and the results that it was issued on. As the log says: it checks both links itself
  * when the new record arrives, so a wrong answer here can only make it refuse.
  */
 export async function findCredential(
   client: Pick<LogClient, 'bundle'>,
   digest: Hash,
-): Promise<{ provenance: Hash; records: readonly ProvenanceRecord[] }> {
+): Promise<{
+  provenance: Hash
+  records: readonly ProvenanceRecord[]
+  results: readonly FieldsOf<'attestation-result'>[]
+}> {
   let encoded: Uint8Array
   try {
     encoded = await client.bundle(digest)
@@ -108,5 +112,10 @@ export async function findCredential(
   if (record?.type !== 'credential-provenance' || !equalBytes(record.fields.credentialDigest, digest)) {
     throw new IssuerError('unknown_credential', `the log answers about another credential than ${toHex(digest)}`)
   }
-  return { provenance: statements[0]!.entry, records }
+  // Others came later, by a migration, or are about the issuer.
+  const about = new Set(record.links.flatMap(({ rel, entry }) => (rel === 'attestation-result' ? [toHex(entry)] : [])))
+  const results = records.flatMap((each, i) =>
+    each.type === 'attestation-result' && about.has(toHex(statements[i]!.entry)) ? [each.fields] : [],
+  )
+  return { provenance: statements[0]!.entry, records, results }
 }

@@ -196,6 +196,15 @@ describe('a migration', () => {
     assert.ok(index > issued.index)
   })
 
+  it('happens as often as the workload moves', async () => {
+    for (const results of [[await world.result()], [await world.result({ nonce: 'once more' })]]) {
+      world.clock.now += 60
+      await migrateCredential({ ...world.as(issuer), credential: issued.credential, results })
+    }
+    const report = await verifyOnline({ ...issued, client: world.client, trust: trustOf(world), at: world.clock.now })
+    assert.ok(report.ok, JSON.stringify(report.checks, null, 1))
+  })
+
   it('is none without attestation there (claims_changed), or without the results that it says (link_missing)', async () => {
     const migrate = (results: Parameters<typeof migrateCredential>[0]['results']) =>
       migrateCredential({ ...world.as(issuer), credential: issued.credential, results })
