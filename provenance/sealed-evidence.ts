@@ -224,6 +224,8 @@ function attestersIn(content: Uint8Array | undefined): VerificationJwk[] {
 /** All that a decision was made on, as far as it could be opened. */
 export interface DecisionEvidence {
   readonly credential: Pick<Credential, 'subject' | 'keyThumbprint'>
+  /** For which trust domains the record seals that it is meant. */
+  readonly audiences?: readonly string[]
   readonly record: LoggedRecord<'credential-provenance'>
   readonly records: readonly LoggedRecord[]
   readonly trace: SectionsOf<'credential-provenance'>['decision']
@@ -260,12 +262,14 @@ export async function checkDecision(evidence: DecisionEvidence): Promise<Issuanc
 
 /** The context against what the evidence gives: the issuer must not have decided on something better. */
 function checkFacts(context: Json, evidence: DecisionEvidence): void {
-  const { credential, record, records, results, workload, policyText } = evidence
+  const { credential, audiences = [], record, records, results, workload, policyText } = evidence
   if (!isJsonObject(context)) throw wrong('its context is no object')
   const { fields } = record.signed.record
   const logged = linked(records, record, 'attestation-result').map(({ signed }) => signed.record.fields.tier)
   const decidedAt = record.signed.statement.header.issuedAt!
-  compare(context['credential'], { kind: fields.kind, lifetimeSeconds: fields.notAfter - fields.notBefore })
+  const lifetimeSeconds = fields.notAfter - fields.notBefore
+  const audience = [...new Set(audiences)].sort()
+  compare(context['credential'], { kind: fields.kind, lifetimeSeconds, audience })
   compare(context['attestation'], { results: logged.length, tier: worstTier(logged) })
   if (!results) return
   const facts = attestationFacts(results, credential.keyThumbprint, decidedAt)

@@ -352,6 +352,7 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
       const description = await describeWorkload(found.record, found.records, found.bundle, openWith!)
       const { reasons } = await checkDecision({
         credential: found.credential,
+        audiences: found.sections.credential.audiences ?? [],
         record: found.record,
         records: found.records,
         trace: decision,

@@ -145,7 +145,7 @@ export class SealedReader {
       const announced = { ...credential, kind: record.fields.kind }
       await holds('credential-differs', async () => checkCommitments(intent.fields, announced), report)
     }
-    const results = await this.#resultsOf(linked, history)
+    const results = await this.#resultsOf(record, linked, history)
     if (results) {
       const said = async () => checkAttestationSection(record, opened.sections, results)
       await holds('result-differs', said, report)
@@ -160,6 +160,7 @@ export class SealedReader {
       () =>
         checkDecision({
           credential: { subject, keyThumbprint: credential.keyThumbprint },
+          audiences: credential.audiences ?? [],
           record: opened.logged as LoggedRecord<'credential-provenance'>,
           records: linked.map(({ logged }) => logged),
           trace: decision,
@@ -172,10 +173,16 @@ export class SealedReader {
   }
 
   /** The attestation results linked to, if every one of them opened and held; what is wrong with one was reported with it. */
-  async #resultsOf(linked: readonly Opened[], history: History): Promise<OpenedResult[] | undefined> {
+  async #resultsOf(
+    { links }: AnyRecordOf<'credential-provenance'>,
+    linked: readonly Opened[],
+    history: History,
+  ): Promise<OpenedResult[] | undefined> {
+    // Not that of the issuer itself, to which another relation leads.
+    const about = new Set(links.flatMap(({ rel, entry }) => (rel === 'attestation-result' ? [toHex(entry)] : [])))
     const results: OpenedResult[] = []
     for (const each of linked) {
-      if (each.logged.signed.record.type !== 'attestation-result') continue
+      if (!about.has(toHex(each.logged.signed.entry))) continue
       try {
         const result = await this.#result(each, history)
         if (result === undefined) return undefined

@@ -75,7 +75,11 @@ export async function gatherGrounds(request: IssueRequest, party: AuthorizedPart
     subject,
     attestation,
     workload: workloadFacts(workload.description, workload.record, measurements),
-    credential: { kind: request.kind, lifetimeSeconds: notAfter - now },
+    credential: {
+      kind: request.kind,
+      lifetimeSeconds: notAfter - now,
+      ...(request.audiences && { audience: request.audiences }),
+    },
   })
   return { subject, notAfter, confidential, results, attestation, decision }
 }

@@ -808,6 +808,7 @@ describe('verifyCredential, of sealed sections', () => {
     ['on another context than its digest', (decision) => ({ ...decision, contextDigest: sha256(utf8('context')) })],
     ['on a fresher result', (decision) => recontext(decision, '"ageSeconds":60', '"ageSeconds":0', -1)],
     ['on a shorter lifetime', (decision) => recontext(decision, '"lifetimeSeconds":3600', '"lifetimeSeconds":60')],
+    ['for another audience', (decision) => recontext(decision, '"audience":[]', '"audience":["shop.example"]')],
     ['on another measurement', (decision) => recontext(decision, /"measurements":\["[^"]*"\]/, '"measurements":[]')],
     [
       'on a bill of materials without a component',

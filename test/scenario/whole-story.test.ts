@@ -34,6 +34,7 @@ import {
 import { type LoggedAppraisal, retract } from '../../clients/verifier/index.ts'
 import { fromUtf8, toHex, utf8 } from '../../merkle/index.ts'
 import {
+  type FieldsOf,
   type HttpRequest,
   MemoryReplayCache,
   parseCredential,
@@ -75,7 +76,10 @@ permit (principal == Workload::"spiffe://bank.example/trial", action == Action::
 when { context.attestation.keyAttested && context.attestation.tier != "contraindicated" };
 @id("no-stolen-wallets")
 forbid (principal, action == Action::"issue", resource)
-when { context.workload.components.contains("pkg:npm/event-stream@3.3.6") };`
+when { context.workload.components.contains("pkg:npm/event-stream@3.3.6") };
+@id("no-third-parties")
+forbid (principal, action == Action::"issue", resource)
+unless { ["bank.example", "partner.example"].containsAll(context.credential.audience) };`
 const EGRESS = `
 @id("partners")
 permit (principal == Workload::"${GENERAL}", action == Action::"issue", resource)
@@ -85,6 +89,22 @@ const bomOf = (...purls: readonly string[]) => {
   const components = purls.map((purl) => ({ type: 'library', name: purl, purl }))
   return utf8(JSON.stringify({ bomFormat: 'CycloneDX', specVersion: '1.6', version: 1, components }))
 }
+
+/** What a record can say besides: how the credential is used and reaches its workload, where that runs, and what else was known. */
+const TOLD = {
+  pop: 'wpt',
+  confidential: true,
+  usage: 'outbound',
+  delivery: 'agent',
+  audiences: ['partner.example'],
+  bootstrap: { kind: 'attestation' },
+  attributes: { environment: 'production' },
+  attested: {
+    measuredScope: 'the image and its arguments',
+    agent: { measurement: new Uint8Array(32).fill(5) },
+    platformBinding: { freshness: 'AF_L2', fidelity: 'CF_L1', stickiness: 'CS_L3', tcb: 'TCB_L4' },
+  },
+} as const
 
 /** What cannot be answered by a file alone, for somebody without witnesses and without the auditor's key. */
 const SEALED = ['sealed-credential', 'sealed-uniqueness', 'sealed-results', 'sealed-decision']
@@ -117,6 +137,8 @@ describe('the whole story of two trust domains', () => {
   const decisions: string[] = []
 
   let world: World
+  /** About the host of issuer and gateway. */
+  let host: LoggedAppraisal
   let results: LoggedAppraisal[]
   let paying: Issued
   let weak: Issued
@@ -159,13 +181,14 @@ describe('the whole story of two trust domains', () => {
     })
 
   it('begins with evidence of processor and GPU, both bound to the key of the workload', async () => {
+    host = await world.attestHost(outbound)
     results = await world.attest(payments)
     assert.deepEqual(tiersOf(results), ['affirming', 'affirming'])
     await assert.rejects(issueFor(PAYMENTS, newKey()), { code: 'key_not_attested' })
   })
 
   it('a credential that the log knows nothing of is refused, whoever signed it', async () => {
-    paying = await issueFor(PAYMENTS, payments, { embed: true, pop: 'wpt' })
+    paying = await issueFor(PAYMENTS, payments, { embed: true, ...TOLD, issuerAttestation: host.entry })
     const claims = {
       subject: PAYMENTS,
       workloadJwk: publicJwkOf(payments),
@@ -210,6 +233,32 @@ describe('the whole story of two trust domains', () => {
     assert.equal(again.checks.find(({ id }) => id === 'possession')?.code, 'proof_replayed')
     const stolen = await takes(await call(paying, payments).then((honest) => ({ ...honest, target: '/other' })), paying)
     assert.equal(stolen.checks.find(({ id }) => id === 'possession')?.code, 'wrong_audience')
+  })
+
+  it('the record says what it was told, in clear and sealed for the auditor', async () => {
+    const { record } = await world.client.record(paying.entry)
+    assert.equal(record.type, 'credential-provenance')
+    const { pop, confidential, usage, delivery, components } = record.fields as FieldsOf<'credential-provenance'>
+    assert.deepEqual([pop, confidential, usage, delivery, components], ['wpt', true, 'outbound', 'agent', 2])
+    assert.ok(record.links.some(({ rel, entry }) => rel === 'issuer-attestation' && toHex(entry) === toHex(host.entry)))
+    const { credential, attestation, decision } = await world.open<'credential-provenance'>(paying.entry)
+    assert.deepEqual(credential?.audiences, TOLD.audiences)
+    assert.deepEqual({ ...credential?.bootstrap }, TOLD.bootstrap)
+    assert.deepEqual(credential?.attributes, new Map(Object.entries(TOLD.attributes)))
+    const { components: parts, agent, measuredScope, platformBinding } = attestation!
+    assert.deepEqual(parts.map(({ label }) => label), ['sev-snp', 'nvidia-gpu']) // biome-ignore format: one line
+    assert.ok(parts.every(({ keyAttested }) => keyAttested))
+    assert.deepEqual({ ...agent }, TOLD.attested.agent)
+    assert.deepEqual(
+      [measuredScope, { ...platformBinding }],
+      [TOLD.attested.measuredScope, TOLD.attested.platformBinding],
+    )
+    assert.match(decision!.context, /"audience":\["partner.example"\]/)
+  })
+
+  it('a credential for a domain that the policy does not name is denied: the decision sees the audience', async () => {
+    const asked = issueFor(PAYMENTS, payments, { audiences: ['partner.example', 'elsewhere.example'] })
+    await assert.rejects(asked, { code: 'issuance_denied', reasons: ['no-third-parties'] })
   })
 
   it('a release with a known theft in it is denied, which is on the log and changes nothing for the one before', async () => {
@@ -264,7 +313,6 @@ describe('the whole story of two trust domains', () => {
   })
 
   it('the gateway lets it out under a general name, and who is outside learns no more', async () => {
-    const host = await world.attestHost(outbound)
     const request = {
       ...{ ...world.as(keys.gateway), policyId: 'egress', subject: GENERAL, workloadKey: publicJwkOf(outbound) },
       ...{ results: [host.ear], verifiers: [VERIFIER], kind: 'wit' as const, rule: 'to partners' },
