@@ -15,6 +15,7 @@ import {
 } from '../../../statement/index.ts'
 import { readPrivateFile } from '../../delivery/index.ts'
 import { LogClient, memoryInFile } from '../../log-client/index.ts'
+import { issuingLog } from '../issuing-log.ts'
 import { spiffeBundle } from '../spiffe-bundle.ts'
 import type { ServiceConfig, WorkloadConfig } from './config.ts'
 import { ServiceError } from './error.ts'
@@ -78,7 +79,8 @@ export async function runIssuer(options: RunOptions): Promise<RunningIssuer> {
 
   const client = await openClient(options, at)
   const service = new IssuerService({
-    client,
+    // Shared: two workloads of one make would otherwise each log what it is made of, and one of them be refused.
+    client: issuingLog({ client, clock: now }),
     key,
     workloads,
     trustBundle: await trustBundleOf(options, at, { key, anchor }),
