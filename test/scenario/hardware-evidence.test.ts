@@ -7,9 +7,10 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
+import { signEar, spkiOfJwk } from '../../provenance/index.ts'
 import { publicJwkOf } from '../../statement/index.ts'
 import { TestCommand } from '../clients/test-io.ts'
-import { ES256_JWK } from '../statement/fixtures.ts'
+import { ES256_JWK, OTHER_ES256_JWK } from '../statement/fixtures.ts'
 
 const TD = 'bank.example'
 const EVIDENCE = 'test/fixtures/tpm/quote-ecc.json'
@@ -90,6 +91,58 @@ describe('a TPM’s quote, by the commands', () => {
     assert.equal(other.exit, 1, other.err)
     const issued = await issue('@workload.pub.jwk')
     assert.equal(issued.exit, 0, issued.err)
+  })
+
+  it('goes with the result of another Verifier about the GPU beside it: one credential for one key, by the worse of the two', async () => {
+    const gpu = (status: 'affirming' | 'contraindicated', executables: number) =>
+      signEar(
+        {
+          issuedAt: Math.floor(Date.now() / 1000) - 5,
+          verifier: { developer: 'https://verifier.example', build: '1' },
+          appraisals: new Map([
+            ['gpu0', { status, vector: { executables, hardware: 2 }, attestedKey: spkiOfJwk(publicJwkOf(ES256_JWK)) }],
+          ]),
+        },
+        OTHER_ES256_JWK,
+      )
+    const theirs = publicJwkOf(OTHER_ES256_JWK)
+    write('theirs.jwk', { ...theirs, kid: 'x', use: 'sig' })
+    write('theirs-reference.json', { format: 'ear', attesters: [theirs] })
+    write('theirs-policy.json', {
+      format: 'ear',
+      maxEvidenceAgeSeconds: 300,
+      resultLifetimeSeconds: 3600,
+      claims: { match: { executables: 2, hardware: 2 }, mismatch: { executables: 96 } },
+    })
+    await cli.json('verifier', 'publish-reference-values', ...asVerifier(), '--id', 'gpu', '@theirs-reference.json')
+    await cli.json('verifier', 'publish-policy', ...asVerifier(), '--id', 'gpu', '@theirs-policy.json')
+    // Of two things that were measured not both can be what one bill of materials is about.
+    writeFileSync(
+      cli.path('composite.cedar'),
+      `permit (principal, action == Action::"issue", resource)
+       when { context.attestation.tier == "affirming" && context.attestation.keyAttested && context.attestation.results == 2 };`,
+    )
+    await cli.json(
+      ...['issuer', 'publish-policy', ...onLog, '--key', '@issuer.jwk', '--id', 'composite', '@composite.cedar'],
+    )
+    const vouch = async (result: string, out: string) => {
+      writeFileSync(cli.path('gpu.jwt'), `${result}\n`)
+      return cli.json(
+        ...['verifier', 'appraise', ...asVerifier(), '--format', 'ear', '--evidence', '@gpu.jwt'],
+        ...['--collateral', '@theirs.jwk', '--workload-key', '@workload.pub.jwk', '--result', out],
+      )
+    }
+    const issue = (result: string) =>
+      cli.run(
+        ...['issuer', 'issue', ...onLog, '--key', '@issuer.jwk', '--policy', 'composite', '--json'],
+        ...['--subject', `spiffe://${TD}/payments`, '--workload-key', '@workload.pub.jwk', '--kind', 'wit'],
+        ...['--result', '@result.ear', '--result', result, '--sbom', '@sbom.json', '--out', '@composite'],
+      )
+    assert.equal((await vouch(await gpu('affirming', 2), '@gpu.ear'))['tier'], 'affirming')
+    const issued = await issue('@gpu.ear')
+    assert.equal(issued.exit, 0, issued.err)
+    assert.equal((await vouch(await gpu('contraindicated', 96), '@bad.ear'))['tier'], 'contraindicated')
+    assert.equal((await issue('@bad.ear')).exit, 1)
   })
 
   const wrong: [what: string, code: string, words: readonly string[]][] = [
