@@ -76,11 +76,11 @@ export function isValidPath(path: readonly Certificate[], at: readonly number[])
 function checkLeaf(leaf: Certificate, { requireKeyUsage, checkPurposes }: PathDemands): void {
   checkProcessed(leaf)
   if (leaf.basicConstraints?.ca) throw new ProvenanceError('certificate_is_ca', 'the leaf certificate has CA:TRUE')
-  if (leaf.keyUsage?.has('keyCertSign') || leaf.keyUsage?.has('cRLSign')) {
-    throw new ProvenanceError('certificate_is_ca', 'the leaf certificate may sign certificates or CRLs')
-  }
   if (!(leaf.keyUsage?.has('digitalSignature') ?? !requireKeyUsage)) {
     throw new ProvenanceError('certificate_wrong_usage', 'keyUsage lacks digitalSignature')
+  }
+  if (leaf.keyUsage?.has('keyCertSign') || leaf.keyUsage?.has('cRLSign')) {
+    throw new ProvenanceError('certificate_is_ca', 'the leaf certificate may sign certificates or CRLs')
   }
   if (requireKeyUsage && !leaf.criticalKeyUsage) {
     throw new ProvenanceError('certificate_wrong_usage', 'keyUsage is not critical')
@@ -156,6 +156,9 @@ async function checkIssued(issuer: Certificate, child: Certificate, search: Sear
   if (!issuer.basicConstraints?.ca) throw new ProvenanceError('certificate_not_ca', 'the issuer lacks CA:TRUE')
   if (!issuer.keyUsage?.has('keyCertSign'))
     throw new ProvenanceError('certificate_not_ca', 'the issuer lacks keyCertSign')
+  // RFC 5280 §4.1.2.6. Without a name every nameless authority would be the issuer of its leaves.
+  if (issuer.subject.length === 2)
+    throw new ProvenanceError('malformed_credential', 'certificate: an issuer without a name')
   search.checkPurposes(issuer)
   // §4.2.1.9 does not count the leaf. Certificates that issued themselves, which it does not count either, are counted here.
   const intermediates = below.length - 1

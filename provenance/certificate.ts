@@ -42,6 +42,7 @@ export interface Certificate extends Extensions {
 
 /** Longest certificate that we read. */
 const MAX_CERTIFICATE_BYTES = 64 * 1024
+const MAX_SERIAL_BYTES = 20
 
 /**
  * Reads one certificate.
@@ -60,6 +61,8 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const version = body.optional(0xa0)
   if (!version || derSmallUnsigned(readDer(version.content)) !== 2) throw refuse('not X.509 version 3')
   const serial = derSerial(body.next(TAG.integer))
+  // RFC 5280 §4.1.2.2. It names the certificate on a log, where nobody else would take a longer one.
+  if (serial.length > 2 * MAX_SERIAL_BYTES) throw refuse('a serial number of more than 20 bytes')
   // RFC 5280 §4.1.1.2: outside of the signature and inside of it, the same algorithm.
   if (!equalBytes(body.next(TAG.sequence).whole, outerAlgorithm.whole)) throw refuse('two signature algorithms')
   const issuer = checkName(body.next(TAG.sequence))

@@ -43,7 +43,9 @@ export function checkNames(names: readonly GeneralName[], { permitted, excluded 
     const wanted = permitted.filter(({ kind }) => kind === name.kind)
     if (wanted.length > 0 && !wanted.some((base) => isWithin(name, base) === true)) throw notPermitted(name)
     // Undecided counts as excluded here, and above as not permitted.
-    if (excluded.some((base) => base.kind === name.kind && isWithin(name, base) !== false)) throw notPermitted(name)
+    if (excluded.some((base) => base.kind === name.kind && (isWithin(name, base) !== false || covers(name, base)))) {
+      throw notPermitted(name)
+    }
   }
 }
 
@@ -72,18 +74,30 @@ function isWithin(name: GeneralName, base: GeneralName): boolean | undefined {
 }
 
 const TEXT_MATCHERS: Record<'email' | 'dns' | 'uri', (name: string, base: string) => boolean | undefined> = {
-  // Any labels in front, or none.
-  dns: (name, base) => base === '' || name === base || name.endsWith(base.startsWith('.') ? base : `.${base}`),
+  // Any labels in front, or none. What is no host name is within nothing and outside of nothing (§4.2.1.6).
+  dns: (name, base) => {
+    if (!HOST_NAME.test(name)) return undefined
+    return base === '' || name === base || name.endsWith(base.startsWith('.') ? base : `.${base}`)
+  },
   uri(name, base) {
     const host = hostOf(name)
     return host === undefined ? undefined : isHostWithin(host, base)
   },
   // One mailbox, one host, or any host in a domain.
   email(name, base) {
-    const at = name.lastIndexOf('@')
-    if (at <= 0) return undefined
-    return base.includes('@') ? name === base : isHostWithin(name.slice(at + 1), base)
+    const [mailbox, host, ...more] = name.split('@')
+    if (!mailbox || !host || more.length > 0) return undefined
+    return base.includes('@') ? name === base : isHostWithin(host, base)
   },
+}
+
+/** Labels of letters, digits, hyphens, and underscores, which are in use; the first may be a wildcard. */
+const HOST_NAME = /^(?:\*\.)?(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}$/
+
+/** Whether a wildcard stands for a name in the excluded subtree: `*.bank.example` is also `payments.bank.example`. */
+function covers(name: GeneralName, base: GeneralName): boolean {
+  if (name.kind !== 'dns' || base.kind !== 'dns' || !name.text.startsWith('*.')) return false
+  return base.text.toLowerCase().endsWith(name.text.slice(1).toLowerCase())
 }
 
 /** Of URIs and mailboxes: one host, and with a dot in front every host under it, not itself. */

@@ -128,10 +128,10 @@ export function decodeTrust(bytes: Uint8Array): Trust {
 /**
  * Reads the bundle of one trust domain (SPIFFE Trust Domain and Bundle §4). A key for a `use` that we do not know, or of a
  * kind that we cannot verify with, is left out as the standard has it, and so is a member that we do not know: the document is
- * not ours, and that trusts less, never more. Without keys it trusts nobody, which is how a trust domain revokes all of them (§4.1.3).
+ * not ours, and that trusts less, never more. An empty list of keys trusts nobody, which is how a trust domain revokes all of them (§4.1.3).
  */
 export function parseBundle(bundle: Json | undefined, trustDomain: string, path = '$'): TrustDomainAnchors {
-  const { keys = [], spiffe_sequence, spiffe_refresh_hint } = object(bundle, path)
+  const { keys, spiffe_sequence, spiffe_refresh_hint } = object(bundle, path)
   // 64 bits or more (§4.1.1). Who may replace a bundle by which is for whoever fetches them.
   if (spiffe_sequence !== undefined) wholeNumber(spiffe_sequence, `${path}.spiffe_sequence`)
   if (spiffe_refresh_hint !== undefined) count(spiffe_refresh_hint, `${path}.spiffe_refresh_hint`)

@@ -53,6 +53,8 @@ export interface Edits {
   readonly extensions?: readonly Extension[]
   /** What the issuer hashes with, where that is not what goes with its key. */
   readonly hash?: string
+  /** Hex. */
+  readonly serial?: string
   readonly keys?: CryptoKeyPair
 }
 
@@ -62,7 +64,7 @@ let count = 0x1000
 export async function certify(name: string, edits: Edits = {}): Promise<Holder> {
   const { kind = 'P-256', issuer, hash } = edits
   const keys = edits.keys ?? (await keysOf(kind, name))
-  const serial = (count++).toString(16)
+  const serial = edits.serial ?? (count++).toString(16)
   const subject = edits.subject ?? `CN=${name}`
   const signingAlgorithm = { ...KINDS[issuer?.kind ?? kind], ...(hash && { hash }) }
   const certificate = await X509CertificateGenerator.create({

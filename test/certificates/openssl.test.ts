@@ -398,6 +398,19 @@ compare('identity', [
   ['a trust domain without a path', 'malformed_identifier', withLeaf(uris('spiffe://bank.example')), IDENTITY],
   ['another trust domain', 'trust_domain_mismatch', withLeaf(uris('spiffe://shop.example/payments')), IDENTITY],
   [
+    'an authority without a name',
+    'malformed_credential',
+    rooted({ subject: '' }),
+    'RFC 5280 §4.1.2.6, which OpenSSL asks for with -x509_strict alone',
+  ],
+  ['a serial number of 20 bytes', undefined, direct({ serial: '7f'.repeat(20) })],
+  [
+    'a serial number of 21 bytes',
+    'malformed_credential',
+    direct({ serial: '7f'.repeat(21) }),
+    'RFC 5280 §4.1.2.2, which binds those who issue',
+  ],
+  [
     'an empty subject, and names that are not critical',
     'malformed_credential',
     direct({ subject: '' }),
@@ -473,6 +486,34 @@ compare('name constraints', [
   ['the DNS name of the dot', NO, constrained({ permitted: [['dns', '.bank.example']] }, dns('bank.example'))],
   ['a DNS name excluded', NO, constrained({ excluded: [['dns', 'bank.example']] }, dns('a.bank.example'))],
   ['all DNS names excluded', NO, constrained({ excluded: [['dns', '']] }, dns('a.bank.example'))],
+  [
+    'a wildcard that is also the DNS name excluded',
+    NO,
+    constrained({ excluded: [['dns', 'eu.bank.example']] }, dns('*.bank.example')),
+    'RFC 9525 §6.3 has a wildcard stand for every name of its length',
+  ],
+  [
+    'a wildcard beside the DNS name excluded',
+    undefined,
+    constrained({ excluded: [['dns', 'eu.bank.example']] }, dns('*.shop.example')),
+  ],
+  [
+    'a wildcard under the domain',
+    undefined,
+    constrained({ permitted: [['dns', 'bank.example']] }, dns('*.bank.example')),
+  ],
+  [
+    'a DNS name that is none',
+    NO,
+    constrained({ permitted: [['dns', 'bank.example']] }, dns('.bank.example')),
+    'RFC 5280 §4.2.1.6: a label has a character at least',
+  ],
+  [
+    'a mailbox with two hosts',
+    NO,
+    constrained({ permitted: [['email', 'bank.example']] }, mail('ops@shop.example@bank.example')),
+    'RFC 5280 §4.2.1.6: a mailbox has one host, and which of the two it is nobody can tell',
+  ],
   [
     'one DNS name of two',
     NO,

@@ -353,7 +353,11 @@ describe('verifyCredentialSignature, of a certificate', () => {
       'certificate_is_ca',
       { extensions: usage(x509.KeyUsageFlags.digitalSignature | CA) },
     ],
-    ['one that may sign CRLs', 'certificate_is_ca', { extensions: usage(x509.KeyUsageFlags.cRLSign) }],
+    [
+      'one that may sign CRLs',
+      'certificate_is_ca',
+      { extensions: usage(x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.cRLSign) },
+    ],
     ['one that may not sign', 'certificate_wrong_usage', { extensions: usage(x509.KeyUsageFlags.keyAgreement) }],
     ['one without keyUsage', 'certificate_wrong_usage', { extensions: without('2.5.29.15') }],
     [

@@ -228,7 +228,11 @@ describe('a foreign statement signed under a certificate', () => {
     ['is not valid any more', 'credential_expired', { notAfter: AT - 1 }],
     ['is not valid yet', 'credential_not_yet_valid', { notBefore: AT + 1 }],
     ['may issue others', 'certificate_is_ca', { extensions: authority() }],
-    ['may sign certificates', 'certificate_is_ca', { extensions: [usage(KeyUsageFlags.keyCertSign)] }],
+    [
+      'may sign certificates',
+      'certificate_is_ca',
+      { extensions: [usage(KeyUsageFlags.digitalSignature | KeyUsageFlags.keyCertSign)] },
+    ],
     ['has CA:TRUE', 'certificate_is_ca', { extensions: [new BasicConstraintsExtension(true), digital] }],
     ['is for key agreement', 'certificate_wrong_usage', { extensions: [usage(KeyUsageFlags.keyAgreement)] }],
     ['is for TLS alone', 'certificate_wrong_usage', { extensions: [digital, purposes('1.3.6.1.5.5.7.3.1')] }],
