@@ -124,6 +124,28 @@ describe('the commands about what becomes of credentials', () => {
     assert.match(online.checks.find(({ id }) => id === 'status-current')!.detail, /^migrated since/)
   })
 
+  it('issue one that says whom it is for, and show whoever has the key what was sealed', async () => {
+    const said = ['--audience', 'partner.example', '--attribute', 'environment=production', '--attribute', 'note=a=b']
+    assert.equal((await issue(...said, '--usage', 'outbound', '--pop', 'wpt', '--out', '@outward')).exit, 0)
+    const files = ['@outward/credential.jwt', '--bundle', '@outward/bundle.provlog']
+    const { out } = await cli.run('verify', ...files, '--trust', '@TRUST.json', '--open', '@auditor.jwk', '--json')
+    const { ok, opened, checks } = JSON.parse(out)
+    assert.equal(ok, true)
+    assert.deepEqual(opened.credential.audiences, ['partner.example'])
+    assert.deepEqual(opened.credential.attributes, { environment: 'production', note: 'a=b' })
+    assert.match(opened.decision.contextDigest, /^[0-9a-f]{64}$/)
+    assert.match(opened.decision.context, /"audience":\["partner.example"\]/)
+    assert.match(checks.find(({ id }: { id: string }) => id === 'proof-way').detail, /demands wpt/)
+    for (const wrong of [
+      ['--attribute', '=x'],
+      ['--usage', 'sideways'],
+      ['--pop', 'none'],
+    ]) {
+      assert.equal((await issue(...wrong, '--out', '@wrong')).exit, 2)
+    }
+    assert.equal((await issue('--audience', 'not a domain', '--out', '@wrong')).exit, 1)
+  })
+
   it('generalize it, and verify the chain: by the word of the gateway, or opened', async () => {
     const general = [
       '--policy',

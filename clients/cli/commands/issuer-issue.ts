@@ -4,7 +4,7 @@ import { resultOfFile } from '../../../provenance/index.ts'
 import { deliverToDirectory } from '../../delivery/index.ts'
 import { issue } from '../../issuer/index.ts'
 import { anchorFor } from '../anchor-file.ts'
-import { type Command, Exit } from '../command.ts'
+import { type Command, Exit, UsageError } from '../command.ts'
 import { readPrivateKey, readPublicKey, readSignerKey } from '../key-files.ts'
 import { logClient, signer, signerFlags } from '../log-access.ts'
 import { imageDigest, readWorkloadFiles, workloadFlags } from '../workload-files.ts'
@@ -44,6 +44,14 @@ export const issuerIssue: Command = {
       default: 'file',
     },
     embed: { about: 'announce it on the log first, and put a reference to that entry into the credential' },
+    audience: {
+      value: 'TRUST_DOMAIN',
+      about: 'whom it is meant for: the policy sees it, the record seals it',
+      repeated: true,
+    },
+    usage: { value: 'inbound|outbound|internal', about: 'of several credentials of one workload, which this is' },
+    pop: { value: 'wpt|httpsig|mtls', about: 'how its holder must prove possession of the key: the record demands it' },
+    attribute: { value: 'NAME=VALUE', about: 'what an audit may want to know later, sealed', repeated: true },
     confidential: { about: 'a confidential workload: never without attestation; the record says so' },
     out: { value: 'DIR', about: 'where credential.jwt or credential.pem and bundle.provlog go', required: true },
   },
@@ -57,6 +65,8 @@ export const issuerIssue: Command = {
     const image = args.optional('image')
     const provenance = args.optional('workload-provenance')
     const lifetime = args.count('lifetime')
+    const audiences = args.all('audience')
+    const attributes = args.all('attribute').map(attributeOf)
     const openPath = args.optional('open')
 
     const issued = await issue({
@@ -76,6 +86,10 @@ export const issuerIssue: Command = {
       verifiers: args.all('verifier'),
       embed: args.has('embed'),
       confidential: args.has('confidential'),
+      ...(audiences.length > 0 && { audiences }),
+      ...(attributes.length > 0 && { attributes: Object.fromEntries(attributes) }),
+      ...(args.optional('usage') !== undefined && { usage: args.choice('usage', ['inbound', 'outbound', 'internal']) }),
+      ...(args.optional('pop') !== undefined && { pop: args.choice('pop', ['wpt', 'httpsig', 'mtls']) }),
       delivery: args.choice('delivery', ['file', 'env', 'direct', 'agent']),
       recipients: await Promise.all(args.all('recipient').map((path) => readPublicKey(io, path))),
       now: io.now(),
@@ -102,4 +116,10 @@ export const issuerIssue: Command = {
     )
     return Exit.ok
   },
+}
+
+function attributeOf(text: string): [string, string] {
+  const at = text.indexOf('=')
+  if (at < 1) throw new UsageError('--attribute is NAME=VALUE')
+  return [text.slice(0, at), text.slice(at + 1)]
 }

@@ -1,4 +1,5 @@
 /** `verify`: is this credential good, and why was it issued? Offline, or with a look at the log. @module */
+import { toHex } from '../../../merkle/index.ts'
 import type { Check, VerificationReport } from '../../../provenance/index.ts'
 import {
   type ChainReport,
@@ -56,7 +57,7 @@ export const verify: Command = {
         { ...input, ...client },
         { ...second, ...client },
       ])
-      if (args.has('json')) io.out(JSON.stringify(chain))
+      if (args.has('json')) io.out(jsonOf(chain))
       else printChain(chain, io)
       return chain.ok ? Exit.ok : Exit.refused
     }
@@ -67,10 +68,18 @@ export const verify: Command = {
 
     const decision = args.optional('decision')
     if (decision !== undefined) await io.writeFile(decision, `${decisionRecord(report, at)}\n`)
-    if (args.has('json')) io.out(JSON.stringify(report))
+    if (args.has('json')) io.out(jsonOf(report))
     else printReport(report, io)
     return report.ok ? Exit.ok : Exit.refused
   },
+}
+
+/** What was opened has digests and maps in it, which JSON does not: in hex, and as objects. */
+function jsonOf(report: VerificationReport | ChainReport): string {
+  return JSON.stringify(report, (_, value: unknown) => {
+    if (value instanceof Uint8Array) return toHex(value)
+    return value instanceof Map ? Object.fromEntries(value) : value
+  })
 }
 
 function printChain({ credentials, checks, ok }: ChainReport, io: Io): void {
