@@ -4,6 +4,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { readCmw, recordsOf } from '../../clients/verifier/evidence/cmw.ts'
@@ -17,9 +18,12 @@ import { TRUSTEE_PROFILE, tierOfResult, VERAISON_PROFILE } from '../../provenanc
 import { isJsonObject, JsonNumber, parseJson } from '../../provenance/json.ts'
 import { decodeCompactJws, verifyCompactJws } from '../../provenance/jws.ts'
 import { parseBundle } from '../../provenance/trust.ts'
+import { readAttestations } from '../../provenance/workload/attestation.ts'
+import { readBuild } from '../../provenance/workload/build.ts'
 import { readSbom } from '../../provenance/workload/sbom.ts'
 import { checkCertificatePath, subjectOfCertificate } from '../../provenance/workload-certificate.ts'
-import { jwkThumbprint, parsePublicJwk, publicJwkOf } from '../../statement/cose-key.ts'
+import { workloadFacts } from '../../provenance/workload-facts.ts'
+import { jwkThumbprint, kidOf, parsePublicJwk, publicJwkOf } from '../../statement/cose-key.ts'
 import { newKey } from '../provenance/world.ts'
 import { readTextVector, readVector, vectorPath, vectorsMissing } from './shared-vectors.ts'
 
@@ -279,4 +283,40 @@ describe('cmw: wrappers of the draft and of Veraison', { skip }, () => {
     const file = readVector('domain/cmw/ietf-collection-example-2.json')
     assert.throws(() => readSubmission(file, 'cmw'), { code: 'unknown_evidence_format' })
   })
+})
+
+describe('slsa: attestations of builds', { skip }, () => {
+  const files = skip ? [] : readdirSync(vectorPath('domain/slsa'))
+  assert.ok(skip || files.length === 8)
+  for (const name of files) {
+    it(`${name} is taken apart, and is nobody's word`, async () => {
+      const [attestation, ...more] = await readAttestations(readVector(`domain/slsa/${name}`), [])
+      assert.equal(more.length, 0)
+      const build = readBuild(attestation!)
+      assert.match(build.predicateType, /^https:\/\/slsa.dev\/provenance\/(v0.2|v1)$/)
+      assert.match(build.builderId!, /^https:\/\/github.com\//)
+      assert.match(attestation!.statement.subjects[0]!, /^[0-9a-f]{64}$/)
+
+      // That of an untrusted builder, of an expired certificate, of one that no log has: none of them is a builder to a policy.
+      const facts = workloadFacts(
+        { sbom: [], build: [build], compliance: [] },
+        { subject: attestation!.statement.subjects[0]!, publisher: 'p' },
+        [],
+      )
+      assert.deepEqual([facts.builders, facts.unverifiedBuilders], [[], [build.builderId]])
+    })
+
+    it(`${name} is signed by the key that its certificate has, and by no other`, async () => {
+      const bytes = readVector(`domain/slsa/${name}`)
+      // The first certificate in it, wherever the version of the format has it: PEM in a signature, or DER.
+      const [, pem, der] = /"cert":\s*"([^"]+)"|"rawBytes":\s*"([^"]+)"/.exec(fromUtf8(bytes))!
+      const certificate = new X509Certificate(pem ? JSON.parse(`"${pem}"`) : Buffer.from(der!, 'base64'))
+      const key = parsePublicJwk(certificate.publicKey.export({ format: 'jwk' }))
+      assert.equal((await readAttestations(bytes, [key]))[0]!.signer, kidOf(key))
+      const stranger = parsePublicJwk(
+        generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }),
+      )
+      await assert.rejects(readAttestations(bytes, [stranger]), { code: 'bad_signature' })
+    })
+  }
 })
