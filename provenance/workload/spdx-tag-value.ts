@@ -16,7 +16,7 @@ import { refuse } from './component-index.ts'
 export function isSpdxTagValue(text: string): boolean {
   return text
     .slice(0, 8192)
-    .replaceAll(/^\s*#.*$/gm, '')
+    .replaceAll(/^[ \t]*#.*$/gm, '')
     .trimStart()
     .startsWith('SPDXVersion:')
 }

@@ -1,18 +1,37 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import {
+  createAnchor,
   IssuanceDenied,
   type IssueRequest,
   publishIssuancePolicy,
   publishWorkload,
+  spiffeBundle,
 } from '../../clients/issuer/index.ts'
 import { toBase64, toHex, utf8 } from '../../merkle/index.ts'
-import { encodePublicKey, openSections, type RecordStatement } from '../../provenance/index.ts'
+import {
+  encodePublicKey,
+  openSections,
+  parseTrust,
+  type RecordStatement,
+  verifyCredential,
+} from '../../provenance/index.ts'
 import { TEST_RESULT } from '../../provenance/workload/compliance.ts'
 import { signedBytes } from '../../provenance/workload/dsse.ts'
 import { importSigningKey, kidOf, publicJwkOf, unwrapKeys } from '../../statement/index.ts'
 import { createParty } from '../provenance/small-log.ts'
-import { auditor, createWorld, example, issuer, type World } from './issuer-world.ts'
+import {
+  auditor,
+  createWorld,
+  example,
+  ISSUER,
+  issuer,
+  ORIGIN,
+  START,
+  TD,
+  VERIFIER,
+  type World,
+} from './issuer-world.ts'
 
 const builder = (await createParty(31, 'builder')).jwk
 const vendor = (await createParty(32, 'spiffe://vendor.example/releases')).jwk
@@ -118,12 +137,42 @@ describe('issuing by what a workload is made of', () => {
   })
 
   it('decides over two thousand components in a record of a few thousand bytes', async () => {
-    const { entry } = await issue({ sbom: bill(2000) })
+    const { entry, credential, bundle } = await issue({ sbom: bill(2000) })
     const found = (await world.client.record(entry)) as RecordStatement<'credential-provenance'>
     const { decision } = await opened(found)
     assert.ok(decision!.context.length < 4096, `${decision!.context.length} characters`)
     assert.ok(found.statement.bytes.length < 16 * 1024, `${found.statement.bytes.length} bytes`)
     assert.equal((await opened(await provenanceOf(entry))).workload?.sbom[0]?.components.length, 2000)
+
+    // Whoever has the key makes the decision again, out of the two thousand.
+    const anchor = await createAnchor({ ...world.as(issuer), trustDomain: TD })
+    const trust = parseTrust(
+      JSON.stringify({
+        logs: [{ origin: ORIGIN, vkey: world.vkey }],
+        trustDomains: { [TD]: spiffeBundle({ anchors: [anchor.der], witKeys: [publicJwkOf(issuer)] }) },
+        issuers: [ISSUER],
+        verifiers: [VERIFIER],
+        minimumTier: 'affirming',
+      }),
+    )
+    const report = await verifyCredential({ credential, bundle, trust, at: START, openWith: auditor })
+    assert.ok(report.ok)
+    assert.equal(report.checks.find(({ id }) => id === 'sealed-decision')?.outcome, 'passed')
+  })
+
+  it('has room for four thousand components, and says when there is none (too_large)', async () => {
+    const short = (count: number) =>
+      text({
+        bomFormat: 'CycloneDX',
+        specVersion: '1.6',
+        metadata: { component: { name: 'p', hashes: [{ alg: 'SHA-256', content: measurement }] } },
+        components: Array.from({ length: count }, (_, i) => ({
+          name: 'p',
+          purl: `pkg:npm/package-of-thirty-characters-${1000 + i}@1.22.3`,
+        })),
+      })
+    await issue({ sbom: short(4000) })
+    await assert.rejects(issue({ sbom: short(8000) }), { code: 'too_large' })
   })
 
   const denied: [what: string, reasons: string[], change: () => Promise<Partial<IssueRequest>>][] = [

@@ -9,31 +9,39 @@ import { parseAppraisalPolicy } from '../../../clients/verifier/appraisal-policy
 import { readCollateral } from '../../../clients/verifier/evidence/hardware/collateral.ts'
 import { decodeEvidence } from '../../../clients/verifier/evidence/measured-files.ts'
 import { formatReferenceValues, parseReferenceValues } from '../../../clients/verifier/reference-values.ts'
-import { concatBytes, fromUtf8, sha256, utf8 } from '../../../merkle/index.ts'
+import { concatBytes, fromUtf8, sha256, toBase64, utf8 } from '../../../merkle/index.ts'
 import { buildEarClaims, parseEarClaims } from '../../../provenance/attestation-result.ts'
 import { type Bundle, decodeBundle, encodeBundle } from '../../../provenance/bundle.ts'
 import {
   type Certificate,
+  type ComplianceReport,
   type Credential,
   canonicalJson,
+  canonicalPurl,
   checkPolicyText,
   decodeCompactJws,
   decodePem,
   decodeTrust,
   encodeRecord,
+  formatPurl,
   type IssuanceDecision,
   isJsonObject,
   type Json,
   JsonNumber,
   loadCedar,
   type ProvenanceRecord,
+  type Purl,
   parseCertificate,
   parseCredential,
   parseJson,
+  parsePurl,
   parseTrustDomain,
   parseWorkloadIdentifier,
   type RecordType,
+  readBuild,
+  readComplianceList,
   readSbom,
+  readTestResult,
   reevaluate,
   type Sbom,
   type Trust,
@@ -42,6 +50,9 @@ import {
 } from '../../../provenance/index.ts'
 import { LINK_RULES } from '../../../provenance/link-rules.ts'
 import { decodeRecord, recordOfStatement } from '../../../provenance/record.ts'
+import { unwrap } from '../../../provenance/workload/attestation.ts'
+import { TEST_RESULT } from '../../../provenance/workload/compliance.ts'
+import { MAX_PURL_LENGTH } from '../../../provenance/workload/purl.ts'
 import { type CborValue, decodeCbor, encodeCbor, parseSignedStatement } from '../../../statement/index.ts'
 import { author, createSmallLog, newRecord, signerOf, signRecord } from '../../provenance/small-log.ts'
 import { demand, demandSame, type Target } from '../engine.ts'
@@ -96,6 +107,9 @@ export function provenanceTargets(): readonly Target[] {
     json,
     jws,
     sbom,
+    purl,
+    attestation,
+    compliance,
     ear,
     identifier,
     cedarPolicy,
@@ -329,21 +343,106 @@ const jws: Target<UnverifiedJws> = {
 const sbom: Target<Sbom> = {
   name: 'sbom',
   seeds: [
-    '{"bomFormat":"CycloneDX","specVersion":"1.6","serialNumber":"urn:uuid:1","version":1,"metadata":{"component":{"purl":"pkg:npm/a@1"}},"components":[{"purl":"pkg:npm/b@2","components":[{"purl":"pkg:npm/%40c/d@3?x=1#y"}]},{"name":"none"}]}',
-    '{"spdxVersion":"SPDX-2.3","documentNamespace":"https://a.example/1","packages":[{"externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:pypi/a@1"},{"referenceType":"cpe23Type","referenceLocator":"x"}]},{}]}',
+    '{"bomFormat":"CycloneDX","specVersion":"1.6","serialNumber":"urn:uuid:1","version":1,"metadata":{"component":{"name":"a","purl":"pkg:npm/a@1","hashes":[{"alg":"SHA-256","content":"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"}]}},"components":[{"purl":"pkg:npm/b@2","cpe":"cpe:/a:b:b","components":[{"purl":"pkg:npm/%40c/d@3?x=1#y"}]},{"group":"g","name":"none","version":"1"}]}',
+    '{"spdxVersion":"SPDX-2.3","documentNamespace":"https://a.example/1","documentDescribes":["r"],"packages":[{"SPDXID":"r","name":"r","versionInfo":"sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff","externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:pypi/a@1"},{"referenceType":"cpe23Type","referenceLocator":"cpe:2.3:a:b:b:*:*:*:*:*:*:*:*"}]},{"name":"b"}]}',
+    '{"@context":"https://spdx.org/rdf/3.0.1/spdx-context.jsonld","@graph":[{"type":"SpdxDocument","spdxId":"d","rootElement":["p"]},{"type":"software_Package","spdxId":"p","name":"p","software_packageUrl":"pkg:npm/a@1","verifiedUsing":[{"algorithm":"sha256","hashValue":"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"}],"externalIdentifier":["_:i"]},{"@id":"_:i","externalIdentifierType":"cpe23","identifier":"cpe:2.3:a:b:b:*:*:*:*:*:*:*:*"}]}',
+    'SPDXVersion: SPDX-2.3\nSPDXID: SPDXRef-DOCUMENT\nPackageName: a\nSPDXID: SPDXRef-a\nPackageVersion: 1\nPackageChecksum: SHA256: 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\nPackageComment: <text>x\ny</text>\nExternalRef: PACKAGE-MANAGER purl pkg:npm/a@1\nRelationship: SPDXRef-DOCUMENT DESCRIBES SPDXRef-a\n',
   ].map(utf8),
-  mutators: jsonMutators,
+  mutators: [...jsonMutators, textMutator(['<text>', '</text>', '\n', 'PackageName: ', '@', '%'])],
   maxBytes: 64 * 1024,
-  codes: ['malformed_sbom'],
+  codes: ['malformed_sbom', 'unsupported_sbom'],
   read: readSbom,
-  check({ digest, components, format }, input) {
+  check({ digest, components, others, cpes, subjects, format, specVersion }, input) {
     demandSame(digest, sha256(input))
     demand(
       components.every((purl, i) => i === 0 || components[i - 1]! < purl),
       'lists components twice, or in no order',
     )
-    return `${format} ${Math.min(components.length, 3)}`
+    demand(
+      components.every((purl) => canonicalPurl(purl) === purl),
+      'lists a component in a spelling of its own',
+    )
+    return `${format} ${specVersion} ${Math.min(components.length, 3)} ${Math.min(others.length, 2)} ${cpes.length > 0} ${subjects.length > 0}`
   },
+}
+
+const purl: Target<Purl> = {
+  name: 'purl',
+  seeds: [
+    'pkg:npm/%40scope/name@1.2.3',
+    'pkg:deb/debian/curl@7.50.3-1?arch=i386&distro=jessie',
+    'pkg:golang/google.golang.org/genproto@abc#googleapis/api',
+    'pkg:oci/app@sha256:244fd47e07d10?repository_url=ghcr.io%2Fapp',
+    'pkg:PyPI/Django_x@1',
+  ].map(utf8),
+  mutators: [textMutator(['@', '%', '%2F', '/', '?', '&', '=', '#', '..', 'pkg:', 'İ']), bytesMutator],
+  maxBytes: 4096,
+  codes: ['malformed_purl'],
+  read: (input) => parsePurl(new TextDecoder().decode(input)),
+  check(value) {
+    const written = formatPurl(value)
+    // Encoding makes some longer than may be read again.
+    const again = written.length > MAX_PURL_LENGTH ? written : formatPurl(parsePurl(written))
+    demand(again === written, 'has two canonical forms')
+    demand(/^pkg:[!-~]+$/.test(written), 'is written in something else than ASCII')
+    return `${value.namespace.length} ${value.version === undefined} ${value.qualifiers.length} ${value.subpath.length}`
+  },
+}
+
+const statementText = (predicateType: string, predicate: string) =>
+  `{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"a","digest":{"sha256":"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"}}],"predicateType":"${predicateType}","predicate":${predicate}}`
+const slsa = statementText(
+  'https://slsa.dev/provenance/v1',
+  '{"buildDefinition":{"buildType":"t","resolvedDependencies":[{"uri":"u","digest":{"sha1":"aa"}}]},"runDetails":{"builder":{"id":"b"}}}',
+)
+const dsse = (payload: string) =>
+  `{"payloadType":"application/vnd.in-toto+json","payload":"${toBase64(utf8(payload))}","signatures":[{"keyid":"k","sig":"MAYCAQECAQE="}]}`
+
+/** Taken apart, and read as what its predicate says that it is. */
+const attestation: Target<string> = {
+  name: 'attestation',
+  seeds: [
+    slsa,
+    statementText(
+      'https://slsa.dev/provenance/v0.2',
+      '{"builder":{"id":"b"},"buildType":"t","materials":[{"uri":"u"}]}',
+    ),
+    statementText(
+      'https://slsa.dev/verification_summary/v1',
+      '{"verifier":{"id":"v"},"verificationResult":"PASSED","verifiedLevels":["L3"]}',
+    ),
+    statementText(
+      TEST_RESULT,
+      '{"result":"FAILED","configuration":[{"name":"c"}],"passedTests":["a"],"failedTests":["b"]}',
+    ),
+    dsse(slsa),
+    `{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{},"dsseEnvelope":${dsse(slsa)}}`,
+  ].map(utf8),
+  mutators: jsonMutators,
+  maxBytes: 64 * 1024,
+  codes: ['malformed_attestation', 'malformed_compliance', 'malformed_json', 'malformed_encoding'],
+  read(input) {
+    const { statement } = unwrap(parseJson(text(input)))
+    const digest = sha256(input)
+    if (statement.predicateType === TEST_RESULT) return `test ${readTestResult({ statement, digest }).results.length}`
+    const build = readBuild({ statement, digest })
+    return `${build.predicateType.slice(0, 40)} ${build.builderId !== undefined} ${build.materials.length}`
+  },
+  check: (shape) => shape,
+}
+
+const compliance: Target<ComplianceReport> = {
+  name: 'compliance',
+  seeds: [
+    utf8(
+      '{"subject":{"sha256":"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"},"tool":"t","results":[{"test":"a","result":"pass"},{"test":"b","result":"fail","tool":"u"}]}',
+    ),
+  ],
+  mutators: jsonMutators,
+  maxBytes: 64 * 1024,
+  codes: ['malformed_compliance', 'malformed_json', 'malformed_encoding'],
+  read: (input) => readComplianceList(parseJson(text(input)), input),
+  check: ({ subjects, results }) => `${subjects.length} ${Math.min(results.length, 3)}`,
 }
 
 const earText = Buffer.from(text(example('result.ear')).split('.')[1]!, 'base64url')
