@@ -14,11 +14,12 @@ import {
   openSections,
   parseTrust,
   type RecordStatement,
+  recordOfStatement,
   verifyCredential,
 } from '../../provenance/index.ts'
 import { TEST_RESULT } from '../../provenance/workload/compliance.ts'
 import { signedBytes } from '../../provenance/workload/dsse.ts'
-import { importSigningKey, kidOf, publicJwkOf, unwrapKeys } from '../../statement/index.ts'
+import { importSigningKey, kidOf, parseSignedStatement, publicJwkOf, unwrapKeys } from '../../statement/index.ts'
 import { createParty } from '../provenance/small-log.ts'
 import {
   auditor,
@@ -248,11 +249,17 @@ describe('issuing by what a workload is made of', () => {
     ['what is no list of results', 'malformed_compliance', async () => ({ compliance: [text({ results: 1 })] })],
   ]
   for (const [what, code, change] of refused) {
-    it(`refuses ${what} (${code})`, async () => {
+    it(`refuses ${what} (${code}), and issues nothing`, async () => {
       const results = [await world.result()]
       const before = (await world.client.checkpoint()).size
       await assert.rejects(issue({ results, ...(await change()) }), { code })
-      assert.equal((await world.client.checkpoint()).size, before)
+      const { size } = await world.client.checkpoint()
+      assert.equal(size, before + 1)
+      const [last] = await world.client
+        .statementBundle(Math.floor(before / 256), size % 256)
+        .then((all) => all.slice(-1))
+      const { type, fields } = recordOfStatement(parseSignedStatement(last!))
+      assert.deepEqual([type, fields], ['issuance-denied', { reason: code }])
     })
   }
 })

@@ -501,7 +501,7 @@ const identifier: Target<WorkloadIdentifier> = {
 const policyText = readFileSync(new URL('../../../docs/examples/issuance-policy.cedar', import.meta.url))
 const subject = parseWorkloadIdentifier('spiffe://bank.example/payments')
 const honestContext =
-  '{"attestation":{"ageSeconds":1,"claims":{"executables":2},"keyAttested":true,"measurements":[],"policies":[],"results":1,"tier":"affirming","verifiers":[]},"credential":{"audience":[],"kind":"wit","lifetimeSeconds":60},"workload":{"builders":[],"components":[],"failed":[],"measured":true,"packages":[],"passed":[],"sbomFormats":["CycloneDX"]}}'
+  '{"attestation":{"ageSeconds":1,"claims":{"executables":2},"keyAttested":true,"measurements":[],"policies":[],"results":1,"tier":"affirming","verifiers":[]},"credential":{"audience":[],"kind":"wit","lifetimeSeconds":60},"workload":{"buildSigners":[],"buildTypes":[],"builders":[],"complianceVerified":false,"components":[],"cpes":[],"failed":[],"materials":[],"measured":true,"others":[],"packages":[],"passed":[],"publisher":"spiffe://bank.example/issuer","releases":[],"sbomFormats":["CycloneDX"],"sbomSubjectMatches":true,"sbomVerified":false,"slsaLevels":[],"summaryFailures":[],"summaryVerifiers":[],"tools":[],"unverifiedBuilders":[]}}'
 
 const words = [
   'permit (principal, action, resource);',
