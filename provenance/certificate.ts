@@ -15,7 +15,7 @@ import type { SignatureScheme } from '../statement/algorithm.ts'
 import type { VerificationJwk } from '../statement/cose-key.ts'
 import { type Extensions, readExtensions } from './certificate-extensions.ts'
 import { algorithmIdentifier, checkEcdsaSignature, jwkOfSpki, schemeOfIdentifier } from './certificate-key.ts'
-import { DerReader, derBytesOfBits, derSerial, derSmallUnsigned, derTime, readDer, TAG } from './der.ts'
+import { checkUnread, DerReader, derBytesOfBits, derSerial, derSmallUnsigned, derTime, readDer, TAG } from './der.ts'
 import { ProvenanceError } from './error.ts'
 import { checkName } from './general-name.ts'
 
@@ -71,8 +71,11 @@ export function parseCertificate(der: Uint8Array): Certificate {
   validity.end()
   const subject = checkName(body.next(TAG.sequence))
   const publicJwk = jwkOfSpki(body.next(TAG.sequence).whole)
-  body.optional(0x81) // issuerUniqueID
-  body.optional(0x82) // subjectUniqueID
+  // issuerUniqueID and subjectUniqueID: BIT STRINGs that nobody uses.
+  for (const tag of [0x81, 0x82]) {
+    const unique = body.optional(tag)
+    if (unique) checkUnread({ ...unique, tag: TAG.bitString })
+  }
   const extensions = body.optional(0xa3)
   body.end()
 

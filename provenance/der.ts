@@ -109,7 +109,12 @@ export function checkUnread({ tag, content }: DerElement, depth = 8): void {
   else if (tag === TAG.oid) derOid(element)
   else if (tag === TAG.null && content.length > 0) throw refuse('not a NULL')
   else if (tag === TAG.bitString && (content[0] ?? 8) > (content.length > 1 ? 7 : 0)) throw refuse('not a BIT STRING')
-  if ((tag & 0x20) === 0) return
+  // Of the universal types DER has two that are made of others, and those are never anything else (X.690 §10.2).
+  const [isUniversal, isMade] = [tag < 0x40, (tag & 0x20) !== 0]
+  if (isUniversal && isMade !== [TAG.sequence, TAG.set].includes((tag | 0x20) as 0x30)) {
+    throw refuse(`tag ${tag.toString(16)}, of no form that DER has`)
+  }
+  if (!isMade) return
   if (depth === 0) throw refuse('nested too deeply')
   for (const inner = new DerReader(content); !inner.done; ) checkUnread(inner.next(), depth - 1)
 }

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { fromHex, toHex, utf8 } from '../../merkle/bytes.ts'
-import { derBoolean, derNamedBits, derOid, derTime, derUnsigned, readDer, TAG } from '../../provenance/der.ts'
+import {
+  checkUnread,
+  derBoolean,
+  derNamedBits,
+  derOid,
+  derTime,
+  derUnsigned,
+  readDer,
+  TAG,
+} from '../../provenance/der.ts'
 
 const read = (hex: string) => readDer(fromHex(hex))
 
@@ -30,6 +39,13 @@ describe('readDer', () => {
 })
 
 describe('DER values', () => {
+  it('passes over nothing that is no DER inside', () => {
+    for (const hex of ['0500', '30020500', 'a0020500', '3100', '0c0161']) checkUnread(read(hex))
+    for (const hex of ['2500', '30022500', '1000', '3003020200', '030108', '0c8100', '2c0161']) {
+      assert.throws(() => checkUnread(read(hex)), { code: 'malformed_der' }, hex)
+    }
+  })
+
   it('reads integers in their shortest form only', () => {
     assert.equal(toHex(derUnsigned(read('02020080'))), '80')
     assert.equal(toHex(derUnsigned(read('020100'))), '00')

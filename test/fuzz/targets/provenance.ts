@@ -54,6 +54,7 @@ import { unwrap } from '../../../provenance/workload/attestation.ts'
 import { TEST_RESULT } from '../../../provenance/workload/compliance.ts'
 import { MAX_PURL_LENGTH } from '../../../provenance/workload/purl.ts'
 import { type CborValue, decodeCbor, encodeCbor, parseSignedStatement } from '../../../statement/index.ts'
+import { authority, authorityKeyId, certify, constraints, keyId, workload } from '../../certificates/authority.ts'
 import { author, createSmallLog, newRecord, signerOf, signRecord } from '../../provenance/small-log.ts'
 import { demand, demandSame, type Target } from '../engine.ts'
 import { bytesMutator, jsonMutator, jwsMutator, type Mutator, textMutator } from '../mutate.ts'
@@ -94,7 +95,32 @@ const certificates = [
   ...Object.values(anchorDers).flatMap(({ keys }) =>
     keys.flatMap(({ x5c = [] }) => x5c.map((der) => new Uint8Array(Buffer.from(der, 'base64')))),
   ),
+  ...(await constrainedChain()),
 ]
+
+/** An authority of RSA with PSS, constrained in every kind of name, and what P-384 certifies. */
+async function constrainedChain(): Promise<Uint8Array[]> {
+  const limits = constraints({
+    permitted: [
+      ['uri', '.example'],
+      ['dns', 'bank.example'],
+      ['directory', 'leaf'],
+    ],
+    excluded: [
+      ['ip', '0a000000ff000000'],
+      ['email', 'bank.example'],
+      ['registered', '2a03'],
+    ],
+  })
+  const root = await certify('root', { kind: 'RSA-PSS', extensions: authority(2, limits, keyId('aa')) })
+  const middle = await certify('middle', {
+    kind: 'P-384',
+    issuer: root,
+    extensions: authority(0, authorityKeyId('aa')),
+  })
+  const leaf = await certify('leaf', { kind: 'RSA-2048', issuer: middle, extensions: workload() })
+  return [root, middle, leaf].map(({ der }) => der)
+}
 
 export function provenanceTargets(): readonly Target[] {
   return [
@@ -272,7 +298,7 @@ const certificate: Target<Certificate> = {
   seeds: certificates,
   mutators: [derMutator, derMutator, bytesMutator],
   maxBytes: 64 * 1024,
-  codes: ['malformed_der', 'malformed_credential', 'malformed_encoding', 'weak_key'],
+  codes: ['malformed_der', 'malformed_credential', 'malformed_encoding', 'malformed_key', 'weak_key'],
   read: parseCertificate,
   check(value) {
     checkCertificate(value)
