@@ -5,10 +5,18 @@ import { request } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it, type TestContext } from 'node:test'
-import { kernelPeerUid, type LocalApi, type LocalApiOptions, serveLocally } from '../../../clients/issuer/index.ts'
-import { fetchCredential, fetchTrustBundle, submitResults } from '../../../clients/workload/index.ts'
-import { publicJwkOf } from '../../../statement/index.ts'
-import { createWorld, SUBJECT, type World, workload } from '../issuer-world.ts'
+import {
+  kernelPeerUid,
+  type LocalApi,
+  type LocalApiOptions,
+  publishIssuancePolicy,
+  serveLocally,
+} from '../../../clients/issuer/index.ts'
+import { fetchCredential, fetchTrustBundle, loadFromDirectory, submitResults } from '../../../clients/workload/index.ts'
+import { utf8 } from '../../../merkle/index.ts'
+import { jwkThumbprint, publicJwkOf } from '../../../statement/index.ts'
+import { createWorld, issuer, SUBJECT, type World, workload } from '../issuer-world.ts'
+import { TestCommand } from '../test-io.ts'
 import { newKey, scratch } from './deliveries.ts'
 import { createServiceWorld, type ServiceWorld, until } from './service-world.ts'
 
@@ -32,11 +40,11 @@ afterEach(async () => {
 after(() => world.close())
 
 /** An API that answers, in a directory that others may pass through. */
-async function serve(t: TestContext, options: Partial<LocalApiOptions> = {}): Promise<string> {
+async function serve(t: TestContext, options: Partial<LocalApiOptions> = {}, policyId = 'workloads'): Promise<string> {
   const directory = scratch(t)
   chmodSync(directory, 0o711)
   const path = join(directory, 'issuer.sock')
-  live = await createServiceWorld(() => [{ uids: [OWN] }], world)
+  live = await createServiceWorld(() => [{ uids: [OWN], policyId }], world)
   const peerUid = await kernelPeerUid()
   api = await serveLocally({ path, service: live.service, peerUid, onFatal: (error) => fatal.push(error), ...options })
   return path
@@ -120,6 +128,36 @@ describe('the local API', () => {
     assert.ok((await asked).text)
     await closing
     assert.equal(existsSync(socket), false)
+  })
+})
+
+describe('provlog workload fetch', () => {
+  it('makes a key that never leaves, and delivers it with the credential for it', async (t) => {
+    const content = utf8('permit(principal, action, resource);')
+    await publishIssuancePolicy({ ...world.as(issuer), id: 'open', content })
+    const socket = await serve(t, {}, 'open')
+    const command = new TestCommand()
+    t.after(() => command.remove())
+    command.skew = world.clock.now - Math.floor(Date.now() / 1000)
+    const ask = ['workload', 'fetch', '--socket', socket, '--subject', SUBJECT, '--out', '@own']
+    const first = await command.json(...ask, '--new-key')
+    const loaded = await loadFromDirectory(command.path('own'), { now: world.clock.now })
+    assert.equal(loaded.key && jwkThumbprint(loaded.key), loaded.credential.keyThumbprint)
+    assert.equal(first['renewal'], 'submit')
+
+    assert.equal((await command.run(...ask, '--new-key', '--key', '@own/key.jwk')).exit, 2)
+    assert.equal((await command.run(...ask, '--key', '@own/key.jwk', '--wait', '1')).exit, 0)
+    const stranger = await command.run(
+      'workload',
+      'fetch',
+      '--socket',
+      socket,
+      '--subject',
+      'spiffe://x.example/y',
+      '--out',
+      '@z',
+    )
+    assert.deepEqual([stranger.exit, /peer_not_allowed/.test(stranger.err)], [1, true])
   })
 })
 
