@@ -100,6 +100,8 @@ function ccaToken(change: Change = {}): Uint8Array {
   const ofPlatform: Claims = [
     [10, sha('sha256', realm.get(44237) as Uint8Array)],
     [265, 'http://arm.com/CCA-SSD/1.0.0'],
+    [2401, fill(4, 0)],
+    [2402, 'sha-256'],
     ...(change.platform ?? []),
   ]
   const tokens = mapOf(
@@ -134,6 +136,16 @@ const policyOf = (format: string, match: object) =>
   )
 
 describe('psa evidence', () => {
+  it('takes all that a token may have', async () => {
+    const all: Claims = [
+      [2394, -1],
+      [2397, fill(8, 1)],
+      [2398, '1234567890123-12345'],
+      [2400, 'https://a.example'],
+    ]
+    assert.deepEqual((await psa.examine(psaToken(all), forPsa)).cases, ['match'])
+  })
+
   it('affirms the reference software of an enrolled device, in both profiles', async () => {
     for (const profile of ['http://arm.com/psa/2.0.0', 'tag:psacertified.org,2023:psa#tfm']) {
       const { tier, keyThumbprint } = await appraise({
@@ -199,6 +211,18 @@ describe('psa evidence', () => {
       () => psaToken([[2399, [component(3).set(2, fill(31, 1))]]]),
     ],
     ['no instance', 'malformed_evidence', () => psaToken([[256, undefined]])],
+    ['an instance id of another type', 'malformed_evidence', () => psaToken([[256, fill(33, 2)]])],
+    ['no client', 'malformed_evidence', () => psaToken([[2394, undefined]])],
+    ['a lifecycle of no state', 'malformed_evidence', () => psaToken([[2395, 0x3100]])],
+    ['a lifecycle past them all', 'malformed_evidence', () => psaToken([[2395, 0xffff]])],
+    ['a short boot seed', 'malformed_evidence', () => psaToken([[2397, fill(7, 1)]])],
+    ['a long boot seed', 'malformed_evidence', () => psaToken([[2397, fill(33, 1)]])],
+    [
+      'a certification reference of the profile before',
+      'malformed_evidence',
+      () => psaToken([[2398, '1234567890123']]),
+    ],
+    ['a verification service without a name', 'malformed_evidence', () => psaToken([[2400, '']])],
     ['a realm’s token', 'malformed_evidence', () => ccaToken()],
   ]
   for (const [what, code, evidence, change] of wrong) {
@@ -250,6 +274,9 @@ describe('cca evidence', () => {
     ['a realm that somebody else signed for', 'bad_evidence_signature', () => ccaToken({ realmSigner: stranger })],
     ['a platform that was not given', 'bad_evidence_signature', () => ccaToken({ platformKeys: realmKeys })],
     ['a hash that nobody knows', 'malformed_evidence', () => ccaToken({ realm: [[44240, 'md5']] })],
+    ['a realm measured with a hash that nobody knows', 'malformed_evidence', () => ccaToken({ realm: [[44236, '']] })],
+    ['a platform without configuration', 'malformed_evidence', () => ccaToken({ platform: [[2401, undefined]] })],
+    ['a platform without a hash', 'malformed_evidence', () => ccaToken({ platform: [[2402, undefined]] })],
     ['a key of another kind', 'malformed_evidence', () => ccaToken({ realm: [[44237, fill(97, 1)]] })],
     ['a realm without a challenge', 'malformed_evidence', () => ccaToken({ realm: [[10, undefined]] })],
     [

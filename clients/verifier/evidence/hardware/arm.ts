@@ -13,53 +13,29 @@
  */
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
 import { type Static, Type } from 'typebox'
-import { equalBytes, toBase64url, toHex } from '../../../../merkle/index.ts'
-import {
-  asArray,
-  asBytes,
-  asMap,
-  asText,
-  asUint,
-  type CborMap,
-  CborTag,
-  type CborValue,
-  encodeCbor,
-} from '../../../../statement/cbor.ts'
+import { equalBytes, toHex } from '../../../../merkle/index.ts'
+import { asBytes, asMap, CborTag } from '../../../../statement/cbor.ts'
 import { readDocument } from '../../document.ts'
 import { readingEvidence, VerifierError } from '../../error.ts'
 import type { EvidenceFormat } from '../format.ts'
+import {
+  ccaPlatformClaims,
+  MAX_COMPONENTS,
+  type PlatformClaims,
+  psaClaims,
+  type RealmClaims,
+  realmClaims,
+} from './arm-claims.ts'
 import { type CoseSign1, decodeCoseSign1, decodeLoosely } from './cose-sign1.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from './hardware-format.ts'
 
-/** CBOR map keys of claims: RFC 9783 §4, draft-ffm-rats-cca-token §4. */
-const CLAIM = {
-  nonce: 10,
-  instanceId: 256,
-  profile: 265,
-  lifecycle: 2395,
-  implementationId: 2396,
-  components: 2399,
-  personalization: 44235,
-  realmKey: 44237,
-  initialMeasurement: 44238,
-  extensibleMeasurements: 44239,
-  realmKeyHash: 44240,
-}
-/** Members of a software component: RFC 9783 §4.4.1. */
-const COMPONENT = { value: 2, signer: 5 }
 const PLATFORM_TOKEN = 44234
 const REALM_TOKEN = 44241
 const CCA_COLLECTION = 399
 
-const PSA_PROFILES = ['http://arm.com/psa/2.0.0', 'tag:psacertified.org,2023:psa#tfm']
-const CCA_PROFILES = ['http://arm.com/CCA-SSD/1.0.0', 'tag:arm.com,2023:cca_platform#1.0.0']
-const REALM_PROFILE = 'tag:arm.com,2023:realm#1.0.0'
-
-const MAX_COMPONENTS = 32
-
 function readPsa(bytes: Uint8Array, context: ReaderContext): HardwareFacts {
   const token = readingEvidence(() => decodeCoseSign1(bytes, true))
-  const platform = readingEvidence(() => platformClaims(token, PSA_PROFILES))
+  const platform = readingEvidence(() => psaClaims(token))
   return { ...attested(token, platform, context), chosen: { nonce: platform.nonce } }
 }
 
@@ -77,62 +53,11 @@ function readCca(bytes: Uint8Array, context: ReaderContext): HardwareFacts {
   }
 }
 
-interface PlatformClaims {
-  readonly nonce: Uint8Array
-  readonly implementationId: Uint8Array
-  readonly lifecycle: number
-  readonly measurements: Readonly<Record<string, string>>
-}
-
-function platformClaims(token: CoseSign1, profiles: readonly string[]): PlatformClaims {
-  const claims = asMap(decodeLoosely(token.payload), 'claims')
-  const profile = asText(claims.get(CLAIM.profile), 'profile')
-  if (!profiles.includes(profile)) throw new Error(`the profile ${JSON.stringify(profile)}`)
-  const implementationId = asBytes(claims.get(CLAIM.implementationId), 'implementation id', 32)
-  const instanceId = asBytes(claims.get(CLAIM.instanceId), 'instance id', 33)
-  const components = asArray(claims.get(CLAIM.components), 'software components')
-  if (components.length === 0 || components.length > MAX_COMPONENTS) throw new Error(`${components.length} components`)
-  return {
-    nonce: hashSized(claims.get(CLAIM.nonce), 'nonce'),
-    implementationId,
-    lifecycle: asUint(claims.get(CLAIM.lifecycle), 'lifecycle'),
-    measurements: {
-      IMPLEMENTATION_ID: toHex(implementationId),
-      INSTANCE_ID: toHex(instanceId),
-      // All of them at once, with their names and versions: what a list of some of them would leave open.
-      COMPONENTS: createHash('sha256').update(encodeCbor(components)).digest('hex'),
-      ...Object.assign({}, ...components.map((component, i) => componentOf(asMap(component, 'component'), i))),
-    },
-  }
-}
-
-function componentOf(component: CborMap, i: number): Record<string, string> {
-  return {
-    [`component:${i}`]: toHex(hashSized(component.get(COMPONENT.value), 'measurement value')),
-    [`signer:${i}`]: toHex(hashSized(component.get(COMPONENT.signer), 'signer id')),
-  }
-}
-
-/** `psa-hash-type`: 32, 48 or 64 bytes. */
-function hashSized(value: CborValue | undefined, title: string): Uint8Array {
-  const bytes = asBytes(value, title)
-  if (![32, 48, 64].includes(bytes.length)) throw new Error(`${title} of ${bytes.length} bytes`)
-  return bytes
-}
-
 interface Cca {
   readonly platformToken: CoseSign1
   readonly platform: PlatformClaims
   readonly realmToken: CoseSign1
   readonly realm: RealmClaims
-}
-
-interface RealmClaims {
-  readonly challenge: Uint8Array
-  readonly keyBytes: Uint8Array
-  readonly key: KeyObject
-  readonly keyHash: 'sha256' | 'sha384' | 'sha512'
-  readonly measurements: Readonly<Record<string, string>>
 }
 
 function decodeCca(bytes: Uint8Array): Cca {
@@ -144,44 +69,10 @@ function decodeCca(bytes: Uint8Array): Cca {
   const realmToken = decodeCoseSign1(asBytes(tokens.get(REALM_TOKEN), 'realm token'), true)
   return {
     platformToken,
-    platform: platformClaims(platformToken, CCA_PROFILES),
+    platform: ccaPlatformClaims(platformToken),
     realmToken,
-    realm: realmClaims(asMap(decodeLoosely(realmToken.payload), 'realm claims')),
+    realm: realmClaims(realmToken),
   }
-}
-
-function realmClaims(claims: CborMap): RealmClaims {
-  const profile = claims.get(CLAIM.profile)
-  // The first realms had none, and a bare point as their key.
-  if (profile !== undefined && profile !== REALM_PROFILE) throw new Error(`the profile ${JSON.stringify(profile)}`)
-  const keyBytes = asBytes(claims.get(CLAIM.realmKey), 'realm key')
-  const hash = asText(claims.get(CLAIM.realmKeyHash), 'hash of the realm key').replace('-', '')
-  const keyHash = (['sha256', 'sha384', 'sha512'] as const).find((known) => known === hash)
-  if (!keyHash) throw new Error(`the hash ${hash}`)
-  const extensible = asArray(claims.get(CLAIM.extensibleMeasurements), 'extensible measurements', 4)
-  return {
-    challenge: asBytes(claims.get(CLAIM.nonce), 'challenge', 64),
-    keyBytes,
-    key: realmKey(keyBytes, profile !== undefined),
-    keyHash,
-    measurements: {
-      RIM: toHex(hashSized(claims.get(CLAIM.initialMeasurement), 'initial measurement')),
-      RPV: toHex(asBytes(claims.get(CLAIM.personalization), 'personalization value', 64)),
-      ...Object.fromEntries(extensible.map((value, i) => [`REM${i}`, toHex(hashSized(value, `REM${i}`))])),
-    },
-  }
-}
-
-/** P-384: an uncompressed point, or a COSE_Key { 1: 2, −1: 2, −2: x, −3: y }. */
-function realmKey(bytes: Uint8Array, isCoseKey: boolean): KeyObject {
-  let [x, y] = [bytes.subarray(1, 49), bytes.subarray(49)]
-  if (isCoseKey) {
-    const key = asMap(decodeLoosely(bytes), 'realm key')
-    if (key.get(1) !== 2 || key.get(-1) !== 2) throw new Error('a realm key of another kind')
-    x = asBytes(key.get(-2), 'x', 48)
-    y = asBytes(key.get(-3), 'y', 48)
-  } else if (bytes.length !== 97 || bytes[0] !== 4) throw new Error('a realm key that is no point of P-384')
-  return createPublicKey({ key: { kty: 'EC', crv: 'P-384', x: toBase64url(x), y: toBase64url(y) }, format: 'jwk' })
 }
 
 const Jwk = Type.Object({

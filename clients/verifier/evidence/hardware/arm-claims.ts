@@ -1,0 +1,178 @@
+/**
+ * What Arm's tokens claim: the claims of a PSA token (RFC 9783 §4), of a CCA platform and of a realm (draft-ffm-rats-cca-token §4). All that
+ * must be there is, and all that may be there is of its form, whether anything here is made of it or not: another Verifier would refuse
+ * the token, and two that disagree on what a token is can be shown different ones.
+ *
+ * @module
+ */
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
+import { toBase64url, toHex } from '../../../../merkle/index.ts'
+import {
+  asArray,
+  asBytes,
+  asMap,
+  asText,
+  asUint,
+  type CborMap,
+  type CborValue,
+  encodeCbor,
+} from '../../../../statement/cbor.ts'
+import { type CoseSign1, decodeLoosely } from './cose-sign1.ts'
+
+/** CBOR map keys of claims: RFC 9783 §4, draft-ffm-rats-cca-token §4. */
+const CLAIM = {
+  nonce: 10,
+  instanceId: 256,
+  profile: 265,
+  clientId: 2394,
+  lifecycle: 2395,
+  implementationId: 2396,
+  bootSeed: 2397,
+  certificationReference: 2398,
+  components: 2399,
+  serviceIndicator: 2400,
+  platformConfiguration: 2401,
+  platformHash: 2402,
+  personalization: 44235,
+  realmHash: 44236,
+  realmKey: 44237,
+  initialMeasurement: 44238,
+  extensibleMeasurements: 44239,
+  realmKeyHash: 44240,
+}
+/** Members of a software component: RFC 9783 §4.4.1. */
+const COMPONENT = { value: 2, signer: 5 }
+const PSA_PROFILES = ['http://arm.com/psa/2.0.0', 'tag:psacertified.org,2023:psa#tfm']
+const CCA_PROFILES = ['http://arm.com/CCA-SSD/1.0.0', 'tag:arm.com,2023:cca_platform#1.0.0']
+const REALM_PROFILE = 'tag:arm.com,2023:realm#1.0.0'
+
+export const MAX_COMPONENTS = 32
+
+export interface PlatformClaims {
+  readonly nonce: Uint8Array
+  readonly implementationId: Uint8Array
+  readonly lifecycle: number
+  readonly measurements: Readonly<Record<string, string>>
+}
+
+/** Throws `StatementError`, or an ordinary error that says why. */
+export function psaClaims(token: CoseSign1): PlatformClaims {
+  const claims = asMap(decodeLoosely(token.payload), 'claims')
+  const said = platformClaims(claims, PSA_PROFILES)
+  const [client, seed, reference] = [CLAIM.clientId, CLAIM.bootSeed, CLAIM.certificationReference].map((key) =>
+    claims.get(key),
+  )
+  // §4.1.2: negative in the non-secure world. §4.3.2 and §4.2.3 are optional.
+  if (typeof client !== 'number' && typeof client !== 'bigint') throw new Error('no client id')
+  if (seed !== undefined) {
+    const { length } = asBytes(seed, 'boot seed')
+    if (length < 8 || length > 32) throw new Error(`a boot seed of ${length} bytes`)
+  }
+  if (reference !== undefined && !/^[0-9]{13}-[0-9]{5}$/.test(asText(reference, 'certification reference'))) {
+    throw new Error('a certification reference of another form')
+  }
+  return said
+}
+
+/** Throws as {@link psaClaims}. */
+export function ccaPlatformClaims(token: CoseSign1): PlatformClaims {
+  const claims = asMap(decodeLoosely(token.payload), 'claims')
+  asBytes(claims.get(CLAIM.platformConfiguration), 'platform configuration')
+  hashNamed(claims.get(CLAIM.platformHash), 'hash of the platform')
+  return platformClaims(claims, CCA_PROFILES)
+}
+
+function platformClaims(claims: CborMap, profiles: readonly string[]): PlatformClaims {
+  const profile = asText(claims.get(CLAIM.profile), 'profile')
+  if (!profiles.includes(profile)) throw new Error(`the profile ${JSON.stringify(profile)}`)
+  const implementationId = asBytes(claims.get(CLAIM.implementationId), 'implementation id', 32)
+  const instanceId = asBytes(claims.get(CLAIM.instanceId), 'instance id', 33)
+  // RFC 9711 §4.2.1.1: a UEID of type RAND.
+  if (instanceId[0] !== 1) throw new Error('an instance id of another type')
+  const components = asArray(claims.get(CLAIM.components), 'software components')
+  if (components.length === 0 || components.length > MAX_COMPONENTS) throw new Error(`${components.length} components`)
+  const indicator = claims.get(CLAIM.serviceIndicator)
+  if (indicator !== undefined && asText(indicator, 'verification service') === '') throw new Error('no service named')
+  const lifecycle = asUint(claims.get(CLAIM.lifecycle), 'lifecycle')
+  if (!LIFECYCLES.has(lifecycle >> 8)) throw new Error(`the lifecycle ${lifecycle}`)
+  return {
+    nonce: hashSized(claims.get(CLAIM.nonce), 'nonce'),
+    implementationId,
+    lifecycle,
+    measurements: {
+      IMPLEMENTATION_ID: toHex(implementationId),
+      INSTANCE_ID: toHex(instanceId),
+      // All of them at once, with their names and versions: what a list of some of them would leave open.
+      COMPONENTS: createHash('sha256').update(encodeCbor(components)).digest('hex'),
+      ...Object.assign({}, ...components.map((component, i) => componentOf(asMap(component, 'component'), i))),
+    },
+  }
+}
+
+/** RFC 9783 §4.3.1, by the higher byte: unknown, assembly, provisioning, secured, two of debugging, decommissioned. */
+const LIFECYCLES: ReadonlySet<number> = new Set([0x00, 0x10, 0x20, 0x30, 0x40, 0x50, 0x60])
+
+function componentOf(component: CborMap, i: number): Record<string, string> {
+  return {
+    [`component:${i}`]: toHex(hashSized(component.get(COMPONENT.value), 'measurement value')),
+    [`signer:${i}`]: toHex(hashSized(component.get(COMPONENT.signer), 'signer id')),
+  }
+}
+
+/** `psa-hash-type`: 32, 48 or 64 bytes. */
+function hashSized(value: CborValue | undefined, title: string): Uint8Array {
+  const bytes = asBytes(value, title)
+  if (![32, 48, 64].includes(bytes.length)) throw new Error(`${title} of ${bytes.length} bytes`)
+  return bytes
+}
+
+export interface RealmClaims {
+  readonly challenge: Uint8Array
+  readonly keyBytes: Uint8Array
+  readonly key: KeyObject
+  readonly keyHash: 'sha256' | 'sha384' | 'sha512'
+  readonly measurements: Readonly<Record<string, string>>
+}
+
+/** Throws as {@link psaClaims}. */
+export function realmClaims(token: CoseSign1): RealmClaims {
+  const claims = asMap(decodeLoosely(token.payload), 'realm claims')
+  const profile = claims.get(CLAIM.profile)
+  // The first realms had none, and a bare point as their key.
+  if (profile !== undefined && profile !== REALM_PROFILE) throw new Error(`the profile ${JSON.stringify(profile)}`)
+  const keyBytes = asBytes(claims.get(CLAIM.realmKey), 'realm key')
+  const keyHash = hashNamed(claims.get(CLAIM.realmKeyHash), 'hash of the realm key')
+  hashNamed(claims.get(CLAIM.realmHash), 'hash of the realm')
+  const extensible = asArray(claims.get(CLAIM.extensibleMeasurements), 'extensible measurements', 4)
+  return {
+    challenge: asBytes(claims.get(CLAIM.nonce), 'challenge', 64),
+    keyBytes,
+    key: realmKey(keyBytes, profile !== undefined),
+    keyHash,
+    measurements: {
+      RIM: toHex(hashSized(claims.get(CLAIM.initialMeasurement), 'initial measurement')),
+      RPV: toHex(asBytes(claims.get(CLAIM.personalization), 'personalization value', 64)),
+      ...Object.fromEntries(extensible.map((value, i) => [`REM${i}`, toHex(hashSized(value, `REM${i}`))])),
+    },
+  }
+}
+
+/** By its IANA name, or as the first tokens had it. */
+function hashNamed(value: CborValue | undefined, title: string): 'sha256' | 'sha384' | 'sha512' {
+  const name = asText(value, title).replace('-', '')
+  const hash = (['sha256', 'sha384', 'sha512'] as const).find((known) => known === name)
+  if (!hash) throw new Error(`the ${title} ${JSON.stringify(name)}`)
+  return hash
+}
+
+/** P-384: an uncompressed point, or a COSE_Key { 1: 2, −1: 2, −2: x, −3: y }. */
+function realmKey(bytes: Uint8Array, isCoseKey: boolean): KeyObject {
+  let [x, y] = [bytes.subarray(1, 49), bytes.subarray(49)]
+  if (isCoseKey) {
+    const key = asMap(decodeLoosely(bytes), 'realm key')
+    if (key.get(1) !== 2 || key.get(-1) !== 2) throw new Error('a realm key of another kind')
+    x = asBytes(key.get(-2), 'x', 48)
+    y = asBytes(key.get(-3), 'y', 48)
+  } else if (bytes.length !== 97 || bytes[0] !== 4) throw new Error('a realm key that is no point of P-384')
+  return createPublicKey({ key: { kty: 'EC', crv: 'P-384', x: toBase64url(x), y: toBase64url(y) }, format: 'jwk' })
+}
