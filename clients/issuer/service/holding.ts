@@ -165,7 +165,7 @@ export class Holding {
     const event = error instanceof EvidenceError ? 'renewal_refused' : 'renewal_failed'
     const code = error instanceof EvidenceError ? error.code : 'unavailable'
     log({ level: 'warn', event, subject, code, message: error.message, retryIn })
-    this.#sound()
+    this.#sound(retryIn)
     this.#schedule(retryIn)
   }
 
@@ -177,13 +177,14 @@ export class Holding {
     this.#wake()
   }
 
-  /** Says loudly what becomes of a workload whose credential is not renewed. */
-  #sound(): void {
+  /** Says loudly what becomes of a workload whose credential is not renewed: in time, as the next attempt may only come after its end. */
+  #sound(retryIn: number): void {
     const { now, log, subject } = this.#options
     if (!this.#issued) return
     const { notAfter } = this.#issued
     if (now() >= notAfter) log({ level: 'error', event: 'expired', subject, notAfter })
-    else if (isNearExpiry(this.#issued, now())) log({ level: 'error', event: 'near_expiry', subject, notAfter })
+    else if (isNearExpiry(this.#issued, now() + retryIn))
+      log({ level: 'error', event: 'near_expiry', subject, notAfter })
   }
 
   #schedule(seconds: number): void {

@@ -16,7 +16,7 @@ export interface LogLine {
     | 'results_needed' //     the workload has to be attested again: the results that it gave have expired
     | 'renewal_failed' //     could not be tried, or not to its end: tried again
     | 'renewal_refused' //    the policy, or what it is decided on: tried again, for either may change
-    | 'near_expiry' //        the last sixth of a credential's life, and no new one
+    | 'near_expiry' //        no new one, and the next attempt is in the last sixth of a credential's life, or after it
     | 'expired' //            no credential is given out any more
     | 'denied' //             a request that the configuration does not allow
     | 'denial_not_logged' //  the log could not be told
