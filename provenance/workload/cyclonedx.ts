@@ -3,12 +3,14 @@
  *
  * Read are `metadata.component` and `components`, and whatever these contain. Not read is what is no part of the workload: the tools
  * that made the document, the formulation, services, and the pedigree of a component; nor licences, dependencies and vulnerabilities.
+ * What the schema asks of what is read is checked in `cyclonedx-form.ts`.
  *
  * @module
  */
 import { ProvenanceError } from '../error.ts'
 import { isJsonObject, type Json, type JsonObject } from '../json.ts'
 import { array, ComponentCollector, refuse } from './component-index.ts'
+import { checkComponent, checkDocument } from './cyclonedx-form.ts'
 import type { SbomContent } from './sbom.ts'
 import { sha256OfImage, sha256sOf } from './subject-digest.ts'
 
@@ -23,11 +25,14 @@ export function readCycloneDx(document: JsonObject): SbomContent {
     throw new ProvenanceError('unsupported_sbom', `CycloneDX ${specVersion.slice(0, 16)}: read are 1.2 to 1.7`)
   }
   if (metadata !== undefined && !isJsonObject(metadata)) throw refuse('metadata is not an object')
+  checkDocument(document)
   const described = metadata?.['component']
 
   const collector = new ComponentCollector()
-  if (described !== undefined) collect([described], collector)
-  collect(components, collector)
+  const references = new Set<string>()
+  const check = (component: JsonObject) => checkComponent(component, specVersion, references)
+  if (described !== undefined) collect([described], collector, check)
+  collect(components, collector, check)
   return {
     format: 'CycloneDX',
     specVersion,
@@ -38,9 +43,14 @@ export function readCycloneDx(document: JsonObject): SbomContent {
 }
 
 /** Components hold components. The nesting is bounded by that of the JSON. */
-function collect(components: Json | undefined, collector: ComponentCollector): void {
+function collect(
+  components: Json | undefined,
+  collector: ComponentCollector,
+  check: (component: JsonObject) => void,
+): void {
   for (const component of array(components, 'components')) {
     if (!isJsonObject(component)) throw refuse('a component is not an object')
+    check(component)
     const { group, name, version, purl, cpe } = component
     collector.add({
       name: typeof group === 'string' && group !== '' && typeof name === 'string' ? `${group}/${name}` : name,
@@ -48,7 +58,7 @@ function collect(components: Json | undefined, collector: ComponentCollector): v
       purls: present(purl),
       cpes: present(cpe),
     })
-    collect(component['components'], collector)
+    collect(component['components'], collector, check)
   }
 }
 

@@ -67,13 +67,14 @@ async function attest(predicateType: string, predicate: object, subject = measur
 function bill(components: number, subject = measurement, more: object[] = []): Uint8Array {
   const hashes = subject === '' ? [] : [{ alg: 'SHA-256', content: subject }]
   const listed = Array.from({ length: components }, (_, i) => ({
+    type: 'library',
     name: `package-${i}`,
     purl: `pkg:npm/%40a-scope-of-some-length/package-${i}@${i}.2.${i % 7}`,
   }))
   return text({
     bomFormat: 'CycloneDX',
     specVersion: '1.6',
-    metadata: { component: { name: 'payments', hashes } },
+    metadata: { component: { type: 'application', name: 'payments', hashes } },
     components: [...listed, ...more],
   })
 }
@@ -166,8 +167,9 @@ describe('issuing by what a workload is made of', () => {
       text({
         bomFormat: 'CycloneDX',
         specVersion: '1.6',
-        metadata: { component: { name: 'p', hashes: [{ alg: 'SHA-256', content: measurement }] } },
+        metadata: { component: { type: 'application', name: 'p', hashes: [{ alg: 'SHA-256', content: measurement }] } },
         components: Array.from({ length: count }, (_, i) => ({
+          type: 'library',
           name: 'p',
           purl: `pkg:npm/package-of-thirty-characters-${1000 + i}@1.22.3`,
         })),
@@ -181,13 +183,17 @@ describe('issuing by what a workload is made of', () => {
       'one bad package among two thousand',
       ['no-compromised-components'],
       async () => ({
-        sbom: bill(2000, measurement, [{ name: 'x', purl: 'pkg:NPM/event-stream@3.3.6?download_url=x' }]),
+        sbom: bill(2000, measurement, [
+          { type: 'library', name: 'x', purl: 'pkg:NPM/event-stream@3.3.6?download_url=x' },
+        ]),
       }),
     ],
     [
       'a component without a package URL by its CPE name',
       ['no-compromised-components'],
-      async () => ({ sbom: bill(1, measurement, [{ name: 'xz', cpe: 'cpe:2.3:a:Tukaani:XZ:5.6.0:*:*:*:*:*:*:*' }]) }),
+      async () => ({
+        sbom: bill(1, measurement, [{ type: 'library', name: 'xz', cpe: 'cpe:2.3:a:Tukaani:XZ:5.6.0:*:*:*:*:*:*:*' }]),
+      }),
     ],
     ['a bill of materials about something else', [], async () => ({ sbom: bill(3, OTHER) })],
     ['a bill of materials that does not say what it is about', [], async () => ({ sbom: bill(3, '') })],

@@ -241,8 +241,8 @@ describe('readAttestedSbom', () => {
   const bom = {
     bomFormat: 'CycloneDX',
     specVersion: '1.6',
-    components: [{ name: 'a', purl: 'pkg:npm/a@1' }],
-    metadata: { component: { name: 'p', hashes: [{ alg: 'SHA-256', content: 'cd'.repeat(32) }] } },
+    components: [{ type: 'library', name: 'a', purl: 'pkg:npm/a@1' }],
+    metadata: { component: { type: 'application', name: 'p', hashes: [{ alg: 'SHA-256', content: 'cd'.repeat(32) }] } },
   }
   const statement = { ...v1, predicateType: 'https://cyclonedx.org/bom', predicate: bom }
 

@@ -6,7 +6,11 @@ import { MAX_COMPONENTS } from '../../provenance/workload/component-index.ts'
 import { readSbom } from '../../provenance/workload/sbom.ts'
 
 const read = (document: object) => readSbom(utf8(JSON.stringify(document)))
-const bom = { bomFormat: 'CycloneDX', specVersion: '1.6', serialNumber: 'urn:uuid:1' }
+const bom = {
+  bomFormat: 'CycloneDX',
+  specVersion: '1.6',
+  serialNumber: 'urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79',
+}
 const DIGEST = 'ab'.repeat(32)
 
 describe('readSbom, of CycloneDX', () => {
@@ -14,20 +18,35 @@ describe('readSbom, of CycloneDX', () => {
     const document = {
       ...bom,
       metadata: {
-        component: { name: 'payments', purl: 'pkg:oci/payments@1' },
+        component: { type: 'application', name: 'payments', purl: 'pkg:oci/payments@1' },
         tools: { components: [{ name: 'tool', purl: 'pkg:npm/tool@1' }] },
       },
       components: [
-        { name: 'b', purl: 'pkg:npm/b@1', components: [{ name: 'a', purl: 'pkg:npm/a@1' }, { name: 'no purl' }] },
-        { name: 'b', purl: 'pkg:NPM/b@1', cpe: 'cpe:2.3:a:Example:b:1:*:*:*:*:*:*:*' },
-        { group: 'g', name: 'c', version: '2', purl: '', pedigree: { ancestors: [{ purl: 'pkg:npm/old@1' }] } },
+        {
+          type: 'library',
+          name: 'b',
+          purl: 'pkg:npm/b@1',
+          components: [
+            { type: 'library', name: 'a', purl: 'pkg:npm/a@1' },
+            { type: 'library', name: 'no purl' },
+          ],
+        },
+        { type: 'library', name: 'b', purl: 'pkg:NPM/b@1', cpe: 'cpe:2.3:a:Example:b:1:*:*:*:*:*:*:*' },
+        {
+          type: 'library',
+          group: 'g',
+          name: 'c',
+          version: '2',
+          purl: '',
+          pedigree: { ancestors: [{ purl: 'pkg:npm/old@1' }] },
+        },
       ],
       services: [{ name: 'elsewhere' }],
     }
     assert.deepEqual(read(document), {
       format: 'CycloneDX',
       specVersion: '1.6',
-      serialNumber: 'urn:uuid:1',
+      serialNumber: 'urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79',
       digest: sha256(utf8(JSON.stringify(document))),
       subjects: [],
       components: ['pkg:npm/a@1', 'pkg:npm/b@1', 'pkg:oci/payments@1'],
@@ -42,7 +61,7 @@ describe('readSbom, of CycloneDX', () => {
       {
         hashes: [
           { alg: 'SHA-256', content: DIGEST.toUpperCase() },
-          { alg: 'MD5', content: 'x' },
+          { alg: 'MD5', content: 'ab'.repeat(16) },
         ],
       },
     ],
@@ -51,14 +70,17 @@ describe('readSbom, of CycloneDX', () => {
   ]
   for (const [what, component] of subjects) {
     it(`takes what it is about from ${what}`, () => {
-      const { subjects } = read({ ...bom, metadata: { component: { name: 'payments', ...component } } })
+      const { subjects } = read({
+        ...bom,
+        metadata: { component: { type: 'application', name: 'payments', ...component } },
+      })
       assert.deepEqual(subjects, [fromHex(DIGEST)])
     })
   }
 
   it('takes no other component for what it is about', () => {
     const hashes = [{ alg: 'SHA-256', content: DIGEST }]
-    assert.deepEqual(read({ ...bom, components: [{ name: 'a', hashes }] }).subjects, [])
+    assert.deepEqual(read({ ...bom, components: [{ type: 'library', name: 'a', hashes }] }).subjects, [])
   })
 
   it('reads 1.2 to 1.7, and says of others which they are', () => {
@@ -67,6 +89,48 @@ describe('readSbom, of CycloneDX', () => {
       assert.throws(() => read({ ...bom, specVersion }), { code: 'unsupported_sbom' })
     }
   })
+
+  const component = { type: 'library', name: 'a' }
+  const accepted: [what: string, change: object][] = [
+    ['no serialNumber', { serialNumber: '' }],
+    ['a time', { metadata: { timestamp: '2026-01-31T23:59:60.5+01:00' } }],
+    ['a component of 1.2 without a type', { specVersion: '1.2', components: [{ name: 'a' }] }],
+    ['every scope', { components: ['required', 'optional', 'excluded'].map((scope) => ({ ...component, scope })) }],
+    [
+      'a BLAKE3 of any length',
+      { components: [{ ...component, hashes: [{ alg: 'BLAKE3', content: 'AB'.repeat(48) }] }] },
+    ],
+    ['a range of what is elsewhere', { components: [{ ...component, versionRange: 'vers:npm/*', isExternal: true }] }],
+  ]
+  for (const [what, change] of accepted) it(`takes ${what}`, () => void read({ ...bom, ...change }))
+
+  const refused: [what: string, change: object][] = [
+    ['a serialNumber that is cut short', { serialNumber: 'urn:uuid:3e671687-395b-41f5-a30f' }],
+    ['a serialNumber that is no text', { serialNumber: 1 }],
+    ['a day for a time', { metadata: { timestamp: '2026-01-31' } }],
+    ['a dependency of nothing', { dependencies: [{ ref: '', dependsOn: [] }] }],
+    ...(
+      [
+        ['a component without a type', { type: undefined }],
+        ['a component of an unknown type', { type: 'toString' }],
+        ['a component of an unknown scope', { scope: 'foo' }],
+        ['an empty bom-ref', { 'bom-ref': '' }],
+        ['a swid without tagId', { swid: { name: 'a' } }],
+        ['a hash of an unknown algorithm', { hashes: [{ alg: 'SHA-42', content: DIGEST }] }],
+        ['a hash that is none', { hashes: [{ alg: 'MD5', content: 'foo' }] }],
+        ['a hash of another length', { hashes: [{ alg: 'SHA-512', content: DIGEST }] }],
+        ['a range of versions of what is inside', { versionRange: 'vers:npm/*' }],
+        ['a version and a range of them', { version: '1', versionRange: 'vers:npm/*', isExternal: true }],
+      ] as [string, object][]
+    ).map(([what, change]): [string, object] => [what, { components: [{ ...component, ...change }] }]),
+    [
+      'two components of one bom-ref, wherever they are',
+      { components: [{ ...component, 'bom-ref': '1', components: [{ ...component, 'bom-ref': '1' }] }] },
+    ],
+  ]
+  for (const [what, change] of refused) {
+    it(`refuses ${what}`, () => assert.throws(() => read({ ...bom, ...change }), { code: 'malformed_sbom' }))
+  }
 })
 
 describe('readSbom, of SPDX 2', () => {
@@ -260,7 +324,7 @@ describe('readSbom', () => {
   })
 
   it('has members of prototypes for members like any other', () => {
-    const text = `{"__proto__":{"bomFormat":"CycloneDX"},"bomFormat":"CycloneDX","specVersion":"1.6","components":[{"name":"__proto__","version":"constructor"}]}`
+    const text = `{"__proto__":{"bomFormat":"CycloneDX"},"bomFormat":"CycloneDX","specVersion":"1.6","components":[{"type":"library","name":"__proto__","version":"constructor"}]}`
     assert.deepEqual(readSbom(utf8(text)).others, [{ name: '__proto__', version: 'constructor' }])
   })
 })

@@ -1,0 +1,83 @@
+/**
+ * What the schema of CycloneDX has on what a document is and which components it lists. The rest of the schema (licences, pedigree, services …) is
+ * about members that nobody here reads.
+ *
+ * Other readers validate first. One that does not would take for a component what they take for no document at all.
+ *
+ * @module
+ */
+import { isJsonObject, type Json, type JsonObject } from '../json.ts'
+import { array, refuse, text } from './component-index.ts'
+
+/** @throws ProvenanceError `malformed_sbom` */
+export function checkDocument({ serialNumber, metadata, dependencies }: JsonObject): void {
+  // Tools write an empty text where they know none.
+  if (serialNumber !== undefined && serialNumber !== '' && !SERIAL_NUMBER.test(texted(serialNumber))) {
+    throw refuse('a serialNumber that is no urn:uuid: in lower case')
+  }
+  if (isJsonObject(metadata) && metadata['timestamp'] !== undefined && !TIME.test(texted(metadata['timestamp']))) {
+    throw refuse('a timestamp that is no time')
+  }
+  for (const each of array(dependencies, 'dependencies')) text(isJsonObject(each) ? each['ref'] : undefined, 'a ref')
+}
+
+/**
+ * @param references - what has a `bom-ref` so far; this component's is added
+ * @throws ProvenanceError `malformed_sbom`
+ */
+export function checkComponent(component: JsonObject, specVersion: string, references: Set<string>): void {
+  const { type, scope, hashes, swid, version, versionRange, 'bom-ref': reference } = component
+  // In 1.2 it has a default.
+  if (!TYPES.has(type) && !(type === undefined && specVersion === '1.2')) throw refuse('a component of no type')
+  if (scope !== undefined && !SCOPES.has(scope)) throw refuse('a component of no scope')
+  if (reference !== undefined) {
+    const named = text(reference, 'a bom-ref')
+    if (references.has(named)) throw refuse(`two components ${JSON.stringify(named)}`)
+    references.add(named)
+  }
+  for (const each of array(hashes, 'hashes')) checkHash(each)
+  if (swid !== undefined) {
+    text(isJsonObject(swid) ? swid['tagId'] : undefined, 'the tagId of a swid')
+    text(isJsonObject(swid) ? swid['name'] : undefined, 'the name of a swid')
+  }
+  // 1.7: only what is not delivered with the workload may be of one version among several.
+  if (versionRange !== undefined && (version !== undefined || component['isExternal'] !== true)) {
+    throw refuse('a range of versions, of a component that has one')
+  }
+}
+
+function checkHash(hash: Json): void {
+  const { alg, content } = isJsonObject(hash) ? hash : {}
+  const length = typeof alg === 'string' ? LENGTHS.get(alg) : undefined
+  if (length === undefined || typeof content !== 'string') throw refuse('a hash of no algorithm')
+  // BLAKE3 is as long as one likes, of the lengths that there are.
+  const isLong = length === 0 ? [32, 40, 64, 96, 128].includes(content.length) : content.length === length
+  if (!isLong || !/^[0-9a-f]*$/i.test(content)) throw refuse(`a ${alg} value that is none`)
+}
+
+function texted(value: Json): string {
+  return typeof value === 'string' ? value : ''
+}
+
+const SERIAL_NUMBER = /^urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+/** RFC 3339. */
+const TIME =
+  /^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T[0-9]{2}:[0-5][0-9]:[0-6][0-9](?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})$/i
+
+/** Of all versions. */
+const TYPES: ReadonlySet<Json | undefined> = new Set(
+  'application framework library container platform operating-system device device-driver firmware file machine-learning-model data cryptographic-asset'.split(
+    ' ',
+  ),
+)
+const SCOPES: ReadonlySet<Json> = new Set(['required', 'optional', 'excluded'])
+
+/** Of hexadecimal digits. */
+const LENGTHS: ReadonlyMap<string, number> = new Map([
+  ['MD5', 32],
+  ['SHA-1', 40],
+  ...['SHA-', 'SHA3-', 'BLAKE2b-', 'Streebog-'].flatMap((name) =>
+    [256, 384, 512].map((bits): [string, number] => [`${name}${bits}`, bits / 4]),
+  ),
+  ['BLAKE3', 0],
+])
