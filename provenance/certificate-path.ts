@@ -116,6 +116,7 @@ async function findPath(
   for (const anchor of search.anchors.filter((candidate) => namesIssuerOf(candidate, child))) {
     try {
       await checkIssued(anchor, child, search)
+      checkConstraints([...search.below, anchor])
       return [anchor]
     } catch (error) {
       if (!(error instanceof ProvenanceError)) throw error
@@ -175,8 +176,16 @@ async function checkIssued(issuer: Certificate, child: Certificate, search: Sear
   if (!(await isSignedBy(child, issuer.publicJwk))) {
     throw new ProvenanceError('bad_signature', 'the certificate is not signed by the issuer that it names')
   }
-  // Last: it costs the most, and only an issuer that is one has a say.
-  if (issuer.nameConstraints) for (const each of below) checkNames(namesOf(each), issuer.nameConstraints)
+}
+
+/**
+ * Last: it costs the most, and only who has an anchor above has a say. Below an authority of his own anybody may put names and constraints to
+ * compare for seconds.
+ */
+function checkConstraints(path: readonly Certificate[]): void {
+  for (const [i, { nameConstraints }] of path.entries()) {
+    if (nameConstraints) for (const each of path.slice(0, i)) checkNames(namesOf(each), nameConstraints)
+  }
 }
 
 /** What name constraints are about (§4.2.1.10): alternative names, and the subject unless it is empty. */

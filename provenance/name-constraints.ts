@@ -122,16 +122,33 @@ function isWithinNetwork(address: Uint8Array, base: Uint8Array): boolean | undef
 
 /** Whether a name begins with the parts of `base`. */
 function isWithinDirectory(name: Uint8Array, base: Uint8Array): boolean | undefined {
-  const [parts, wanted] = [name, base].map((each) => partsOf(readDer(each, TAG.sequence).content))
-  if (parts!.length < wanted!.length) return false
+  const [parts, wanted] = [canonicalParts(name), canonicalParts(base)]
+  if (parts.length < wanted.length) return false
   let told = true
-  for (const [i, part] of wanted!.entries()) {
-    if (equalBytes(parts![i]!.whole, part.whole)) continue
-    const [ours, theirs] = [canonicalPart(parts![i]!), canonicalPart(part)]
-    if (ours === undefined || theirs === undefined) told = false
-    else if (ours !== theirs) return false
+  for (const [i, { whole, canonical }] of wanted.entries()) {
+    const ours = parts[i]!
+    if (equalBytes(ours.whole, whole)) continue
+    if (ours.canonical === undefined || canonical === undefined) told = false
+    else if (ours.canonical !== canonical) return false
   }
   return told || undefined
+}
+
+interface Part {
+  readonly whole: Uint8Array
+  readonly canonical: string | undefined
+}
+
+/** Each name is compared with each subtree, and read once. */
+const known = new WeakMap<Uint8Array, readonly Part[]>()
+
+function canonicalParts(name: Uint8Array): readonly Part[] {
+  const before = known.get(name)
+  if (before) return before
+  const elements = partsOf(readDer(name, TAG.sequence).content)
+  const parts = elements.map((part) => ({ whole: part.whole, canonical: canonicalPart(part) }))
+  known.set(name, parts)
+  return parts
 }
 
 /** RFC 5280 §7.1: texts compare in any case and spacing, of whatever type. Undefined for types that are not Unicode. */
