@@ -129,6 +129,7 @@ export async function appraiseAndLog(input: AppraiseAndLogInput): Promise<Logged
   )
   const [first, ...others] = judged
   assert(first, 'a submission of nothing')
+  checkPolicyUsed(input.policyId, judged)
   const { claims, tier, measurement, keyThumbprint } = together(first, others)
   // Of a collection the record has the digest of all of it.
   const external = submission.format === COLLECTION ? undefined : first.format.resultIn?.(first.evidence)
@@ -186,6 +187,12 @@ async function chooseFor(
     if (!isOneOfSeveral || !(error instanceof VerifierError && error.code === 'wrong_format')) throw error
     return choosePolicy(owner, format, undefined)
   }
+}
+
+/** What is in a collection its sender chose: leaving out all that the named policy is for must not be a way around it. */
+function checkPolicyUsed(policyId: string | undefined, judged: readonly { readonly chosen: ChosenPolicy }[]): void {
+  if (policyId === undefined || judged.some(({ chosen }) => chosen.logged.record.fields.policyId === policyId)) return
+  throw new VerifierError('wrong_format', `the policy ${JSON.stringify(policyId)} is for none of the evidence`)
 }
 
 /** One link for each, however many pieces it was for. */

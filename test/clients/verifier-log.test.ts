@@ -264,6 +264,12 @@ describe('appraiseAndLog', () => {
     assert.equal(worse.tier, 'warning')
     const other = { format: 'cmw', evidence, nonce: NONCE, workloadKey: publicJwkOf(auditor) }
     await assert.rejects(appraise(other), { name: 'EvidenceError' })
+
+    // An attester that leaves out what the named policy judges does not get a result without it.
+    const strict = { ...document, format: 'tdx', claims: { match: { hardware: 2 }, mismatch: { hardware: 96 } } }
+    await publishPolicy({ ...world.as(verifier), id: 'strict', content: json(strict) })
+    const around = { format: 'cmw', evidence, nonce: NONCE, policyId: 'strict' }
+    await assert.rejects(appraise(around), refused('wrong_format'))
   })
 
   it('logs a bad result like a good one', async () => {
