@@ -156,7 +156,11 @@ interface Waiting {
 /** What the record says, to whom, and who says it; not to which version before it links, nor its random id. */
 function nameOf({ fields, sections, recipients = [] }: NewRecord<'workload-provenance'>, { key }: Author): string {
   const said = [key.kid, fields, sections ?? null, recipients.map(kidOf)]
-  const text = JSON.stringify(said, (_, value: unknown) => (value instanceof Uint8Array ? toHex(value) : value))
+  const text = JSON.stringify(said, (_, value: unknown) => {
+    if (value instanceof Uint8Array) return toHex(value)
+    // Which JSON would have as {}, whatever is in it.
+    return value instanceof Map ? [...value] : value
+  })
   return toHex(sha256(utf8(text)))
 }
 

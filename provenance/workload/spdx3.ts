@@ -70,7 +70,7 @@ function subjectsOf(documents: readonly JsonObject[], graph: Graph): string[] {
   for (let element = pending.pop(); element; element = pending.pop()) {
     if (seen.has(element)) continue
     seen.add(element)
-    if (COLLECTIONS.has(element['type'])) pending.push(...graph.all(element['rootElement']))
+    if (COLLECTIONS.has(element['type'])) for (const root of graph.all(element['rootElement'])) pending.push(root)
     else {
       for (const { algorithm, hashValue } of graph.all(element['verifiedUsing'])) hashes.push([algorithm, hashValue])
       hashes.push(...sha256OfImage(element['software_packageVersion']))
@@ -79,11 +79,15 @@ function subjectsOf(documents: readonly JsonObject[], graph: Graph): string[] {
   return sha256sOf(hashes)
 }
 
+/** Of all references together: a package has a few. */
+const MAX_FOLLOWED = 1 << 20
+
 /** All objects of a document, wherever they stand, and by their names. */
 class Graph {
   readonly #objects: JsonObject[] = []
   /** A JSON-LD processor takes objects of one name for one, so the members of all of them count. */
   readonly #byId = new Map<string, JsonObject[]>()
+  #followed = 0
 
   constructor(root: Json) {
     this.#walk(root)
@@ -93,13 +97,22 @@ class Graph {
     return this.#objects.filter((each) => types.has(each['type'] ?? each['@type']))
   }
 
-  /** The objects that a member holds or names: one or a list of them. Names of elements in other documents lead nowhere. */
+  /**
+   * The objects that a member holds or names: one or a list of them. Names of elements in other documents lead nowhere.
+   *
+   * @throws ProvenanceError `malformed_sbom`
+   */
   all(member: Json | undefined): JsonObject[] {
     const values = Array.isArray(member) ? array(member, 'a list') : member === undefined ? [] : [member]
-    return values.flatMap((value) => {
-      if (typeof value === 'string') return this.#byId.get(value) ?? []
-      return isJsonObject(value) ? [value] : []
-    })
+    const found: JsonObject[] = []
+    for (const value of values) {
+      const named = typeof value === 'string' ? (this.#byId.get(value) ?? []) : isJsonObject(value) ? [value] : []
+      // Many names of many objects that have one name are as many as both multiplied.
+      this.#followed += named.length
+      if (this.#followed > MAX_FOLLOWED) throw refuse(`more than ${MAX_FOLLOWED} references`)
+      for (const each of named) found.push(each)
+    }
+    return found
   }
 
   #walk(value: Json): void {

@@ -88,6 +88,31 @@ describe('issuingLog', () => {
     await assert.rejects(status(new Uint8Array(32).fill(9)), { code: 'link_dangling' })
   })
 
+  it('takes no two descriptions for one that differ in a map alone', async () => {
+    const { log } = shared()
+    const author: Author = {
+      key: await importSigningKey(issuer),
+      issuer: ISSUER,
+      now: world.clock.now,
+      random: world.random,
+    }
+    const describe = (commit: string) => {
+      const materials = [{ uri: 'git+https://code.example/a', digests: new Map([['gitCommit', commit]]) }]
+      const build = [
+        { predicateType: 'https://slsa.dev/provenance/v1', digest: new Uint8Array(32), verified: true, materials },
+      ]
+      const content = {
+        type: 'workload-provenance' as const,
+        fields: { subject: new Uint8Array(32).fill(7) },
+        links: [],
+      }
+      return log.registerRecord({ ...content, sections: { workload: { sbom: [], build, compliance: [] } } }, author)
+    }
+    const [good, bad] = [await describe('a'.repeat(40)), await describe('b'.repeat(40))]
+    assert.notDeepEqual(good.entry, bad.entry)
+    assert.deepEqual((await describe('a'.repeat(40))).entry, good.entry)
+  })
+
   it('hears of a new policy when its answer is older than maxAge', async () => {
     const { log } = shared(30)
     const publish = (text: string) =>

@@ -249,6 +249,19 @@ describe('readSbom, of SPDX 3', () => {
   ]
   const context = 'https://spdx.org/rdf/3.0.1/spdx-context.jsonld'
 
+  it('refuses references that multiply, and is not undone by many of them', () => {
+    const roots = (count: number) => ({ type: 'SpdxDocument', rootElement: new Array<string>(count).fill('urn:p') })
+    const packages = (count: number) =>
+      new Array<object>(count).fill({ type: 'software_Package', spdxId: 'urn:p', name: 'a' })
+    const many = read({ '@context': context, '@graph': [roots(200_000), ...packages(1)] })
+    assert.deepEqual(many.others, [{ name: 'a' }])
+    const start = performance.now()
+    const squared = { '@context': context, '@graph': [roots(20_000), ...packages(20_000)] }
+    assert.throws(() => read(squared), { code: 'malformed_sbom' })
+    const elapsed = performance.now() - start
+    assert.ok(elapsed < 2000, `${elapsed.toFixed(0)} ms`)
+  })
+
   it('collects packages of all classes, and follows roots to what the document is about', () => {
     const { digest: _, ...found } = read({ '@context': context, '@graph': graph })
     assert.deepEqual(found, {
