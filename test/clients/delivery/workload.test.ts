@@ -152,6 +152,30 @@ describe('provlog workload run', () => {
     assert.deepEqual(loaded.key, delivery.key)
   })
 
+  it('hands on nothing of the credential that it was itself started with', async (t) => {
+    const command = new TestCommand()
+    t.after(() => {
+      command.remove()
+      delete process.env['PROVLOG_WORKLOAD_KEY_FILE']
+      delete process.env['PROVLOG_WORKLOAD_TRUST_BUNDLE']
+    })
+    const { trustBundle: _, key: __, ...delivery } = await deliveryOf(1, newKey())
+    await deliverToDirectory(command.path('d'), delivery, { random })
+    command.skew = NOW - Math.floor(Date.now() / 1000)
+    process.env['PROVLOG_WORKLOAD_KEY_FILE'] = '/another/key.jwk'
+    process.env['PROVLOG_WORKLOAD_TRUST_BUNDLE'] = '{"keys":[]}'
+    const script = `require('fs').writeFileSync(process.argv[1], JSON.stringify(process.env))`
+    const ran = await command.run('workload', 'run', '--directory', '@d', '--', process.execPath, '-e', script, '@env')
+    assert.equal(ran.exit, 0)
+    const env = JSON.parse(readFileSync(command.path('env'), 'utf8'))
+    assert.deepEqual(
+      Object.keys(env)
+        .filter((name) => name.startsWith('PROVLOG_WORKLOAD_'))
+        .sort(),
+      ['PROVLOG_WORKLOAD_BUNDLE', 'PROVLOG_WORKLOAD_CREDENTIAL'],
+    )
+  })
+
   it('starts nothing when there is no credential to give, and says when there is no such program', async (t) => {
     const command = new TestCommand()
     t.after(() => command.remove())
