@@ -52,7 +52,7 @@ function checkHash(hash: Json): void {
   if (length === undefined || typeof content !== 'string') throw refuse('a hash of no algorithm')
   // BLAKE3 is as long as one likes, of the lengths that there are.
   const isLong = length === 0 ? [32, 40, 64, 96, 128].includes(content.length) : content.length === length
-  if (!isLong || !/^[0-9a-f]*$/i.test(content)) throw refuse(`a ${alg} value that is none`)
+  if (!isLong || !/^[0-9a-f]*$/i.test(content)) throw refuse('a hash that is none')
 }
 
 function texted(value: Json): string {
