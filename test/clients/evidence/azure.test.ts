@@ -44,6 +44,13 @@ describe('evidence of Azure’s machines that nobody signed', () => {
     })
   }
 
+  it('cannot be an old quote beside a new report: only what the quote holds answers a challenge', () => {
+    for (const format of ['az-snp-vtpm', 'az-tdx-vtpm']) {
+      const fields = evidenceFormat(format).keyBindings.map((binding) => binding.split('=')[0])
+      assert.deepEqual([...new Set(fields)], ['extra_data'])
+    }
+  })
+
   it('is refused with a code, whatever it is made of', async () => {
     const part = fc.oneof(fc.string(), fc.array(fc.nat(300), { maxLength: 50 }), fc.constant(hcl()), fc.jsonValue())
     const document = fc.record(

@@ -201,14 +201,14 @@ const VTPM_VALUES: readonly (readonly [string, number])[] = [
 ]
 
 const shared = {
+  // By the quote alone. User data are in the processor's report, which would be fresh beside a quote of PCRs from before the machine was changed:
+  // its AK, and so what ties the two, stays the same from boot to boot.
   keyBindings: [
     'extra_data=sha256(nonce|spki)',
     'extra_data=sha384(nonce|spki)',
     'extra_data=sha512(nonce|spki)',
     'extra_data=sha256(spki)',
     'extra_data=nonce',
-    'user_data=sha512(nonce|spki)',
-    'user_data=sha256(spki)',
   ],
   padded: true,
 } as const
