@@ -49,7 +49,8 @@ export function resultOfFile(file: Uint8Array): SignedResult {
  * @throws {@link ProvenanceError} `inconsistent_result` rather than say something better than the claims allow, `malformed_result`
  */
 export function buildEarClaims(claims: EarClaims): string {
-  const submods: Record<string, Json> = {}
+  // Labels are whatever an attester wrote: in an object with a prototype, `__proto__` would be no member, and what it is about left out.
+  const submods: Record<string, Json> = Object.create(null)
   for (const [label, appraisal] of claims.appraisals) submods[label] = appraisalJson(appraisal)
   const text = canonicalJson({
     eat_profile: EAR_PROFILE,

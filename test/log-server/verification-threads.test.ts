@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
 import { describe, it } from 'node:test'
+import type { Worker } from 'node:worker_threads'
 import { importSigningKey, importVerificationKey } from '#signature'
 import { verifyTogether } from '../../log-server/verification-threads.ts'
 import { utf8 } from '../../merkle/bytes.ts'
@@ -12,6 +13,10 @@ import {
   statementIdentity,
   verifySignedStatement,
 } from '../../statement/signed-statement.ts'
+
+/** Threads, as they are started. */
+const started: Worker[] = []
+process.on('worker', (worker) => started.push(worker))
 
 async function statementsOf(jwk: JsonWebKey, count: number) {
   const signing = await importSigningKey(parsePrivateJwk(jwk))
@@ -70,6 +75,27 @@ describe('signatures checked in threads', () => {
     )
     assert.throws(() => checks[0]!.concluded(verdicts[0]!.valid), { code: 'bad_signature' })
     assert.equal(checks[1]!.concluded(verdicts[1]!.valid).signer.kid, one.key.kid)
+  })
+
+  it('are answered by no thread that died, and the next ones by another', async () => {
+    const { key, statements } = await statementsOf(
+      generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }),
+      50,
+    )
+    const checks = statements.map((statement) => new SignatureCheck(statement, key))
+    // More than wait in threads: those out here get a thread that is alive, or the same answer.
+    const outcomes = Promise.allSettled(Array.from({ length: 64 }, () => verifyTogether(checks)))
+    await Promise.all(started.splice(0).map((worker) => worker.terminate()))
+    let died = 0
+    for (const outcome of await outcomes) {
+      if (outcome.status === 'fulfilled') assert.ok(outcome.value.every(({ valid }) => valid))
+      else {
+        died++
+        assert.match(String(outcome.reason), /verification thread ended/)
+      }
+    }
+    assert.ok(died > 0, 'no thread was killed while it had work')
+    assert.ok((await verifyTogether(checks)).every(({ valid }) => valid))
   })
 
   it('of more than 256 signers are refused, and the threads go on', async () => {

@@ -52,6 +52,15 @@ describe('tiers', () => {
   })
 })
 
+describe('buildEarClaims', () => {
+  it('leaves out no part, whatever an attester called it', () => {
+    const claims = read({ submods: { cpu: honest.submods.gpu } })
+    const appraisals = new Map([...claims.appraisals, ['__proto__', claims.appraisals.get('cpu')!] as const])
+    const labels = [...parseEarClaims(buildEarClaims({ ...claims, appraisals })).appraisals.keys()]
+    assert.deepEqual(labels.sort(), ['__proto__', 'cpu'])
+  })
+})
+
 describe('parseEarClaims', () => {
   it('reads the claims of the draft', () => {
     const claims = read({})
