@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { fromBase64url } from '../merkle/bytes.ts'
+import { fromBase64url, utf8 } from '../merkle/bytes.ts'
 import { EvidenceError } from '../merkle/error.ts'
 import { ProvenanceError } from './error.ts'
 import { isJsonObject, type Json, type JsonObject } from './json.ts'
@@ -205,7 +205,17 @@ function policyIdsIn(value: Json, names: Dialect): string[] {
 
 function noncesIn(value: Json): string[] {
   const all: readonly Json[] = Array.isArray(value) ? value : [value]
-  return all.map((nonce) => string(nonce, 'eat_nonce'))
+  return all.map((value) => {
+    const nonce = string(value, 'eat_nonce')
+    if (!isNonce(nonce)) throw refuse('eat_nonce is not of 8 to 88 bytes')
+    return nonce
+  })
+}
+
+/** RFC 9711 §4.1: of fewer bytes one could be guessed, or come twice. */
+export function isNonce(text: string): boolean {
+  const { length } = utf8(text)
+  return length >= 8 && length <= 88
 }
 
 function extension<K extends string>(

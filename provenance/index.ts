@@ -37,6 +37,7 @@ export {
   EAR_PROFILES,
   type EarClaims,
   type EarProfile,
+  isNonce,
   TRUSTEE_PROFILE,
   tierOfResult,
   VERAISON_PROFILE,

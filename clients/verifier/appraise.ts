@@ -19,6 +19,7 @@ import {
 } from '../../provenance/index.ts'
 import { jwkThumbprint, type PublicJwk } from '../../statement/index.ts'
 import type { AppraisalPolicy } from './appraisal-policy.ts'
+import { checkNonce } from './challenge.ts'
 import { VerifierError } from './error.ts'
 import { type AppraisalCase, type Examined, IGNORANCE } from './evidence/format.ts'
 import type { ReferenceValues } from './reference-values.ts'
@@ -69,6 +70,8 @@ const VERIFIER = { developer: 'https://provlog.example', build: 'provlog 0.1.0' 
  */
 export async function appraise(input: AppraisalInput): Promise<Appraisal> {
   const { evidence, policy, now, nonce } = input
+  // The result carries it.
+  if (nonce !== undefined) checkNonce(nonce)
   const references = input.referenceValues.filter(({ format }) => format === policy.format.name)
   const { collateral = [], workloadKey: expected } = input
   const { roots, keyBinding, profiles, policyIds } = policy

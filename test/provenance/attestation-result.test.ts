@@ -83,6 +83,8 @@ describe('parseEarClaims', () => {
     ['a time as text', 'malformed_result', { iat: '1800000000' }],
     ['a negative time', 'malformed_result', { iat: -1 }],
     ['an end before the beginning', 'malformed_result', { exp: 1_799_999_999 }],
+    ['a nonce of 7 bytes', 'malformed_result', { eat_nonce: '1234567' }],
+    ['a nonce of 89 bytes among others', 'malformed_result', { eat_nonce: ['12345678', 'n'.repeat(89)] }],
     ['no verifier', 'malformed_result', { ear_verifier_id: undefined }],
     ['a verifier without build', 'malformed_result', { ear_verifier_id: { developer: 'x' } }],
     ['no submodules', 'malformed_result', { submods: {} }],
@@ -147,7 +149,7 @@ describe('signEar and verifyEar', () => {
     expiresAt: 2,
     verifier: { developer: 'd', build: 'b' },
     status: 'affirming',
-    nonces: ['n1', 'n2'],
+    nonces: ['the first', 'the second'],
     rawEvidence: new Uint8Array([1, 2, 3]),
     appraisals: new Map([['payments', appraisal]]),
   }

@@ -94,7 +94,7 @@ describe('an attestation result as a CWT', () => {
   it('carries extensions: annotated evidence with bytes in base64url, policy claims, an attested key', async () => {
     const spki = fromHex('3059')
     const result = await read(
-      [[10, [utf8('challenge'), fromHex('ff00')]]],
+      [[10, [utf8('challenge'), fromHex('ff00112233445566')]]],
       [
         [-70000, new Map<CborKey, CborValue>([['psa-nonce', fromHex('0102')], [7, true]])], // biome-ignore format: short
         [-70001, new Map([['psa-certified', new Map([['test-lab', 'Riscure']])]])],
@@ -105,7 +105,7 @@ describe('an attestation result as a CWT', () => {
     assert.equal(JSON.stringify(part?.annotatedEvidence), '{"7":true,"psa-nonce":"AQI"}')
     assert.equal(JSON.stringify(part?.policyClaims), '{"psa-certified":{"test-lab":"Riscure"}}')
     assert.deepEqual(part?.attestedKey, spki)
-    assert.deepEqual(result.nonces, ['challenge', toBase64url(fromHex('ff00'))])
+    assert.deepEqual(result.nonces, ['challenge', toBase64url(fromHex('ff00112233445566'))])
   })
 
   it('is read of the older dialects, in the encoding of whoever wrote it', async () => {
@@ -144,6 +144,7 @@ describe('an attestation result as a CWT', () => {
       'malformed_result',
       () => encodeCbor(claims([[266, new Map([[1, new Map()]])]])),
     ],
+    ['a nonce of 7 bytes', 'malformed_result', () => encodeCbor(claims([[10, utf8('1234567')]]))],
     ['a nonce as text', 'malformed_result', () => encodeCbor(claims([[10, 'challenge']]))],
     ['a second key', 'malformed_result', () => fromHex('a206010602')],
     ['claims that are no map', 'malformed_result', () => encodeCbor([])],

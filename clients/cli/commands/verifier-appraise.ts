@@ -31,7 +31,7 @@ export const verifierAppraise: Command = {
       value: 'POLICY_ID',
       about: 'the appraisal policy; may be left out while there is only one of the format',
     },
-    nonce: { value: 'TEXT', about: 'the challenge that the evidence must answer' },
+    nonce: { value: 'TEXT', about: 'the challenge that the evidence must answer, of 8 to 88 bytes' },
     result: { value: 'OUT.ear', about: 'where the attestation result goes; stdout without it' },
     recipient: { value: 'PUB.jwk', about: 'who may open the sealed result', repeated: true },
   },

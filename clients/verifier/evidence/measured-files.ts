@@ -53,6 +53,7 @@ import {
   parsePublicJwk,
   signingAlgorithmOf,
 } from '../../../statement/index.ts'
+import { checkNonce } from '../challenge.ts'
 import { readDocument } from '../document.ts'
 import { readingEvidence, VerifierError } from '../error.ts'
 import { compareFiles } from './compare-files.ts'
@@ -146,13 +147,6 @@ export async function signEvidence(
   if (evidence.length > MAX_JWS_LENGTH)
     throw new VerifierError('too_many_files', `${measurements.files.length} files do not fit one token`)
   return evidence
-}
-
-function checkNonce(nonce: string): string {
-  const { length } = utf8(nonce)
-  if (length < 8 || length > 88)
-    throw new VerifierError('wrong_nonce', `a nonce of ${length} bytes; RFC 9711 §4.1 has 8 to 88`)
-  return nonce
 }
 
 function measurementsText(measurements: Measurements): string {
