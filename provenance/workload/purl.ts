@@ -49,14 +49,15 @@ export function parsePurl(text: string): Purl {
   const name = names.pop()
   if (name === undefined) throw refuse(text, 'has no name')
   const version = rawVersion === undefined ? '' : decode(rawVersion, text)
+  const qualifiers = query === undefined ? [] : qualifiersOf(query, text)
 
   const lower = (fold: ReadonlySet<string>, value: string) => (fold.has(type) ? value.toLowerCase() : value)
   return {
     type,
     namespace: names.map((segment) => lower(LOWER_NAMESPACE, segment)),
-    name: NAME_RULES[type]?.(lower(LOWER_NAME, name)) ?? lower(LOWER_NAME, name),
+    name: NAME_RULES[type]?.(lower(LOWER_NAME, name), qualifiers) ?? lower(LOWER_NAME, name),
     ...(version === '' ? {} : { version: lower(LOWER_VERSION, version) }),
-    qualifiers: query === undefined ? [] : qualifiersOf(query, text),
+    qualifiers,
     subpath: hash === undefined ? [] : subpathOf(hash, text),
   }
 }
@@ -156,13 +157,17 @@ const LOWER_NAME: ReadonlySet<string> = new Set(
 )
 const LOWER_VERSION: ReadonlySet<string> = new Set('huggingface oci pypi vscode-extension'.split(' '))
 
-const NAME_RULES: { readonly [type: string]: ((name: string) => string) | undefined } = Object.assign(
-  Object.create(null) as object,
-  {
-    pypi: (name: string) => name.replaceAll('_', '-'),
-    pub: (name: string) => name.replace(/[^a-z0-9]/g, '_'),
-  },
-)
+const NAME_RULES: {
+  readonly [type: string]: ((name: string, qualifiers: Purl['qualifiers']) => string) | undefined
+} = Object.assign(Object.create(null) as object, {
+  // Registries of Databricks pass over case, those of Azure do not.
+  mlflow: (name: string, qualifiers: Purl['qualifiers']) =>
+    qualifiers.some(([key, value]) => key === 'repository_url' && /databricks/i.test(value))
+      ? name.toLowerCase()
+      : name,
+  pypi: (name: string) => name.replaceAll('_', '-'),
+  pub: (name: string) => name.replace(/[^a-z0-9]/g, '_'),
+})
 
 function refuse(text: string, why: string): ProvenanceError {
   return new ProvenanceError('malformed_purl', `${JSON.stringify(text.slice(0, 80))} ${why}`)

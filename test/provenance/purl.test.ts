@@ -24,6 +24,9 @@ describe('canonicalPurl', () => {
     ["pkg:generic/it's(a)*!", 'pkg:generic/it%27s%28a%29%2A%21'],
     ['pkg:generic/na%C3%AFve', 'pkg:generic/na%C3%AFve'],
     ['pkg:generic/a@1/2', 'pkg:generic/a@1%2F2'],
+    ['pkg:mlflow/Fraud@3?repository_url=a.Databricks.net', 'pkg:mlflow/fraud@3?repository_url=a.Databricks.net'],
+    ['pkg:mlflow/Fraud@3?repository_url=a.azureml.ms', 'pkg:mlflow/Fraud@3?repository_url=a.azureml.ms'],
+    ['pkg:mlflow/Fraud@3', 'pkg:mlflow/Fraud@3'],
   ]
   for (const [given, canonical] of spellings) {
     it(`writes ${given} as ${canonical}`, () => {
