@@ -220,6 +220,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   missing_receipt: REJECTED,
   unexpected_record: REJECTED,
   credential_mismatch: REJECTED,
+  audience_mismatch: REJECTED,
   not_attested: REJECTED,
   tier_too_low: REJECTED,
   result_not_current: REJECTED,

@@ -85,6 +85,7 @@ export type ProvenanceErrorCode =
   | 'missing_receipt' //             a statement without a receipt of the bundle's log
   | 'unexpected_record' //           a record that has no place in this bundle, or not this often
   | 'credential_mismatch' //         the record is about another credential, or says something else about this one
+  | 'audience_mismatch' //           a credential that is meant for other trust domains
   | 'not_attested' //                no attestation result, where one is demanded
   | 'tier_too_low' //                an attestation result worse than TRUST.json demands
   | 'result_not_current' //          an attestation result from after the issuance, or expired at it

@@ -100,6 +100,13 @@ export function checkCredentialSection(section: CredentialSection, credential: C
   }
 }
 
+/** Whoever is not meant refuses: a credential that is good at home is not for use elsewhere. @throws `audience_mismatch` */
+export function checkAudience(audiences: readonly string[], own: string): void {
+  if (!audiences.includes(own)) {
+    throw new ProvenanceError('audience_mismatch', `meant for ${audiences.join(', ')}, and you are ${own}`)
+  }
+}
+
 /** The `unique` tag made again, by the issuer's sealed tag key. @throws `section_mismatch` */
 export function checkUniqueTag(
   record: RecordOf<'credential-provenance'>,

@@ -9,7 +9,8 @@
  *     "issuers": ["spiffe://bank.example/issuer"],
  *     "verifiers": ["spiffe://bank.example/verifier"],
  *     "minimumTier": "affirming",
- *     "maximumCheckpointAge": 86400
+ *     "maximumCheckpointAge": 86400,
+ *     "ownTrustDomain": "shop.example"
  *   }
  *
  * Nothing in a credential or a bundle names its own trust: every question of "who says so" ends in this file. It is read
@@ -54,6 +55,8 @@ export interface Trust {
   readonly maximumCheckpointAge?: number
   /** Refuses a credential also for what was withdrawn only after it was issued. */
   readonly strictRetractions?: boolean
+  /** The trust domain of whoever verifies: a credential that says for which domains it is meant must name it. */
+  readonly ownTrustDomain?: string
 }
 
 /** The shape of the file, for those who write one. */
@@ -67,6 +70,7 @@ export interface TrustDocument {
   readonly minimumTier: Tier
   readonly maximumCheckpointAge?: number
   readonly strictRetractions?: boolean
+  readonly ownTrustDomain?: string
 }
 
 /** A SPIFFE bundle document: a JWK Set with two more members. Bundles do not name their trust domain; the configuration does. */
@@ -85,9 +89,9 @@ export function parseTrust(jsonText: string): Trust {
   const document = at('$', () => parseJson(jsonText))
   const members = readMembers(document, '$', {
     required: ['logs', 'trustDomains', 'issuers', 'verifiers', 'minimumTier'],
-    optional: ['witnessPolicy', 'maximumCheckpointAge', 'credentials', 'strictRetractions'],
+    optional: ['witnessPolicy', 'maximumCheckpointAge', 'credentials', 'strictRetractions', 'ownTrustDomain'],
   })
-  const { witnessPolicy, maximumCheckpointAge, strictRetractions } = members
+  const { witnessPolicy, maximumCheckpointAge, strictRetractions, ownTrustDomain } = members
   if (strictRetractions !== undefined && typeof strictRetractions !== 'boolean') {
     throw refuse('$.strictRetractions', 'is neither true nor false')
   }
@@ -117,6 +121,9 @@ export function parseTrust(jsonText: string): Trust {
       ? {}
       : { maximumCheckpointAge: count(maximumCheckpointAge, '$.maximumCheckpointAge') }),
     ...(strictRetractions !== undefined && { strictRetractions }),
+    ...(ownTrustDomain === undefined
+      ? {}
+      : { ownTrustDomain: at('$.ownTrustDomain', () => parseTrustDomain(text(ownTrustDomain, '$.ownTrustDomain'))) }),
   }
 }
 

@@ -50,6 +50,7 @@ import type { SectionsOf } from './records/index.ts'
 import type { WorkloadDescription } from './records/workload-provenance.ts'
 import {
   checkAttestationSection,
+  checkAudience,
   checkCredentialSection,
   checkDecision,
   checkSealedResult,
@@ -160,6 +161,7 @@ export const TITLES = {
   'stands-for': 'For whom it stands is said once, by its issuer, and nobody else is meant',
   // The sealed sections.
   'sealed-credential': 'The sealed identity is that of the credential',
+  'sealed-audience': 'The credential is meant for your trust domain',
   'sealed-uniqueness': 'The log keeps the serial number or jti unique',
   'sealed-results': 'The sealed attestation results are signed and say what the records say',
   'sealed-decision': 'The issuance decision follows from the policy and the evidence',
@@ -178,6 +180,7 @@ const OPTIONAL = [
   'status-current',
   'stands-for',
   'sealed-credential',
+  'sealed-audience',
   'sealed-uniqueness',
   'sealed-results',
   'sealed-decision',
@@ -328,6 +331,14 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
       value: { ...value, credential: value.credential },
       detail: `${value.credential.subject}, its key and identifier`,
     }
+  })
+  await list.check('sealed-audience', { sections }, (found) => {
+    const { ownTrustDomain } = trust
+    if (ownTrustDomain === undefined) return notChecked('you have not said which trust domain is yours')
+    const { audiences } = found.sections.credential
+    if (!audiences) return notChecked('its issuer says of no trust domain that it is meant for it')
+    checkAudience(audiences, ownTrustDomain)
+    return { value: undefined, detail: `for ${audiences.join(', ')}` }
   })
   await list.check('sealed-uniqueness', { record, sections }, (found) => {
     const { tags, credential } = found.sections

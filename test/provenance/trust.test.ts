@@ -46,6 +46,11 @@ describe('parseTrust', () => {
     assert.equal(read({}).trustDomains.get('bank.example')?.rules, undefined)
   })
 
+  it('reads which trust domain is one’s own', () => {
+    assert.equal(read({ ownTrustDomain: 'shop.example' }).ownTrustDomain, 'shop.example')
+    assert.equal(read({}).ownTrustDomain, undefined)
+  })
+
   const log = honest.logs[0]!
   const rules = (value: object) => ({ credentials: { 'bank.example': value } })
   const refused: [what: string, path: RegExp, change: object][] = [
@@ -56,6 +61,13 @@ describe('parseTrust', () => {
       /bank\.example"\]\.keys is not a list/,
       { trustDomains: { 'bank.example': {} } },
     ],
+    [
+      'an identifier in the place of one’s own trust domain',
+      /^\$\.ownTrustDomain: /,
+      { ownTrustDomain: 'spiffe://bank.example/api' },
+    ],
+    ['an own trust domain that is no text', /^\$\.ownTrustDomain is not text/, { ownTrustDomain: ['bank.example'] }],
+    ['an own trust domain that is empty', /^\$\.ownTrustDomain: /, { ownTrustDomain: '' }],
     ['an unknown tier', /^\$\.minimumTier/, { minimumTier: 'good' }],
     ['a log without key', /^\$\.logs\[0\]\.vkey is missing/, { logs: [{ origin: 'a' }] }],
     ['a malformed key', /^\$\.logs\[0\]\.vkey/, { logs: [{ ...log, vkey: 'a+b+c' }] }],

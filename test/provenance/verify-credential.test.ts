@@ -93,6 +93,7 @@ describe('verifyCredential, of an honest credential', () => {
         'status-current',
         'stands-for',
         'sealed-credential',
+        'sealed-audience',
         'sealed-uniqueness',
         'sealed-results',
         'sealed-decision',
@@ -733,6 +734,48 @@ describe('verifyCredential, of sealed sections', () => {
       assertRefused(await open(world), 'sealed-credential: section_mismatch')
     })
   }
+
+  describe('of a credential that is meant for some trust domains', async () => {
+    const world = await resealed('credential-provenance', (sections) => ({
+      ...sections,
+      credential: { ...sections.credential, audiences: ['shop.example', 'partner.example'] },
+    }))
+    const as = (own: string | undefined, of = world) =>
+      verify(of, {
+        openWith: KEYS.auditor,
+        trust: { ...of.trust, ...(own !== undefined && { ownTrustDomain: own }) },
+      })
+    const audience = ({ checks }: VerificationReport) => checks.find(({ id }) => id === 'sealed-audience')!
+
+    it('passes in one of them', async () => {
+      const check = audience(await as('partner.example'))
+      assert.deepEqual([check.outcome, check.detail], ['passed', 'for shop.example, partner.example'])
+    })
+
+    for (const own of ['bank.example', 'example', 'hop.example', 'shop.example.evil.example']) {
+      it(`refuses in ${own} (audience_mismatch)`, async () => {
+        const report = await as(own)
+        assert.equal(audience(report).code, 'audience_mismatch')
+        assert.equal(report.ok, false)
+      })
+    }
+
+    it('is not checked for who does not say who he is, cannot open it, or where the issuer does not say it', async () => {
+      const unchecked = [
+        await as(undefined),
+        await verify(world, { trust: { ...world.trust, ownTrustDomain: 'bank.example' } }),
+        await as('bank.example', honest),
+      ].map(audience)
+      assert.deepEqual(
+        unchecked.map(({ outcome, detail }) => [outcome, detail]),
+        [
+          ['not-checked', 'you have not said which trust domain is yours'],
+          ['not-checked', `needs: ${TITLES['sealed-credential']}`],
+          ['not-checked', 'its issuer says of no trust domain that it is meant for it'],
+        ],
+      )
+    })
+  })
 
   it('refuses a unique tag that is not of this credential', async () => {
     const world = await resealed('credential-provenance', (sections) => ({

@@ -21,12 +21,14 @@ export const trust: Command = {
     'minimum-tier': { value: 'TIER', about: 'the worst attestation accepted', default: 'affirming' },
     'witness-policy': { value: 'FILE', about: 'the witnesses a checkpoint must carry (C2SP tlog-policy)' },
     'strict-retractions': { about: 'refuse also what rests on something that was withdrawn after the issuance' },
+    own: { value: 'TD', about: 'your own trust domain: credentials that are meant for others only are refused' },
     out: { value: 'TRUST.json', about: 'where it goes', required: true },
   },
 
   async run(args, io) {
     const url = args.text('log')
     const witnessPolicy = args.optional('witness-policy')
+    const own = args.optional('own')
     const trustDomains: Record<string, unknown> = {}
     for (const pair of args.all('domain')) {
       const at = pair.indexOf('=')
@@ -42,6 +44,7 @@ export const trust: Command = {
         verifiers: args.all('verifier'),
         minimumTier: args.text('minimum-tier'),
         ...(args.has('strict-retractions') && { strictRetractions: true }),
+        ...(own !== undefined && { ownTrustDomain: own }),
       },
       null,
       2,
