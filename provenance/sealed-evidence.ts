@@ -173,6 +173,11 @@ export function checkAttestationSection(
   if (fields.components !== undefined && said && fields.components !== said.length) {
     throw mismatch(`${fields.components} parts in clear, and ${said.length} sealed`)
   }
+  // Also where no section says which: the number in clear is what those go by who can open nothing.
+  const count = results.reduce((sum, { claims }) => sum + claims.appraisals.size, 0)
+  if (fields.components !== undefined && fields.components !== count) {
+    throw mismatch(`${fields.components} parts in clear, and the results are about ${count}`)
+  }
   const keyThumbprint = sections.credential?.keyThumbprint
   if (!said || keyThumbprint === undefined) return
   const nameOf = ({ result, label, tier, keyAttested }: (typeof said)[number]) =>

@@ -73,7 +73,7 @@ export async function describeWorkload(files: WorkloadFiles, known: KnownBy): Pr
   const compliance: ComplianceResult[] = []
   for (const file of files.compliance ?? []) {
     for (const { subjects, results } of await reportsOf(file, attestationKeys)) {
-      if (subjects.length > 0) checkSubject(subjects, subject, 'a compliance report')
+      if (subjects) checkSubject(subjects, subject, 'a compliance report')
       compliance.push(...results)
     }
   }

@@ -27,8 +27,8 @@ export interface ComplianceResult {
 }
 
 export interface ComplianceReport {
-  /** SHA-256 of what was tested, lower-case hex; empty when the report does not say. */
-  readonly subjects: readonly string[]
+  /** SHA-256 of what was tested, lower-case hex; absent when the report does not say, and empty when it says so by other algorithms alone. */
+  readonly subjects?: readonly string[]
   readonly results: readonly ComplianceResult[]
 }
 
@@ -70,7 +70,7 @@ export function readComplianceList(document: Json, bytes: Uint8Array): Complianc
   if (!Array.isArray(results) || results.length === 0) throw refuse('no results')
   const digest = sha256(bytes)
   return {
-    subjects: subject === undefined ? [] : [subjectOf(subject)],
+    ...(subject !== undefined && { subjects: [subjectOf(subject)] }),
     results: bounded(results as readonly Json[]).map((each) => {
       if (!isJsonObject(each)) throw refuse('a result is not an object')
       only(each, ['test', 'result', 'tool'])

@@ -51,10 +51,15 @@ after(() => world.close())
 
 const text = (value: object) => utf8(JSON.stringify(value))
 
-async function attest(predicateType: string, predicate: object, subject = measurement): Promise<Uint8Array> {
+async function attest(
+  predicateType: string,
+  predicate: object,
+  subject = measurement,
+  algorithm = 'sha256',
+): Promise<Uint8Array> {
   const payload = text({
     _type: 'https://in-toto.io/Statement/v1',
-    subject: [{ name: 'payments', digest: { sha256: subject } }],
+    subject: [{ name: 'payments', digest: { [algorithm]: subject } }],
     predicateType,
     predicate,
   })
@@ -243,6 +248,11 @@ describe('issuing by what a workload is made of', () => {
       'tests of something else',
       'subject_mismatch',
       async () => ({ compliance: [await attest(TEST_RESULT, { result: 'PASSED' }, OTHER)] }),
+    ],
+    [
+      'tests of something that is known by another algorithm',
+      'subject_mismatch',
+      async () => ({ compliance: [await attest(TEST_RESULT, { result: 'PASSED' }, OTHER, 'sha512')] }),
     ],
     [
       'a list of tests of something else',

@@ -839,6 +839,18 @@ describe('verifyCredential, of sealed sections', () => {
     })
   }
 
+  it('refuses a record that counts more parts than were attested, and seals none', async () => {
+    const world = await buildWorld({
+      record: (which, record) => {
+        if (which !== 'credential-provenance') return record
+        const { fields, sections } = record as unknown as { fields: object; sections: Named }
+        const { attestation: _, ...others } = sections
+        return { ...record, fields: { ...fields, components: 2 }, sections: others } as unknown as typeof record
+      },
+    })
+    assertRefused(await open(world), 'sealed-results: section_mismatch')
+  })
+
   it('refuses a record that counts more parts than it seals', async () => {
     const world = await edited('credential-provenance', (fields) => ({ ...fields, components: 2 }))
     assert.deepEqual(failures(await open(world)), ['sealed-results: section_mismatch'])

@@ -468,7 +468,7 @@ const compliance: Target<ComplianceReport> = {
   maxBytes: 64 * 1024,
   codes: ['malformed_compliance', 'malformed_json', 'malformed_encoding'],
   read: (input) => readComplianceList(parseJson(text(input)), input),
-  check: ({ subjects, results }) => `${subjects.length} ${Math.min(results.length, 3)}`,
+  check: ({ subjects, results }) => `${(subjects ?? []).length} ${Math.min(results.length, 3)}`,
 }
 
 const earText = Buffer.from(text(example('result.ear')).split('.')[1]!, 'base64url')
