@@ -22,7 +22,8 @@ import type { PrivateJwk, VerificationJwk } from './cose-key.ts'
  */
 export function verificationKeyOf(jwk: VerificationJwk, algorithm?: VerificationAlgorithm): Promise<VerificationKey> {
   const members = jwk.kty === 'RSA' ? [jwk.n, jwk.e] : [jwk.crv, jwk.x, 'y' in jwk ? jwk.y : '']
-  const name = [...members, jwk.alg, algorithm].join(' ')
+  // As a list: whoever calls with what nobody has read yet must not get another key for a separator in a member.
+  const name = JSON.stringify([jwk.kty, ...members, jwk.alg, algorithm])
   const known = verificationKeys.get(name)
   if (known) return known
   const imported = importVerificationKey(jwk, algorithm).then(remembering)

@@ -58,7 +58,7 @@ export async function logRefusal(
 ): Promise<void> {
   if (!isRefusal(error)) return
   const { code, message } = error
-  await register({ client }, party, trail, { ...asked, reason: code, detail: message.slice(0, 4096) })
+  await register({ client }, party, trail, { ...asked, reason: code, detail: message })
 }
 
 /** The policy said no. */
@@ -102,7 +102,7 @@ async function register(
       sections: {
         ...(credential && { credential }),
         ...(decision && { decision }),
-        ...(detail && { detail: { text: detail } }),
+        ...(detail && { detail: { text: readable(detail) } }),
       },
       recipients,
     },
@@ -110,6 +110,14 @@ async function register(
   )
   return { entry, index }
 }
+
+/** As much as a record has room for. It quotes what was sent: half a character, there or where it is cut, would keep the denial off the log. */
+function readable(detail: string): string {
+  return Buffer.from(detail.slice(0, MAX_DETAIL)).toString()
+}
+
+/** Characters. */
+const MAX_DETAIL = 4096
 
 /** As far as it can be said: it may be refused for exactly what would not go into a record. */
 function credentialOf({ subject, kind, workloadKey }: Asked): SectionsOf<'issuance-denied'>['credential'] {

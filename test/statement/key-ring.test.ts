@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { importSigningKey } from '#signature'
-import { publicJwkOf } from '../../statement/cose-key.ts'
+import { type EcPublicJwk, publicJwkOf, type VerificationJwk } from '../../statement/cose-key.ts'
 import { signingKeyOf, verificationKeyOf } from '../../statement/key-ring.ts'
 import { ED25519_JWK, ES256_JWK, flipped, OTHER_ES256_JWK, utf8, X25519_JWK } from './fixtures.ts'
 
@@ -41,6 +41,16 @@ describe('verificationKeyOf', () => {
       assert.equal(await key.verify(utf8(`message ${i}`), signature), true)
     assert.equal(await key.verify(utf8('message 0'), signatures[0]!), true)
     assert.equal(await key.verify(utf8('message 1'), signatures[0]!), false)
+  })
+
+  it('gives no key for members that only look the same when they stand in a row', async () => {
+    const { crv, x, y } = publicJwkOf(ES256_JWK) as EcPublicJwk
+    await verificationKeyOf({ kty: 'EC', crv, x, y })
+    const forged = [{ kty: 'RSA', n: `${crv} ${x}`, e: y }, { kty: 'EC', crv, x: `${x} ${y}`, y: '' }] // biome-ignore format: a table
+    for (const jwk of forged) {
+      const asked = verificationKeyOf(jwk as VerificationJwk, jwk.kty === 'RSA' ? undefined : 'ES256')
+      await assert.rejects(asked, { name: 'EvidenceError' })
+    }
   })
 
   it('refuses an unsound key each time (unsupported_key)', async () => {

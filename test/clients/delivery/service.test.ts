@@ -210,6 +210,21 @@ describe('a workload that submits', () => {
     assert.deepEqual(denials(), ['key_not_attested', 'malformed_result'])
   })
 
+  it('cannot keep a denial off the log by what it asks for', async () => {
+    live = await createServiceWorld(() => [{ uids: [UID] }], world)
+    for (const subject of [`${'a'.repeat(2047)}\u{1f600}`, 'a\0b', '\ud83d', '']) {
+      await assert.rejects(live.service.find(UID, { subject }), code('peer_not_allowed'))
+    }
+    assert.equal(denials().length, 4)
+    // Quoted by the refusal of the result, which is cut in the middle of a character.
+    for (const padding of ['', 'a']) {
+      const alg = Buffer.from(`{"alg":"${padding}${'\u{1f600}'.repeat(3000)}"}`).toString('base64url')
+      const results = [`${alg}.e30.AA`]
+      await assert.rejects(live.service.submit(UID, await submission({ results })), code('malformed_result'))
+    }
+    assert.equal(denials().length, 6)
+  })
+
   it('cannot flood the log: denials are bounded for each user, by time', async () => {
     live = await createServiceWorld(() => [{ uids: [UID] }], world)
     const ask = () => live.service.find(4444, {}).catch((error: { code: string }) => error.code)
