@@ -152,7 +152,12 @@ export {
   type VerificationReport,
   verifyCredential,
 } from './verify-credential.ts'
-export { type Attestation, isAttestation, readAttestations } from './workload/attestation.ts'
+export {
+  type Attestation,
+  type CertifiedVerifier,
+  isAttestation,
+  readAttestations,
+} from './workload/attestation.ts'
 export { type AttestedSbom, readAttestedSbom } from './workload/attested-sbom.ts'
 export { type Build, readBuild } from './workload/build.ts'
 export {
@@ -164,5 +169,7 @@ export {
 export { type ComponentIndex, MAX_COMPONENTS, type OtherComponent } from './workload/component-index.ts'
 export { canonicalPurl, formatPurl, type Purl, packageOf, parsePurl, releaseOf } from './workload/purl.ts'
 export { readSbom, readSbomDocument, type Sbom, type SbomContent, sbomOf } from './workload/sbom.ts'
+export { type SignerIdentity, signerIdentity } from './workload/signer-identity.ts'
+export { type CertifiedEnvelope, type LogEntry, readCertified } from './workload/sigstore-bundle.ts'
 export { checkCertificatePath } from './workload-certificate.ts'
 export { type ProvenanceRecordFacts, type WorkloadFacts, workloadFacts } from './workload-facts.ts'

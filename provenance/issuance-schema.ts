@@ -66,6 +66,7 @@ action issue appliesTo {
       "unverifiedBuilders": Set<String>,  // what files say that nobody signed, or nobody checked
       "buildTypes": Set<String>,
       "buildSigners": Set<String>,  // kid of each key that signed one
+      "buildIdentities": Set<String>,     // of each certificate that did: "https://oidc-issuer.example identity"
       "materials": Set<String>,     // what it was built from, by URI and by "algorithm:digest"
       "slsaLevels": Set<String>,    // of verification summaries that passed
       "summaryVerifiers": Set<String>,    // whose summaries passed

@@ -26,6 +26,7 @@ export interface WorkloadFacts {
   readonly unverifiedBuilders: readonly string[]
   readonly buildTypes: readonly string[]
   readonly buildSigners: readonly string[]
+  readonly buildIdentities: readonly string[]
   readonly materials: readonly string[]
   readonly slsaLevels: readonly string[]
   readonly summaryVerifiers: readonly string[]
@@ -67,7 +68,7 @@ export function workloadFacts(
     publisher: record.publisher,
     sbomFormats: set(sbom.map(({ format }) => format)),
     ...(matches === undefined ? {} : { sbomSubjectMatches: matches }),
-    sbomVerified: sbom.length > 0 && sbom.every(({ signer }) => signer !== undefined),
+    sbomVerified: sbom.length > 0 && sbom.every(({ signer, identity }) => (signer ?? identity) !== undefined),
     components,
     releases: set(components.map(releaseOf)),
     packages: set(components.map(packageOf)),
@@ -108,6 +109,9 @@ function buildFacts(build: WorkloadDescription['build']) {
     unverifiedBuilders: set(build.filter((each) => !each.verified && !each.verification).flatMap(builderOf)),
     buildTypes: set(builds.flatMap(({ buildType }) => (buildType === undefined ? [] : [buildType]))),
     buildSigners: set(verified.flatMap(({ signer }) => (signer === undefined ? [] : [signer]))),
+    buildIdentities: set(
+      verified.flatMap(({ identity }) => (identity ? [`${identity.issuer} ${identity.subject}`] : [])),
+    ),
     materials: set(builds.flatMap(({ materials = [] }) => materials.flatMap(namesOfMaterial))),
     slsaLevels: set(passed.flatMap(({ verification }) => verification?.levels ?? [])),
     summaryVerifiers: set(passed.flatMap(builderOf)),

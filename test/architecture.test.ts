@@ -47,6 +47,9 @@ const ONE_IMPORTER: Readonly<Record<string, readonly string[]>> = {
   level: ['log-server/store.ts'],
   jose: ['statement/wrap.ts', 'provenance/jws.ts'],
   '@peculiar/x509': ['clients/issuer/x509.ts'],
+  '@sigstore/bundle': ['clients/issuer/sigstore-library.ts'],
+  '@sigstore/protobuf-specs': ['clients/issuer/sigstore-library.ts'],
+  '@sigstore/verify': ['clients/issuer/sigstore-library.ts'],
   koffi: ['clients/issuer/service/peer.ts'],
   '@cedar-policy/cedar-wasm': ['provenance/cedar.ts', 'provenance/cedar.node.ts'],
 }

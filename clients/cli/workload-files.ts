@@ -18,6 +18,12 @@ export const workloadFlags: Readonly<Record<string, Flag>> = {
     about: 'a key (JWK or PEM) whose signature attestations must have; without any they are recorded as unverified',
     repeated: true,
   },
+  'attestation-roots': {
+    value: 'TRUSTED_ROOT.json',
+    about: 'Sigstore’s roots, by which attestations with certificates must verify; with:',
+  },
+  'attestation-identity': { value: 'URI|EMAIL', about: 'whom each certificate must name, in full' },
+  'attestation-issuer': { value: 'URL', about: 'and the OpenID provider on whose word' },
   vendor: { value: 'NAME', about: 'who supplies the workload' },
   'vendor-id': { value: 'ID', about: 'the vendor’s identifier' },
   saas: { value: 'NAME', about: 'the service as which the vendor offers it' },
@@ -30,7 +36,9 @@ export async function readWorkloadFiles(args: Arguments, io: Io): Promise<Worklo
     throw new UsageError('--vendor-id and --saas are of a --vendor')
   }
   const read = (flag: string) => Promise.all(args.all(flag).map((path) => io.readFile(path)))
+  const roots = await readRoots(args, io)
   return {
+    ...(roots ? { attestationRoots: roots } : {}),
     ...(sbom === undefined ? {} : { sbom: await io.readFile(sbom) }),
     builds: await read('build'),
     compliance: await read('compliance'),
@@ -39,6 +47,16 @@ export async function readWorkloadFiles(args: Arguments, io: Io): Promise<Worklo
       ? {}
       : { vendor: { name, ...(id === undefined ? {} : { id }), ...(saas === undefined ? {} : { saas }) } }),
   }
+}
+
+/** A certificate of anybody is worth nothing, and a name that no roots stand for neither. @throws {@link UsageError} */
+async function readRoots(args: Arguments, io: Io): Promise<WorkloadFiles['attestationRoots']> {
+  const [path, subject, issuer] = ['roots', 'identity', 'issuer'].map((name) => args.optional(`attestation-${name}`))
+  if (path === undefined && subject === undefined && issuer === undefined) return undefined
+  if (path === undefined || !subject || !issuer) {
+    throw new UsageError('--attestation-roots, --attestation-identity and --attestation-issuer are given together')
+  }
+  return { roots: await io.readFile(path), identity: { subject, issuer } }
 }
 
 /** A SHA-256 value as registries and tools print it, with `sha256:` or without. @throws {@link UsageError} */

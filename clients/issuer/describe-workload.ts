@@ -11,6 +11,7 @@
 import { EvidenceError, fromHex, fromUtf8, type Hash, sha256, toHex, utf8 } from '../../merkle/index.ts'
 import {
   type Build,
+  type CertifiedVerifier,
   type ComplianceReport,
   type ComplianceResult,
   isAttestation,
@@ -24,6 +25,7 @@ import {
 } from '../../provenance/index.ts'
 import { jwkThumbprint, type VerificationJwk } from '../../statement/index.ts'
 import { IssuerError } from './error.ts'
+import { type AttestationRoots, certifiedVerifier } from './sigstore.ts'
 
 /** Exact bytes of files, and what the author vouches for without any. */
 export interface WorkloadFiles {
@@ -35,6 +37,8 @@ export interface WorkloadFiles {
   readonly compliance?: readonly Uint8Array[]
   /** Whose signatures on attestations count. With none given they are recorded as unverified. */
   readonly attestationKeys?: readonly VerificationJwk[]
+  /** By which attestations with certificates must verify. With none given their certificates are not looked at. */
+  readonly attestationRoots?: AttestationRoots
   readonly vendor?: { readonly name: string; readonly id?: string; readonly saas?: string }
   /** SHA-256 of the image, or of whatever artifact the files are about: where that is not what is measured. */
   readonly image?: Hash
@@ -56,29 +60,30 @@ export interface KnownBy {
 /**
  * Reads the files.
  *
- * @throws {@link IssuerError} `subject_unknown`, `subject_mismatch`; ProvenanceError `malformed_sbom`, `unsupported_sbom`,
+ * @throws {@link IssuerError} `subject_unknown`, `subject_mismatch`, and as {@link certifiedVerifier}; ProvenanceError `malformed_sbom`, `unsupported_sbom`,
  *   `malformed_attestation`, `malformed_compliance`, `bad_signature`
  */
 export async function describeWorkload(files: WorkloadFiles, known: KnownBy): Promise<DescribedWorkload> {
-  const { sbom, vendor, attestationKeys = [] } = files
+  const { sbom, vendor, attestationKeys = [], attestationRoots } = files
+  const verifyCertified = attestationRoots && (await certifiedVerifier(attestationRoots))
   const named = subjectOf(files, known)
   const subject = toHex(named.subject)
   const build: Build[] = []
   for (const file of files.builds ?? []) {
-    for (const attestation of await readAttestations(file, attestationKeys)) {
+    for (const attestation of await readAttestations(file, attestationKeys, verifyCertified)) {
       checkSubject(attestation.statement.subjects, subject, 'a build attestation')
       build.push(readBuild(attestation))
     }
   }
   const compliance: ComplianceResult[] = []
   for (const file of files.compliance ?? []) {
-    for (const { subjects, results } of await reportsOf(file, attestationKeys)) {
+    for (const { subjects, results } of await reportsOf(file, attestationKeys, verifyCertified)) {
       if (subjects) checkSubject(subjects, subject, 'a compliance report')
       compliance.push(...results)
     }
   }
   if (!sbom && build.length === 0 && compliance.length === 0 && !vendor) return named
-  const bills = sbom ? [await readAttestedSbom(sbom, attestationKeys)] : []
+  const bills = sbom ? [await readAttestedSbom(sbom, attestationKeys, verifyCertified)] : []
   return { ...named, description: { sbom: bills, build, compliance, ...(vendor ? { vendor } : {}) } }
 }
 
@@ -106,10 +111,14 @@ function checkSubject(subjects: readonly string[], subject: string, what: string
   if (!subjects.includes(subject)) throw new IssuerError('subject_mismatch', `${what} is not about ${subject}`)
 }
 
-async function reportsOf(file: Uint8Array, keys: readonly VerificationJwk[]): Promise<ComplianceReport[]> {
+async function reportsOf(
+  file: Uint8Array,
+  keys: readonly VerificationJwk[],
+  verifyCertified: CertifiedVerifier | undefined,
+): Promise<ComplianceReport[]> {
   const document = listIn(file)
   if (document !== undefined) return [readComplianceList(document, file)]
-  return (await readAttestations(file, keys)).map(readTestResult)
+  return (await readAttestations(file, keys, verifyCertified)).map(readTestResult)
 }
 
 /** The file as one JSON document that is no attestation. JSON Lines, and what is no JSON, are left to the reader of attestations. */

@@ -30,6 +30,15 @@ export type IssuerErrorCode =
   | 'subject_unknown' //            nothing to hold what the files are about against
   | 'subject_mismatch' //           an attestation or report about something else than the workload
   | 'provenance_sealed' //          it is sealed, and not for a key that was given
+  // Attestations that certificates sign, by the roots that were given
+  | 'malformed_roots' //            not Sigstore's trusted_root.json, or without a CA or without a log of certificates
+  | 'unexpected_signer' //          a certificate of somebody else, or by the word of another OpenID provider
+  | 'untrusted_certificate' //      no CA and certificate log of the roots stand for it, or it is not for signing
+  | 'certificate_not_valid' //      signed before or after the certificate's validity
+  | 'attestation_not_logged' //     nothing along with it that shows that it is on a log, and when it was signed
+  | 'log_entry_mismatch' //         a log entry about another envelope or certificate
+  | 'bad_log_entry' //              no log of the roots stands for the entry
+  | 'bad_timestamp' //              no authority of the roots stands for the time
   // The decision and the credential
   | 'issuance_denied' //            the issuance policy says no; the refusal is on the log
   | 'lifetime_too_long' //          longer than the issuer or its anchor may issue for

@@ -18,6 +18,7 @@ export { type PublishedWorkload, type PublishWorkloadInput, publishWorkload } fr
 export type { Issued, IssueRequest, IssuerLog } from './request.ts'
 export { type RetractInput, retract } from './retract.ts'
 export * from './service/index.ts'
+export type { AttestationRoots } from './sigstore.ts'
 export { type SpiffeBundle, type SpiffeBundleInput, spiffeBundle } from './spiffe-bundle.ts'
 export { type CredentialStatus, type SetCredentialStatusInput, setCredentialStatus } from './status.ts'
 export { issueWit, type WitRequest } from './wit.ts'

@@ -23,6 +23,9 @@ const purl = refine(text({ max: MAX_PURL_LENGTH }), (value) => {
     throw new ProvenanceError('malformed_purl', `${value} is not in its canonical form`)
 })
 
+/** Whom a certificate names that the author of the record verified by the roots of its CA. */
+const identity = map({ required: { subject: text({ max: 1024 }), issuer: text({ max: 1024 }) } })
+
 const sbom = map({
   required: {
     /** `CycloneDX` or `SPDX`. */
@@ -46,8 +49,9 @@ const sbom = map({
     cpes: list(text({ max: MAX_NAME_LENGTH }), { max: MAX_COMPONENTS }),
     /** SHA-256 of what the document says that it is about. Absent: it does not say. */
     subjects: list(digest, { max: MAX_SUBJECTS }),
-    /** Who signed it, if it came in an attestation whose signature the author checked. */
+    /** Who signed it, if it came in an attestation whose signature the author checked: by its key, or by its certificate. */
     signer: kid,
+    identity,
   },
 })
 
@@ -56,11 +60,12 @@ const build = map({
     predicateType: text(),
     /** SHA-256 of the attestation. Its subjects have the subject of this record among them. */
     digest,
-    /** Whether the author checked a signature: that of `signer`. */
+    /** Whether the author checked a signature: that of `signer` or `identity`. */
     verified: bool(),
   },
   optional: {
     signer: kid,
+    identity,
     /** Who built; of a verification summary, who verified. */
     builderId: text({ max: 1024 }),
     buildType: text({ max: 1024 }),

@@ -6,7 +6,8 @@
  *     Sigstore bundle v0.1–0.3 ─ its envelope ────┘
  *
  * Keys come from the caller alone. A certificate that an attestation brings along says who signed it only to those who check that
- * certificate, its time of signing and its log; what is left unchecked is recorded as unverified, whoever the certificate names.
+ * certificate, its time of signing and its log: the caller, who has the roots. What is left unchecked is recorded as unverified, whoever
+ * the certificate names.
  *
  * @module
  */
@@ -19,6 +20,8 @@ import { ProvenanceError } from '../error.ts'
 import { isJsonObject, type Json, type JsonObject, parseJson } from '../json.ts'
 import { type DsseEnvelope, payloadText, readEnvelope, verifyEnvelope } from './dsse.ts'
 import { type InTotoStatement, readStatement, refuse } from './in-toto.ts'
+import type { SignerIdentity } from './signer-identity.ts'
+import { type CertifiedEnvelope, envelopeOf, isSigstoreBundle, readCertified } from './sigstore-bundle.ts'
 
 export interface Attestation {
   readonly statement: InTotoStatement
@@ -26,7 +29,12 @@ export interface Attestation {
   readonly digest: Hash
   /** `kid` of the key that verified it; absent when nothing was verified, and then nobody vouches for what it says. */
   readonly signer?: string
+  /** Whom the certificate that verified it names, instead. */
+  readonly identity?: SignerIdentity
 }
+
+/** Verifies all that came with a certificate: that, its path, its log, the time, the signature. @throws when something does not hold */
+export type CertifiedVerifier = (certified: CertifiedEnvelope) => SignerIdentity
 
 /** Longest file of attestations that we read, in bytes. */
 export const MAX_ATTESTATION_BYTES = 16 << 20
@@ -40,15 +48,22 @@ const MAX_KEYS = 16
 /**
  * Reads a file of attestations.
  *
- * @param keys - whose signatures count. With none, nothing is verified; with some, everything must verify under one of them.
- * @throws {@link ProvenanceError} `malformed_attestation`; `bad_signature` for what none of the keys signed, unsigned statements too
+ * @param keys - whose signatures count
+ * @param verifyCertified - by which everything must verify that comes with a certificate. With neither, nothing is verified; with either,
+ *   everything must be.
+ * @throws {@link ProvenanceError} `malformed_attestation`; `bad_signature` for what none of the keys signed, unsigned statements too; what
+ *   `verifyCertified` throws
  */
-export async function readAttestations(bytes: Uint8Array, keys: readonly VerificationJwk[]): Promise<Attestation[]> {
+export async function readAttestations(
+  bytes: Uint8Array,
+  keys: readonly VerificationJwk[],
+  verifyCertified?: CertifiedVerifier,
+): Promise<Attestation[]> {
   if (keys.length > MAX_KEYS) throw refuse(`more than ${MAX_KEYS} keys to verify with`)
   const imported = await Promise.all(keys.map((key) => importVerificationKey(key)))
   const attestations: Attestation[] = []
   for (const { document, digest } of documentsOf(bytes)) {
-    attestations.push({ ...(await verifyAttestation(unwrap(document), imported)), digest })
+    attestations.push({ ...(await verifyAttestation(document, imported, verifyCertified)), digest })
   }
   return attestations
 }
@@ -67,11 +82,16 @@ interface Unwrapped {
 }
 
 async function verifyAttestation(
-  { statement, envelope }: Unwrapped,
+  document: Json,
   keys: readonly VerificationKey[],
+  verifyCertified: CertifiedVerifier | undefined,
 ): Promise<Omit<Attestation, 'digest'>> {
-  if (keys.length === 0) return { statement }
-  if (!envelope) throw new ProvenanceError('bad_signature', 'a statement without a signature, where keys were given')
+  const { statement, envelope } = unwrap(document)
+  if (keys.length === 0 && !verifyCertified) return { statement }
+  if (!envelope) throw new ProvenanceError('bad_signature', 'a statement without a signature, where it must have one')
+  // Not "or by a key": one whose certificate does not hold would otherwise pass for one without.
+  const certified = verifyCertified && readCertified(document as JsonObject, envelope)
+  if (certified) return { statement, identity: verifyCertified(certified) }
   return { statement, signer: (await verifyEnvelope(envelope, keys)).kid }
 }
 
@@ -84,20 +104,6 @@ export function unwrap(document: Json): Unwrapped {
     throw refuse(`an envelope around ${JSON.stringify(envelope.payloadType.slice(0, 80))}`)
   }
   return { statement: readStatement(json(payloadText(envelope))), envelope }
-}
-
-/** `…sigstore.bundle+json;version=0.1`, `…;version=0.2`, `….bundle.v0.3+json`: each has its envelope in the same place. */
-const BUNDLE = /^application\/vnd\.dev\.sigstore\.bundle(?:\+json;version=0\.[123]|\.v0\.3\+json)$/
-
-function isSigstoreBundle({ mediaType }: JsonObject): boolean {
-  return typeof mediaType === 'string' && mediaType.startsWith('application/vnd.dev.sigstore.bundle')
-}
-
-function envelopeOf({ mediaType, dsseEnvelope }: JsonObject): JsonObject {
-  if (!BUNDLE.test(mediaType as string)) throw refuse('a Sigstore bundle of another version than 0.1 to 0.3')
-  if (!isJsonObject(dsseEnvelope))
-    throw refuse('a Sigstore bundle without an envelope: it signs bytes, and states nothing')
-  return dsseEnvelope
 }
 
 /** One document, or one a line where every line is one. */

@@ -7,15 +7,17 @@
 import { isJsonObject, type Json, type JsonObject } from '../json.ts'
 import type { Attestation } from './attestation.ts'
 import { refuse, text } from './in-toto.ts'
+import type { SignerIdentity } from './signer-identity.ts'
 
 /** One of `build` in the `workload` section. */
 export interface Build {
   readonly predicateType: string
   /** SHA-256 of the attestation. */
   readonly digest: Uint8Array
-  /** Whether its signature verified under a key that the author of the record trusts: `signer`. */
+  /** Whether its signature verified under a key that the author of the record trusts, `signer`, or a certificate: `identity`. */
   readonly verified: boolean
   readonly signer?: string
+  readonly identity?: SignerIdentity
   /** Who built, or who verified the build. */
   readonly builderId?: string
   readonly buildType?: string
@@ -35,14 +37,15 @@ export interface Material {
 export const MAX_MATERIALS = 1024
 
 /** @throws ProvenanceError `malformed_attestation` */
-export function readBuild({ statement, digest, signer }: Attestation): Build {
+export function readBuild({ statement, digest, signer, identity }: Attestation): Build {
   const { predicateType, predicate } = statement
   const read = PREDICATES.get(predicateType)
   return {
     predicateType,
     digest,
-    verified: signer !== undefined,
+    verified: signer !== undefined || identity !== undefined,
     ...(signer === undefined ? {} : { signer }),
+    ...(identity ? { identity } : {}),
     ...(read ? read(predicate) : { materials: [] }),
   }
 }

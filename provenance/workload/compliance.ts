@@ -38,7 +38,7 @@ export const MAX_RESULTS = 1024
 export const TEST_RESULT = 'https://in-toto.io/attestation/test-result/v0.1'
 
 /** @throws {@link ProvenanceError} `malformed_compliance` */
-export function readTestResult({ statement, digest, signer }: Attestation): ComplianceReport {
+export function readTestResult({ statement, digest, signer, identity }: Attestation): ComplianceReport {
   if (statement.predicateType !== TEST_RESULT) throw refuse(`a predicate of type ${statement.predicateType}`)
   const { result, passedTests, warnedTests, failedTests, configuration } = statement.predicate
   const passed = names(passedTests).map((test) => ({ test, result: 'pass' }))
@@ -52,7 +52,7 @@ export function readTestResult({ statement, digest, signer }: Attestation): Comp
   // The lists are optional. What is said of all tests together is then a result of its own, and so is what the lists do not explain.
   const all = [...passed, ...warned, ...failed]
   if (all.length === 0 || worst !== result) all.push({ test: tool ?? 'all tests', result: OVERALL.get(result)! })
-  const common = { ...(tool === undefined ? {} : { tool }), digest, verified: signer !== undefined }
+  const common = { ...(tool === undefined ? {} : { tool }), digest, verified: (signer ?? identity) !== undefined }
   return { subjects: statement.subjects, results: bounded(all).map((each) => ({ ...each, ...common })) }
 }
 

@@ -33,6 +33,7 @@ import {
   VERIFIER,
   type World,
 } from './issuer-world.ts'
+import { BUILDER, bundleOf, createSigstore, entryBody, PROVIDER } from './sigstore-world.ts'
 
 const builder = (await createParty(31, 'builder')).jwk
 const vendor = (await createParty(32, 'spiffe://vendor.example/releases')).jwk
@@ -96,6 +97,17 @@ const provenance = (subject?: string) =>
     },
     subject,
   )
+
+/** The same, signed by a certificate. */
+async function certifiedProvenance(roots: 'ours' | 'others' = 'ours') {
+  const [ours, others] = [await createSigstore(), await createSigstore()]
+  const { payload } = JSON.parse(new TextDecoder().decode(await provenance()))
+  const signed = await ours.attest(JSON.parse(Buffer.from(payload, 'base64').toString()))
+  const build = text(bundleOf(signed, [await ours.log(entryBody('dsse 0.0.1', signed))]))
+  const trusted = text((roots === 'ours' ? ours : others).roots)
+  return { builds: [build], attestationRoots: { roots: trusted, identity: { subject: BUILDER, issuer: PROVIDER } } }
+}
+
 const tests = (result = 'PASSED', more: object = {}) =>
   attest(TEST_RESULT, { result, passedTests: ['cis-docker-4.1', 'cis-docker-4.6'], ...more })
 
@@ -140,6 +152,15 @@ describe('issuing by what a workload is made of', () => {
     assert.deepEqual(
       workload?.sbom.map(({ subjects }) => subjects?.map(toHex)),
       [[measurement]],
+    )
+  })
+
+  it('takes a build that a certificate signed, by the roots of its CA, and seals whom that names', async () => {
+    const { entry } = await issue(await certifiedProvenance())
+    const { workload } = await opened(await provenanceOf(entry))
+    assert.deepEqual(
+      workload?.build.map(({ builderId, verified, signer, identity }) => [builderId, verified, signer, identity]),
+      [['https://builder.example/release', true, undefined, { subject: BUILDER, issuer: PROVIDER }]],
     )
   })
 
@@ -261,6 +282,7 @@ describe('issuing by what a workload is made of', () => {
     ],
     ['a build of nothing that was measured', 'subject_unknown', async () => ({ results: [] })],
     ['a build signed by somebody else', 'bad_signature', async () => ({ attestationKeys: [publicJwkOf(vendor)] })],
+    ['a build by a certificate of another CA', 'untrusted_certificate', () => certifiedProvenance('others')],
     ['what is no attestation', 'malformed_attestation', async () => ({ builds: [utf8('hello')] })],
     ['what is no list of results', 'malformed_compliance', async () => ({ compliance: [text({ results: 1 })] })],
   ]

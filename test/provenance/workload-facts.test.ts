@@ -72,6 +72,7 @@ describe('workloadFacts', () => {
       unverifiedBuilders: ['https://claimed.example'],
       buildTypes: ['https://type.example'],
       buildSigners: ['k1', 'k2'],
+      buildIdentities: [],
       materials: ['git+https://src.example', 'sha1:ab'],
       slsaLevels: ['SLSA_BUILD_LEVEL_3'],
       summaryVerifiers: ['https://v.example'],

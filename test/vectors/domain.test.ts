@@ -5,11 +5,13 @@
  */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { describe, it } from 'node:test'
+import { certifiedVerifier } from '../../clients/issuer/sigstore.ts'
 import { readCmw, recordsOf } from '../../clients/verifier/evidence/cmw.ts'
 import { readSubmission } from '../../clients/verifier/evidence/submission.ts'
-import { fromUtf8, toBase64url, utf8 } from '../../merkle/bytes.ts'
+import { fromBase64, fromUtf8, toBase64url, utf8 } from '../../merkle/bytes.ts'
 import { sha256 } from '../../merkle/hash.ts'
 import { attestedJwk, parseEarClaims, verifyEar } from '../../provenance/attestation-result.ts'
 import { decodePem, parseCertificate } from '../../provenance/certificate.ts'
@@ -28,6 +30,15 @@ import { newKey } from '../provenance/world.ts'
 import { readTextVector, readVector, vectorPath, vectorsMissing } from './shared-vectors.ts'
 
 const skip = vectorsMissing
+
+/** The roots of Sigstore's public instance, as `@sigstore/tuf` has them to begin with. */
+function publicRoots(): Uint8Array {
+  const path = createRequire(import.meta.url)
+    .resolve('@sigstore/tuf')
+    .replace(/dist\/.*$/, 'seeds.json')
+  const { targets } = JSON.parse(readFileSync(path, 'utf8'))['https://tuf-repo-cdn.sigstore.dev']
+  return fromBase64(targets['trusted_root.json'])
+}
 
 describe('wimse: the tokens of draft-ietf-wimse-s2s-protocol', { skip }, () => {
   // Printed in the draft, beside the token that it signs.
@@ -317,6 +328,62 @@ describe('slsa: attestations of builds', { skip }, () => {
         generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }),
       )
       await assert.rejects(readAttestations(bytes, [stranger]), { code: 'bad_signature' })
+    })
+  }
+
+  const GITHUB = 'https://token.actions.githubusercontent.com'
+  const SLSA = 'https://github.com/slsa-framework/slsa-github-generator/.github/workflows'
+  const MALICIOUS =
+    'https://github.com/asraa/slsa-github-generator/.github/workflows/builder_go_slsa3.yml@refs/heads/malicious'
+  const verify = async (name: string, subject: string, issuer = GITHUB) => {
+    const verifier = await certifiedVerifier({ roots: publicRoots(), identity: { subject, issuer } })
+    return (await readAttestations(readVector(`domain/slsa/${name}`), [], verifier))[0]!
+  }
+
+  const bundles: [name: string, subject: string][] = [
+    [
+      'gha_container-based-binary-linux-amd64-v14.intoto.sigstore',
+      `${SLSA}/builder_container-based_slsa3.yml@refs/tags/v1.7.0`,
+    ],
+    ['binary-linux-amd64-push-v14.intoto.build.slsa', `${SLSA}/builder_container-based_slsa3.yml@refs/tags/v2.0.0`],
+    [
+      'MODULE.bazel.intoto.jsonl',
+      'https://github.com/bazel-contrib/publish-to-bcr/.github/workflows/publish.yaml@refs/tags/v0.0.1',
+    ],
+  ]
+  for (const [name, subject] of bundles) {
+    it(`${name} verifies by the roots of Sigstore, and is its builder's word`, async () => {
+      const found = await verify(name, subject)
+      assert.deepEqual(found.identity, { subject, issuer: GITHUB })
+      const facts = workloadFacts(
+        { sbom: [], build: [readBuild(found)], compliance: [] },
+        { subject: found.statement.subjects[0]!, publisher: 'p' },
+        [],
+      )
+      assert.deepEqual([facts.builders, facts.buildIdentities], [[subject], [`${GITHUB} ${subject}`]])
+      await assert.rejects(verify(name, `${SLSA}/builder_go_slsa3.yml@refs/tags/v2.0.0`), { code: 'unexpected_signer' })
+      await assert.rejects(verify(name, subject, 'https://accounts.google.com'), { code: 'unexpected_signer' })
+    })
+  }
+
+  it('one by another builder than is trusted is refused, whoever signed it', async () => {
+    await assert.rejects(
+      verify('binary-linux-amd64-untrusted-builder.intoto.jsonl', `${SLSA}/builder_go_slsa3.yml@refs/tags/v1.4.0`),
+      { code: 'unexpected_signer' },
+    )
+  })
+
+  // Envelopes of the older form have no log entry with them: their own verifier asks Rekor for it. We ask nobody, so that nothing says
+  // when they were signed: within the ten minutes of the certificate, or after it had expired.
+  const unlogged: [name: string, subject: string][] = [
+    ['binary-linux-amd64-expired-cert.intoto.jsonl', MALICIOUS],
+    ['binary-linux-amd64-no-tlog-upload.intoto.jsonl', MALICIOUS],
+    ['binary-linux-amd64-e2e-builder-repo.intoto.jsonl', `${SLSA}/builder_go_slsa3.yml@refs/heads/main`],
+    ['binary-linux-amd64-multi-subject-first.intoto.jsonl', `${SLSA}/generator_generic_slsa3.yml@refs/heads/main`],
+  ]
+  for (const [name, subject] of unlogged) {
+    it(`${name} is refused: it brings no log entry`, async () => {
+      await assert.rejects(verify(name, subject), { code: 'attestation_not_logged' })
     })
   }
 })

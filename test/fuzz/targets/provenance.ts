@@ -28,6 +28,7 @@ import {
   isJsonObject,
   type Json,
   JsonNumber,
+  type JsonObject,
   loadCedar,
   type ProvenanceRecord,
   type Purl,
@@ -39,6 +40,7 @@ import {
   parseWorkloadIdentifier,
   type RecordType,
   readBuild,
+  readCertified,
   readComplianceList,
   readSbom,
   readTestResult,
@@ -442,13 +444,17 @@ const attestation: Target<string> = {
       '{"result":"FAILED","configuration":[{"name":"c"}],"passedTests":["a"],"failedTests":["b"]}',
     ),
     dsse(slsa),
-    `{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{},"dsseEnvelope":${dsse(slsa)}}`,
+    dsse(slsa).replace('"sig"', '"cert":"-----BEGIN CERTIFICATE-----\\nMAAA\\n-----END CERTIFICATE-----","sig"'),
+    `{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"certificate":{"rawBytes":"MAA="},"tlogEntries":[{"logIndex":"1","logId":{"keyId":"AA=="},"kindVersion":{"kind":"dsse","version":"0.0.1"},"integratedTime":"1","canonicalizedBody":"e30=","inclusionPromise":{"signedEntryTimestamp":"AA=="},"inclusionProof":{"logIndex":"0","hashes":["${toBase64(new Uint8Array(32))}"],"checkpoint":{"envelope":"c"}}}],"timestampVerificationData":{"rfc3161Timestamps":[{"signedTimestamp":"MAA="}]}},"dsseEnvelope":${dsse(slsa)}}`,
   ].map(utf8),
   mutators: jsonMutators,
   maxBytes: 64 * 1024,
   codes: ['malformed_attestation', 'malformed_compliance', 'malformed_json', 'malformed_encoding'],
   read(input) {
-    const { statement } = unwrap(parseJson(text(input)))
+    const document = parseJson(text(input))
+    const { statement, envelope } = unwrap(document)
+    const certified = envelope && readCertified(document as JsonObject, envelope)
+    if (certified) return `certified ${certified.entries.length} ${certified.timestamps.length}`
     const digest = sha256(input)
     if (statement.predicateType === TEST_RESULT) return `test ${readTestResult({ statement, digest }).results.length}`
     const build = readBuild({ statement, digest })
@@ -527,7 +533,7 @@ const identifier: Target<WorkloadIdentifier> = {
 const policyText = readFileSync(new URL('../../../docs/examples/issuance-policy.cedar', import.meta.url))
 const subject = parseWorkloadIdentifier('spiffe://bank.example/payments')
 const honestContext =
-  '{"attestation":{"ageSeconds":1,"claims":{"executables":2},"keyAttested":true,"measurements":[],"policies":[],"results":1,"tier":"affirming","verifiers":[]},"credential":{"audience":[],"kind":"wit","lifetimeSeconds":60},"workload":{"buildSigners":[],"buildTypes":[],"builders":[],"complianceVerified":false,"components":[],"cpes":[],"failed":[],"materials":[],"measured":true,"others":[],"packages":[],"passed":[],"publisher":"spiffe://bank.example/issuer","releases":[],"sbomFormats":["CycloneDX"],"sbomSubjectMatches":true,"sbomVerified":false,"slsaLevels":[],"summaryFailures":[],"summaryVerifiers":[],"tools":[],"unverifiedBuilders":[]}}'
+  '{"attestation":{"ageSeconds":1,"claims":{"executables":2},"keyAttested":true,"measurements":[],"policies":[],"results":1,"tier":"affirming","verifiers":[]},"credential":{"audience":[],"kind":"wit","lifetimeSeconds":60},"workload":{"buildIdentities":[],"buildSigners":[],"buildTypes":[],"builders":[],"complianceVerified":false,"components":[],"cpes":[],"failed":[],"materials":[],"measured":true,"others":[],"packages":[],"passed":[],"publisher":"spiffe://bank.example/issuer","releases":[],"sbomFormats":["CycloneDX"],"sbomSubjectMatches":true,"sbomVerified":false,"slsaLevels":[],"summaryFailures":[],"summaryVerifiers":[],"tools":[],"unverifiedBuilders":[]}}'
 
 const words = [
   'permit (principal, action, resource);',
