@@ -4,7 +4,8 @@
  * ```
  *   read ─► verify, by the piece ─► in order: append, a piece at a time ─► answers
  *                                      ▲
- *              a link to a statement before it in the request waits here until that one is published
+ *              a link to a statement before it in the request waits here until that one is published,
+ *              and so does a second status of one credential
  * ```
  *
  * What comes of it is what would come of sending them one after another. Two things depend on what is before: a link, whose target must
@@ -36,6 +37,8 @@ export interface Submitted {
 export interface Verified {
   /** Entries that it links to. */
   readonly links: readonly Hash[]
+  /** What it says has become of something else: what may be said next depends on it. */
+  readonly changes?: Hash
   /** Looks up what its links lead to, at once where that is in memory. May be asked again, when more is on the log. */
   admissible(): Admissible | Promise<Admissible>
 }
@@ -113,6 +116,8 @@ class Segment {
   #next: { readonly place: number; readonly candidate: Admissible }[] = []
   /** Entries that were handed to the sequencer, or are about to be, and have no answer yet. */
   readonly #unpublished = new Set<string>()
+  /** What they change. */
+  readonly #changing = new Set<string>()
   #appending: Promise<void>[] = []
   readonly #receipts = new Slots(RECEIPTS_TOGETHER)
 
@@ -151,19 +156,23 @@ class Segment {
     }
     const { entry } = submitted.statement
     const { verified, candidate } = outcome
-    if (!verified.links.some((link) => this.#unpublished.has(entryName(link)))) {
-      this.#take(place, entry, candidate)
+    const { changes } = verified
+    const changed = changes && entryName(changes)
+    const isChanging = changed !== undefined && this.#changing.has(changed)
+    if (!isChanging && !verified.links.some((link) => this.#unpublished.has(entryName(link)))) {
+      this.#take(place, entry, candidate, changed)
       return undefined
     }
     return this.#afterItsLinks(verified).then((later) => {
       if (later instanceof Error) this.#outcomes[place] = later
-      else this.#take(place, entry, later)
+      else this.#take(place, entry, later, changed)
     })
   }
 
-  #take(place: number, entry: Hash, candidate: Admissible): void {
+  #take(place: number, entry: Hash, candidate: Admissible, changed: string | undefined): void {
     this.#next.push({ place, candidate })
     this.#unpublished.add(entryName(entry))
+    if (changed !== undefined) this.#changing.add(changed)
   }
 
   /** Never throws or rejects: it may be waited for together with others. */
@@ -233,6 +242,7 @@ class Segment {
     await Promise.all(this.#appending)
     this.#appending = []
     this.#unpublished.clear()
+    this.#changing.clear()
   }
 }
 

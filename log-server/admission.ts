@@ -259,6 +259,7 @@ export class Admission {
     }
     return {
       links: record.record.links.map(({ entry }) => entry),
+      ...changedBy(record.record),
       admissible: () => {
         const recheck = this.#authorityCheck(record, recipients)
         const { fields, type } = record.record
@@ -408,6 +409,12 @@ function recipientsOf({ record }: RecordStatement, wraps: readonly Uint8Array[])
     if (kid === undefined) throw new StatementError('malformed_wrap', 'not a JWE for one recipient')
     return kid
   })
+}
+
+/** Of a status, the record of its credential. */
+function changedBy({ type, links }: ProvenanceRecord): Pick<Verified, 'changes'> | undefined {
+  const link = type === 'credential-status' ? links.find(({ rel }) => rel === 'credential-provenance') : undefined
+  return link && { changes: link.entry }
 }
 
 /** Nothing but a reinstatement ends a suspension. */

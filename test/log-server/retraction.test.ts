@@ -75,6 +75,10 @@ describe('a log on which a status is asked for', () => {
     await register(await status('suspended'))
     await register(await status('reinstated'))
     assert.equal(await refused(await status('reinstated')), 'illegal_status')
+
+    // In one request as one after another: what was said just before counts, though it is not on the log yet.
+    const together = await Promise.all((['suspended', 'reinstated', 'reinstated'] as const).map(status))
+    assert.deepEqual(await registerAll(together), [undefined, undefined, 'illegal_status'])
   })
 })
 
