@@ -19,11 +19,14 @@ export const workloadFlags: Readonly<Record<string, Flag>> = {
     repeated: true,
   },
   'attestation-roots': {
-    value: 'TRUSTED_ROOT.json',
-    about: 'Sigstore’s roots, by which attestations with certificates must verify; with:',
+    value: 'FILE',
+    about: 'Sigstore’s trusted_root.json, by which attestations with certificates must verify',
   },
-  'attestation-identity': { value: 'URI|EMAIL', about: 'whom each certificate must name, in full' },
-  'attestation-issuer': { value: 'URL', about: 'and the OpenID provider on whose word' },
+  'attestation-identity': {
+    value: 'NAME',
+    about: 'with it: whom each certificate must name, a URI or an e-mail address',
+  },
+  'attestation-issuer': { value: 'URL', about: 'and on the word of which OpenID provider' },
   vendor: { value: 'NAME', about: 'who supplies the workload' },
   'vendor-id': { value: 'ID', about: 'the vendor’s identifier' },
   saas: { value: 'NAME', about: 'the service as which the vendor offers it' },
