@@ -83,8 +83,11 @@ describe('an attestation with a certificate, where roots are given', () => {
 
   it('takes names in a checkpoint for names, and not for patterns', async () => {
     const { envelope } = entry.inclusionProof!.checkpoint
-    const hostile = `${envelope}\u2014 (.*)*(.*)*(.*)*(.*)*! AAAAAAAA\n\u2014 [ AAAAAAAA\n`
-    const checkpoint = { envelope: hostile.replace('\n\n', `\n\n\u2014 (.+)+(.+)+(.+)+! AAAAAAAA\n`) }
+    // Under the log's own key hint, or the name would not be looked at.
+    const hint = Buffer.from(entry.logId.keyId, 'base64').subarray(0, 4)
+    const signature = Buffer.concat([hint, hint]).toString('base64')
+    const lines = ['(.+)+(.+)+(.+)+!', '['].map((name) => `\u2014 ${name} ${signature}\n`)
+    const checkpoint = { envelope: envelope.replace('\n\n', `\n\n${lines.join('')}`) }
     const odd = { ...entry, inclusionProof: { ...entry.inclusionProof, checkpoint } }
     assert.equal((await read(bundleOf(signed, [odd])))[0]!.identity, identity)
   })
@@ -197,6 +200,18 @@ describe('an attestation with a certificate, where roots are given', () => {
         const [tlog] = ours.roots.tlogs
         const validFor = { start: new Date((Number(entry.integratedTime) + 1) * 1000).toISOString() }
         return read(change({}), { ...ours.roots, tlogs: [{ ...tlog, publicKey: { ...tlog!.publicKey, validFor } }] })
+      },
+    ],
+    [
+      'a proof from before the log’s key',
+      'bad_log_entry',
+      async () => {
+        const [tlog] = ours.roots.tlogs
+        const validFor = { start: new Date((Number(entry.integratedTime) + 1) * 1000).toISOString() }
+        const { inclusionPromise: _, ...proven } = entry
+        const timestamps = [await ours.timestamp(signed.signature)]
+        const tlogs = [{ ...tlog, publicKey: { ...tlog!.publicKey, validFor } }]
+        return read(bundleOf(signed, [proven], { timestamps }), { ...ours.roots, tlogs })
       },
     ],
     [
