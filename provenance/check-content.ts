@@ -26,6 +26,7 @@ export function checkContent(r: RecordStatement, authority: Authorization | 'adm
     checkLifetime(record, authority)
     checkAttestation(record, r.statement.signer.kid, context)
     checkConfidential(record)
+    checkUnattested(record)
     checkIntent(record, context)
   }
   if (record.type === 'issuance-intent') {
@@ -90,6 +91,15 @@ function checkAttestation(
   // An issuer that vouches for its own subject is no Verifier (RFC 9334 §3.1): the two roles must not be one key.
   if (results.some(({ entry }) => targets.get(toHex(entry))!.signer === kid)) {
     throw refuse('issuer_is_verifier', 'issuer and verifier of a credential must have different keys')
+  }
+}
+
+/** Who issues on nobody's word but his own says why; where somebody vouched there is nothing to excuse. */
+function checkUnattested({ fields }: RecordOf<'credential-provenance'>): void {
+  const { attestation, unattestedReason } = fields
+  if (attestation === 'none' && !unattestedReason) throw refuse('reason_missing', 'unattested, and does not say why')
+  if (attestation === 'attested' && unattestedReason !== undefined) {
+    throw refuse('malformed_record', 'attested, and a reason why it is not')
   }
 }
 

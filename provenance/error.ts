@@ -30,6 +30,7 @@ export type ProvenanceErrorCode =
   | 'not_erasable' //                erases what the log must keep: who may write, and what was erased
   | 'link_not_own' //                a relation that is only for records of the same party
   | 'wrong_authorization' //         links to another key-authorization than the one it is signed under
+  | 'reason_missing' //              a credential issued on no attestation, which does not say why
   | 'issued_in_future' //            issued later than now
   | 'issuer_is_verifier' //          the Credential Issuer attests its own subject
   | 'lifetime_too_long' //           a credential that lives longer than its issuer may make it

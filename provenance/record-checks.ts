@@ -94,11 +94,13 @@ export function checkAttestation(
     }
   }
   const tier = worstTier(results.map(({ signed }) => signed.record.fields.tier))
+  const { unattestedReason } = record.signed.record.fields
+  const why = unattestedReason === undefined ? '' : ` (${unattestedReason})`
+  const detail = `${results.length} results, ${tier}${why}; you demand ${minimumTier}`
   if (!isAtLeast(tier, minimumTier)) {
-    const code = results.length === 0 ? 'not_attested' : 'tier_too_low'
-    throw new ProvenanceError(code, `${results.length} results, ${tier}; you demand ${minimumTier}`)
+    throw new ProvenanceError(results.length === 0 ? 'not_attested' : 'tier_too_low', detail)
   }
-  return { value: tier, detail: `${results.length} results, ${tier}; you demand ${minimumTier}` }
+  return { value: tier, detail }
 }
 
 /** RP check 10: what was decided by, at the time it was decided. */

@@ -128,6 +128,8 @@ export interface VerificationReport {
     readonly decision?: SectionsOf<'credential-provenance'>['decision']
     readonly results?: readonly OpenedResult[]
     readonly workload?: WorkloadDescription
+    /** Why it was issued on no attestation, where that was said at length. */
+    readonly unattestedBecause?: string
   }
 }
 
@@ -391,6 +393,7 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
         credential: sections.finding.value.credential,
         ...(results.finding && { results: results.finding.value }),
         ...decided.finding?.value,
+        ...(sections.finding.value.detail && { unattestedBecause: sections.finding.value.detail.text }),
       },
     }),
   }

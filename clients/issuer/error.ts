@@ -24,6 +24,7 @@ export type IssuerErrorCode =
   | 'result_record_mismatch' //     the record says something else than the result
   | 'key_not_attested' //           a result attests another key than the workload's
   | 'not_attested' //             a confidential workload without results
+  | 'reason_missing' //           no results, and no word of why
   // Workload provenance
   | 'unknown_provenance' //         the entry given is not a workload-provenance record on this log
   | 'two_provenances' //            an entry and files for another record: which of them is it?

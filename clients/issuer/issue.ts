@@ -21,6 +21,7 @@ import { kidOf, type PublicJwk } from '../../statement/index.ts'
 import type { RegisteredRecord } from '../log-client/index.ts'
 import { type AuthorizedParty, authorizedIssuer } from './author.ts'
 import { logDenial, logRefusal, traceOf } from './denial.ts'
+import { IssuerError } from './error.ts'
 import { type Grounds, gatherGrounds, type Trail } from './grounds.ts'
 import type { Issued, IssueRequest } from './request.ts'
 import { checkAsRelyingParty } from './self-check.ts'
@@ -43,6 +44,9 @@ export async function issue(request: IssueRequest): Promise<Issued> {
     const grounds = await gatherGrounds(request, party, trail)
     const { decision, attestation } = grounds
     if (decision.decision === 'deny') throw await logDenial(client, party, trail, request, decision)
+    if (grounds.results.length === 0 && !request.unattested?.reasonCode) {
+      throw new IssuerError('reason_missing', 'a record of an issuance on no attestation says why there is none')
+    }
     trail.links.push({ rel: 'key-authorization', entry: party.authorization.entry })
     const signed = await signCredential(request, party, grounds, trail)
     const { credential } = signed
@@ -74,6 +78,7 @@ function logIssuance(
   { credential, intent }: SignedCredential,
 ): Promise<RegisteredRecord<'credential-provenance'>> {
   const { client, key, kind, now, usage, pop, audiences, bootstrap, issuerAttestation } = request
+  const unattested = results.length === 0 ? request.unattested : undefined
   const components = componentsOf(results, credential.keyThumbprint)
   const tagKey = deriveTagKey(key)
   const named = { kind, trustDomain: subject.trustDomain, identifier: credential.identifier! }
@@ -87,6 +92,7 @@ function logIssuance(
         notAfter,
         delivery: request.delivery ?? 'file',
         attestation: results.length > 0 ? 'attested' : 'none',
+        ...(unattested && { unattestedReason: unattested.reasonCode }),
         ...(components.length > 0 && { components: components.length }),
         ...(confidential && { confidential }),
         ...(usage && { usage }),
@@ -110,6 +116,7 @@ function logIssuance(
         },
         ...(components.length > 0 && { attestation: { ...request.attested, components } }),
         decision: traceOf(decision),
+        ...(unattested?.detail !== undefined && { detail: { text: unattested.detail } }),
         tags: { key: tagKey },
       },
       recipients,

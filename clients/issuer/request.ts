@@ -34,6 +34,8 @@ export interface IssueRequest extends WorkloadFiles {
   readonly workloadKey: VerificationJwk
   /** Attestation results as their Verifiers signed them: several for a composite workload, none only if the policy takes that. */
   readonly results: readonly SignedResult[]
+  /** Why there is none, where there is none: a code that everybody can read, and more of it for whoever may open it. */
+  readonly unattested?: { readonly reasonCode: string; readonly detail?: string }
   /** The entry of an earlier workload-provenance record to link, instead of logging one. */
   readonly workloadProvenance?: Hash
   /** A key that the earlier record is sealed for. */

@@ -63,6 +63,8 @@ export const credentialProvenance = defineRecord({
       attestation: oneOf('attested', 'none'),
     },
     optional: {
+      /** Where `attestation` is `none`, and then always: a code that says why, as `no-attester` or `legacy-platform`. */
+      unattestedReason: text({ max: 64 }),
       /** How many parts were attested, in all results together: a composite workload has several, and the weakest governs. */
       components: uint({ min: 1, max: 256 }),
       /** A confidential workload: never without attestation, nor by the Verifier itself. */
@@ -107,6 +109,8 @@ export const credentialProvenance = defineRecord({
           platformBinding,
         },
       }),
+      /** Of an issuance on no attestation: why, at length. */
+      detail: map({ required: { text: text({ max: 4096, lines: true }) } }),
       /** The issuer's tag key, for the auditor who wants to recompute `unique`. */
       tags: map({ required: { key: bytes(32) } }),
     },

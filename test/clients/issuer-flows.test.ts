@@ -265,6 +265,7 @@ describe('a gateway', () => {
     subject: GENERAL,
     workloadKey: publicJwkOf(outbound),
     results: [],
+    unattested: { reasonCode: 'gateway' },
     kind: 'wit' as const,
     internal: inside,
     trust: trustOf(world),

@@ -304,10 +304,27 @@ describe('a denial', () => {
     await assert.rejects(world.issue({ results: [] }), hasCode('issuance_denied'))
     const content = utf8('@id("anybody") permit (principal, action, resource);')
     await publishIssuancePolicy({ ...world.as(issuer), id: 'anybody', content })
-    const issued = await world.issue({ results: [], policyId: 'anybody' })
+    const detail = 'the machines of this site have no TPM'
+    const unattested = { reasonCode: 'no-attester', detail }
+    const issued = await world.issue({ results: [], policyId: 'anybody', unattested })
     const { record } = await world.client.record(issued.entry)
     assert.equal(record.type === 'credential-provenance' && record.fields.attestation, 'none')
     assert.equal(issued.tier, 'none')
+
+    const { credential, bundle } = issued
+    const lenient = { ...trust(), minimumTier: 'none' as const }
+    const report = await verifyCredential({ credential, bundle, trust: lenient, at: START, openWith: auditor })
+    assert.equal(report.ok, true)
+    const attestation = report.checks.find(({ id }) => id === 'attestation')
+    assert.equal(attestation?.detail, '0 results, none (no-attester); you demand none')
+    assert.equal(report.opened?.unattestedBecause, detail)
+    assert.ok(!Buffer.from(bundle).includes(detail), 'the details are sealed')
+  })
+
+  it('on no result and without a reason is refused, and so is a reason that is empty (reason_missing)', async () => {
+    const request = { results: [], policyId: 'anybody' }
+    await assert.rejects(world.issue(request), hasCode('reason_missing'))
+    await assert.rejects(world.issue({ ...request, unattested: { reasonCode: '' } }), hasCode('reason_missing'))
   })
 
   it('follows from a lifetime that the policy does not take', async () => {

@@ -30,6 +30,7 @@ async function issueOne(t: Pick<TestContext, 'after'>) {
     subject: 'spiffe://bank.example/payments',
     workloadKey: publicJwkOf(workload),
     results: [],
+    unattested: { reasonCode: 'test' },
     kind: 'wit',
   })
   const trust = parseTrust(

@@ -105,7 +105,12 @@ describe('a log on which something was withdrawn', () => {
     const links = [...without, { rel: 'issuance-policy' as const, entry: second.entry }]
     const issued = (name: string) =>
       credential(name, {
-        fields: { ...FIELDS['credential-provenance'], attestation: 'none', credentialDigest: digestOf(name) },
+        fields: {
+          ...FIELDS['credential-provenance'],
+          attestation: 'none',
+          unattestedReason: 'test',
+          credentialDigest: digestOf(name),
+        },
         links,
       })
     const retracts = [{ rel: 'retracts' as const, entry: second.entry }]

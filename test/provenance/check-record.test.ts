@@ -92,7 +92,11 @@ describe('checkRecord', () => {
   })
 
   it('accepts a credential issued on no attestation that says so', async () => {
-    const fields = { ...FIELDS['credential-provenance'], attestation: 'none' as const }
+    const fields = {
+      ...FIELDS['credential-provenance'],
+      attestation: 'none' as const,
+      unattestedReason: 'no-attester',
+    }
     checkRecord(
       await sign('credential-provenance', { fields, ...relink('credential-provenance', 'attestation-result') }),
       context(),
@@ -374,6 +378,25 @@ describe('checkRecord, of records signed by a party,', () => {
         await sign('credential-provenance', {
           fields: { ...FIELDS['credential-provenance'], attestation: 'none', confidential: true },
           ...relink('credential-provenance', 'attestation-result'),
+        }),
+      ],
+    ],
+    [
+      'a credential issued on no attestation that does not say why',
+      'reason_missing',
+      async () => [
+        await sign('credential-provenance', {
+          fields: { ...FIELDS['credential-provenance'], attestation: 'none' },
+          ...relink('credential-provenance', 'attestation-result'),
+        }),
+      ],
+    ],
+    [
+      'an attested credential with an excuse for being unattested',
+      'malformed_record',
+      async () => [
+        await sign('credential-provenance', {
+          fields: { ...FIELDS['credential-provenance'], unattestedReason: 'no-attester' },
         }),
       ],
     ],

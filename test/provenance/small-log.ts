@@ -244,6 +244,7 @@ export const SECTIONS: { readonly [T in RecordType]: SectionsOf<T> } = {
       agent: { measurement: digestOf('agent') },
       platformBinding: { freshness: 'AF_L2', fidelity: 'CF_L1', stickiness: 'CS_L3', tcb: 'TCB_L4' },
     },
+    detail: { text: 'the machines of this site\nhave no TPM' },
     tags: { key: new Uint8Array(32).fill(7) },
   },
   'issuance-intent': { credential: { subject: 'spiffe://bank.example/payments/api' }, decision },

@@ -527,7 +527,7 @@ describe('verifyCredential, of records by those who may not', () => {
             name === 'credential-provenance' && record.type === 'credential-provenance'
               ? {
                   ...record,
-                  fields: { ...uncounted(record.fields), attestation: 'none' },
+                  fields: { ...uncounted(record.fields), attestation: 'none', unattestedReason: 'legacy-platform' },
                   links: record.links!.filter(({ rel }) => rel !== 'attestation-result'),
                 }
               : record,

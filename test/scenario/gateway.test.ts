@@ -139,6 +139,8 @@ describe('the commands about what becomes of credentials', () => {
     for (const wrong of [
       ['--attribute', '=x'],
       ['--usage', 'sideways'],
+      ['--unattested', 'no-attester'],
+      ['--unattested-detail', 'no TPM here'],
       ['--pop', 'none'],
     ]) {
       assert.equal((await issue(...wrong, '--out', '@wrong')).exit, 2)
@@ -156,7 +158,7 @@ describe('the commands about what becomes of credentials', () => {
       '@outbound.pub.jwk',
     ]
     const inside = ['@inside/credential.jwt', '--bundle', '@inside/bundle.provlog', '--trust', '@TRUST.json']
-    const out = ['--recipient', '@auditor.pub.jwk', '--rule', 'partners', '--out', '@outside']
+    const out = said('--unattested gateway --recipient @auditor.pub.jwk --rule partners --out @outside')
     await cli.json('issuer', 'generalize', ...inside, ...as('gateway'), ...general, ...out)
     const outside = ['@outside/credential.jwt', '--bundle', '@outside/bundle.provlog']
     const original = said('--original @inside/credential.jwt --original-bundle @inside/bundle.provlog')

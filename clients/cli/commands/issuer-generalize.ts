@@ -21,6 +21,7 @@ export const issuerGeneralize: Command = {
     'workload-key': { value: 'PUB.jwk', about: 'the public key of the general credential', required: true },
     'gateway-key': { value: 'KEY.jwk', about: 'says what stands for what; --key unless it is another' },
     result: { value: 'R.ear', about: 'an attestation result about the gateway', repeated: true },
+    unattested: { value: 'CODE', about: 'without --result, where the policy takes that: why there is none' },
     rule: { value: 'TEXT', about: 'by which of your rules: sealed' },
     kind: { value: 'wit|wic', about: 'a Workload Identity Token or an X.509 certificate', default: 'wit' },
     anchor: {
@@ -39,6 +40,7 @@ export const issuerGeneralize: Command = {
     const subject = args.text('subject')
     const anchor = kind === 'wic' ? await anchorFor(args, io, key, subject) : undefined
     const [lifetime, rule, gatewayKey] = [args.count('lifetime'), args.optional('rule'), args.optional('gateway-key')]
+    const unattested = args.optional('unattested')
     const issued = await generalize({
       client,
       key,
@@ -53,6 +55,7 @@ export const issuerGeneralize: Command = {
       workloadKey: await readSignerKey(io, args.text('workload-key')),
       results: await Promise.all(args.all('result').map(async (path) => resultOfFile(await io.readFile(path)))),
       kind,
+      ...(unattested !== undefined && { unattested: { reasonCode: unattested } }),
       usage: 'outbound',
       ...(rule !== undefined && { rule }),
       ...(anchor && { anchor: anchor.der, above: anchor.above }),

@@ -2,9 +2,9 @@
 import { fromHex, toHex } from '../../../merkle/index.ts'
 import { resultOfFile } from '../../../provenance/index.ts'
 import { deliverToDirectory } from '../../delivery/index.ts'
-import { issue } from '../../issuer/index.ts'
+import { type IssueRequest, issue } from '../../issuer/index.ts'
 import { anchorFor } from '../anchor-file.ts'
-import { type Command, Exit, UsageError } from '../command.ts'
+import { type Arguments, type Command, Exit, UsageError } from '../command.ts'
 import { readPrivateKey, readPublicKey, readSignerKey } from '../key-files.ts'
 import { logClient, signer, signerFlags } from '../log-access.ts'
 import { imageDigest, readWorkloadFiles, workloadFlags } from '../workload-files.ts'
@@ -20,9 +20,10 @@ export const issuerIssue: Command = {
     result: {
       value: 'R.ear',
       about: 'an attestation result; several for a composite workload',
-      required: true,
       repeated: true,
     },
+    unattested: { value: 'CODE', about: 'in the place of --result, where the policy takes that: why there is none' },
+    'unattested-detail': { value: 'TEXT', about: 'with --unattested: the same at length, sealed' },
     ...workloadFlags,
     image: {
       value: 'DIGEST',
@@ -68,6 +69,7 @@ export const issuerIssue: Command = {
     const audiences = args.all('audience')
     const attributes = args.all('attribute').map(attributeOf)
     const openPath = args.optional('open')
+    const unattested = unattestedOf(args)
 
     const issued = await issue({
       client,
@@ -76,6 +78,7 @@ export const issuerIssue: Command = {
       subject,
       workloadKey: await readSignerKey(io, args.text('workload-key')),
       results: await Promise.all(args.all('result').map(async (path) => resultOfFile(await io.readFile(path)))),
+      ...(unattested && { unattested }),
       ...(await readWorkloadFiles(args, io)),
       ...(image === undefined ? {} : { image: imageDigest(image) }),
       ...(provenance === undefined ? {} : { workloadProvenance: fromHex(provenance) }),
@@ -116,6 +119,17 @@ export const issuerIssue: Command = {
     )
     return Exit.ok
   },
+}
+
+/** Why there is no result: one of the two, and never both. */
+function unattestedOf(args: Arguments): IssueRequest['unattested'] {
+  const [reasonCode, detail] = [args.optional('unattested'), args.optional('unattested-detail')]
+  if ((reasonCode === undefined) === (args.all('result').length === 0)) {
+    throw new UsageError('--result, or --unattested with the reason why there is none')
+  }
+  if (reasonCode === undefined && detail !== undefined)
+    throw new UsageError('--unattested-detail goes with --unattested')
+  return reasonCode === undefined ? undefined : { reasonCode, ...(detail !== undefined && { detail }) }
 }
 
 function attributeOf(text: string): [string, string] {

@@ -38,6 +38,8 @@ const Workload = Type.Object(
     ),
     /** These users are an agent's. */
     agent: Type.Optional(Type.Boolean()),
+    /** Why it may come without results, where the policy takes that: a code for the record. */
+    unattested: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
     workloadKey: Type.Optional(path),
     results: Type.Optional(paths(16)),
     directory: Type.Optional(path),

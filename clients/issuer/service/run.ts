@@ -142,7 +142,7 @@ async function served(
   { at, readFile }: { at: At; readFile: RunOptions['readFile'] },
 ): Promise<ServedWorkload> {
   const { subject, kind = 'wit', policy, lifetime, uids = [], agent, verifiers, attributes } = workload
-  const { workloadKey, results, directory, sbom } = workload
+  const { workloadKey, results, directory, sbom, unattested } = workload
   return {
     ...common,
     subject,
@@ -153,6 +153,7 @@ async function served(
     ...(agent !== undefined && { agent }),
     ...(verifiers && { verifiers }),
     ...(attributes && { attributes }),
+    ...(unattested !== undefined && { unattested: { reasonCode: unattested } }),
     ...(directory !== undefined && { directory: at(directory) }),
     ...(sbom !== undefined && { sbom: () => again(at(sbom), readFile) }),
     ...(workloadKey !== undefined &&

@@ -37,6 +37,8 @@ export interface ServedWorkload {
   readonly verifiers?: readonly string[]
   readonly recipients?: readonly PublicJwk[]
   readonly attributes?: Readonly<Record<string, string>>
+  /** Why it may come without results, where its policy takes that. */
+  readonly unattested?: NonNullable<IssueRequest['unattested']>
   /** Read anew for each credential. @throws `UnavailableError` */
   readonly sbom?: () => Promise<Uint8Array>
   /** Users that may ask for it over the local API. */

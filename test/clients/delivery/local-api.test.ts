@@ -44,7 +44,7 @@ async function serve(t: TestContext, options: Partial<LocalApiOptions> = {}, pol
   const directory = scratch(t)
   chmodSync(directory, 0o711)
   const path = join(directory, 'issuer.sock')
-  live = await createServiceWorld(() => [{ uids: [OWN], policyId }], world)
+  live = await createServiceWorld(() => [{ uids: [OWN], policyId, unattested: { reasonCode: 'no-attester' } }], world)
   const peerUid = await kernelPeerUid()
   api = await serveLocally({ path, service: live.service, peerUid, onFatal: (error) => fatal.push(error), ...options })
   return path
