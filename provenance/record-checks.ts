@@ -14,7 +14,7 @@ import { type LoggedRecord, linked } from './log-evidence.ts'
 import { checkCommitments } from './log-reference.ts'
 import { isAtLeast, type Tier, worstTier } from './tier.ts'
 import type { Trust } from './trust.ts'
-import type { Finding } from './verification-report.ts'
+import { type Finding, notChecked } from './verification-report.ts'
 
 /** The first statement. That it is the only provenance record keeps a reader from being shown one of two. */
 export function provenanceOf(records: readonly LoggedRecord[], index: number): LoggedRecord<'credential-provenance'> {
@@ -85,14 +85,7 @@ export function checkAttestation(
   { minimumTier }: Trust,
 ): Finding<Tier> {
   const results = linked(records, record, 'attestation-result')
-  const decidedAt = issuedAt(record)
-  for (const { signed } of results) {
-    const { issuedAt: from, expiresAt } = signed.record.fields
-    if (from > decidedAt || expiresAt <= decidedAt) {
-      const period = `from ${time(from)} until ${time(expiresAt)}`
-      throw new ProvenanceError('result_not_current', `a result ${period}, and an issuance at ${time(decidedAt)}`)
-    }
-  }
+  for (const result of results) checkCurrent(result, issuedAt(record))
   const tier = worstTier(results.map(({ signed }) => signed.record.fields.tier))
   const { unattestedReason } = record.signed.record.fields
   const why = unattestedReason === undefined ? '' : ` (${unattestedReason})`
@@ -101,6 +94,40 @@ export function checkAttestation(
     throw new ProvenanceError(results.length === 0 ? 'not_attested' : 'tier_too_low', detail)
   }
   return { value: tier, detail }
+}
+
+function checkCurrent({ signed }: LoggedRecord<'attestation-result'>, moment: number): void {
+  const { issuedAt: from, expiresAt } = signed.record.fields
+  if (from > moment || expiresAt <= moment) {
+    const period = `from ${time(from)} until ${time(expiresAt)}`
+    throw new ProvenanceError('result_not_current', `a result ${period}, and an issuance at ${time(moment)}`)
+  }
+}
+
+/**
+ * What an issuer shows of itself is held to what is demanded of workloads: a Verifier that is trusted, by criteria that were in force, current
+ * when it issued, and good enough. It need not show any. Whom the result is about is sealed in it: that is the issuer's word.
+ */
+export function checkIssuerAttestation(
+  record: LoggedRecord<'credential-provenance'>,
+  records: readonly LoggedRecord[],
+  trust: Trust,
+): Finding<Tier> {
+  const link = record.signed.record.links.find(({ rel }) => rel === 'issuer-attestation')
+  if (!link) return notChecked('the issuer shows no attestation result about itself')
+  const result = recordsOf(records, 'attestation-result').find(
+    ({ signed }) => toHex(signed.entry) === toHex(link.entry),
+  )!
+  checkTrusted(result, trust.verifiers, 'untrusted_verifier')
+  if (result.signed.statement.signer.kid === record.signed.statement.signer.kid) {
+    throw new ProvenanceError('issuer_is_verifier', 'the issuer attests itself')
+  }
+  checkCriteria(result, records, trust)
+  checkCurrent(result, issuedAt(record))
+  const { tier } = result.signed.record.fields
+  const detail = `${tier} by ${partyOf(result).subject}; you demand ${trust.minimumTier}`
+  if (!isAtLeast(tier, trust.minimumTier)) throw new ProvenanceError('tier_too_low', detail)
+  return { value: tier, detail: `${detail}; that it is about the issuer is the issuer’s word` }
 }
 
 /** RP check 10: what was decided by, at the time it was decided. */
@@ -113,11 +140,7 @@ export function checkPolicies(
   checkTrusted(issuance!, trust.issuers, 'untrusted_issuer')
   checkInForce(issuance!, issuedAt(record))
   for (const result of linked(records, record, 'attestation-result')) {
-    const criteria = [...linked(records, result, 'appraisal-policy'), ...linked(records, result, 'reference-values')]
-    for (const each of criteria) {
-      checkTrusted(each, trust.verifiers, 'untrusted_verifier')
-      checkInForce(each, result.signed.record.fields.issuedAt)
-    }
+    checkCriteria(result, records, trust)
   }
   const [provenance] = linked(records, record, 'workload-provenance')
   // A vendor vouches for what it built, and is trusted by those who wrote the policy, not by those who read the result.
@@ -128,6 +151,17 @@ export function checkPolicies(
     throw new ProvenanceError('not_attested', `${policyId} is for confidential workloads, and the record is not`)
   }
   return { value: issuance, detail: `issued under ${policyId} version ${version}` }
+}
+
+function checkCriteria(
+  result: LoggedRecord<'attestation-result'>,
+  records: readonly LoggedRecord[],
+  trust: Trust,
+): void {
+  for (const each of [...linked(records, result, 'appraisal-policy'), ...linked(records, result, 'reference-values')]) {
+    checkTrusted(each, trust.verifiers, 'untrusted_verifier')
+    checkInForce(each, result.signed.record.fields.issuedAt)
+  }
 }
 
 function checkInForce(

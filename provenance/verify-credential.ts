@@ -36,6 +36,7 @@ import {
   checkBinding,
   checkClearFields,
   checkDigest,
+  checkIssuerAttestation,
   checkPolicies,
   checkRetractions,
   checkStatus,
@@ -156,6 +157,7 @@ export const TITLES = {
   issuer: 'The issuer is one that you trust, for the trust domain of the credential',
   attestation: 'The workload was attested well enough, and the results were current at issuance',
   verifiers: 'The verifiers are ones that you trust',
+  'issuer-attestation': 'The issuer was attested well enough, where it shows a result about itself',
   policies: 'Every policy was in force when it was applied, and published by a party that you trust',
   status: 'The credential is not revoked or suspended',
   retractions: 'Nothing that it was issued on had been withdrawn by then',
@@ -179,6 +181,7 @@ const OPTIONAL = [
   'witnesses',
   'checkpoint-age',
   'consistency',
+  'issuer-attestation',
   'status-current',
   'stands-for',
   'sealed-credential',
@@ -295,6 +298,9 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
     const names = new Set(results.map((result) => partyOf(result).subject))
     return { value: names, detail: [...names].join(', ') || 'no results, so no verifiers' }
   })
+  await list.check('issuer-attestation', { record, records }, (found) =>
+    checkIssuerAttestation(found.record, found.records, trust),
+  )
   await list.check('policies', { record, records }, (found) => checkPolicies(found.record, found.records, trust))
   await list.check('status', { record, records }, (found) => checkStatus(found.record, found.records, at))
   const moment = { at, strict: trust.strictRetractions }

@@ -90,6 +90,7 @@ describe('verifyCredential, of an honest credential', () => {
         'checkpoint-age',
         'consistency',
         'proof-way',
+        'issuer-attestation',
         'status-current',
         'stands-for',
         'sealed-credential',
@@ -547,6 +548,36 @@ describe('verifyCredential, of records by those who may not', () => {
   for (const [what, failure, world] of refused) {
     it(`refuses ${what} (${failure})`, async () => assertRefused(await verify(await world()), failure))
   }
+
+  describe('of an issuer that shows a result about itself', () => {
+    const shown = async (change: Partial<FieldsOf<'attestation-result'>> = {}) =>
+      verify(await buildWorld({ aboutIssuer: change }))
+    const of = ({ checks }: VerificationReport) => checks.find(({ id }) => id === 'issuer-attestation')!
+
+    it('passes for one that is as good as is demanded of workloads, and says what is the issuer’s word', async () => {
+      const report = await shown()
+      assert.equal(report.ok, true)
+      assert.match(of(report).detail, /^affirming by spiffe:.*you demand affirming; that it is about the issuer/)
+    })
+
+    it('is not checked where there is none', async () => {
+      const check = of(await verify())
+      assert.deepEqual(
+        [check.outcome, check.detail],
+        ['not-checked', 'the issuer shows no attestation result about itself'],
+      )
+    })
+
+    for (const [what, code, change] of [
+      ['is worse than demanded', 'tier_too_low', { tier: 'warning' }],
+      ['had expired', 'result_not_current', { issuedAt: ISSUED_AT - 300, expiresAt: ISSUED_AT }],
+      ['had not begun', 'result_not_current', { issuedAt: ISSUED_AT + 1 }],
+    ] as const) {
+      it(`refuses one that ${what} (${code})`, async () => {
+        assertRefused(await shown(change), `issuer-attestation: ${code}`)
+      })
+    }
+  })
 
   it('refuses an issuer and a verifier that are not trusted', async () => {
     const nobody = new Set<string>()

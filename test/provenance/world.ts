@@ -89,6 +89,8 @@ export interface WorldEdits {
   readonly earKey?: PrivateJwk
   readonly claims?: (claims: Record<string, unknown>) => Record<string, unknown>
   readonly policyText?: string
+  /** Logs a second attestation result, as that of the workload but for this, which the record links as the issuer's own. */
+  readonly aboutIssuer?: Partial<FieldsOf<'attestation-result'>>
   /** Logs an intent before, as `issuance-intent`, and has the token name it. */
   readonly announce?: boolean
   readonly trust?: (document: TrustDocument) => TrustDocument
@@ -302,30 +304,32 @@ export async function buildWorld(edits: WorldEdits = {}): Promise<World> {
   const ear = edits.ear?.(honestEar) ?? honestEar
   const compact = await signEar(ear, edits.earKey ?? KEYS.verifier)
   const tier = ear.status ?? 'none'
-  await add(
-    'attestation-result',
-    {
-      type: 'attestation-result',
-      fields: {
-        resultDigest: sha256(utf8(compact)),
-        evidenceDigest: sha256(utf8('evidence')),
-        format: 'measured-files',
-        tier,
-        issuedAt: ear.issuedAt,
-        expiresAt: ear.expiresAt ?? now + 300,
-      },
-      sections: {
-        attestation: { result: compact, measurement: MEASUREMENT, keyThumbprint: jwkThumbprint(workloadKey) },
-      },
-      recipients,
-      links: [
-        link('appraisal-policy', 'appraisal-policy'),
-        link('reference-values', 'reference-values'),
-        link('key-authorization', 'verifier-key'),
-      ],
+  const attested: NewRecord<'attestation-result'> = {
+    type: 'attestation-result',
+    fields: {
+      resultDigest: sha256(utf8(compact)),
+      evidenceDigest: sha256(utf8('evidence')),
+      format: 'measured-files',
+      tier,
+      issuedAt: ear.issuedAt,
+      expiresAt: ear.expiresAt ?? now + 300,
     },
-    verifier,
-  )
+    sections: {
+      attestation: { result: compact, measurement: MEASUREMENT, keyThumbprint: jwkThumbprint(workloadKey) },
+    },
+    recipients,
+    links: [
+      link('appraisal-policy', 'appraisal-policy'),
+      link('reference-values', 'reference-values'),
+      link('key-authorization', 'verifier-key'),
+    ],
+  }
+  await add('attestation-result', attested, verifier)
+
+  if (edits.aboutIssuer) {
+    const fields = { ...attested.fields, ...edits.aboutIssuer }
+    await add('issuer-attestation', { ...attested, fields }, verifier)
+  }
 
   const grounds = [
     link('workload-provenance', 'workload-provenance'),
@@ -373,7 +377,11 @@ export async function buildWorld(edits: WorldEdits = {}): Promise<World> {
         attestation: 'attested',
         components: ear.appraisals.size,
       },
-      links: [...grounds, ...(edits.announce ? [link('issuance-intent', 'issuance-intent')] : [])],
+      links: [
+        ...grounds,
+        ...(edits.announce ? [link('issuance-intent', 'issuance-intent')] : []),
+        ...(edits.aboutIssuer ? [link('issuer-attestation', 'issuer-attestation')] : []),
+      ],
       unique: [credentialTag(tagKey, { kind, trustDomain: 'bank.example', identifier })],
       sections: {
         credential: {
