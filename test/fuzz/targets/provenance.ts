@@ -51,6 +51,13 @@ import {
   type WorkloadIdentifier,
 } from '../../../provenance/index.ts'
 import { LINK_RULES } from '../../../provenance/link-rules.ts'
+import {
+  decodeLogReference,
+  encodeLogReference,
+  type LogReference,
+  logReferenceClaim,
+  parseLogReferenceClaim,
+} from '../../../provenance/log-reference.ts'
 import { decodeRecord, recordOfStatement } from '../../../provenance/record.ts'
 import { unwrap } from '../../../provenance/workload/attestation.ts'
 import { TEST_RESULT } from '../../../provenance/workload/compliance.ts'
@@ -132,6 +139,7 @@ export function provenanceTargets(): readonly Target[] {
     trust,
     credential,
     certificate,
+    logReferenceTarget,
     json,
     jws,
     sbom,
@@ -305,6 +313,36 @@ const certificate: Target<Certificate> = {
   check(value) {
     checkCertificate(value)
     return `${value.publicJwk?.kty} ${value.scheme?.kind} ${value.basicConstraints?.ca} ${value.unprocessed.length > 0}`
+  },
+}
+
+const references: readonly LogReference[] = [
+  { log: 'log.example', entry: sha256(utf8('intent')) },
+  { log: 'log.example/2026', entry: sha256(utf8('intent')), index: 0 },
+  { log: 'ü'.repeat(100), entry: sha256(utf8('intent')), index: Number.MAX_SAFE_INTEGER },
+]
+
+/** As a claim, which begins with a brace, and as an extension. What is accepted as one is the same as the other. */
+const logReferenceTarget: Target<LogReference> = {
+  name: 'log-reference',
+  seeds: [
+    ...references.map(encodeLogReference),
+    ...references.map((each) => utf8(canonicalJson(logReferenceClaim(each)))),
+  ],
+  mutators: [
+    (input, random, others) => random.pick(input[0] === 0x7b ? jsonMutators : [derMutator])(input, random, others),
+    bytesMutator,
+  ],
+  maxBytes: 64 * 1024,
+  codes: ['malformed_credential', 'malformed_der', 'malformed_json', 'malformed_encoding'],
+  read: (input) => (input[0] === 0x7b ? parseLogReferenceClaim(parseJson(fromUtf8(input))) : decodeLogReference(input)),
+  check(value, input) {
+    const der = encodeLogReference(value)
+    if (input[0] !== 0x7b) demandSame(input, der)
+    demandSame(encodeLogReference(decodeLogReference(der)), der)
+    const again = parseLogReferenceClaim(parseJson(canonicalJson(logReferenceClaim(value))))
+    demandSame(encodeLogReference(again), der)
+    return `${input[0] === 0x7b} ${value.index !== undefined}`
   },
 }
 
