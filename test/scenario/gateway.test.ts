@@ -126,6 +126,12 @@ describe('the commands about what becomes of credentials', () => {
 
   it('issue one that says whom it is for, and show whoever has the key what was sealed', async () => {
     const said = ['--audience', 'partner.example', '--attribute', 'environment=production', '--attribute', 'note=a=b']
+    const agent = { measurement: '05'.repeat(32) }
+    const attested = { measuredScope: 'the image', agent, platformBinding: { freshness: 'AF_L2', tcb: 'TCB_L4' } }
+    writeFileSync(cli.path('attested.json'), JSON.stringify(attested))
+    writeFileSync(cli.path('scope.json'), '{"measuredScope":"the image"}')
+    writeFileSync(cli.path('misspelt.json'), '{"platformBinding":{"tcp":"TCB_L4"}}')
+    said.push('--delivery', 'agent', '--attested', '@attested.json')
     assert.equal((await issue(...said, '--usage', 'outbound', '--pop', 'wpt', '--out', '@outward')).exit, 0)
     const files = ['@outward/credential.jwt', '--bundle', '@outward/bundle.provlog']
     const { out } = await cli.run('verify', ...files, '--trust', '@TRUST.json', '--open', '@auditor.jwk', '--json')
@@ -140,6 +146,9 @@ describe('the commands about what becomes of credentials', () => {
       ['--attribute', '=x'],
       ['--usage', 'sideways'],
       ['--unattested', 'no-attester'],
+      ['--delivery', 'agent'],
+      ['--delivery', 'agent', '--attested', '@scope.json'],
+      ['--attested', '@misspelt.json'],
       ['--unattested-detail', 'no TPM here'],
       ['--pop', 'none'],
     ]) {

@@ -1,11 +1,11 @@
 /** `issuer issue`: decides by the logged policy, issues, logs why, and writes credential and bundle. @module */
 import { fromHex, toHex } from '../../../merkle/index.ts'
-import { resultOfFile } from '../../../provenance/index.ts'
+import { type PlatformBinding, resultOfFile } from '../../../provenance/index.ts'
 import { deliverToDirectory } from '../../delivery/index.ts'
 import { type IssueRequest, issue } from '../../issuer/index.ts'
 import { anchorFor } from '../anchor-file.ts'
 import { type Arguments, type Command, Exit, UsageError } from '../command.ts'
-import { readPrivateKey, readPublicKey, readSignerKey } from '../key-files.ts'
+import { readJson, readPrivateKey, readPublicKey, readSignerKey } from '../key-files.ts'
 import { logClient, signer, signerFlags } from '../log-access.ts'
 import { imageDigest, readWorkloadFiles, workloadFlags } from '../workload-files.ts'
 
@@ -53,6 +53,10 @@ export const issuerIssue: Command = {
     usage: { value: 'inbound|outbound|internal', about: 'of several credentials of one workload, which this is' },
     pop: { value: 'wpt|httpsig|mtls', about: 'how its holder must prove possession of the key: the record demands it' },
     attribute: { value: 'NAME=VALUE', about: 'what an audit may want to know later, sealed', repeated: true },
+    attested: {
+      value: 'F.json',
+      about: 'measuredScope, agent and platformBinding of what is attested, sealed; --delivery agent demands its agent',
+    },
     confidential: { about: 'a confidential workload: never without attestation; the record says so' },
     out: { value: 'DIR', about: 'where credential.jwt or credential.pem and bundle.provlog go', required: true },
   },
@@ -70,6 +74,13 @@ export const issuerIssue: Command = {
     const attributes = args.all('attribute').map(attributeOf)
     const openPath = args.optional('open')
     const unattested = unattestedOf(args)
+    const attestedPath = args.optional('attested')
+    const attested = attestedPath === undefined ? undefined : attestedOf(await readJson(io, attestedPath))
+    const delivery = args.choice('delivery', ['file', 'env', 'direct', 'agent'])
+    if (attested && unattested) throw new UsageError('--attested, and --unattested')
+    if (delivery === 'agent' && !attested?.agent) {
+      throw new UsageError('--delivery agent goes with --attested, with the measurement of the agent')
+    }
 
     const issued = await issue({
       client,
@@ -79,6 +90,7 @@ export const issuerIssue: Command = {
       workloadKey: await readSignerKey(io, args.text('workload-key')),
       results: await Promise.all(args.all('result').map(async (path) => resultOfFile(await io.readFile(path)))),
       ...(unattested && { unattested }),
+      ...(attested && { attested }),
       ...(await readWorkloadFiles(args, io)),
       ...(image === undefined ? {} : { image: imageDigest(image) }),
       ...(provenance === undefined ? {} : { workloadProvenance: fromHex(provenance) }),
@@ -93,7 +105,7 @@ export const issuerIssue: Command = {
       ...(attributes.length > 0 && { attributes: Object.fromEntries(attributes) }),
       ...(args.optional('usage') !== undefined && { usage: args.choice('usage', ['inbound', 'outbound', 'internal']) }),
       ...(args.optional('pop') !== undefined && { pop: args.choice('pop', ['wpt', 'httpsig', 'mtls']) }),
-      delivery: args.choice('delivery', ['file', 'env', 'direct', 'agent']),
+      delivery,
       recipients: await Promise.all(args.all('recipient').map((path) => readPublicKey(io, path))),
       now: io.now(),
       random: io.random,
@@ -130,6 +142,44 @@ function unattestedOf(args: Arguments): IssueRequest['unattested'] {
   if (reasonCode === undefined && detail !== undefined)
     throw new UsageError('--unattested-detail goes with --unattested')
   return reasonCode === undefined ? undefined : { reasonCode, ...(detail !== undefined && { detail }) }
+}
+
+const BINDING = {
+  freshness: /^AF_L[012]$/,
+  fidelity: /^CF_L[012]$/,
+  stickiness: /^CS_L[123]$/,
+  tcb: /^TCB_L[1234]$/,
+}
+
+/** As in a record, with the measurement in hex. A misspelt member would silently not be said. */
+function attestedOf(file: unknown): NonNullable<IssueRequest['attested']> {
+  const { measuredScope, agent, platformBinding } = members(file, ['measuredScope', 'agent', 'platformBinding'])
+  if (measuredScope !== undefined && (typeof measuredScope !== 'string' || measuredScope === '')) {
+    throw new UsageError('--attested: measuredScope is no text')
+  }
+  const measurement = agent === undefined ? undefined : members(agent, ['measurement'])['measurement']
+  if (agent !== undefined && (typeof measurement !== 'string' || !/^[0-9a-f]{64}$/.test(measurement))) {
+    throw new UsageError('--attested: agent has no measurement, of 32 bytes in lower-case hex')
+  }
+  const binding = platformBinding === undefined ? undefined : members(platformBinding, Object.keys(BINDING))
+  for (const [name, code] of Object.entries(BINDING)) {
+    const said = binding?.[name]
+    if (said !== undefined && !(typeof said === 'string' && code.test(said))) {
+      throw new UsageError(`--attested: ${name} is no code of platformBinding`)
+    }
+  }
+  return {
+    ...(measuredScope !== undefined && { measuredScope }),
+    ...(typeof measurement === 'string' && { agent: { measurement: fromHex(measurement) } }),
+    ...(binding && { platformBinding: binding as PlatformBinding }),
+  }
+}
+
+function members(value: unknown, names: readonly string[]): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new UsageError('--attested: no object')
+  const stranger = Object.keys(value).find((name) => !names.includes(name))
+  if (stranger !== undefined) throw new UsageError(`--attested: ${JSON.stringify(stranger)} means nothing`)
+  return { ...value }
 }
 
 function attributeOf(text: string): [string, string] {
