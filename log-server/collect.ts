@@ -87,12 +87,9 @@ function followed({ type, links }: ProvenanceRecord): readonly Link[] {
   return type === 'log-policy' ? links : links.filter(({ rel }) => rel !== 'previous')
 }
 
-function proveAll(found: ReadonlyMap<number, Found>, snapshot: Snapshot): Promise<Uint8Array[]> {
-  return Promise.all(
-    Array.from(found, async ([index, { statement }]) =>
-      attachReceipts(statement.bytes, [await snapshot.receipt(index)]),
-    ),
-  )
+async function proveAll(found: ReadonlyMap<number, Found>, snapshot: Snapshot): Promise<Uint8Array[]> {
+  const receipts = await snapshot.receipts([...found.keys()])
+  return Array.from(found.values(), ({ statement }, i) => attachReceipts(statement.bytes, [receipts[i]!]))
 }
 
 async function wrapsOf(

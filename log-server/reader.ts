@@ -10,7 +10,7 @@ import { concatBytes, equalBytes, utf8 } from '../merkle/bytes.ts'
 import { assert, MerkleError, UnavailableError } from '../merkle/error.ts'
 import { HASH_LENGTH, type Hash, sha256 } from '../merkle/hash.ts'
 import { TILE_WIDTH, type TileId, tileWidth } from '../merkle/tile.ts'
-import { readConsistencyProof, readInclusionProof, type TileReader } from '../merkle/tile-tree.ts'
+import { readConsistencyProof, readInclusionProof, readInclusionProofs, type TileReader } from '../merkle/tile-tree.ts'
 import { buildReceipt, type SignedTreeHead } from '../statement/receipt.ts'
 import { BUNDLE_STRIDE, type Edge } from './edge.ts'
 import type { Erasure } from './erased.ts'
@@ -147,6 +147,11 @@ export class StoredLog implements LogReader, TileReader {
   async inclusionProof(index: number, size: number): Promise<Hash[]> {
     this.#checkSize(size)
     return readInclusionProof(index, size, this)
+  }
+
+  async inclusionProofs(indexes: readonly number[], size: number): Promise<Hash[][]> {
+    this.#checkSize(size)
+    return readInclusionProofs(indexes, size, this)
   }
 
   async consistencyProof(size1: number, size2: number): Promise<Hash[]> {

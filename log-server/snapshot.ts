@@ -15,7 +15,7 @@ import type { LogReader } from './types.ts'
 
 export type SnapshotSource = Pick<
   LogReader,
-  'treeHead' | 'checkpoint' | 'statement' | 'inclusionProof' | 'certificates'
+  'treeHead' | 'checkpoint' | 'statement' | 'inclusionProofs' | 'certificates'
 >
 
 export class Snapshot {
@@ -39,8 +39,15 @@ export class Snapshot {
 
   /** A receipt for the entry at `index`, which must be in this tree. */
   async receipt(index: number): Promise<Uint8Array> {
-    assert(this.has(index), `entry ${index} is not in a tree of ${this.head.size}`)
-    return buildReceipt(this.head, { index, proof: await this.#source.inclusionProof(index, this.head.size) })
+    const [receipt] = await this.receipts([index])
+    return receipt!
+  }
+
+  /** As {@link receipt} for each of `indexes`, in their order. */
+  async receipts(indexes: readonly number[]): Promise<Uint8Array[]> {
+    for (const index of indexes) assert(this.has(index), `entry ${index} is not in a tree of ${this.head.size}`)
+    const proofs = await this.#source.inclusionProofs(indexes, this.head.size)
+    return indexes.map((index, i) => buildReceipt(this.head, { index, proof: proofs[i]! }))
   }
 
   /** The statement at `index`, as registered. */

@@ -122,6 +122,8 @@ export interface LogReader {
   statuses(credentialDigest: string, limit?: number): Promise<number[]>
   /** @throws MerkleError `index_out_of_range` unless index < size ≤ published size. */
   inclusionProof(index: number, size: number): Promise<Hash[]>
+  /** As {@link inclusionProof} for each of `indexes`, in their order, and cheaper than one by one. */
+  inclusionProofs(indexes: readonly number[], size: number): Promise<Hash[][]>
   /** @throws MerkleError `index_out_of_range` unless size1 ≤ size2 ≤ published size. */
   consistencyProof(size1: number, size2: number): Promise<Hash[]>
   /** The receipt of an entry, at `head` (default: the newest). One head for many receipts makes a bundle of one checkpoint. */

@@ -9,8 +9,8 @@
 import { type CompactRange, rangeRoot } from './compact-range.ts'
 import { buildConsistencyProof, consistencyNodes } from './consistency.ts'
 import { assert, MerkleError } from './error.ts'
-import { HASH_LENGTH, type Hash, hashPairs } from './hash.ts'
-import { buildInclusionProof, inclusionNodes } from './inclusion.ts'
+import { HASH_LENGTH, type Hash, hashNode } from './hash.ts'
+import { buildInclusionProof, InclusionProver, inclusionNodes } from './inclusion.ts'
 import { coverRange, type NodeId, type NodeLookup } from './subtree.ts'
 import { formatTilePath, type TileId, tileOfNode } from './tile.ts'
 
@@ -26,6 +26,20 @@ export interface TileReader {
 /** @throws {@link MerkleError} `index_out_of_range`, `malformed_encoding` (a tile that is not as wide as asked), and what the reader throws */
 export async function readInclusionProof(index: number, size: number, reader: TileReader): Promise<Hash[]> {
   return buildInclusionProof(index, size, await readNodes(inclusionNodes(index, size), size, reader))
+}
+
+/**
+ * As {@link readInclusionProof} for each of `indexes`, in their order: every tile is read once, and what several paths have in common is
+ * hashed once.
+ */
+export async function readInclusionProofs(
+  indexes: readonly number[],
+  size: number,
+  reader: TileReader,
+): Promise<Hash[][]> {
+  const nodes = indexes.flatMap((index) => inclusionNodes(index, size))
+  const prover = new InclusionProver(size, await readNodes(nodes, size, reader))
+  return indexes.map((index) => prover.proof(index))
 }
 
 /** @throws {@link MerkleError} as {@link readInclusionProof} */
@@ -61,12 +75,23 @@ async function readNodes(nodes: readonly NodeId[], size: number, reader: TileRea
     }
     tiles.set(path, bytes)
   }
+  // Proofs of neighbours ask for subtrees within one another: of each, what is above its tile's row is hashed once.
+  const known = new Map<string, Hash>()
   return (level, index) => {
     const { tile, start, end } = tileOfNode({ level, index }, size)
-    const bytes = tiles.get(formatTilePath(tile))
+    const path = formatTilePath(tile)
+    const bytes = tiles.get(path)
     assert(bytes, 'the nodes announced are those asked for')
-    let row: Uint8Array = bytes.slice(start * HASH_LENGTH, end * HASH_LENGTH)
-    while (row.length > HASH_LENGTH) row = hashPairs(row)
-    return row
+    const hashRange = (from: number, to: number): Hash => {
+      if (to - from === 1) return bytes.slice(from * HASH_LENGTH, to * HASH_LENGTH)
+      const name = `${path} ${from} ${to}`
+      const before = known.get(name)
+      if (before) return before
+      const middle = (from + to) / 2
+      const hash = hashNode(hashRange(from, middle), hashRange(middle, to))
+      known.set(name, hash)
+      return hash
+    }
+    return hashRange(start, end)
   }
 }

@@ -10,6 +10,7 @@ import {
   readCompactRange,
   readConsistencyProof,
   readInclusionProof,
+  readInclusionProofs,
   readRoot,
   type TileReader,
 } from '../../merkle/tile-tree.ts'
@@ -112,6 +113,23 @@ describe('a tree read from tiles', () => {
     const claim = { index: 300, size: 600, leafHash: small[300]!, proof: await readInclusionProof(300, 600, reader) }
     assert.throws(() => checkInclusion(claim, mth(small)), { code: 'root_mismatch' })
     assert.notDeepEqual(await readRoot(600, reader), mth(small))
+  })
+
+  it('makes many proofs at once as it makes each, and reads every tile once', async () => {
+    const honest = readerOf(small)
+    const asked: string[] = []
+    const reader: TileReader = {
+      readTiles: (tiles) => {
+        asked.push(...tiles.map(formatTilePath))
+        return honest.readTiles(tiles)
+      },
+    }
+    const indexes = [599, 0, 255, 256, 300, 301, 300]
+    const proofs = await readInclusionProofs(indexes, 600, reader)
+    assert.deepEqual(proofs, await Promise.all(indexes.map((index) => readInclusionProof(index, 600, honest))))
+    assert.equal(new Set(asked).size, asked.length)
+    assert.deepEqual(await readInclusionProofs([], 600, reader), [])
+    await assert.rejects(readInclusionProofs([0, 600], 600, honest), { code: 'index_out_of_range' })
   })
 
   it('passes on what the reader throws, and leaves outside the tree are refused before asking', async () => {
