@@ -58,12 +58,18 @@ export async function checkArrived(arrived: Arrived, { key: own, trust, now }: E
   if (about !== toHex(digest)) {
     throw new DeliveryError('bundle_mismatch', `the bundle is about ${about}, not ${toHex(digest)}`)
   }
-  if (now < notBefore || now >= notAfter) {
+  if (now + CLOCK_TOLERANCE < notBefore || now >= notAfter) {
     throw new DeliveryError('credential_expired', `valid from ${notBefore} to ${notAfter}, and it is ${now}`)
   }
-  if (trust) await checkTrusted(arrived, trust, now)
+  if (trust) await checkTrusted(arrived, trust, Math.max(now, notBefore))
   return { ...arrived, credential, ...(key && { key }), verified: trust !== undefined }
 }
+
+/**
+ * Seconds. It was issued moments ago, by another machine's clock, and a workload that is refused its first credential does not start.
+ * Whoever it is presented to judges by a clock of their own.
+ */
+const CLOCK_TOLERANCE = 60
 
 async function checkTrusted({ text, bundle }: Arrived, trust: Trust, at: number): Promise<void> {
   const { ok, checks } = await verifyCredential({ credential: utf8(text), bundle, trust, at })
