@@ -8,7 +8,7 @@
  *     0x1b      8 bytes            likewise, and up to 2⁵³ − 1
  *     0x1f      indefinite         never
  *
- * By hand, and not by cbor-x behind a gate, as it was: a general decoder takes what has several forms, so all of its input had to be
+ * By hand, and not by cbor-x behind a gate: a general decoder takes what has several forms, so all of its input had to be
  * walked before (twice the time), and it copies each byte string into memory of its own, which costs the collector more than all the rest
  * does. What makes general decoders exploitable (bignums, shared references, records, packed tables, typed arrays, generic objects)
  * enters through a tag, so tags are an allow-list that is empty by default, and mean nothing here.
