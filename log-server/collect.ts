@@ -1,5 +1,5 @@
 /**
- * Gathers what one credential's story needs, out of the log and into a bundle.
+ * Gathers what the story of a credential needs, out of the log and into a bundle: of one, or of several at a time.
  *
  *     credential-provenance ──links──► results, policies, workload, authorizations      followed until nothing new turns up
  *     credential-status …              of the same credential, as far as logged; and for whom it stands in
@@ -17,6 +17,7 @@ import { assert, EvidenceError } from '../merkle/error.ts'
 import type { Hash } from '../merkle/hash.ts'
 import type { Authorities } from '../provenance/authorities.ts'
 import { type Bundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_STATEMENTS } from '../provenance/bundle.ts'
+import { type BundledStatement, type BundleSet, bundleIn } from '../provenance/bundle-set.ts'
 import { type Link, type ProvenanceRecord, recordOfStatement } from '../provenance/record.ts'
 import { parseSignedStatement, type SignedStatement } from '../statement/signed-statement.ts'
 import { attachReceipts } from '../statement/transparent-statement.ts'
@@ -32,48 +33,131 @@ export interface BundleSource {
 /**
  * The bundle of the credential with this digest.
  *
- * @throws {@link RequestError} `not_found`, `bundle_too_large`
+ * @throws {@link RequestError} `not_found`, `bundle_too_large`; `LogError` `statement_erased`
  */
-export async function collectBundle(credentialDigest: Hash, { log, authorities }: BundleSource): Promise<Bundle> {
-  const snapshot = new Snapshot(log)
-  const policy = authorities.policy().index
-
-  const hex = toHex(credentialDigest)
-  const root = await log.byUnique(`credential:${hex}`)
-  if (!snapshot.has(root)) throw new RequestError('not_found', 'this log records no credential with that digest')
-
-  const found = new Map<number, Found>()
-  // All of them or no bundle: one that left out the oldest could leave out the revocation.
-  const wanted = [root, ...(await log.statuses(hex, MAX_BUNDLE_STATEMENTS)), policy]
-  // The list grows while it is read: what an entry links to is wanted too.
-  for (const index of wanted) {
-    if (!snapshot.has(index) || found.has(index)) continue
-    if (found.size === MAX_BUNDLE_STATEMENTS) throw tooLarge(`more than ${MAX_BUNDLE_STATEMENTS} statements`)
-    const entry = readStored(await snapshot.statement(index))
-    found.set(index, entry)
-
-    // The one that is in effect first: what others of the same add would be told by it already.
-    const retraction = authorities.retractionOf(entry.statement.entry)
-    if (retraction) wanted.push(retraction.index)
-    const signer = authorities.authorizations(entry.statement.header.kid ?? '')
-    wanted.push(...signer.map((authorization) => authorization.index))
-    const targets = await Promise.all(followed(entry.record).map((link) => log.locate(link.entry)))
-    wanted.push(...targets.flatMap((target) => (target ? [target.index] : [])))
-  }
-  const [statements, wraps] = await Promise.all([proveAll(found, snapshot), wrapsOf(found, log)])
-  const { origin } = snapshot.head
-  const bundle = { credentialDigest, origin, checkpoint: snapshot.checkpoint, statements, wraps }
-  if (bytesOf(bundle) > MAX_BUNDLE_BYTES) throw tooLarge(`more than ${MAX_BUNDLE_BYTES} bytes`)
-  return bundle
+export async function collectBundle(credentialDigest: Hash, source: BundleSource): Promise<Bundle> {
+  const { bundles, ...set } = await collectBundles([credentialDigest], source, MAX_BUNDLE_BYTES)
+  const [places] = bundles
+  if (places instanceof EvidenceError) throw places
+  return bundleIn(set, places!, credentialDigest)
 }
 
+/** A `BundleSet` that is not encoded yet: errors are still errors. */
+export type Collected = Omit<BundleSet, 'bundles'> & {
+  readonly bundles: readonly (readonly number[] | EvidenceError)[]
+}
+
+/**
+ * The bundles of several credentials, all at one tree head. Whatever {@link collectBundle} would have thrown about one of them stands in its
+ * place; and `bundle_too_large`, where there is no more room beside the others.
+ *
+ * @param maxBytes - of all statements and wraps
+ */
+export async function collectBundles(
+  credentialDigests: readonly Hash[],
+  source: BundleSource,
+  maxBytes: number,
+): Promise<Collected> {
+  const gathering = new Gathering(source, maxBytes)
+  const stories = await Promise.all(
+    credentialDigests.map((digest) => gathering.storyOf(toHex(digest)).catch(asOutcome)),
+  )
+  const indexes = [...new Set(stories.flatMap((story) => (story instanceof EvidenceError ? [] : story)))]
+  const statements = await gathering.prove(indexes)
+  const placeOf = new Map(indexes.map((index, place) => [index, place]))
+  const bundles = stories.map((story) =>
+    story instanceof EvidenceError ? story : story.map((index) => placeOf.get(index)!),
+  )
+  const { head, checkpoint } = gathering.snapshot
+  return { origin: head.origin, checkpoint, statements, bundles }
+}
+
+/** What one answer is made of. Each statement is read once, however many of its bundles have it. */
+class Gathering {
+  readonly snapshot: Snapshot
+  readonly #source: BundleSource
+  readonly #policy: number
+  readonly #found = new Map<number, Promise<Found>>()
+  #room: number
+
+  constructor(source: BundleSource, maxBytes: number) {
+    this.#source = source
+    this.snapshot = new Snapshot(source.log)
+    this.#policy = source.authorities.policy().index
+    this.#room = maxBytes
+  }
+
+  /** The indexes of what belongs into the bundle of a credential, its record first. @throws as {@link collectBundle} */
+  async storyOf(credentialDigest: string): Promise<number[]> {
+    const { log } = this.#source
+    const root = await log.byUnique(`credential:${credentialDigest}`)
+    if (!this.snapshot.has(root)) throw new RequestError('not_found', 'this log records no credential with that digest')
+    // All of them or no bundle: one that left out the oldest could leave out the revocation.
+    const statuses = await log.statuses(credentialDigest, MAX_BUNDLE_STATEMENTS)
+    const story = new Set<number>()
+    // What the entries of one wave lead to is the next.
+    for (let wave = [root, ...statuses, this.#policy]; wave.length > 0; ) {
+      const added = [...new Set(wave)].filter((index) => this.snapshot.has(index) && !story.has(index))
+      for (const index of added) story.add(index)
+      if (story.size > MAX_BUNDLE_STATEMENTS) throw tooLarge(`more than ${MAX_BUNDLE_STATEMENTS} statements`)
+      const found = await Promise.all(added.map((index) => this.#at(index)))
+      wave = found.flatMap(({ next }) => next)
+    }
+    return [...story]
+  }
+
+  /** The statements with their receipts and wraps. */
+  async prove(indexes: readonly number[]): Promise<BundledStatement[]> {
+    const [receipts, found] = await Promise.all([
+      this.snapshot.receipts(indexes),
+      Promise.all(indexes.map((index) => this.#at(index))),
+    ])
+    return found.map(({ statement, wraps }, i) => ({
+      entry: statement.entry,
+      statement: attachReceipts(statement.bytes, [receipts[i]!]),
+      wraps,
+    }))
+  }
+
+  #at(index: number): Promise<Found> {
+    const known = this.#found.get(index)
+    if (known) return known
+    const found = this.#read(index)
+    this.#found.set(index, found)
+    return found
+  }
+
+  async #read(index: number): Promise<Found> {
+    const { log, authorities } = this.#source
+    const { statement, record } = readStored(await this.snapshot.statement(index))
+    const links = followed(record)
+    const [targets, wraps] = await Promise.all([
+      Promise.all(links.map((link) => log.locate(link.entry))),
+      record.sealed ? log.wraps(statement.entry) : [],
+    ])
+    this.#room -= bytesOf(statement, wraps)
+    if (this.#room < 0) throw tooLarge('more bytes than one answer may have')
+    // The one that is in effect first: what others of the same add would be told by it already.
+    const retraction = authorities.retractionOf(statement.entry)
+    const signer = authorities.authorizations(statement.header.kid ?? '')
+    const next = [
+      ...(retraction ? [retraction.index] : []),
+      ...signer.map((authorization) => authorization.index),
+      ...targets.flatMap((target) => (target ? [target.index] : [])),
+    ]
+    return { statement, wraps, next }
+  }
+}
+
+/** What was found of one entry, and the indexes that it leads to. */
 interface Found {
   readonly statement: SignedStatement
-  readonly record: ProvenanceRecord
+  readonly wraps: readonly Uint8Array[]
+  readonly next: readonly number[]
 }
 
 /** A statement that this log has admitted once. That it does not read any more is our fault, not the reader's. */
-function readStored(bytes: Uint8Array): Found {
+function readStored(bytes: Uint8Array): { statement: SignedStatement; record: ProvenanceRecord } {
   try {
     const statement = parseSignedStatement(bytes)
     return { statement, record: recordOfStatement(statement) }
@@ -87,26 +171,18 @@ function followed({ type, links }: ProvenanceRecord): readonly Link[] {
   return type === 'log-policy' ? links : links.filter(({ rel }) => rel !== 'previous')
 }
 
-async function proveAll(found: ReadonlyMap<number, Found>, snapshot: Snapshot): Promise<Uint8Array[]> {
-  const receipts = await snapshot.receipts([...found.keys()])
-  return Array.from(found.values(), ({ statement }, i) => attachReceipts(statement.bytes, [receipts[i]!]))
+/** At least what it takes up: a receipt is as long as the tree is high, and an entry in hex stands before the wraps of each. */
+function bytesOf({ bytes }: SignedStatement, wraps: readonly Uint8Array[]): number {
+  return [bytes, ...wraps].reduce((sum, { length }) => sum + length + 9, MAX_RECEIPT_BYTES)
 }
 
-async function wrapsOf(
-  found: ReadonlyMap<number, Found>,
-  log: Pick<LogReader, 'wraps'>,
-): Promise<Map<string, readonly Uint8Array[]>> {
-  const sealed = Array.from(found.values()).filter(({ record }) => record.sealed)
-  const all = await Promise.all(
-    sealed.map(async ({ statement }) => [toHex(statement.entry), await log.wraps(statement.entry)] as const),
-  )
-  return new Map(all.filter(([, wraps]) => wraps.length > 0))
-}
+/** A path of 54 hashes, a signature, and a header that names the log. */
+const MAX_RECEIPT_BYTES = 2560
 
-/** At least as many as it encodes to: CBOR puts up to nine bytes before each item, and an entry in hex before the wraps of each. */
-function bytesOf({ checkpoint, statements, wraps }: Bundle): number {
-  const items = [...statements, ...Array.from(wraps.values()).flat()]
-  return items.reduce((sum, { length }) => sum + length + 9, 4096 + 80 * wraps.size + checkpoint.length)
+/** A refusal is an answer about one credential. That something of ours is broken is none. */
+function asOutcome(error: unknown): EvidenceError {
+  if (error instanceof EvidenceError) return error
+  throw error
 }
 
 function tooLarge(what: string): RequestError {

@@ -26,6 +26,17 @@ export {
   MAX_BUNDLE_BYTES,
   MAX_BUNDLE_STATEMENTS,
 } from './bundle.ts'
+export {
+  BUNDLE_SET_MEDIA_TYPE,
+  type BundledStatement,
+  type BundleSet,
+  bundleIn,
+  decodeBundleSet,
+  encodeBundleSet,
+  MAX_BUNDLE_SET_BYTES,
+  MAX_BUNDLED_BYTES,
+  MAX_BUNDLES,
+} from './bundle-set.ts'
 export { type Certificate, decodePem, parseCertificate } from './certificate.ts'
 export { jwkOfSpki, spkiOfJwk } from './certificate-key.ts'
 export { checkRecord } from './check-record.ts'

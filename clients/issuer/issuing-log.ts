@@ -5,7 +5,7 @@
  * ```
  *   issue ─┐  authorizations, policies, results: as they were at most a few seconds ago
  *   issue ─┼─ workload-provenance: what was said of this workload already is not said again
- *   issue ─┘  records ─► queue ─► one request with all that arrived while the last was on its way ─► receipts
+ *   issue ─┘  records, and then bundles ─► queue ─► one request for all that arrived while the last was on its way
  * ```
  *
  * Every answer is verified when it comes, as it would be for one credential. What it costs: a new version of a policy, or a key that was
@@ -13,16 +13,10 @@
  *
  * @module
  */
-import { sha256, toHex, utf8 } from '../../merkle/index.ts'
+import { type Hash, sha256, toHex, utf8 } from '../../merkle/index.ts'
 import { type Author, buildRecordStatement, type NewRecord, type RecordType } from '../../provenance/index.ts'
 import { attachWraps, kidOf } from '../../statement/index.ts'
-import {
-  type Clock,
-  type LogClient,
-  RefusedError,
-  type Registered,
-  type RegisteredRecord,
-} from '../log-client/index.ts'
+import { type Clock, type LogClient, RefusedError, type RegisteredRecord } from '../log-client/index.ts'
 import type { IssuerLog } from './request.ts'
 
 export interface IssuingLogOptions {
@@ -36,13 +30,14 @@ export interface IssuingLogOptions {
 /** A view of the log that many calls of `issue` share. */
 export function issuingLog({ client, clock, maxAge = 10 }: IssuingLogOptions): IssuerLog {
   const answers = new Answers(clock, maxAge)
-  const registrar = new Registrar(client)
+  const registrations = new Together((statements: readonly Uint8Array[]) => client.registerAll(statements))
+  const bundles = new Together((digests: readonly Hash[]) => client.bundles(digests))
   const provenances = new Map<string, Promise<RegisteredRecord<'workload-provenance'>>>()
 
   async function register<T extends RecordType>(content: NewRecord<T>, author: Author): Promise<RegisteredRecord<T>> {
     const { statement, record, wraps, keys } = await buildRecordStatement(content, author)
     try {
-      return { ...(await registrar.register(attachWraps(statement.bytes, wraps))), record, keys }
+      return { ...(await registrations.ask(attachWraps(statement.bytes, wraps))), record, keys }
     } catch (error) {
       // Perhaps for what has changed since we looked: a policy was replaced, a record erased.
       if (error instanceof RefusedError) {
@@ -68,7 +63,7 @@ export function issuingLog({ client, clock, maxAge = 10 }: IssuingLogOptions): I
     latest: (type, kid, id) => answers.of(`latest ${type} ${kid} ${id}`, () => client.latest(type, kid, id)),
     origin: () => client.origin(),
     policy: () => answers.of('policy', () => client.policy()),
-    bundle: (digest) => client.bundle(digest),
+    bundle: (digest) => bundles.ask(digest),
     record: (entry) => client.record(entry),
     wraps: (entry) => client.wraps(entry),
     registerRecord<T extends RecordType>(content: NewRecord<T>, author: Author): Promise<RegisteredRecord<T>> {
@@ -109,22 +104,23 @@ class Answers {
   }
 }
 
-/** Registers what arrived while the last request was on its way, in one request: alone when the log is quicker than the issuer. */
-class Registrar {
-  readonly #client: Pick<LogClient, 'registerAll'>
-  #waiting: Waiting[] = []
+/** Asks what arrived while the last request was on its way, in one request: each alone when the log is quicker than the issuer. */
+class Together<Q, A> {
+  readonly #askAll: (questions: readonly Q[]) => Promise<(A | Error)[]>
+  #waiting: Waiting<Q, A>[] = []
   #running = false
 
-  constructor(client: Pick<LogClient, 'registerAll'>) {
-    this.#client = client
+  /** @param askAll - the answers in the order of the questions */
+  constructor(askAll: (questions: readonly Q[]) => Promise<(A | Error)[]>) {
+    this.#askAll = askAll
   }
 
-  register(statement: Uint8Array): Promise<Registered> {
+  ask(question: Q): Promise<A> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ statement, resolve, reject })
+      this.#waiting.push({ question, resolve, reject })
       if (this.#running) return
       this.#running = true
-      // Not at once: what is registered in the same turn goes together.
+      // Not at once: what is asked in the same turn goes together.
       setImmediate(() => void this.#run())
     })
   }
@@ -133,11 +129,11 @@ class Registrar {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, MAX_TOGETHER)
       try {
-        const outcomes = await this.#client.registerAll(batch.map(({ statement }) => statement))
+        const answers = await this.#askAll(batch.map(({ question }) => question))
         for (const [i, { resolve, reject }] of batch.entries()) {
-          const outcome = outcomes[i]!
-          if (outcome instanceof Error) reject(outcome)
-          else resolve(outcome)
+          const answer = answers[i]!
+          if (answer instanceof Error) reject(answer)
+          else resolve(answer)
         }
       } catch (error) {
         for (const { reject } of batch) reject(error)
@@ -147,9 +143,9 @@ class Registrar {
   }
 }
 
-interface Waiting {
-  readonly statement: Uint8Array
-  readonly resolve: (registered: Registered) => void
+interface Waiting<Q, A> {
+  readonly question: Q
+  readonly resolve: (answer: A) => void
   readonly reject: (error: unknown) => void
 }
 

@@ -37,6 +37,7 @@ import {
   type RecordType,
 } from '../../provenance/index.ts'
 import { attachWraps, parseSignedStatement, type VerifiedTreeHead } from '../../statement/index.ts'
+import { fetchBundles } from './bundles.ts'
 import { AnswerError } from './error.ts'
 import { createFetcher, type Fetcher, type FetcherOptions } from './fetcher.ts'
 import { LogView } from './log-view.ts'
@@ -234,6 +235,15 @@ export class LogClient {
   /** The provenance bundle of a credential, raw: `verifyCredential` judges it. @throws `RefusedError` with status 404 */
   async bundle(digest: Hash): Promise<Uint8Array> {
     return this.#requests.get(`v1/provenance/${toHex(digest)}`, MAX_BYTES.provenance)
+  }
+
+  /**
+   * As {@link bundle} for each of `digests`, in few requests. What {@link bundle} would have thrown about one of them alone stands in its place.
+   *
+   * @throws `RefusedError`, `UnavailableError`, `AnswerError` when it is about all of them; `ProvenanceError` `malformed_bundle`
+   */
+  async bundles(digests: readonly Hash[]): Promise<(Uint8Array | Error)[]> {
+    return fetchBundles(digests, this.#fetcher, (digest) => this.bundle(digest))
   }
 
   /** The statement of an entry, included under a checkpoint. @throws `RefusedError` with status 404; `MisbehaviourError` */

@@ -1,34 +1,100 @@
 /**
- * GET /v1/provenance/<credential digest> — why a credential was issued, as one bundle that verifies offline.
+ * Why credentials were issued: bundles that verify offline.
+ *
+ *     GET  /v1/provenance/<credential digest>     one
+ *     POST /v1/provenance                         a CBOR array of digests for one bundle set: what they share is in it once
+ *
+ * The second is for issuers, who are asked for many at a time. It changes nothing, and is a POST because no address is that long.
  *
  * @module
  */
+import type { IncomingMessage } from 'node:http'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { fromHex } from '../../merkle/bytes.ts'
-import { encodeBundle } from '../../provenance/bundle.ts'
-import { type BundleSource, collectBundle } from '../collect.ts'
+import { assert, EvidenceError } from '../../merkle/error.ts'
+import type { Hash } from '../../merkle/hash.ts'
+import { BUNDLE_MEDIA_TYPE, encodeBundle } from '../../provenance/bundle.ts'
+import { BUNDLE_SET_MEDIA_TYPE, encodeBundleSet, MAX_BUNDLED_BYTES, MAX_BUNDLES } from '../../provenance/bundle-set.ts'
+import { asArray, asBytes, decodeCbor } from '../../statement/cbor.ts'
+import { type BundleSource, collectBundle, collectBundles } from '../collect.ts'
 import { bytes, operation } from '../openapi.ts'
+import { encodeConcise, problemOf, RequestError } from '../problem.ts'
+import { readBody } from './body.ts'
 import { HexDigest, octets } from './http.ts'
 
-const schema = operation({
+const getProvenance = operation({
   operationId: 'getProvenance',
   tags: ['provlog'],
   summary: 'Why a credential was issued: a bundle that verifies offline.',
   params: Type.Object({ digest: HexDigest }),
-  answers: { 200: bytes('A bundle, all of it at one tree head.', 'application/vnd.provlog.bundle+cbor') },
+  answers: { 200: bytes('A bundle, all of it at one tree head.', BUNDLE_MEDIA_TYPE) },
   problems: ['invalid_locator', 'not_found', 'statement_erased', 'bundle_too_large'],
 })
 
+const DIGESTS_TYPE = 'application/cbor'
+/** Of so many digests, and the heads before them. */
+const MAX_BODY_BYTES = 3 + 34 * MAX_BUNDLES
+
+const findProvenance = operation({
+  operationId: 'findProvenance',
+  tags: ['provlog'],
+  summary: 'Why several credentials were issued.',
+  description:
+    'Each is answered for itself, in order: by the places of its statements in the set, or by the problem details (RFC 9290) that asking ' +
+    'for it alone would have brought. One that is `bundle_too_large` beside the others may have room when asked for alone.',
+  requestBody: {
+    description: `A CBOR array of 1 to ${MAX_BUNDLES} byte strings: SHA-256 digests of credentials.`,
+    mediaTypes: [DIGESTS_TYPE],
+  },
+  answers: { 200: bytes('A bundle set, all of it at one tree head.', BUNDLE_SET_MEDIA_TYPE) },
+  problems: ['malformed_cbor', 'too_large', 'unsupported_media_type'],
+})
+
 export const provenanceRoutes: FastifyPluginAsyncTypebox<BundleSource> = async (app, source) => {
-  app.get('/v1/provenance/:digest', { schema }, async (request, reply) => {
+  app.get('/v1/provenance/:digest', { schema: getProvenance }, async (request, reply) => {
     const bundle = await collectBundle(fromHex(request.params.digest), source)
     return (
       reply
-        .type('application/vnd.provlog.bundle+cbor')
+        .type(BUNDLE_MEDIA_TYPE)
         // A status can be added at any moment, and a bundle from a cache would hide it.
         .header('cache-control', 'no-store')
         .send(octets(encodeBundle(bundle)))
     )
   })
+
+  app.addContentTypeParser(DIGESTS_TYPE, (_request: FastifyRequest, payload: IncomingMessage) =>
+    readBody(payload, MAX_BODY_BYTES),
+  )
+  app.post('/v1/provenance', {
+    schema: findProvenance,
+    // Before the body is read.
+    onRequest: async (request) => {
+      if (request.headers['content-type']?.toLowerCase() !== DIGESTS_TYPE) {
+        throw new RequestError('unsupported_media_type', `digests come as ${DIGESTS_TYPE}`)
+      }
+    },
+    handler: async (request, reply) => {
+      const { body } = request
+      assert(body instanceof Uint8Array, 'a request with this media type passed its parser')
+      const { bundles, ...set } = await collectBundles(readDigests(body), source, MAX_BUNDLED_BYTES)
+      const outcomes = bundles.map((each) =>
+        each instanceof EvidenceError ? encodeConcise(problemOf(each, request.id)) : each,
+      )
+      return reply
+        .type(BUNDLE_SET_MEDIA_TYPE)
+        .header('cache-control', 'no-store')
+        .send(octets(encodeBundleSet({ ...set, bundles: outcomes })))
+    },
+  })
+}
+
+/** @throws {@link RequestError} `malformed_request`; `StatementError` `malformed_cbor` */
+function readDigests(body: Uint8Array): Hash[] {
+  const digests = asArray(decodeCbor(body), 'digests').map((digest) => asBytes(digest, 'a digest', 32))
+  if (digests.length === 0 || digests.length > MAX_BUNDLES) {
+    throw new RequestError('malformed_request', `1 to ${MAX_BUNDLES} digests`)
+  }
+  return digests
 }

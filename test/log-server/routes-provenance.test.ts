@@ -1,16 +1,27 @@
 // The bundle of a credential, and the lookups by signer: complete, of one tree, and bounded.
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { collectBundle } from '../../log-server/collect.ts'
+import { collectBundle, collectBundles } from '../../log-server/collect.ts'
+import { RequestError } from '../../log-server/problem.ts'
 import { Snapshot } from '../../log-server/snapshot.ts'
 import { equalBytes, fromHex, openCheckpoint, parseVkey, toHex } from '../../merkle/index.ts'
-import { decodeBundle, encodePublicKey, type Link } from '../../provenance/index.ts'
+import {
+  bundleIn,
+  decodeBundle,
+  decodeBundleSet,
+  encodeBundle,
+  encodePublicKey,
+  type Link,
+  MAX_BUNDLED_BYTES,
+} from '../../provenance/index.ts'
 import { checkAllIncluded, checkReceipts, checkRecords, openAuthorities } from '../../provenance/log-evidence.ts'
 import {
   asArray,
   asBytes,
   attachWraps,
   decodeCbor,
+  decodeProblem,
+  encodeCbor,
   importVerificationKey,
   parseReceipt,
   parseTransparentStatement,
@@ -225,6 +236,99 @@ describe('GET /v1/provenance/{digest}', () => {
       assertRefused(await world.get(`/v1/provenance/${name}`), {
         status: 400,
         code: 'invalid_locator',
+        type: JSON_PROBLEM,
+      })
+    }
+  })
+})
+
+describe('POST /v1/provenance', () => {
+  const ask = (payload: Uint8Array, type = 'application/cbor') =>
+    world.app.inject({
+      method: 'POST',
+      url: '/v1/provenance',
+      headers: { 'content-type': type },
+      payload: Buffer.from(payload),
+    })
+  const askFor = async (digests: readonly Uint8Array[]) => {
+    const answer = await ask(encodeCbor(digests))
+    assert.equal(answer.statusCode, 200, answer.payload)
+    assert.equal(answer.headers['content-type'], 'application/vnd.provlog.bundles+cbor')
+    assert.equal(answer.headers['cache-control'], 'no-store')
+    return decodeBundleSet(new Uint8Array(answer.rawPayload))
+  }
+  const digests = ['first', 'second'].map(digestOf)
+  before(async () => {
+    for (const [i, credentialDigest] of digests.entries()) {
+      const links = [
+        world.link('workload-provenance', 6),
+        world.link('attestation-result', 7),
+        world.link('issuance-policy', 3),
+        world.link('key-authorization', 1),
+      ]
+      const fields = { ...FIELDS['credential-provenance'], credentialDigest }
+      const { statement } = await world.build('credential-provenance', { fields, links })
+      const wrap = await wrapKeys(
+        digestOf('id').slice(0, 16),
+        new Map([['decision', digestOf(`key ${i}`)]]),
+        world.admin.publicJwk,
+      )
+      await register(Promise.resolve({ statement, submission: attachWraps(statement.bytes, [wrap]) }))
+    }
+  })
+
+  it('is for each credential the bundle that it has alone, and what they share is there once', async () => {
+    const set = await askFor(digests)
+    for (const [i, places] of set.bundles.entries()) {
+      assert.ok(!(places instanceof Uint8Array))
+      const bundle = bundleIn(set, places, digests[i]!)
+      assert.deepEqual(decodeBundle(encodeBundle(bundle)), (await fetchBundle(toHex(digests[i]!))).bundle)
+    }
+    assert.equal(set.statements.length, new Set(set.statements.map(({ entry }) => toHex(entry))).size)
+    const together = set.bundles.reduce((sum, { length }) => sum + length, 0)
+    assert.ok(set.statements.length < together)
+  })
+
+  it('says of each that has none why, and gives the others theirs', async () => {
+    const { bundles } = await askFor([digestOf('another'), digests[0]!, digestOf('composite'), digests[0]!])
+    const codes = bundles.map((each) => (each instanceof Uint8Array ? decodeProblem(each).code : 'found'))
+    assert.deepEqual(codes, ['not_found', 'found', 'bundle_too_large', 'found'])
+  })
+
+  it('leaves out what has no room beside the others (bundle_too_large)', async () => {
+    const { reader: log, authorities } = world.log
+    const alone = await collectBundles([digests[0]!], { log, authorities }, MAX_BUNDLED_BYTES)
+    const bytes = alone.statements.reduce((sum, { statement }) => sum + statement.length, 0)
+    const none = await collectBundles(digests, { log, authorities }, bytes / 2)
+    assert.deepEqual(
+      none.bundles.map((each) => each instanceof RequestError && each.code),
+      ['bundle_too_large', 'bundle_too_large'],
+    )
+    assert.deepEqual(none.statements, [])
+  })
+
+  const refused: readonly [what: string, body: Uint8Array, status: number, code: string][] = [
+    ['nothing', new Uint8Array(), 400, 'malformed_cbor'],
+    ['no digest', encodeCbor([]), 400, 'malformed_request'],
+    ['a digest by itself', encodeCbor(digestOf('first')), 400, 'malformed_cbor'],
+    ['a digest in hex', encodeCbor([digest]), 400, 'malformed_cbor'],
+    ['a digest cut short', encodeCbor([digestOf('first').slice(1)]), 400, 'malformed_cbor'],
+    ['what goes on after the end', Uint8Array.of(...encodeCbor(digests), 0), 400, 'malformed_cbor'],
+    ['more than 250', encodeCbor(Array(251).fill(digests[0])), 413, 'too_large'],
+    ['a small array of many', encodeCbor(Array(8000).fill(null)), 400, 'malformed_cbor'],
+    ['a large body', new Uint8Array(100_000), 413, 'too_large'],
+  ]
+  for (const [what, body, status, code] of refused) {
+    it(`refuses ${what} (${code})`, async () => {
+      assertRefused(await ask(body), { status, code, type: JSON_PROBLEM })
+    })
+  }
+
+  it('takes no other type (unsupported_media_type)', async () => {
+    for (const type of ['application/cose', 'application/json', 'application/cbor-seq']) {
+      assertRefused(await ask(encodeCbor(digests), type), {
+        status: 415,
+        code: 'unsupported_media_type',
         type: JSON_PROBLEM,
       })
     }
