@@ -92,7 +92,8 @@ export function readExtensions(wrapper: DerElement | undefined): Extensions {
   return { ...found, unprocessed }
 }
 
-function readExtension(extension: DerReader): { oid: string; critical: boolean; value: Uint8Array } {
+/** @throws {@link ProvenanceError} `malformed_der`, `malformed_credential` */
+export function readExtension(extension: DerReader): { oid: string; critical: boolean; value: Uint8Array } {
   const oid = derOid(extension.next(TAG.oid))
   const flag = extension.optional(TAG.boolean)
   const critical = flag !== undefined && derBoolean(flag)

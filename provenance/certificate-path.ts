@@ -29,6 +29,9 @@ export const MAX_INTERMEDIATES = 3
  */
 const MAX_LINKS_TRIED = 32
 
+/** What an authority signs. */
+export type SignedDer = Pick<Certificate, 'tbs' | 'scheme' | 'signature'>
+
 /** What a path is for, and what it must hold to besides the rules of RFC 5280. */
 export interface PathDemands {
   readonly anchors: readonly Certificate[]
@@ -193,7 +196,8 @@ function namesOf({ names, subject }: Certificate): readonly GeneralName[] {
   return subject.length === 2 ? names : [...names, { kind: 'directory', bytes: subject }]
 }
 
-async function isSignedBy({ tbs, scheme, signature }: Certificate, jwk: VerificationJwk): Promise<boolean> {
+/** Whether this, a certificate or a revocation list, is signed by `jwk`. */
+export async function isSignedBy({ tbs, scheme, signature }: SignedDer, jwk: VerificationJwk): Promise<boolean> {
   if (!scheme || !fitsScheme(jwk, scheme)) return false
   const raw = rawSignature(signature, scheme, jwk)
   return raw !== undefined && (await importVerifier(jwk, scheme))(tbs, raw)

@@ -99,14 +99,15 @@ export function parseCertificate(der: Uint8Array): Certificate {
 /**
  * The certificates of a PEM file, in order; text around them is allowed, other kinds of objects are not.
  *
+ * @param wanted - of what the blocks must be, where that is not certificates
  * @throws {@link ProvenanceError} `malformed_credential`
  */
-export function decodePem(text: string): Uint8Array[] {
+export function decodePem(text: string, wanted = 'CERTIFICATE'): Uint8Array[] {
   const blocks = [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----\r?\n([A-Za-z0-9+/=\r\n]+?)\r?\n?-----END \1-----/g)]
   if (blocks.length === 0 || blocks.length !== text.split('-----BEGIN ').length - 1) throw refuse('not PEM')
   return blocks.map(([, label, body]) => {
     // A private key beside the certificate means that a whole key file was handed over. Say so, do not read it.
-    if (label !== 'CERTIFICATE') throw refuse(`a PEM block of ${label}`)
+    if (label !== wanted) throw refuse(`a PEM block of ${label}`)
     try {
       return fromBase64(body!.replaceAll(/[\r\n]/g, ''))
     } catch (cause) {

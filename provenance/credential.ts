@@ -58,6 +58,8 @@ export interface TrustDomainAnchors {
   readonly tokenKeys: ReadonlyMap<string, VerificationJwk>
   /** `use: x509-svid`. */
   readonly certificates: readonly Certificate[]
+  /** `spiffe_sequence`: of two bundles of one trust domain the higher one is the later. */
+  readonly sequence?: bigint
   readonly rules?: CredentialRules
 }
 
@@ -67,8 +69,8 @@ const MAX_CREDENTIAL_BYTES = 256 * 1024
 /**
  * Reads a credential file: a compact JWS, PEM (the workload's certificate first), or DER.
  *
- * @throws {@link ProvenanceError} `malformed_credential`, `malformed_identifier`, `malformed_jws`, `malformed_json`,
- *   `malformed_der`, `unsupported_algorithm`, `unsupported_key`; `StatementError` for an unsound key
+ * @throws {@link ProvenanceError} `malformed_credential`, `malformed_identifier`, `identifier_missing`, `identifier_ambiguous`,
+ *   `malformed_jws`, `malformed_json`, `malformed_der`, `unsupported_algorithm`, `unsupported_key`; `StatementError` for an unsound key
  */
 export function parseCredential(file: Uint8Array): Credential {
   if (file.length > MAX_CREDENTIAL_BYTES) throw refuse('too long')

@@ -73,6 +73,17 @@ export type ProvenanceErrorCode =
   | 'certificate_wrong_usage' //     keyUsage or extKeyUsage are for something else
   | 'name_not_permitted' //          a name outside of the name constraints of an issuing certificate
   | 'unknown_critical_extension' //  a critical extension that we do not process
+  | 'identifier_missing' //          a certificate without a URI name, whatever its subject says
+  | 'identifier_ambiguous' //        a certificate with several URI names
+  // Revocation lists
+  | 'malformed_crl' //               not a certificate revocation list, or one that names no end
+  | 'crl_missing' //                 no list by the issuer of a certificate, where lists are demanded
+  | 'crl_bad_signature' //           a list that the issuer whom it names did not sign
+  | 'crl_wrong_usage' //             a list by an issuer whose keyUsage lacks cRLSign
+  | 'crl_unsupported' //             a list with a critical extension: partial, indirect, or of another kind
+  | 'crl_not_yet_valid' //           a list from a time that has not come
+  | 'crl_expired' //                 a list whose successor is overdue
+  | 'certificate_revoked' //         on the list of its issuer
   // Attestation results
   | 'malformed_result' //            not an EAR
   | 'unsupported_profile' //         an EAT of another profile

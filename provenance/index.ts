@@ -107,6 +107,7 @@ export {
   type LogReference,
   logReferenceClaim,
 } from './log-reference.ts'
+export { chainOf, type LinkedCertificate, type Peer, type PeerTrust, verifyPeer } from './peer-certificate.ts'
 export * from './proof-of-possession/index.ts'
 export {
   type AnyRecordOf,
@@ -142,6 +143,7 @@ export { type FieldsOf, RECORDS, type SectionsOf } from './records/index.ts'
 export { MAX_DOCUMENT_BYTES } from './records/policy-document.ts'
 export type { WorkloadDescription } from './records/workload-provenance.ts'
 export type { Retraction } from './retraction.ts'
+export { checkNotRevoked, parseRevocationLists, type RevocationList } from './revocation-list.ts'
 export { credentialTag, deriveTagKey, TAG_KEY_LENGTH, uniqueTag } from './tags.ts'
 export {
   CLAIMS,
@@ -155,6 +157,7 @@ export {
   worstTier,
 } from './tier.ts'
 export { decodeTrust, parseTrust, type Trust, type TrustDocument, type TrustedLog } from './trust.ts'
+export { readTrustBundle } from './trust-bundle.ts'
 export {
   type Check,
   type CheckOutcome,
@@ -182,5 +185,5 @@ export { canonicalPurl, formatPurl, type Purl, packageOf, parsePurl, releaseOf }
 export { readSbom, readSbomDocument, type Sbom, type SbomContent, sbomOf } from './workload/sbom.ts'
 export { type SignerIdentity, signerIdentity } from './workload/signer-identity.ts'
 export { type CertifiedEnvelope, type LogEntry, readCertified } from './workload/sigstore-bundle.ts'
-export { checkCertificatePath } from './workload-certificate.ts'
+export { checkCertificatePath, type TlsRole } from './workload-certificate.ts'
 export { type ProvenanceRecordFacts, type WorkloadFacts, workloadFacts } from './workload-facts.ts'

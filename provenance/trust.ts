@@ -140,7 +140,7 @@ export function decodeTrust(bytes: Uint8Array): Trust {
 export function parseBundle(bundle: Json | undefined, trustDomain: string, path = '$'): TrustDomainAnchors {
   const { keys, spiffe_sequence, spiffe_refresh_hint } = object(bundle, path)
   // 64 bits or more (§4.1.1). Who may replace a bundle by which is for whoever fetches them.
-  if (spiffe_sequence !== undefined) wholeNumber(spiffe_sequence, `${path}.spiffe_sequence`)
+  const sequence = spiffe_sequence === undefined ? undefined : wholeNumber(spiffe_sequence, `${path}.spiffe_sequence`)
   if (spiffe_refresh_hint !== undefined) count(spiffe_refresh_hint, `${path}.spiffe_refresh_hint`)
   const tokenKeys = new Map<string, VerificationJwk>()
   const certificates: Certificate[] = []
@@ -160,7 +160,7 @@ export function parseBundle(bundle: Json | undefined, trustDomain: string, path 
       text(entry['kid'], `${here}.kid`)
     }
   })
-  return { trustDomain, tokenKeys, certificates }
+  return { trustDomain, tokenKeys, certificates, ...(sequence !== undefined && { sequence }) }
 }
 
 function parseAnchor(entry: JsonObject, path: string): Certificate {
@@ -269,9 +269,9 @@ function count(value: Json | undefined, path: string): number {
   return value
 }
 
-function wholeNumber(value: Json, path: string): void {
+function wholeNumber(value: Json, path: string): bigint {
   const past = value instanceof JsonNumber && /^[0-9]{1,40}$/.test(value.literal)
-  if (!past) count(value, path)
+  return BigInt(past ? value.literal : count(value, path))
 }
 
 /** Whatever is wrong below, the person who wrote the file is told where. */

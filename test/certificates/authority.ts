@@ -13,6 +13,7 @@ import {
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
+  X509CrlGenerator,
 } from '@peculiar/x509'
 import { concatBytes, fromHex, toBase64, utf8 } from '../../merkle/bytes.ts'
 
@@ -79,6 +80,35 @@ export async function certify(name: string, edits: Edits = {}): Promise<Holder> 
     extensions: [...(edits.extensions ?? authority())],
   })
   return { der: new Uint8Array(certificate.rawData), name: subject, kind, keys, serial }
+}
+
+export interface ListEdits {
+  readonly thisUpdate?: number
+  /** `null` for none. */
+  readonly nextUpdate?: number | null
+  readonly entries?: readonly { readonly serial: string; readonly extensions?: readonly Extension[] }[]
+  readonly extensions?: readonly Extension[]
+  /** Signs it instead of the issuer whom it names. */
+  readonly signer?: Holder
+}
+
+/** The revocation list of an authority, in DER. */
+export async function revocationList(issuer: Holder, edits: ListEdits = {}): Promise<Uint8Array> {
+  const { thisUpdate = AT - HALF_A_DAY, nextUpdate = AT + HALF_A_DAY, signer = issuer } = edits
+  const list = await X509CrlGenerator.create({
+    issuer: issuer.name,
+    thisUpdate: new Date(thisUpdate * 1000),
+    ...(nextUpdate !== null && { nextUpdate: new Date(nextUpdate * 1000) }),
+    signingAlgorithm: KINDS[signer.kind],
+    signingKey: signer.keys.privateKey,
+    entries: (edits.entries ?? []).map(({ serial, extensions = [] }) => ({
+      serialNumber: serial,
+      revocationDate: new Date((AT - 1) * 1000),
+      extensions: [...extensions],
+    })),
+    extensions: [...(edits.extensions ?? [extension('2.5.29.20', '020101', false)])],
+  })
+  return new Uint8Array(list.rawData)
 }
 
 /** One pair for each name, so that RSA keys are not made over and over. */
@@ -161,10 +191,15 @@ export function commonName(value: string, type = 0x0c): Uint8Array {
 }
 
 export function pem(...certificates: readonly Holder[]): string {
-  return certificates
-    .map(({ der: bytes }) => {
-      const lines = toBase64(bytes).match(/.{1,64}/g) ?? []
-      return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
-    })
-    .join('')
+  return certificates.map(({ der: bytes }) => pemBlock('CERTIFICATE', bytes)).join('')
+}
+
+export function pemBlock(label: string, bytes: Uint8Array): string {
+  const lines = toBase64(bytes).match(/.{1,64}/g) ?? []
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
+}
+
+/** The private key of a holder, as servers and clients read it. */
+export async function keyPem({ keys }: Holder): Promise<string> {
+  return pemBlock('PRIVATE KEY', new Uint8Array(await crypto.subtle.exportKey('pkcs8', keys.privateKey)))
 }

@@ -392,8 +392,8 @@ function authorityBySerial(issuer: string, serial: string) {
 
 const IDENTITY = 'what a certificate is for OpenSSL leaves to who asks'
 compare('identity', [
-  ['two URI names', 'malformed_credential', withLeaf(uris(SUBJECT, 'spiffe://bank.example/admin')), IDENTITY],
-  ['no URI name', 'malformed_credential', withLeaf(names([{ type: 'dns', value: 'bank.example' }])), IDENTITY],
+  ['two URI names', 'identifier_ambiguous', withLeaf(uris(SUBJECT, 'spiffe://bank.example/admin')), IDENTITY],
+  ['no URI name', 'identifier_missing', withLeaf(names([{ type: 'dns', value: 'bank.example' }])), IDENTITY],
   ['a URI of another kind', 'malformed_identifier', withLeaf(uris('https://bank.example/payments')), IDENTITY],
   ['a trust domain without a path', 'malformed_identifier', withLeaf(uris('spiffe://bank.example')), IDENTITY],
   ['another trust domain', 'trust_domain_mismatch', withLeaf(uris('spiffe://shop.example/payments')), IDENTITY],

@@ -231,8 +231,8 @@ describe('parseCredential, of a certificate', () => {
     ),
   ]
   const refused: [what: string, code: string, edits: CertificateEdits][] = [
-    ['two identifiers', 'malformed_credential', { extensions: uris(SUBJECT, 'spiffe://bank.example/admin') }],
-    ['no identifier', 'malformed_credential', { extensions: without('2.5.29.17') }],
+    ['two identifiers', 'identifier_ambiguous', { extensions: uris(SUBJECT, 'spiffe://bank.example/admin') }],
+    ['no identifier', 'identifier_missing', { extensions: without('2.5.29.17') }],
     [
       'an identifier with a comma trick',
       'malformed_identifier',

@@ -270,7 +270,7 @@ const credential: Target<Credential> = {
   maxBytes: 64 * 1024,
   codes: [
     ...['malformed_credential', 'malformed_identifier', 'malformed_jws', 'malformed_json', 'malformed_der'],
-    ...['unsupported_algorithm', 'unknown_critical_extension', ...KEY],
+    ...['unsupported_algorithm', 'unknown_critical_extension', 'identifier_missing', 'identifier_ambiguous', ...KEY],
   ],
   read: parseCredential,
   check({ kind, bytes, digest, subject, certificate }) {
