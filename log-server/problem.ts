@@ -78,6 +78,7 @@ type Row = readonly [status: number, title: string, fixer: Fixer]
 const MALFORMED: Row = [400, 'Malformed request', 'client']
 const REJECTED: Row = [400, 'Rejected', 'signer']
 const FORBIDDEN: Row = [403, 'Rejected', 'admin']
+const REVOCATION_UNKNOWN: Row = [403, 'Rejected', 'operator']
 const CONFLICT: Row = [409, 'Rejected', 'nobody']
 const BAD_ALGORITHM: Row = [400, 'Bad Signature Algorithm', 'signer']
 const BAD_LOCATOR: Row = [400, 'Invalid locator', 'client']
@@ -209,6 +210,17 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   certificate_wrong_usage: REJECTED,
   name_not_permitted: REJECTED,
   unknown_critical_extension: REJECTED,
+  identifier_missing: REJECTED,
+  identifier_ambiguous: REJECTED,
+  certificate_revoked: REJECTED,
+  // Of lists that this server was given: no certificate can be shown to stand.
+  malformed_crl: REVOCATION_UNKNOWN,
+  crl_missing: REVOCATION_UNKNOWN,
+  crl_bad_signature: REVOCATION_UNKNOWN,
+  crl_wrong_usage: REVOCATION_UNKNOWN,
+  crl_unsupported: REVOCATION_UNKNOWN,
+  crl_not_yet_valid: REVOCATION_UNKNOWN,
+  crl_expired: REVOCATION_UNKNOWN,
   unsupported_profile: REJECTED,
   inconsistent_result: REJECTED,
   invalid_policy: REJECTED,
