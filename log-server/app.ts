@@ -17,6 +17,7 @@ import type { Authorities } from '../provenance/authorities.ts'
 import { Admission, type AdmissionLimits, type AdmissionLog } from './admission.ts'
 import { answerPreflight, isPreflight, isRead, letPagesRead } from './cors.ts'
 import { answerClientError, createServer, type Timeouts } from './http-server.ts'
+import { redactingLogger } from './logger.ts'
 import type { DescribedRoute, Operation } from './openapi.ts'
 import { PendingRegistrations } from './pending.ts'
 import { RequestError, registerProblems, sendProblem } from './problem.ts'
@@ -74,7 +75,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   const admission = new Admission({ log, now, ...(limits && { limits }) })
   const app = fastify({
     ...HTTP_LIMITS,
-    ...(logger && { logger }),
+    ...(logger && { logger: redactingLogger(logger) }),
     serverFactory: (handler) => createServer(handler, options),
   })
 

@@ -16,6 +16,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { EvidenceError, type MerkleErrorCode, UnavailableError } from '../merkle/error.ts'
 import type { ProvenanceErrorCode } from '../provenance/error.ts'
+import { redact, redactError } from '../provenance/redact.ts'
 import type { StatementErrorCode } from '../statement/error.ts'
 import { encodeProblem, PROBLEM_MEDIA_TYPE } from '../statement/problem-details.ts'
 import { parseAccept, weightNamed } from './accept.ts'
@@ -446,7 +447,7 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   const problem = problemOf(error, request.id)
   if (problem.status === 500) {
     // The route's pattern and the stack: neither the address nor the body, which may hold what nobody should log.
-    request.log.error({ reqId: request.id, route: request.routeOptions.url, err: error }, 'request failed')
+    request.log.error({ reqId: request.id, route: request.routeOptions.url, err: redactError(error) }, 'request failed')
   }
 
   const { type, body } = problemForm(problem, pathOf(request), request.raw.headers.accept)
@@ -477,9 +478,8 @@ export function problemForm(
 
 function describe(code: ProblemCode, detail: string): Problem {
   const [status, title] = PROBLEMS[code]
-  // Messages are short and quote little; a bound all the same, since some quote what came in. Through a buffer, which turns
-  // half a character at the cut into one that can be encoded.
-  return { status, title, code, detail: Buffer.from(detail.slice(0, 300)).toString() }
+  // Messages are short and quote little; some quote what came in.
+  return { status, title, code, detail: redact(detail, 300) }
 }
 
 function bodyOf({ title, detail, code, status }: Problem): {

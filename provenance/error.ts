@@ -12,7 +12,7 @@ export type ProvenanceErrorCode =
   | 'unknown_record_type' //         a record, of a type that this version does not know
   | 'duplicate_link' //              one (rel, entry) pair twice
   | 'section_missing' //             a section that records of this type must seal
-  | 'token_in_clear' //              something shaped like a JWT where everybody can read it
+  | 'token_in_clear' //              a token, or a private key, where everybody can read it
   // Whether a record may be on this log
   | 'unknown_key' //                 signed by a key that this log has authorized for nothing
   | 'role_not_authorized' //         signed by a key that is authorized for something else

@@ -113,6 +113,8 @@ export function isRecordStatement({ header }: SignedStatement): boolean {
 export function recordOfStatement(statement: SignedStatement): ProvenanceRecord {
   const { header, payload } = statement
   if (!isRecordStatement(statement)) throw malformed('the content type', `must be ${RECORD_CONTENT_TYPE}`)
+  // Labels that nobody here reads are kept as well, and are as public.
+  refuseTokens(statement.sign1.protectedHeader, 'the header')
   const type = /^application\/vnd\.provlog\.([a-z-]+)\+cose$/.exec(String(header.typ))?.[1]
   if (type === undefined || !isRecordType(type)) {
     throw new ProvenanceError(

@@ -4,7 +4,16 @@
  *
  * @module
  */
+import { redactError } from '../../provenance/index.ts'
 import { processIo } from './io.ts'
 import { main } from './main.ts'
+
+/** A bug of ours. Node would print every member of the error, and of its causes, and so what was being read. */
+function crash(error: unknown): never {
+  process.stderr.write(`${JSON.stringify(redactError(error), null, 2)}\n`)
+  process.exit(1)
+}
+process.on('uncaughtException', crash)
+process.on('unhandledRejection', crash)
 
 process.exitCode = await main(process.argv.slice(2), processIo())

@@ -4,6 +4,7 @@
  * @module
  */
 import { EvidenceError, UnavailableError } from '../../merkle/error.ts'
+import { redact, redactSecrets } from '../../provenance/index.ts'
 import { RefusedError } from '../log-client/index.ts'
 import { type Command, Exit, helpText, parseArguments, UsageError, usageLine } from './command.ts'
 import { commands } from './commands/index.ts'
@@ -11,7 +12,8 @@ import type { Io } from './io.ts'
 import { writeMisbehaviour } from './misbehaviour.ts'
 
 /** Runs one command line (without `node` and the script) and returns the process's exit code. */
-export async function main(words: readonly string[], io: Io): Promise<Exit> {
+export async function main(words: readonly string[], process: Io): Promise<Exit> {
+  const io = withoutSecrets(process)
   const command = findCommand(words)
   if (command === undefined) return overview(words, io)
 
@@ -32,6 +34,15 @@ export async function main(words: readonly string[], io: Io): Promise<Exit> {
   }
 }
 
+/** Whatever a command says beside its results. Results are what was asked for, tokens among them. */
+function withoutSecrets(io: Io): Io {
+  return {
+    ...io,
+    err: (line) => io.err(redactSecrets(line)),
+    progress: (line) => io.progress(redactSecrets(line)),
+  }
+}
+
 interface Failure {
   readonly exit: Exit
   readonly label: string
@@ -40,7 +51,13 @@ interface Failure {
   readonly extra?: Readonly<Record<string, string>>
 }
 
+/** The message may quote a log's answer, a file, or the words on the command line. */
 async function describe(error: unknown, command: Command, io: Io): Promise<Failure> {
+  const failure = await failureOf(error, command, io)
+  return { ...failure, code: redact(failure.code, 128), message: redact(failure.message, 2048) }
+}
+
+async function failureOf(error: unknown, command: Command, io: Io): Promise<Failure> {
   const evidence = await writeMisbehaviour(error, io)
   if (evidence !== undefined) return { exit: Exit.misbehaved, label: 'the log misbehaved', ...evidence }
   if (error instanceof UsageError) return { exit: Exit.usage, label: 'usage', code: 'usage', message: error.message }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { utf8 } from '../../merkle/index.ts'
 import {
   decodeRecord,
   encodeRecord,
@@ -19,7 +20,10 @@ import {
   type CborValue,
   decodeCbor,
   encodeCbor,
+  encodeCoseSign1,
   importVerificationKey,
+  parseSignedStatement,
+  signSign1,
   signStatement,
   verifySignedStatement,
 } from '../../statement/index.ts'
@@ -206,17 +210,57 @@ describe('the search for tokens', () => {
   })
   const [header, claims, signature] = token.split('.') as [string, string, string]
 
-  it('finds a compact token anywhere in a text', () => {
-    const found = [
-      token,
-      `Bearer ${token}`,
-      `token=${token};`,
-      `a.b.${token}`,
-      // An unsigned token has nothing after the second dot, and an encrypted one five parts.
-      `${header}.${claims}.`,
-      `${header}..${signature}.x.y`.replace('..', '.key.'),
-    ]
-    for (const text of found) assert.throws(() => encodeRecord(policy(text)), { code: 'token_in_clear' }, text)
+  const pretty = Buffer.from(JSON.stringify({ alg: 'none' }, null, 2)).toString('base64url')
+  const privateKey = { d: 'A'.repeat(43), crv: 'P-256', kty: 'EC' }
+  const found: Readonly<Record<string, string>> = {
+    alone: token,
+    'behind a scheme': `Bearer ${token}`,
+    'between other words': `token=${token};`,
+    'behind other parts': `a.b.${token}`,
+    unsigned: `${header}.${claims}.`,
+    detached: `${header}..${signature.repeat(4)}`,
+    'encrypted, in five parts': `${header}.key.${signature}.x.y`,
+    'encrypted to a shared key': `${header}..${signature}.x.y`,
+    'with padding': `${header}==.${claims}=.${signature}=`,
+    'with a header of several lines': `${pretty}.${claims}.${signature}`,
+    'with blanks around its dots': token.replaceAll('.', ' . '),
+    'wrapped every few letters': token.replace(/(.{7})/g, '$1 '),
+    'with what is invisible between its letters': token.replace(/(.{5})/g, '$1\u200b'),
+    'with full-width dots': token.replaceAll('.', '\uff0e'),
+    'in JSON': JSON.stringify({ token }),
+    'as JSON itself': JSON.stringify({ payload: claims, protected: header, signature: signature.repeat(2) }),
+    'as a private JWK': JSON.stringify(privateKey),
+    'as a private JWK in JSON in JSON': JSON.stringify(JSON.stringify(privateKey)),
+    'as PEM': '-----BEGIN EC PRIVATE KEY-----MHcCAQEE',
+    'as a private key of a signed note': 'PRIVATE+KEY+log.example+01234567+AAAAAAAA',
+    'as a key of age': `AGE-SECRET-KEY-1${'Q'.repeat(58)}`,
+  }
+  for (const [how, text] of Object.entries(found)) {
+    it(`finds a secret in a text: ${how}`, () => {
+      assert.throws(() => encodeRecord(policy(text)), { code: 'token_in_clear' })
+    })
+    it(`finds it in bytes, in text or binary data: ${how}`, () => {
+      const inside = encodeCbor(new Map([['a', [new Uint8Array(40), text]]]))
+      for (const content of [utf8(`# a policy\n${text}\r\n`), inside, encodeCbor([inside])]) {
+        const fields = { ...policy('p').fields, content }
+        assert.throws(() => encodeRecord({ ...policy('p'), fields }), { code: 'token_in_clear' })
+      }
+    })
+  }
+
+  it('finds one in the header, under labels that nobody reads', async () => {
+    const { header, sign1, payload } = log.records[8]!.statement
+    for (const protectedHeader of [
+      new Map<number | string, CborValue>([...sign1.protectedHeader, ['x', [new Map([[1, token]])]]]),
+      new Map<number | string, CborValue>([...sign1.protectedHeader, [16, token]]),
+    ]) {
+      protectedHeader.delete(1)
+      protectedHeader.delete(4)
+      const signed = await signSign1({ protectedHeader, payload }, issuer.key)
+      const statement = parseSignedStatement(encodeCoseSign1(signed))
+      assert.equal(statement.header.kid, header.kid)
+      assert.throws(() => recordOfStatement(statement), { code: 'token_in_clear' })
+    }
   })
 
   it('leaves alone what only looks a little like one', () => {
@@ -228,6 +272,9 @@ describe('the search for tokens', () => {
       'log.example.org',
       'spiffe://eyj.example.org/a',
       'v1.2.3',
+      'They Just. Went. Home',
+      JSON.stringify({ kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) }),
+      '-----BEGIN CERTIFICATE-----MIIB',
     ]
     for (const text of fine) encodeRecord(policy(text))
   })

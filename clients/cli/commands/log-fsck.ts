@@ -1,5 +1,6 @@
 /** `log fsck`: recomputes everything a log stores, from the inside (--data) or as anybody can (--log). @module */
 import { fsckData } from '../../../log-server/index.ts'
+import { redact } from '../../../provenance/index.ts'
 import { replayHashes } from '../../auditor/index.ts'
 import { checkSigner, policyInForce } from '../../log-client/index.ts'
 import { type Command, Exit, UsageError } from '../command.ts'
@@ -22,7 +23,7 @@ export const logFsck: Command = {
     const report = directory === undefined ? await remoteReport() : await fsckData(directory)
     if (args.has('json')) io.out(JSON.stringify(report))
     else {
-      for (const { code, detail } of report.findings) io.err(`${io.style('red', code)}: ${detail}`)
+      for (const { code, detail } of report.findings) io.err(`${io.style('red', code)}: ${redact(detail, 2048)}`)
       io.out(
         report.findings.length === 0
           ? `sound: ${report.size} entries`

@@ -1,5 +1,6 @@
 /** `submit`: registers any signed statements and keeps the receipt. @module */
 import { toHex } from '../../../merkle/index.ts'
+import { redact } from '../../../provenance/index.ts'
 import { RefusedError, type Registered } from '../../log-client/index.ts'
 import { type Command, Exit, UsageError } from '../command.ts'
 import type { Io } from '../io.ts'
@@ -32,7 +33,7 @@ export const submit: Command = {
       else {
         refused ??= outcome
         if (args.has('json')) io.out(JSON.stringify({ file: name, code: outcome.code, detail: outcome.detail }))
-        io.err(`${name}: ${outcome.message} (${outcome.code})`)
+        io.err(redact(`${name}: ${outcome.message} (${outcome.code})`, 2048))
       }
     }
     return refused ? Exit.refused : Exit.ok

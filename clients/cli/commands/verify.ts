@@ -1,6 +1,6 @@
 /** `verify`: is this credential good, and why was it issued? Offline, or with a look at the log. @module */
 import { toHex } from '../../../merkle/index.ts'
-import type { Check, VerificationReport } from '../../../provenance/index.ts'
+import { type Check, redact, type VerificationReport } from '../../../provenance/index.ts'
 import {
   type ChainReport,
   decisionRecord,
@@ -84,14 +84,14 @@ function jsonOf(report: VerificationReport | ChainReport): string {
 
 function printChain({ credentials, checks, ok }: ChainReport, io: Io): void {
   for (const report of credentials) printReport(report, io)
-  for (const check of checks) io.out(`${mark(check, io)} ${check.title}: ${check.detail}`)
+  for (const check of checks) io.out(`${mark(check, io)} ${check.title}: ${redact(check.detail, 2048)}`)
   if (ok) io.out(io.style('green', 'ok, the chain'))
   else io.err(io.style('red', 'refused (the chain)'))
 }
 
 /** One line a check: passed, FAILED or not checked, and why. */
 export function printReport(report: VerificationReport, io: Io): void {
-  for (const check of report.checks) io.out(`${mark(check, io)} ${check.title}: ${check.detail}`)
+  for (const check of report.checks) io.out(`${mark(check, io)} ${check.title}: ${redact(check.detail, 2048)}`)
   const failed = report.checks.filter(({ outcome }) => outcome === 'failed')
   const unchecked = report.checks.filter(({ outcome }) => outcome === 'not-checked').length
   const past = report.checks.filter(({ outcome, fresh }) => outcome === 'passed' && fresh === false).map(({ id }) => id)

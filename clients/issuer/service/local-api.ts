@@ -10,6 +10,7 @@ import { chmod, unlink } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { EvidenceError, toBase64, UnavailableError } from '../../../merkle/index.ts'
+import { redact } from '../../../provenance/index.ts'
 import {
   API_HEADER,
   type CredentialAnswer,
@@ -21,7 +22,6 @@ import {
 import { MisbehaviourError, RefusedError } from '../../log-client/index.ts'
 import { IssuerError } from '../error.ts'
 import { ServiceError, statusOf } from './error.ts'
-import { redact } from './log-lines.ts'
 import type { PeerUid } from './peer.ts'
 import { readEtag, readSubmission, readTarget, readWait, readWanted } from './requests.ts'
 import type { Held, IssuerService } from './service.ts'

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { redact } from '../../../provenance/index.ts'
+
 export type Level = 'info' | 'warn' | 'error'
 
 export interface LogLine {
@@ -38,28 +40,9 @@ export interface LogLine {
 
 export type ServiceLog = (line: LogLine) => void
 
-const MAX_TEXT = 512
-
 /** @param now - POSIX seconds */
 export function formatLogLine(line: LogLine, now: number): string {
   const time = new Date(now * 1000).toISOString().replace('.000Z', 'Z')
   const entries = Object.entries(line).map(([name, value]) => [name, typeof value === 'string' ? redact(value) : value])
   return JSON.stringify({ time, ...Object.fromEntries(entries) })
-}
-
-/**
- * Cuts out tokens, PEM and anything as long as a key or signature. No code of ours puts such a thing into a line; a message of a library
- * that quotes what it could not read would.
- */
-export function redact(text: string): string {
-  return (
-    text
-      .slice(0, 8 * MAX_TEXT)
-      .replace(/-----BEGIN[\s\S]*?(?:-----END[^-]{0,64}-----|$)/g, '[redacted]')
-      .replace(/(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_.-]*/g, '[redacted]')
-      .replace(/(["']?\b(?:d|k|p|q|dp|dq|qi)["']?\s*:\s*)["'][^"']*["']?/g, '$1[redacted]')
-      // Longer than a digest in hex.
-      .replace(/[A-Za-z0-9+/_=-]{65,}/g, (run) => (/^[a-z]+:\/\//.test(run) ? run : '[redacted]'))
-      .slice(0, MAX_TEXT)
-  )
 }

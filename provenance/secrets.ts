@@ -1,0 +1,132 @@
+/**
+ * What secrets look like in text and bytes. Two read this: the check that keeps them off the log (`token-in-clear.ts`), which must be right
+ * when it says yes, and the redactor (`redact.ts`), which may cut too much.
+ *
+ *     compact JWS, JWE     a JSON object in base64url, then two dots and more:  eyJhbGciOi….eyJzdWIiOi….MEUCIQ…
+ *     the same in JSON     "protected": "eyJ…" beside "signature" or "ciphertext"                         RFC 7515 §7.2, RFC 7516 §7.2
+ *     PEM                  -----BEGIN … PRIVATE KEY-----
+ *     private JWK          "kty" beside a private member                                                  RFC 7517, RFC 7518 §6
+ *     others               AGE-SECRET-KEY-1…, PRIVATE+KEY+name+hash+…                                     age, C2SP signed-note (Go)
+ *
+ * Accidents are found, also those of mail and documents: wrapped lines, padding, soft hyphens, full-width dots, quotes escaped once more.
+ * Whoever wants to smuggle can encode twice, and no search finds that.
+ *
+ * @module
+ */
+
+/** Shorter texts hold none: this is an unsecured JWS with nothing to say. */
+const SHORTEST = 22
+/** Shorter bytes are hashes, ids and names of keys, of which a record has a dozen. */
+const SHORTEST_BYTES = 48
+
+/** Whether a secret stands in `text`. Takes time in proportion to it. */
+export function hasSecret(text: string): boolean {
+  if (text.length < SHORTEST || !SUSPICIOUS.test(text)) return false
+  const folded = fold(text)
+  return hasCompactToken(folded) || OTHERS.some((all) => all.every((each) => each.test(folded)))
+}
+
+/** As {@link hasSecret}, of bytes that are text, or that have text in them. */
+export function bytesHaveSecret(bytes: Uint8Array): boolean {
+  if (bytes.length < SHORTEST_BYTES) return false
+  if (looksLikeText(bytes)) return hasSecret(decodeText(bytes))
+  return mayHold(bytes) && hasSecret(decodeText(bytes))
+}
+
+/**
+ * How a JSON object begins in base64url: `{` before a quote, or before white space. As the source of an expression.
+ */
+export const JSON_HEAD = 'e(?:y[AIJ]|w[0gko])'
+
+/** What {@link fold} would change, or a beginning of what is looked for: nothing else needs a second look. */
+const SUSPICIOUS = /[^!-~]|e[yw]|PRIV|SECR|kty/
+
+/** `text` as the scan reads it: compatibility forms made plain; white space, what is invisible and backslashes gone. */
+function fold(text: string): string {
+  const plain = /[^\p{ASCII}]/u.test(text) ? text.normalize('NFKC').replace(/\p{Cf}/gu, '') : text
+  return plain.replace(/[\s\\\p{Cc}]+/gu, '')
+}
+
+/** Each a list of what must all be there. */
+const OTHERS: readonly (readonly RegExp[])[] = [
+  [/-----BEGIN[A-Z0-9]*PRIVATEKEY/],
+  [/AGE-SECRET-KEY-1[0-9A-Z]{16}/],
+  [/PRIVATE\+KEY\+[^+]+\+[0-9a-f]{8}\+/],
+  [/["']kty["']:["'](?:EC|OKP|RSA|oct|AKP)["']/, /["'](?:d|k|p|q|dp|dq|qi|priv)["']:["'][A-Za-z0-9_+/=-]{16}/],
+  [/["']protected["']:["']e[yw]/, /["'](?:signature|ciphertext)["']:["'][A-Za-z0-9_+/=-]{16}/],
+]
+
+/**
+ * Looks at each part between dots once: whether it ends in what a header begins with, and only base64url is between the next two dots.
+ * The second part may be empty: a JWE with `alg: dir` has no encrypted key, a detached JWS no payload.
+ */
+function hasCompactToken(folded: string): boolean {
+  const parts = folded.split('.')
+  for (let i = 0; i + 2 < parts.length; i++) {
+    if (!/^[A-Za-z0-9_+/=-]*$/.test(parts[i + 1]!)) continue
+    const part = parts[i]!
+    // A header may have anything before it: white space was what parted them.
+    for (const { index } of part.matchAll(HEADS)) if (beginsObject(part, index)) return true
+  }
+  return false
+}
+
+const HEADS = new RegExp(JSON_HEAD, 'g')
+/** A header's first member has a shorter name than this many characters of base64url. */
+const LONGEST_HEAD = 64
+
+/** Whether the base64url from `at` on, which ends with the part, decodes to `{"name":`. */
+function beginsObject(part: string, at: number): boolean {
+  const head = part.slice(at, at + LONGEST_HEAD)
+  const run = /^[A-Za-z0-9_+/-]*/.exec(head)![0]
+  // What is no base64url in the part, beyond padding at its end, is not of a token.
+  if (run.length < head.length && !/^={1,2}$/.test(part.slice(at + run.length))) return false
+  return /^\{\s*"[^"\\]{0,48}"\s*:/.test(decodeLoosely(run))
+}
+
+/** Whole groups of four characters, as Latin-1: names of members are ASCII. */
+function decodeLoosely(run: string): string {
+  return atob(
+    run
+      .slice(0, run.length - (run.length % 4))
+      .replaceAll('-', '+')
+      .replaceAll('_', '/'),
+  )
+}
+
+/** Its beginning has no control character but those of lines: ciphertext has one among its first bytes. */
+function looksLikeText(bytes: Uint8Array): boolean {
+  for (let i = 0; i < bytes.length && i < 64; i++) {
+    const byte = bytes[i]!
+    if (byte < 0x20 ? byte !== 0x09 && byte !== 0x0a && byte !== 0x0d : byte === 0x7f) return false
+  }
+  return true
+}
+
+/**
+ * Whether binary data has a beginning of what is looked for, by its rarest letters: all sealed sections pass here, and a kilobyte of them
+ * must cost less than a microsecond.
+ */
+function mayHold(bytes: Uint8Array): boolean {
+  for (let at = bytes.indexOf(0x65); at >= 0; at = bytes.indexOf(0x65, at + 1)) {
+    const next = bytes[at + 1]
+    if (next === 0x79 || next === 0x77) return true
+  }
+  return ['PRIV', 'SECR', '"kty'].some((word) => includes(bytes, word))
+}
+
+function includes(bytes: Uint8Array, word: string): boolean {
+  for (let at = bytes.indexOf(word.charCodeAt(0)); at >= 0; at = bytes.indexOf(word.charCodeAt(0), at + 1)) {
+    let same = 1
+    while (same < word.length && bytes[at + same] === word.charCodeAt(same)) same++
+    if (same === word.length) return true
+  }
+  return false
+}
+
+const decoder = new TextDecoder('utf-8')
+
+/** What is no UTF-8 becomes a replacement character, which is part of nothing that is looked for. */
+function decodeText(bytes: Uint8Array): string {
+  return decoder.decode(bytes)
+}
