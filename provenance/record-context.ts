@@ -44,7 +44,7 @@ export interface RecordContext {
   /** From the records before this one. May know later ones too, if `index` is given. */
   readonly authorities: Authorities
   /** What the links lead to, by entry in lower-case hex. Links to what is not here are dangling. */
-  readonly targets: ReadonlyMap<string, LinkTarget>
+  readonly targets: Pick<ReadonlyMap<string, LinkTarget>, 'get'>
   /** POSIX seconds. */
   readonly now: number
   /** How far clocks may be apart, in seconds. */

@@ -22,6 +22,7 @@ import type { Bundle } from './bundle.ts'
 import type { Credential } from './credential.ts'
 import { type EarClaims, tierOfResult } from './ear-claims.ts'
 import { ProvenanceError } from './error.ts'
+import { parseWorkloadIdentifier } from './identifier.ts'
 import { attestationFacts, componentsOf } from './issuance-facts.ts'
 import { contextFor, type IssuanceDecision, reevaluate } from './issuance-policy.ts'
 import { canonicalJson, isJsonObject, type Json, parseJson } from './json.ts'
@@ -29,6 +30,7 @@ import type { RecordType } from './link-rules.ts'
 import { type LoggedRecord, linked } from './log-evidence.ts'
 import type { RecordOf } from './record.ts'
 import { openSections } from './record-statement.ts'
+import type { DecisionTrace } from './records/decision.ts'
 import type { SectionsOf } from './records/index.ts'
 import type { WorkloadDescription } from './records/workload-provenance.ts'
 import { credentialTag } from './tags.ts'
@@ -259,16 +261,26 @@ const MAX_DECISION_DELAY = 60
  */
 export async function checkDecision(evidence: DecisionEvidence): Promise<IssuanceDecision> {
   const { trace, policyText, credential } = evidence
+  if (trace.decision !== 'allow') throw wrong('it was to deny')
+  const again = await checkTrace(trace, policyText, credential.subject.uri)
+  checkFacts(parseJson(trace.context), evidence)
+  return again
+}
+
+/**
+ * Makes a decision again, whichever it was, on what its trace says that it was made on.
+ *
+ * @throws `decision_mismatch`, `malformed_identifier`, and those of `reevaluate`
+ */
+export async function checkTrace(trace: DecisionTrace, policyText: string, subject: string): Promise<IssuanceDecision> {
   if (!equalBytes(sha256(utf8(trace.context)), trace.contextDigest)) throw wrong('its context is another one')
   if (!equalBytes(sha256(utf8(policyText)), trace.policyDigest)) throw wrong('it was made by another policy')
-  if (trace.decision !== 'allow') throw wrong('it was to deny')
   await loadCedar()
-  const again = reevaluate(policyText, credential.subject, trace.context)
-  if (again.decision !== 'allow') throw wrong('the policy denies this')
+  const again = reevaluate(policyText, parseWorkloadIdentifier(subject), trace.context)
+  if (again.decision !== trace.decision) throw wrong(`the policy says to ${again.decision} this`)
   if (again.reasons.join() !== trace.reasons.toSorted().join()) {
     throw wrong(`it was for ${trace.reasons.join(', ')}, and the policy says ${again.reasons.join(', ')}`)
   }
-  checkFacts(parseJson(trace.context), evidence)
   return again
 }
 

@@ -1,17 +1,19 @@
 /**
- * `npm run docs`: makes new examples of every format, the page that shows them, and the page of errors. `npm run docs -- errors` leaves
- * the examples as they are: those have new keys each time.
+ * `npm run docs`: makes new examples of every format, the page that shows them, and the pages of errors and of audit checks. `npm run docs -- errors`
+ * leaves the examples as they are: those have new keys each time.
  *
  * @module
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { auditChecksPage } from './docs/audit-checks.ts'
 import { describedApi, errorsPage } from './docs/errors.ts'
 import { makeExamples } from './docs/examples.ts'
 import { EXAMPLES_FOLDER, type ExampleName, formatsPage } from './docs/formats.ts'
 
 writeFileSync('docs/errors.md', errorsPage(await describedApi()))
-console.log('docs/errors.md')
+writeFileSync('docs/audit-checks.md', auditChecksPage())
+console.log('docs/errors.md, docs/audit-checks.md')
 
 if (!process.argv.includes('errors')) {
   const examples = await makeExamples()

@@ -2,76 +2,59 @@
  * What the entries up to some index have led to: who may sign, what links can lead to, what may not be said twice.
  *
  * It grows by one {@link Recorded} per entry, and the whole of it is nothing but those: an audit that goes on tomorrow reads them
- * from its file (`state.ts`) instead of from the log.
+ * from its files instead of from the log. Of a million entries it takes some hundred megabytes (`tables.ts`).
  *
  * @module
  */
-import { assert, toHex } from '../../merkle/index.ts'
+import { assert, fromHex } from '../../merkle/index.ts'
 import {
   Authorities,
   type Authorization,
   foundingKey,
-  type LinkTarget,
-  linkTargetOf,
-  type ProvenanceRecord,
+  linkRule,
   type RecordStatement,
   type RecordType,
   recordOfStatement,
   recordStatementOf,
-  seriesOf,
-  uniqueKeys,
 } from '../../provenance/index.ts'
 import {
   importVerificationKey,
   type PublicJwk,
   parseSignedStatement,
   type SignedStatement,
-  statementIdentity,
   type VerificationKey,
   verifySignedStatement,
 } from '../../statement/index.ts'
+import type { Recorded } from './recorded.ts'
+import { Column, KeySet } from './tables.ts'
+import { Targets } from './targets.ts'
 
-/** What is kept of an entry. Everything in it is clear on the log. */
-export interface Recorded {
-  /** Lower-case hex. */
+/** The newest version of a policy, or of reference values. */
+export interface Latest {
   readonly entry: string
-  /** Of the content without its signature, lower-case hex: {@link statementIdentity}. */
-  readonly identity: string
-  /** The log no longer has the statement. */
-  readonly erased?: true
-  /** Undefined for what could not be read as a record, which nothing can link to. */
-  readonly target?: LinkTarget
-  readonly unique: readonly string[]
-  /** `type/kid/id` */
-  readonly series?: string
-  /** Credential digest and its new status. */
-  readonly status?: readonly [credential: string, status: string]
-  /** When a policy or an attestation result holds: from, and until just before (`null`: for good). POSIX seconds. */
-  readonly period?: readonly [from: number, until: number | null]
-  /** What the record erased: entry in hex, and what of it. */
-  readonly erases?: readonly [entry: string, scope: 'keys' | 'statement']
-  /** Of a record that authorizes somebody. */
-  readonly statement?: Uint8Array
+  readonly issuedAt: number
+  readonly period?: Recorded['period']
 }
 
 export class History {
   readonly authorities = new Authorities()
-  readonly targets = new Map<string, LinkTarget>()
-  /** Entries without a statement, lower-case hex. */
-  readonly erased = new Set<string>()
+  readonly targets = new Targets()
   /** By erased entry: which record did it. */
   readonly erasures = new Map<string, { readonly index: number; readonly scope: 'keys' | 'statement' }>()
   /** Entries below this were read in an earlier run. */
   restored = 0
   /** Index that holds each unique key, and each content. */
-  readonly #holders = new Map<string, number>()
-  /** The latest entry of each series. */
-  readonly #latest = new Map<string, string>()
+  readonly #holders = new KeySet()
+  /** Some bits of the identity of each record: whether two with one id say the same. */
+  readonly #identities = new Column((length) => new Uint32Array(length))
+  /** By series, and by entry the version that followed. */
+  readonly #latest = new Map<string, Latest>()
+  readonly #followers = new Map<string, Latest>()
   readonly #statuses = new Map<string, string>()
   readonly #suspended = new Set<string>()
-  readonly #periods = new Map<string, NonNullable<Recorded['period']>>()
   readonly #keys = new Map<string, Promise<VerificationKey>>()
   #latestDate = 0
+  #lastErased = -1
 
   /** The key that a statement names, if the log authorized it before; for the very first, if the policy in it names it. */
   async keyOf(statement: SignedStatement): Promise<VerificationKey | undefined> {
@@ -85,13 +68,26 @@ export class History {
     return key
   }
 
-  /** The index that holds one of `keys` already. */
+  /** The index that holds one of {@link Recorded.unique} already. */
   holderOf(key: string): number | undefined {
-    return this.#holders.get(key)
+    return this.#holders.holderOf(key)
   }
 
-  latestOf(series: string): string | undefined {
+  /** The index of the same content under another signature; `recordId` is how `uniqueKeys` names it, of a record. */
+  twinOf(identity: string, recordId?: string): number | undefined {
+    if (recordId === undefined) return this.#holders.holderOf(contentKey(identity))
+    // The id is in the content, so it is enough to look at whoever has it.
+    const holder = this.#holders.holderOf(recordId)
+    return holder !== undefined && this.#identities.at(holder) === partOf(identity) ? holder : undefined
+  }
+
+  latestOf(series: string): Latest | undefined {
     return this.#latest.get(series)
+  }
+
+  /** The version that took the place of a policy. */
+  followerOf(entry: string): Latest | undefined {
+    return this.#followers.get(entry)
   }
 
   statusOf(credential: string): string | undefined {
@@ -103,10 +99,13 @@ export class History {
     return this.#suspended.has(credential)
   }
 
-  /** Whether a policy or attestation result holds at a date; undefined when `entry` is neither. */
-  holdsAt(entry: string, at: number): boolean | undefined {
-    const period = this.#periods.get(entry)
-    return period && at >= period[0] && (period[1] === null || at < period[1])
+  isErased(entry: string): boolean {
+    return this.targets.get(entry)?.type === 'erased'
+  }
+
+  /** The index of the last entry without a statement; −1 without any. */
+  get lastErased(): number {
+    return this.#lastErased
   }
 
   /** Under whose authority a record that may be on the log was signed. */
@@ -121,27 +120,38 @@ export class History {
 
   /** Takes in the entry at `index`. `record` is what to apply, when it authorizes somebody and may. */
   apply(index: number, recorded: Recorded, record: RecordStatement | undefined): void {
-    const { entry, identity, target, unique, series, status, period, erases } = recorded
-    if (recorded.erased) {
-      this.erased.add(entry)
-      this.targets.set(entry, { index, type: 'erased', issuedAt: 0, signer: '' })
-    }
+    const { entry, identity, target, unique, series, status, period, erases, uses = [] } = recorded
+    this.targets.push(fromHex(entry), target, period, recorded.erased === true)
+    this.#identities.push(partOf(identity))
+    if (recorded.erased) this.#lastErased = index
     // The one that took the statement says more than one that took the wraps.
     if (erases && this.erasures.get(erases[0])?.scope !== 'statement') {
       this.erasures.set(erases[0], { index, scope: erases[1] })
     }
-    if (target !== undefined) {
-      this.targets.set(entry, target)
-      this.#latestDate = Math.max(this.#latestDate, target.issuedAt)
-    }
+    if (target !== undefined) this.#latestDate = Math.max(this.#latestDate, target.issuedAt)
+    for (const used of uses) this.targets.use(used, target?.type === 'credential-provenance')
     // The first holder keeps it: the second one is the finding.
-    for (const key of [identity, ...unique]) if (!this.#holders.has(key)) this.#holders.set(key, index)
-    if (period !== undefined) this.#periods.set(entry, period)
-    if (series !== undefined) this.#latest.set(series, entry)
+    if (unique.length === 0 && identity !== '') this.#holders.add(contentKey(identity), index)
+    for (const key of unique) this.#holders.add(key, index)
+    if (series !== undefined && target && linkRule(target.type as RecordType, 'previous')) {
+      this.#follow(series, { entry, issuedAt: target.issuedAt, ...(period && { period }) })
+    }
     if (status !== undefined && this.#statuses.get(status[0]) !== 'revoked') this.#statuses.set(status[0], status[1])
     if (status?.[1] === 'suspended') this.#suspended.add(status[0])
     if (status?.[1] === 'reinstated') this.#suspended.delete(status[0])
     if (record !== undefined) this.authorities.apply(index, record)
+    for (const mark of recorded.marks ?? []) this.#holders.add(mark, index)
+  }
+
+  /** What a key showed of an entry that is applied already. */
+  mark(index: number, marks: readonly string[]): void {
+    for (const mark of marks) this.#holders.add(mark, index)
+  }
+
+  #follow(series: string, latest: Latest): void {
+    const before = this.#latest.get(series)
+    if (before) this.#followers.set(before.entry, latest)
+    this.#latest.set(series, latest)
   }
 
   /** As {@link apply}, for an entry that was audited in an earlier run. A file of ours is only a file: its signature is checked again. */
@@ -155,54 +165,12 @@ export class History {
   }
 }
 
-/** Types that change who may sign, and on what. */
-export function authorizesSomebody(type: RecordType): boolean {
-  return type === 'log-policy' || type === 'key-authorization' || type === 'retraction'
+function contentKey(identity: string): string {
+  return `content:${identity}`
 }
 
-/**
- * What to keep of a record. One that may not be on the log is still there to be linked to, and still holds what it named; but
- * it authorizes nobody, is the latest of nothing and changes no status.
- */
-export function recordedOf(index: number, r: RecordStatement, permitted: boolean): Recorded {
-  const { record, statement, entry } = r
-  const { kid } = statement.signer
-  const period = periodOf(record)
-  const kept: Recorded = {
-    entry: toHex(entry),
-    identity: toHex(statementIdentity(statement)),
-    target: linkTargetOf(index, r),
-    unique: uniqueKeys(record, kid),
-    ...(period && { period }),
-  }
-  if (!permitted) return kept
-  const series = seriesName(record, kid)
-  return {
-    ...kept,
-    ...(series !== undefined && { series }),
-    ...(record.type === 'credential-status' && {
-      status: [toHex(record.fields.credentialDigest), record.fields.status],
-    }),
-    ...(record.type === 'erasure' && { erases: [toHex(record.links[0]!.entry), record.fields.scope] }),
-    ...(authorizesSomebody(record.type) && { statement: statement.bytes }),
-  }
-}
-
-/** `type/kid/id`, for types of which there is a latest. */
-export function seriesName(record: ProvenanceRecord, signerKid: string): string | undefined {
-  const series = seriesOf(record, signerKid)
-  return series && `${series.type}/${series.kid}/${series.id}`
-}
-
-function periodOf(record: ProvenanceRecord): Recorded['period'] {
-  switch (record.type) {
-    case 'attestation-result':
-      return [record.fields.issuedAt, record.fields.expiresAt]
-    case 'issuance-policy':
-      return [record.fields.notBefore, record.fields.notAfter ?? null]
-    default:
-      return undefined
-  }
+function partOf(identity: string): number {
+  return identity === '' ? 0 : Number.parseInt(identity.slice(0, 8), 16)
 }
 
 function foundingKeyIn(statement: SignedStatement, kid: string): PublicJwk | undefined {

@@ -3,6 +3,14 @@
  *
  * @module
  */
-export { CHECKS, type CheckId, type Finding, type Severity } from './checks.ts'
+export {
+  CHECKS,
+  type CheckDescription,
+  type CheckId,
+  type CheckNeeds,
+  type Finding,
+  SEVERITIES,
+  type Severity,
+} from './checks.ts'
 export { type AuditLog, type AuditProgress, type AuditReport, type ReplayInput, replay } from './replay.ts'
 export { type EntrySource, type ReplayHashesOptions, replayHashes } from './replay-hashes.ts'

@@ -27,11 +27,13 @@ import type { Trust } from '../../provenance/index.ts'
 import { kidOf, type PrivateJwk, publicJwkOf } from '../../statement/index.ts'
 import { AnswerError, checkSigner, type LogClient, MisbehaviourError, RefusedError } from '../log-client/index.ts'
 import type { Finding } from './checks.ts'
-import { History, type Recorded } from './history.ts'
+import { conclude } from './conclude.ts'
+import { History } from './history.ts'
+import type { Recorded } from './recorded.ts'
 import { replayHashes } from './replay-hashes.ts'
 import { SealedReader } from './sealed.ts'
 import { type AuditedSoFar, AuditState, startOf } from './state.ts'
-import { explain, StatementAudit } from './statements.ts'
+import { StatementAudit } from './statements.ts'
 
 /** What an audit asks of a log. */
 export type AuditLog = Pick<
@@ -168,7 +170,7 @@ export async function replay(input: ReplayInput): Promise<AuditReport> {
     records: audited.records,
     foreign: audited.foreign,
     opened: audited.opened,
-    findings: explain(audited.findings, history),
+    findings: conclude(audited.findings, history, now),
   }
 }
 

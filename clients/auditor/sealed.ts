@@ -10,6 +10,7 @@ import { EvidenceError, equalBytes, fromUtf8, type Hash, toHex } from '../../mer
 import {
   type AnyRecordOf,
   checkCommitments,
+  type EarClaims,
   openSections,
   parseWorkloadIdentifier,
   type RecordStatement,
@@ -20,6 +21,7 @@ import {
   checkAttestationSection,
   checkDecision,
   checkSealedResult,
+  checkTrace,
   checkUniqueTag,
   type OpenedResult,
 } from '../../provenance/sealed-evidence.ts'
@@ -28,6 +30,7 @@ import type { LogClient } from '../log-client/index.ts'
 import { checkPolicyText } from './check-clear.ts'
 import type { CheckId } from './checks.ts'
 import type { History } from './history.ts'
+import { Marks } from './marks.ts'
 import type { Report } from './statements.ts'
 
 /** What opening asks of a log. */
@@ -40,6 +43,14 @@ type Sections = {
     NonNullable<SectionsOf<'credential-provenance'>['attestation']>
   readonly policy?: SectionsOf<'issuance-policy'>['policy']
 } & Omit<Partial<SectionsOf<'credential-provenance'>>, 'attestation'>
+
+/** A record of which something could be opened, and those that it links to. */
+export interface OpenedRecord extends Pick<Opened, 'logged' | 'sections'> {
+  /** Of a credential: all of them that could be found, opened as far as possible. */
+  readonly linked: readonly Pick<OpenedRecord, 'logged' | 'sections'>[]
+  /** Of an attestation result that holds. */
+  readonly claims?: EarClaims
+}
 
 /** A record with the sections that this auditor can read: none of them, perhaps. */
 interface Opened {
@@ -55,6 +66,7 @@ interface Opened {
 const KEPT = 2048
 
 export class SealedReader {
+  readonly marks: Marks
   readonly #source: SealedSource
   readonly #key: PrivateJwk
   readonly #kid: string
@@ -65,10 +77,11 @@ export class SealedReader {
     this.#source = source
     this.#key = key
     this.#kid = kidOf(publicJwkOf(key))
+    this.marks = new Marks(key)
   }
 
-  /** Opens what can be opened and reports what does not hold. True when something was opened. @throws `UnavailableError` */
-  async check(logged: LoggedRecord, history: History, report: Report): Promise<boolean> {
+  /** Opens what can be opened and reports what does not hold. Undefined when nothing was opened. @throws `UnavailableError` */
+  async check(logged: LoggedRecord, history: History, report: Report): Promise<OpenedRecord | undefined> {
     const { record } = logged.signed
     const opened = await this.#keep(logged)
     const { sections, wrapped, flaw } = opened
@@ -80,17 +93,37 @@ export class SealedReader {
     if (sections.policy && 'digest' in record.fields) {
       checkPolicyText(sections.policy.content, record.fields.digest, report)
     }
+    let result: OpenedResult | undefined
     if (record.type === 'attestation-result' && sections.attestation) {
-      await holds('result-differs', () => this.#result(opened, history), report)
+      result = await holds('result-differs', () => this.#result(opened, history), report)
     }
+    let linked: readonly Opened[] = []
     if (record.type === 'credential-provenance' && sections.credential) {
-      await this.#checkCredential(opened, record, history, report)
+      linked = await this.#linksOf(logged, history)
+      await this.#checkCredential(opened, linked, record, history, report)
+    }
+    if ((record.type === 'issuance-intent' || record.type === 'issuance-denied') && sections.decision) {
+      await this.#checkTrace(opened, record.type === 'issuance-denied' ? 'deny' : 'allow', history, report)
     }
     if (record.type === 'identity-generalization' && sections.credential) {
       const inside = sections.credential as unknown as SectionsOf<'identity-generalization'>['credential']
       await this.#checkGeneral(inside, logged.index, history, report)
     }
     return Object.keys(sections).length > 0
+      ? { logged, sections, linked, ...(result && { claims: result.claims }) }
+      : undefined
+  }
+
+  /** The decision behind an intent or a denial, made again. On what it was made of the evidence, the record of a credential alone must show. */
+  async #checkTrace({ logged, sections }: Opened, decision: string, history: History, report: Report): Promise<void> {
+    const { decision: trace, credential } = sections
+    const linked = await this.#linksOf(logged, history)
+    const policy = linked.find((each) => each.logged.signed.record.type === 'issuance-policy')
+    const policyText = policy && textOf(policy)
+    if (!trace || !credential || policyText === undefined) return
+    if (trace.decision !== decision)
+      report('decision-differs', `it was to ${trace.decision}, and the record says ${decision}`)
+    await holds('decision-differs', () => checkTrace(trace, policyText, credential.subject), report)
   }
 
   /** For whom a general credential stands. Where that is on another log, only its digest is here. */
@@ -122,6 +155,7 @@ export class SealedReader {
 
   async #checkCredential(
     opened: Opened,
+    linked: readonly Opened[],
     record: AnyRecordOf<'credential-provenance'>,
     history: History,
     report: Report,
@@ -138,7 +172,6 @@ export class SealedReader {
     }
     if (tags) await holds('tag-differs', async () => checkUniqueTag(record, tags.key, credential), report)
 
-    const linked = await this.#linksOf(opened.logged, history)
     for (const { logged } of linked) {
       const intent = logged.signed.record
       if (intent.type !== 'issuance-intent') continue
@@ -148,7 +181,7 @@ export class SealedReader {
     const results = await this.#resultsOf(record, linked, history)
     if (results) {
       const said = async () => checkAttestationSection(record, opened.sections, results)
-      await holds('result-differs', said, report)
+      await holds('components-differ', said, report)
     }
     const policy = linked.find(({ logged }) => logged.signed.record.type === 'issuance-policy')
     const policyText = policy && textOf(policy)
@@ -264,11 +297,12 @@ function textOf({ logged, sections }: Opened): string | undefined {
 }
 
 /** Reports what does not hold as `check`. */
-async function holds(check: CheckId, run: () => Promise<unknown>, report: Report): Promise<void> {
+async function holds<T>(check: CheckId, run: () => Promise<T>, report: Report): Promise<T | undefined> {
   try {
-    await run()
+    return await run()
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error
     report(check, `${error.code}: ${error.message}`)
+    return undefined
   }
 }

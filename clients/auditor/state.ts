@@ -29,7 +29,7 @@ import {
 } from '../../merkle/index.ts'
 import { writeFileWhole } from '../log-client/index.ts'
 import type { Finding } from './checks.ts'
-import type { Recorded } from './history.ts'
+import type { Recorded } from './recorded.ts'
 
 /** An audit up to some entry. */
 export interface AuditedSoFar {

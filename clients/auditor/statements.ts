@@ -16,7 +16,6 @@ import {
   checkRecord,
   type ForeignStatement,
   isRecordStatement,
-  issuedAtOf,
   type LinkTarget,
   PathCache,
   type ProvenanceRecord,
@@ -33,9 +32,11 @@ import {
   statementIdentity,
   verifySignedStatement,
 } from '../../statement/index.ts'
-import { checkClear } from './check-clear.ts'
+import { checkClear, checkOutlives, MAX_CLOCK_SKEW } from './check-clear.ts'
+import { checkOpened } from './check-opened.ts'
 import { CHECKS, type CheckId, type Finding } from './checks.ts'
-import { authorizesSomebody, type History, type Recorded, recordedOf } from './history.ts'
+import type { History } from './history.ts'
+import { authorizesSomebody, type Recorded, recordedOf } from './recorded.ts'
 import type { SealedReader } from './sealed.ts'
 
 export interface LoggedBytes {
@@ -49,10 +50,10 @@ export interface AuditedEntries {
   /** One for each, in order. */
   readonly recorded: Recorded[]
   readonly findings: Finding[]
-  readonly records: number
+  records: number
   /** Statements that are no records, and that the policy in force lets in. */
-  readonly foreign: number
-  readonly opened: number
+  foreign: number
+  opened: number
 }
 
 /** The certificates that a log keeps beside an entry, leaf first. None of them is believed before it is checked. */
@@ -60,9 +61,6 @@ export type CertificateSource = (entry: Hash) => Promise<readonly Uint8Array[]>
 
 /** Says what was found about the entry at hand. */
 export type Report = (check: CheckId, detail: string, about?: string) => void
-
-/** How far the clock of an honest signer may be ahead, in seconds; as the log server's default. */
-const MAX_CLOCK_SKEW = 300
 
 interface Parsed {
   readonly logged: LoggedBytes
@@ -104,10 +102,7 @@ export class StatementAudit {
     return all
   }
 
-  async #takeRun(
-    run: readonly Parsed[],
-    all: { -readonly [K in keyof AuditedEntries]: AuditedEntries[K] },
-  ): Promise<void> {
+  async #takeRun(run: readonly Parsed[], all: AuditedEntries): Promise<void> {
     const verified = await Promise.all(run.map((parsed) => this.#verify(parsed)))
     const sound: LoggedRecord[] = []
     for (const [i, { logged }] of run.entries()) {
@@ -121,7 +116,7 @@ export class StatementAudit {
         const identity = statement === undefined ? '' : toHex(statementIdentity(statement))
         if (found !== undefined) {
           all.foreign++
-          const twin = this.#history.holderOf(identity)
+          const twin = this.#history.twinOf(identity)
           if (twin !== undefined) report('signature-twin', `the same content is entry ${twin}`)
         }
         const erased = logged.bytes.length === 0 && { erased: true as const }
@@ -139,15 +134,23 @@ export class StatementAudit {
       if (permitted) sound.push({ index, signed: record, authority })
     }
 
-    const sealed = this.#sealed
-    if (sealed === undefined) return
-    const opened = await Promise.all(
-      sound.map((logged) => {
-        const { index, signed } = logged
-        return sealed.check(logged, this.#history, reporterFor({ index, entry: signed.entry }, all.findings))
-      }),
-    )
-    all.opened += opened.filter(Boolean).length
+    if (this.#sealed !== undefined) await this.#open(this.#sealed, sound, all)
+  }
+
+  /** Many at a time, and then beside each other in the order of the log. */
+  async #open(sealed: SealedReader, sound: readonly LoggedRecord[], all: AuditedEntries): Promise<void> {
+    const reports = sound.map(({ index, signed }) => reporterFor({ index, entry: signed.entry }, all.findings))
+    const opened = await Promise.all(sound.map((logged, i) => sealed.check(logged, this.#history, reports[i]!)))
+    for (const [i, each] of opened.entries()) {
+      if (each === undefined) continue
+      all.opened++
+      const { index } = each.logged
+      const marks = checkOpened(each, this.#history, sealed.marks, reports[i]!)
+      if (marks.length === 0) continue
+      this.#history.mark(index, marks)
+      const recorded = all.recorded.find(({ target }) => target?.index === index)
+      if (recorded) recorded.marks = marks
+    }
   }
 
   #apply(index: number, recorded: Recorded, authorizing?: RecordStatement): Recorded {
@@ -163,7 +166,7 @@ export class StatementAudit {
       if (record === undefined) return [await this.#checkForeign(statement, parsed.logged), undefined]
       const key = await this.#history.keyOf(statement)
       if (key === undefined)
-        return [undefined, ['record-refused', `unknown_key: ${statement.header.kid} is not authorized`]]
+        return [undefined, ['signer-unauthorized', `unknown_key: ${statement.header.kid} is not authorized`]]
       return [recordStatementOf(await verifySignedStatement(statement, key)), undefined]
     } catch (error) {
       if (!(error instanceof EvidenceError)) throw error
@@ -186,8 +189,6 @@ export class StatementAudit {
   #judge(record: RecordStatement, index: number, report: Report): LoggedRecord['authority'] | undefined {
     const history = this.#history
     checkClear(record, history, report)
-    const late = history.latestDate - issuedAtOf(record)
-    if (late > MAX_CLOCK_SKEW) report('back-dated', `dated ${late} s before an earlier entry`)
     const { authorities, targets } = history
     try {
       const authority = checkRecord(record, {
@@ -198,6 +199,8 @@ export class StatementAudit {
         index,
       })
       if (record.record.type === 'erasure') checkCarriedOut(record.record, history, report)
+      if (record.record.type === 'credential-provenance')
+        checkOutlives(record.record, authority, index, history, report)
       return authority
     } catch (error) {
       if (!(error instanceof EvidenceError)) throw error
@@ -205,11 +208,11 @@ export class StatementAudit {
         // Each for itself: of two, one may be explained and the other not.
         for (const { rel, entry } of record.record.links) {
           const name = toHex(entry)
-          if (history.erased.has(name)) report('link-erased', `${rel} ${name}`, name)
+          if (history.isErased(name)) report('link-erased', `${rel} ${name}`, name)
         }
         return history.authorityOver(record, index)
       }
-      report('record-refused', `${error.code}: ${error.message}`)
+      report(checkOfCode(error.code), `${error.code}: ${error.message}`)
       return undefined
     }
   }
@@ -219,23 +222,35 @@ export class StatementAudit {
 function checkCarriedOut({ fields, links }: RecordOf<'erasure'>, history: History, report: Report): void {
   const entry = toHex(links[0]!.entry)
   const target = history.targets.get(entry)
-  if (fields.scope !== 'statement' || target === undefined || history.erased.has(entry)) return
+  if (fields.scope !== 'statement' || target === undefined || target.type === 'erased') return
   if (target.index >= history.restored) report('erasure-not-done', `entry ${target.index} is there`, entry)
 }
 
-/** What a record on the log explains needs nobody to be asked. It may come many entries after what it explains, so this is for the end. */
-export function explain(findings: readonly Finding[], history: History): Finding[] {
-  return findings.map((finding) => {
-    const { check, entry, about = entry } = finding
-    const erasure = history.erasures.get(about)
-    const explained =
-      check === 'wrap-missing' ||
-      ((check === 'statement-erased' || check === 'link-erased') && erasure?.scope === 'statement')
-    if (!erasure || !explained) return finding
-    const detail = `${check}, ${finding.detail}: by entry ${erasure.index}`
-    return { ...finding, check: 'erased-by-record', severity: CHECKS['erased-by-record'].severity, detail }
-  })
+/** Why {@link checkRecord} refused, by its code. */
+function checkOfCode(code: string): CheckId {
+  if (code === 'issued_in_future') return 'date-in-future'
+  if (code === 'lifetime_too_long') return 'lifetime-exceeds'
+  if (SIGNER_CODES.has(code)) return 'signer-unauthorized'
+  return LINK_CODES.has(code) ? 'link-refused' : 'record-refused'
 }
+
+const SIGNER_CODES: ReadonlySet<string> = new Set([
+  'unknown_key',
+  'role_not_authorized',
+  'outside_key_validity',
+  'key_retracted',
+  'issuer_mismatch',
+  'wrong_authorization',
+])
+const LINK_CODES: ReadonlySet<string> = new Set([
+  'link_missing',
+  'link_too_many',
+  'link_dangling',
+  'link_wrong_type',
+  'link_later_than_record',
+  'link_not_own',
+  'link_retracted',
+])
 
 function foreignTarget(index: number, { statement, signer }: ForeignStatement): LinkTarget {
   return { index, type: 'foreign', issuedAt: statement.header.issuedAt ?? 0, signer }
@@ -255,7 +270,8 @@ function parse(logged: LoggedBytes): Parsed {
     return { logged, statement, record: recordOfStatement(statement) }
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error
-    return { logged, flaw: ['statement-malformed', `${error.code}: ${error.message}`] }
+    const check = error.code === 'token_in_clear' ? 'token-in-clear' : 'statement-malformed'
+    return { logged, flaw: [check, `${error.code}: ${error.message}`] }
   }
 }
 

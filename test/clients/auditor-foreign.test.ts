@@ -142,6 +142,6 @@ describe('an audit of a log that registers statements of others', () => {
       log.add({ type: 'erasure', fields: { scope: 'keys' }, links: [{ rel: 'erases', entry }] }, vendor, AT)
     await erase(own)
     await erase(others)
-    assert.deepEqual((await audit(t, log)).found, ['5 record-refused link_not_own'])
+    assert.deepEqual((await audit(t, log)).found, ['5 link-refused link_not_own'])
   })
 })

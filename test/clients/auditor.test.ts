@@ -338,7 +338,7 @@ async function generalize(
 }
 
 /** Each: one thing wrong, and all that the audit then finds. */
-const FLAWS: Record<CheckId, (log: MadeUpLog) => Promise<unknown>> = {
+const FLAWS: Partial<Record<CheckId, (log: MadeUpLog) => Promise<unknown>>> = {
   'statement-erased': async (log) => {
     await tell(log)
     // The last one: nothing links to it.
@@ -382,7 +382,7 @@ const FLAWS: Record<CheckId, (log: MadeUpLog) => Promise<unknown>> = {
     // By a key that may sign records. This log's policy says nothing of anything else.
     log.put(await signForeign(issuer.key, { header: [[4, utf8(issuer.kid)]], claims: [[6, 109]] }))
   },
-  'record-refused': async (log) => {
+  'signer-unauthorized': async (log) => {
     await tell(log)
     await log.add({ type: 'workload-provenance', fields: { subject: digestOf('other') } }, verifier, 109)
   },
@@ -407,7 +407,10 @@ const FLAWS: Record<CheckId, (log: MadeUpLog) => Promise<unknown>> = {
     await log.add(status(story, 'revoked'), issuer, 111)
     return ['status-illegal', 'status-illegal']
   },
-  'policy-unfit': (log) => tell(log, { policyNotAfter: 108 }),
+  'policy-unfit': async (log) => {
+    await tell(log, { policyNotAfter: 108 })
+    return ['policy-unfit', 'outlives-grounds']
+  },
   'policy-text-differs': async (log) => {
     await tell(log, { policy: `${POLICY} ` })
     return ['policy-text-differs', 'decision-differs']
@@ -461,7 +464,7 @@ const FLAWS: Record<CheckId, (log: MadeUpLog) => Promise<unknown>> = {
 }
 
 describe('an audit finds', () => {
-  for (const [check, flaw] of Object.entries(FLAWS) as [CheckId, (typeof FLAWS)[CheckId]][]) {
+  for (const [check, flaw] of Object.entries(FLAWS) as [CheckId, (log: MadeUpLog) => Promise<unknown>][]) {
     it(`${check}: ${CHECKS[check].meaning.split('.')[0]}`, async (t) => {
       const log = new MadeUpLog()
       const told = await flaw(log)
@@ -505,7 +508,7 @@ describe('an audit finds', () => {
     const fields = { ...issued.fields, credentialDigest: digestOf('later') }
     await log.add({ ...issued, fields, unique: [new Uint8Array(16)] }, issuer, 110)
     const { findings } = await audit(t, log)
-    assert.deepEqual(checksIn(findings), ['record-refused'])
+    assert.deepEqual(checksIn(findings), ['link-refused'])
     assert.match(findings[0]!.detail, /^link_retracted/)
   })
 
@@ -568,7 +571,7 @@ describe('an audit finds', () => {
 
   it('takes wraps that a record erased for erased, and not for missing', async (t) => {
     const log = new MadeUpLog()
-    await FLAWS['wrap-missing'](log)
+    await FLAWS['wrap-missing']!(log)
     const entry = log.entries.at(-1)!
     await log.add({ type: 'erasure', fields: { scope: 'keys' }, links: [{ rel: 'erases', entry }] }, admin, 119)
     assert.deepEqual(checksIn((await audit(t, log, auditor)).findings), ['erased-by-record'])
@@ -580,7 +583,7 @@ describe('an audit finds', () => {
     const fields = { scope: 'statement' as const }
     await log.add({ type: 'erasure', fields, links: [{ rel: 'erases', entry: log.entries[8]! }] }, issuer, 109)
     log.statements[8] = new Uint8Array()
-    assert.deepEqual(checksIn((await audit(t, log, auditor)).findings), ['record-refused', 'statement-erased'])
+    assert.deepEqual(checksIn((await audit(t, log, auditor)).findings), ['signer-unauthorized', 'statement-erased'])
   })
 
   it('an attestation result that somebody else signed', async (t) => {
@@ -608,7 +611,7 @@ describe('an audit finds', () => {
     const { findings } = await audit(t, log)
     assert.deepEqual(
       findings.map(({ index, check }) => [index, check]),
-      [[1, 'record-refused']],
+      [[1, 'signer-unauthorized']],
     )
     assert.match(findings[0]!.detail, /^unknown_key/)
   })

@@ -5,6 +5,7 @@
  */
 import type { Command } from '../command.ts'
 import { attesterMeasure, attesterReference } from './attester.ts'
+import { auditChecks } from './audit-checks.ts'
 import { auditRun } from './audit-run.ts'
 import { issuerErase, logErase } from './erase.ts'
 import { issuerAnchor } from './issuer-anchor.ts'
@@ -69,4 +70,5 @@ export const commands: readonly Command[] = [
   trust,
   verify,
   auditRun,
+  auditChecks,
 ]
