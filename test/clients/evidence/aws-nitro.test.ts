@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import type { Examination } from '../../../clients/verifier/evidence/format.ts'
 import { evidenceFormat } from '../../../clients/verifier/evidence/formats.ts'
 import { appraise, parseAppraisalPolicy, parseReferenceValues } from '../../../clients/verifier/index.ts'
-import { concatBytes, sha256, utf8 } from '../../../merkle/index.ts'
+import { concatBytes, fromHex, sha256, utf8 } from '../../../merkle/index.ts'
 import { spkiOfJwk } from '../../../provenance/index.ts'
 import { type CborValue, encodeCbor, publicJwkOf } from '../../../statement/index.ts'
 import { ES256_JWK, OTHER_ES256_JWK } from '../../statement/fixtures.ts'
@@ -56,18 +56,27 @@ interface Change {
   readonly protectedHeader?: Uint8Array
   readonly unprotected?: ReadonlyMap<number, CborValue>
   readonly signer?: Party
+  /** As newer modules write the payload. */
+  readonly indefinite?: true
+  /** After all members. */
+  readonly trailing?: Uint8Array
 }
 
 /** In the order in which the Nitro Secure Module writes them, which is not the canonical one. */
-function unsortedMap(members: Readonly<Record<string, CborValue | undefined>>): Uint8Array {
+function unsortedMap(
+  members: Readonly<Record<string, CborValue | undefined>>,
+  { indefinite, trailing = new Uint8Array() }: Change,
+): Uint8Array {
   const entries = Object.entries(members).filter(([, value]) => value !== undefined)
   const parts = entries.map(([name, value]) => concatBytes(encodeCbor(name), encodeCbor(value!)))
-  return concatBytes(Uint8Array.of(0xa0 | entries.length), ...parts)
+  if (indefinite) return concatBytes(Uint8Array.of(0xbf), ...parts, trailing, Uint8Array.of(0xff))
+  return concatBytes(Uint8Array.of(0xa0 | entries.length), ...parts, trailing)
 }
 
-function document({ payload = {}, unprotected = new Map(), signer = 'leaf', ...rest }: Change = {}): Uint8Array {
+function document(change: Change = {}): Uint8Array {
+  const { payload = {}, unprotected = new Map(), signer = 'leaf', ...rest } = change
   const { protectedHeader = encodeCbor(new Map([[1, -35]])) } = rest
-  const content = unsortedMap({
+  const members = {
     module_id: 'i-0123456789abcdef0-enc0123456789abcdef0',
     digest: 'SHA384',
     timestamp: NOW * 1000 + 250,
@@ -78,7 +87,8 @@ function document({ payload = {}, unprotected = new Map(), signer = 'leaf', ...r
     user_data: null,
     nonce: utf8('challenge'),
     ...payload,
-  })
+  }
+  const content = unsortedMap(members, change)
   const signed = encodeCbor(['Signature1', protectedHeader, new Uint8Array(), content])
   const signature = sign('sha384', signed, { key: keys[signer].privateKey, dsaEncoding: 'ieee-p1363' })
   return encodeCbor([protectedHeader, unprotected, content, new Uint8Array(signature)])
@@ -134,6 +144,16 @@ describe('aws-nitro evidence', () => {
     assert.equal(appraisal.annotatedEvidence?.['matched'], 'payments 7')
     assert.equal(appraisal.annotatedEvidence?.['keyBinding'], 'public_key=spki')
     assert.deepEqual(Buffer.from(measurement).toString('hex'), references.measurements[0]!.root)
+  })
+
+  it('is read alike where the length of its payload is not said beforehand', async () => {
+    assert.deepEqual((await examined(document({ indefinite: true }))).detail, (await examined(honest)).detail)
+  })
+
+  it('is read alike with the tag that says what it is', async () => {
+    const tagged = concatBytes(Uint8Array.of(0xd2), honest)
+    assert.deepEqual((await examined(tagged)).detail, (await examined(honest)).detail)
+    await assert.rejects(examined(concatBytes(Uint8Array.of(0xd2), tagged)), refused('malformed_evidence'))
   })
 
   it('gives every PCR, who measured and when', async () => {
@@ -285,6 +305,21 @@ describe('aws-nitro evidence', () => {
       () => document({ payload: { pcrs: new Map([0, 1, 2].map((i) => [i, new Uint8Array(32)])) } }),
     ],
     ['another digest', 'malformed_evidence', () => document({ payload: { digest: 'SHA256' } })],
+    [
+      'a second nonce in a payload of indefinite length',
+      'malformed_evidence',
+      () => document({ indefinite: true, trailing: concatBytes(encodeCbor('nonce'), encodeCbor(utf8('another!'))) }),
+    ],
+    [
+      'a time that is no integer',
+      'malformed_evidence',
+      () =>
+        document({
+          payload: { timestamp: undefined },
+          indefinite: true,
+          trailing: concatBytes(encodeCbor('timestamp'), fromHex('fb4279f9a3e0800000')),
+        }),
+    ],
     ['an unknown member', 'malformed_evidence', () => document({ payload: { more: 1 } })],
     ['no timestamp', 'malformed_evidence', () => document({ payload: { timestamp: undefined } })],
     ['no certificates', 'malformed_evidence', () => document({ payload: { cabundle: [] } })],

@@ -1,12 +1,13 @@
 /**
  * AWS Nitro Enclaves: the attestation document of the Nitro Secure Module.
  *
- *     [ protected { 1: −35 }, {}, payload, signature ]      a COSE_Sign1 without its tag, ES384
+ *     [ protected { 1: −35 }, {}, payload, signature ]      a COSE_Sign1, mostly without its tag, ES384
  *     payload = { module_id, digest: "SHA384", timestamp (ms), pcrs { 0…31: 48 bytes },
  *                 certificate, cabundle [root, …, issuer], public_key?, user_data?, nonce? }
  *
- * As in "Attestation document specification" of the AWS Nitro Enclaves NSM API (docs/attestation_process.md). The documents that enclaves
- * make use the one encoding of CBOR that `statement/cbor.ts` reads, but for the order of their keys; so that reader is used.
+ * As in "Attestation document specification" of the AWS Nitro Enclaves NSM API (docs/attestation_process.md). The payload is a map of
+ * definite length in documents until 2025, and of indefinite length in many since; around it the encoding is the one that
+ * `statement/cbor.ts` reads.
  *
  * The certificate lives for three hours. Whoever appraises a document later finds `expiredCollateral`. In debug mode the PCRs are
  * zeros ("Nitro Enclaves User Guide", debug mode), which is how it is told.
@@ -14,16 +15,20 @@
  * @module
  */
 import { toHex } from '../../../../merkle/index.ts'
-import { asArray, asBytes, asMap, asText, asUint, type CborMap } from '../../../../statement/cbor.ts'
+import { decodeLooseCbor } from '../../../../provenance/loose-cbor.ts'
+import { asArray, asBytes, asMap, asText, asUint, type CborMap, type CborValue } from '../../../../statement/cbor.ts'
 import { readingEvidence, VerifierError } from '../../error.ts'
 import { checkChain } from './chain.ts'
-import { type CoseSign1, decodeCoseSign1, decodeLoosely } from './cose-sign1.ts'
+import { type CoseSign1, decodeCoseSign1 } from './cose-sign1.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from './hardware-format.ts'
 import { AWS_NITRO_ROOTS } from './roots.ts'
 import { readVendorCertificate } from './vendor-certificate.ts'
 
 /** PCRs of the image: all of it, kernel and ramdisk, applications. Those of the parent instance differ by where it runs. */
 const IMAGE_PCRS = ['PCR0', 'PCR1', 'PCR2']
+
+/** The head of tag 18. */
+const COSE_SIGN1_TAG = 0xd2
 
 const PCR_BYTES = 48
 const MAX_PCR = 31
@@ -39,7 +44,7 @@ function readDocument(bytes: Uint8Array, { roots, at }: ReaderContext): Hardware
     [claims.certificate, ...claims.bundle.toReversed()].map((der) => readVendorCertificate(der)),
   )
   const [leaf] = certificates
-  // AWS has no revocation lists for these certificates: a leaf that lives for three hours is not worth revoking.
+  // The certificates above the leaf name revocation lists, which the specification (§3.2.3) does not have checked.
   const findings = checkChain(certificates, { roots, at, revocationLists: [], isListed: () => false })
   if (!document.isSignedBy(leaf!.publicKey)) {
     throw new VerifierError('bad_evidence_signature', 'not signed by the certificate in the document')
@@ -72,9 +77,11 @@ interface Claims {
 }
 
 function decode(bytes: Uint8Array): { document: CoseSign1; claims: Claims } {
-  const document = decodeCoseSign1(bytes, false)
+  // "Either tagged or untagged depending on the context" (§3.1): the module leaves the tag out, tools between may add it.
+  const document = decodeCoseSign1(bytes, bytes[0] === COSE_SIGN1_TAG)
   if (document.algorithm !== -35) throw new Error('alg is not ES384')
-  return { document, claims: claimsOf(asMap(decodeLoosely(document.payload), 'payload')) }
+  // Whatever is no member of the types below is refused by them.
+  return { document, claims: claimsOf(asMap(decodeLooseCbor(document.payload) as CborValue, 'payload')) }
 }
 
 const MEMBERS = new Set([
