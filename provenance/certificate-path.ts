@@ -17,7 +17,7 @@ import { fitsScheme } from '../statement/verification-jwk.ts'
 import type { Certificate } from './certificate.ts'
 import { rawSignature } from './certificate-key.ts'
 import { ProvenanceError } from './error.ts'
-import type { GeneralName } from './general-name.ts'
+import { type GeneralName, mailboxesOf } from './general-name.ts'
 import { checkNames } from './name-constraints.ts'
 
 /** Certificates between the anchor and the leaf. */
@@ -191,9 +191,9 @@ function checkConstraints(path: readonly Certificate[]): void {
   }
 }
 
-/** What name constraints are about (§4.2.1.10): alternative names, and the subject unless it is empty. */
+/** What name constraints are about (§4.2.1.10): alternative names, the subject unless it is empty, and mailboxes in it. */
 function namesOf({ names, subject }: Certificate): readonly GeneralName[] {
-  return subject.length === 2 ? names : [...names, { kind: 'directory', bytes: subject }]
+  return subject.length === 2 ? names : [...names, { kind: 'directory', bytes: subject }, ...mailboxesOf(subject)]
 }
 
 /** Whether this, a certificate or a revocation list, is signed by `jwk`. */

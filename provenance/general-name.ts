@@ -67,6 +67,31 @@ export function checkName(name: DerElement): Uint8Array {
   return name.whole
 }
 
+/**
+ * The mailboxes in a Name, where they were before there were alternative names. Constraints on mailboxes are about these too
+ * (§4.2.1.10): else whoever may give no mailbox of a domain would write it into the subject.
+ *
+ * @throws {@link ProvenanceError} `malformed_credential` for more than anybody has: each is compared with each constraint
+ */
+export function mailboxesOf(name: Uint8Array): GeneralName[] {
+  const mailboxes: GeneralName[] = []
+  for (const { content } of partsOf(readDer(name, TAG.sequence).content)) {
+    for (const attributes = new DerReader(content); !attributes.done; ) {
+      const attribute = attributes.sequence()
+      if (derOid(attribute.next(TAG.oid)) !== EMAIL_ADDRESS) continue
+      const { tag, content: text } = attribute.next()
+      // Of another type than the standard's it is no mailbox that could be told from others, and passes no constraint.
+      mailboxes.push({ kind: 'email', text: tag === TAG_IA5_STRING ? new TextDecoder().decode(text) : '' })
+    }
+  }
+  if (mailboxes.length > MAX_MAILBOXES) throw refuse('a subject with too many mailboxes')
+  return mailboxes
+}
+
+const EMAIL_ADDRESS = '1.2.840.113549.1.9.1'
+const TAG_IA5_STRING = 0x16
+const MAX_MAILBOXES = 16
+
 /** The RelativeDistinguishedNames of a Name, the widest first. */
 export function partsOf(content: Uint8Array): DerElement[] {
   const parts: DerElement[] = []

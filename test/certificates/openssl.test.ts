@@ -537,6 +537,31 @@ compare('name constraints', [
     constrained({ permitted: [['email', '.bank.example']] }, mail('ops@eu.bank.example')),
   ],
   ['a mailbox excluded', NO, constrained({ excluded: [['email', 'bank.example']] }, mail('ops@bank.example'))],
+  [
+    'a mailbox in the subject',
+    undefined,
+    constrained({ permitted: [['email', 'bank.example']] }, [], { subject: 'CN=leaf, E=ops@bank.example' }),
+  ],
+  [
+    'another mailbox in the subject',
+    NO,
+    constrained({ permitted: [['email', 'bank.example']] }, [], { subject: 'CN=leaf, E=ops@shop.example' }),
+  ],
+  [
+    'a mailbox excluded, in the subject beside one that is not',
+    NO,
+    constrained({ excluded: [['email', 'bank.example']] }, mail('ops@shop.example'), {
+      subject: 'CN=leaf, E=ops@bank.example',
+    }),
+  ],
+  [
+    'more mailboxes in the subject than anybody has',
+    'malformed_credential',
+    constrained({ permitted: [['email', 'bank.example']] }, [], {
+      subject: ['CN=leaf', ...Array.from({ length: 17 }, (_, i) => `E=${i}@bank.example`)].join(', '),
+    }),
+    'each is compared with each constraint',
+  ],
   ['an address', undefined, constrained({ permitted: [['ip', '0a000000ff000000']] }, address('10.1.2.3'))],
   ['an address outside', NO, constrained({ permitted: [['ip', '0a000000ff000000']] }, address('11.1.2.3'))],
   ['an address excluded', NO, constrained({ excluded: [['ip', '0a000000ff000000']] }, address('10.1.2.3'))],
