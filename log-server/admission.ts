@@ -2,6 +2,7 @@
  * What the log admits, in the order in which it is asked:
  *
  *     1. is it a Signed Statement, within the limits?            bytes
+ *        may whoever sends it send such a one?                   the door (access/), where there is one
  *     2. is this very statement in the log already?              then here is its receipt
  *     3. is it a record, by a key that this log knows?           header
  *     4. is it signed by that key?                               off the main thread
@@ -13,7 +14,7 @@
  * A statement that is no record takes another way through 3 to 6: `checkForeign`, which auditors run too.
  *
  * Cheap refusals come before dear ones, so that garbage costs its sender more than it costs us. Only what is signed decides
- * (SCRAPI: no HTTP header and no unprotected header may): everything an auditor needs to decide again is on the log.
+ * what is on the log (SCRAPI: no HTTP header and no unprotected header may): everything an auditor needs to decide again is on the log.
  *
  * @module
  */
@@ -85,6 +86,8 @@ export const DEFAULT_ADMISSION_LIMITS: AdmissionLimits = {
   maxPendingBytes: 128 * 1024 * 1024,
 }
 
+export type Permit = (statement: SignedStatement) => void
+
 export interface AdmissionOptions {
   readonly log: AdmissionLog
   readonly now: Clock
@@ -118,11 +121,12 @@ export class Admission {
   /**
    * Registers one statement as a client sent it, and resolves when it is durable and published.
    *
+   * @param permit - throws for a statement that its sender may not send: before anything is said of what the log has
    * @throws StatementError, ProvenanceError, LogError: refused, for good
    * @throws {@link BusyError} not taken now
    */
-  admit(submission: Uint8Array): Promise<Admitted> {
-    return this.#holding(1, submission.length, () => this.#register(submission))
+  admit(submission: Uint8Array, permit?: Permit): Promise<Admitted> {
+    return this.#holding(1, submission.length, () => this.#register(submission, permit))
   }
 
   /**
@@ -131,9 +135,9 @@ export class Admission {
    *
    * @throws {@link BusyError} not taken now, none of them
    */
-  admitAll(submissions: readonly Uint8Array[]): Promise<readonly (Admitted | Error)[]> {
+  admitAll(submissions: readonly Uint8Array[], permit?: Permit): Promise<readonly (Admitted | Error)[]> {
     const steps: AdmissionSteps = {
-      read: (submission) => this.#read(submission),
+      read: (submission) => this.#read(submission, permit),
       verifyAll: (submitted) => this.#verifyAll(submitted),
       locate: async (entry) => (await this.#log.reader.locate(entry))?.index,
       receipt: (index) => this.#log.reader.receipt(index),
@@ -158,9 +162,9 @@ export class Admission {
     }
   }
 
-  async #register(submission: Uint8Array): Promise<Admitted> {
+  async #register(submission: Uint8Array, permit?: Permit): Promise<Admitted> {
     const { reader } = this.#log
-    const submitted = this.#read(submission)
+    const submitted = this.#read(submission, permit)
     const { entry } = submitted.statement
     // The entry is the hash of every byte we keep, the signature included: this one was checked when it came first.
     const known = await reader.locate(entry)
@@ -173,9 +177,10 @@ export class Admission {
   }
 
   /** Step 1. The submission is ours from here on: nobody writes to it, and what is read of it may be views. */
-  #read(submission: Uint8Array): Submitted {
+  #read(submission: Uint8Array, permit?: Permit): Submitted {
     const { maxBytes } = this
     const read = parseSignedStatement(submission, { maxBytes, views: true })
+    permit?.(read)
     // What is remembered of a statement, of keys, policies and certificates, must not keep the request that it came in.
     const statement = isForgotten(read) ? read : parseSignedStatement(submission, { maxBytes })
     const { length } = statement.bytes

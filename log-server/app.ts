@@ -13,7 +13,9 @@ import fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
+import { assert } from '../merkle/error.ts'
 import type { Authorities } from '../provenance/authorities.ts'
+import { type Door, OPEN } from './access/door.ts'
 import { Admission, type AdmissionLimits, type AdmissionLog } from './admission.ts'
 import { answerPreflight, isPreflight, isRead, letPagesRead } from './cors.ts'
 import { answerClientError, createServer, type Timeouts } from './http-server.ts'
@@ -59,6 +61,8 @@ export interface AppOptions {
   readonly timer?: Timer
   /** Clear text when not given. */
   readonly tls?: TlsSettings
+  /** Open to everybody when not given. */
+  readonly door?: Door
   /** Silent when not given. Requests are never logged, only our own failures: the hot path has no time for it, and paths name entries. */
   readonly logger?: FastifyLoggerOptions
 }
@@ -68,11 +72,53 @@ export const DEFAULT_REGISTRATION_DEADLINE = 5
 
 /** The application over `log`, not listening yet. */
 export function buildApp(options: AppOptions): FastifyInstance {
-  const { log, now, limits, logger, notReady, stage = () => 'serving' } = options
-  const { registrationDeadline: deadline = DEFAULT_REGISTRATION_DEADLINE, timer = systemTimer } = options
+  const { log, door = OPEN } = options
   const { reader, authorities } = log
-  const pending = new PendingRegistrations({ now })
-  const admission = new Admission({ log, now, ...(limits && { limits }) })
+  return build(options, (app, { admission, pending, deadline, timer }) => {
+    // c2sp.org/tlog-tiles
+    app.register(checkpointRoutes, { log: reader })
+    app.register(tileRoutes, { log: reader })
+    // SCRAPI
+    app.register(registerRoutes, { admission, pending, door, deadline, timer })
+    app.register(entryRoutes, { log: reader, pending, door })
+    app.register(keyRoutes, { authorities })
+    // Our own
+    app.register(batchRoutes, { admission, door })
+    app.register(provenanceRoutes, { log: reader, authorities, door })
+    app.register(latestRoutes, { log: reader, authorities })
+    app.register(statementRoutes, { log: reader })
+    app.register(proofRoutes, { log: reader })
+  })
+}
+
+/**
+ * The application at the address for admins: to look at the log's health, to say who may write, and what has to be read for that.
+ *
+ * Statements that are refused elsewhere for being an admin's are taken here, one by one.
+ */
+export function buildAdminApp(options: AppOptions & { readonly door: Door }): FastifyInstance {
+  const { log, door } = options
+  const { reader, authorities } = log
+  return build(options, (app, { admission, pending, deadline, timer }) => {
+    app.register(checkpointRoutes, { log: reader })
+    app.register(registerRoutes, { admission, pending, door, deadline, timer })
+    app.register(entryRoutes, { log: reader, pending, door })
+    app.register(keyRoutes, { authorities })
+    app.register(latestRoutes, { log: reader, authorities })
+  })
+}
+
+interface Parts extends Required<Pick<AppOptions, 'timer'>> {
+  readonly admission: Admission
+  readonly pending: PendingRegistrations
+  readonly deadline: number
+}
+
+/** What every application of the log has, and `register` adds the routes to. */
+function build(options: AppOptions, register: (app: FastifyInstance, parts: Parts) => void): FastifyInstance {
+  const { log, now, limits, logger, notReady, stage = () => 'serving', door = OPEN } = options
+  const { registrationDeadline: deadline = DEFAULT_REGISTRATION_DEADLINE, timer = systemTimer } = options
+  const { reader } = log
   const app = fastify({
     ...HTTP_LIMITS,
     ...(logger && { logger: redactingLogger(logger) }),
@@ -93,25 +139,15 @@ export function buildApp(options: AppOptions): FastifyInstance {
       checkCodings(request.headers)
     }
   })
+  door.attachTo(app)
 
   // A client that keeps its connection must not send its next request into the moment that we drop it.
   app.addHook('onSend', async (_request, reply) => {
     if (stage() === 'closing') reply.header('connection', 'close')
   })
 
-  // c2sp.org/tlog-tiles
-  app.register(checkpointRoutes, { log: reader })
-  app.register(tileRoutes, { log: reader })
-  // SCRAPI
-  app.register(registerRoutes, { admission, pending, deadline, timer })
-  app.register(entryRoutes, { log: reader, pending })
-  app.register(keyRoutes, { authorities })
-  // Our own
-  app.register(batchRoutes, { admission })
-  app.register(provenanceRoutes, { log: reader, authorities })
-  app.register(latestRoutes, { log: reader, authorities })
-  app.register(statementRoutes, { log: reader })
-  app.register(proofRoutes, { log: reader })
+  const admission = new Admission({ log, now, ...(limits && { limits }) })
+  register(app, { admission, pending: new PendingRegistrations({ now }), deadline, timer })
   app.register(healthRoutes, {
     health: {
       notReady: () => (stage() === 'serving' ? notReady?.() : 'shutting_down'),
@@ -119,7 +155,6 @@ export function buildApp(options: AppOptions): FastifyInstance {
       checkpointAge: () => Math.max(0, now() - reader.treeHead().issuedAt),
     },
   })
-
   app.register(docsRoutes, { routes })
 
   app.register(refuseOtherMethods)
@@ -189,6 +224,8 @@ function watchRoutes(app: FastifyInstance): {
   app.addHook('onRoute', ({ url, method, schema }) => {
     if (!watching) return
     const operation = schema && 'operationId' in schema ? (schema as unknown as Operation) : undefined
+    // It says what a caller needs: one that said nothing would be open to everybody.
+    assert(operation, `${url} is described`)
     routes.push(...[method].flat().map((each) => ({ method: each, url, operation })))
   })
 

@@ -28,6 +28,8 @@ import type { LogReader } from './types.ts'
 export interface BundleSource {
   readonly log: SnapshotSource & Pick<LogReader, 'byUnique' | 'locate' | 'statuses' | 'wraps'>
   readonly authorities: Pick<Authorities, 'authorizations' | 'policy' | 'retractionOf'>
+  /** Which wraps, of a record by `signer` (kid), go into the bundle; all, when not given. */
+  readonly shown?: (wraps: readonly Uint8Array[], signer: string) => readonly Uint8Array[]
 }
 
 /**
@@ -128,13 +130,14 @@ class Gathering {
   }
 
   async #read(index: number): Promise<Found> {
-    const { log, authorities } = this.#source
+    const { log, authorities, shown } = this.#source
     const { statement, record } = readStored(await this.snapshot.statement(index))
     const links = followed(record)
-    const [targets, wraps] = await Promise.all([
+    const [targets, stored] = await Promise.all([
       Promise.all(links.map((link) => log.locate(link.entry))),
       record.sealed ? log.wraps(statement.entry) : [],
     ])
+    const wraps = shown ? shown(stored, statement.header.kid ?? '') : stored
     this.#room -= bytesOf(statement, wraps)
     if (this.#room < 0) throw tooLarge('more bytes than one answer may have')
     // The one that is in effect first: what others of the same add would be told by it already.

@@ -5,6 +5,7 @@
  *       "server": { "listen": { "host": "127.0.0.1", "port": 8787 },
  *                   "tls": { "cert": "tls/chain.pem", "key": "tls/key.pem" },
  *                   "insecureListen": false,
+ *                   "access": { … },                            who may come in (access/config.ts)
  *                   "registrationDeadline": 5,
  *                   "limits": { "maxClockSkew": 300 } } }      ours, all of it optional
  *
@@ -17,6 +18,7 @@ import { isIPv4, isIPv6 } from 'node:net'
 import { join, resolve } from 'node:path'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
+import { type AccessConfig, AccessSection, accessConfig } from './access/config.ts'
 import type { TlsFiles } from './tls.ts'
 import { LogError } from './types.ts'
 
@@ -54,6 +56,7 @@ const ServerSection = Type.Object(
     tls: Type.Optional(Tls),
     // For a log behind a proxy that speaks TLS on another machine.
     insecureListen: Type.Optional(Type.Boolean()),
+    access: Type.Optional(AccessSection),
     limits: Type.Optional(Limits),
     registrationDeadline: Type.Optional(Type.Number({ minimum: 0, maximum: 30 })),
   },
@@ -67,6 +70,8 @@ export interface ServerConfig {
   readonly listen: ListenAddress
   /** Absent: clear text. */
   readonly tls?: TlsFiles
+  /** Absent: open to everybody who reaches it. */
+  readonly access?: AccessConfig
   readonly limits: ServerLimits
   /** Seconds after which a registration is answered with a redirect. */
   readonly registrationDeadline?: number
@@ -99,14 +104,30 @@ export async function serverConfig(dataDir: string, overrides: ConfigOverrides =
     limits: { ...section.limits, ...given.limits },
   }
   check(ServerSection, merged, 'the server options')
-  if (!tls && !insecureListen && !isLoopback(merged.listen.host)) {
-    throw new LogError(
-      'malformed_config',
-      `${merged.listen.host} is not a loopback address: statements would travel in clear text, and anybody who reaches the port ` +
-        'could change them on the way. Give a certificate and its key (tls), or have config.json say "insecureListen": true in "server" if that is what you want.',
-    )
+  if (!tls && !insecureListen) refuseClearText(merged.listen)
+  const access = section.access && accessConfig(section.access, dataDir, `${path}: server.access`)
+  if (access?.clientCertificate === 'required' && !tls) {
+    throw new LogError('malformed_config', `${path}: server.access.clientCertificate: without tls there are none`)
   }
-  return merged
+  if (access?.admin) checkAdmin(access.admin, tls !== undefined, `${path}: server.access.admin`)
+  return { ...merged, ...(access && { access }) }
+}
+
+function refuseClearText({ host }: ListenAddress): void {
+  if (isLoopback(host)) return
+  throw new LogError(
+    'malformed_config',
+    `${host} is not a loopback address: statements would travel in clear text, and anybody who reaches the port ` +
+      'could change them on the way. Give a certificate and its key (tls), or have config.json say "insecureListen": true in "server" if that is what you want.',
+  )
+}
+
+/** `insecureListen` is not for this one: an admin who is reached from elsewhere is known by certificate, or there is none. */
+function checkAdmin({ listen, tls }: NonNullable<AccessConfig['admin']>, hasTls: boolean, where: string): void {
+  if (tls && !hasTls)
+    throw new LogError('malformed_config', `${where}.tls: there is no certificate (tls) to speak it with`)
+  if (tls || isLoopback(listen.host)) return
+  throw new LogError('malformed_config', `${where}: ${listen.host} is not a loopback address, and tls is not said`)
 }
 
 /** Whether only this machine reaches a server that listens there. */

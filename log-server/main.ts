@@ -17,7 +17,7 @@ import { type AppOptions, buildApp, type Stage } from './app.ts'
 import { type ListenAddress, type ServerConfig, type ServerLimits, serverConfig } from './config.ts'
 import { openLog } from './log.ts'
 import { readTls, type TlsFiles } from './tls.ts'
-import type { Clock } from './types.ts'
+import { type Clock, LogError } from './types.ts'
 
 export interface ServerOptions {
   readonly dataDir: string
@@ -58,6 +58,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { dataDir, now = systemClock, logger = { level: 'error', stream: process.stderr } } = options
   const config = await serverConfig(dataDir, options)
   const tls = config.tls && (await readTls(config.tls))
+  if (config.access) throw new LogError('malformed_config', 'server.access: this version does not serve by rules')
   const log = await openLog({ dataDir, now })
 
   let stage: Stage = 'serving'

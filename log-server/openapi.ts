@@ -8,6 +8,7 @@
  */
 import { STATUS_CODES } from 'node:http'
 import type { TObject, TSchema } from 'typebox'
+import type { Need } from './access/rights.ts'
 import { type ProblemCode, statusOf } from './problem.ts'
 
 export const TAGS = {
@@ -24,6 +25,8 @@ export interface Operation<Params extends TObject | undefined = TObject | undefi
   readonly tags: readonly [keyof typeof TAGS]
   readonly summary: string
   readonly description?: string
+  /** What a caller needs, where the configuration says who may come in. Of a registration more is asked: the type of each statement. */
+  readonly access: Need
   /** Path parameters, which Fastify validates. Of a route that ends in `*` all but that. */
   readonly params?: Params
   /** For a route that ends in `*`: what stands there. */
@@ -63,6 +66,55 @@ export const COMMON_PROBLEMS: readonly ProblemCode[] = [
   'internal',
 ]
 
+/** What any path may also answer where the configuration says who may come in: what is wrong with how the caller proves who they are. */
+export const ACCESS_PROBLEMS: readonly ProblemCode[] = [
+  'malformed_message',
+  'malformed_structured_field',
+  'malformed_jws',
+  'malformed_json',
+  'malformed_credential',
+  'malformed_der',
+  'malformed_identifier',
+  'malformed_proof_token',
+  'malformed_signature_input',
+  'duplicate_field',
+  'credential_missing',
+  'credential_as_bearer',
+  'credential_mismatch',
+  'credential_expired',
+  'credential_not_yet_valid',
+  'lifetime_too_long',
+  'unknown_trust_domain',
+  'unknown_anchor',
+  'certificate_is_ca',
+  'certificate_not_ca',
+  'certificate_path_too_long',
+  'certificate_wrong_usage',
+  'name_not_permitted',
+  'unknown_critical_extension',
+  'unsupported_algorithm',
+  'unsupported_key',
+  'unsupported_profile',
+  'weak_key',
+  'bad_signature',
+  'algorithm_mismatch',
+  'proof_missing',
+  'proof_expired',
+  'proof_not_yet_valid',
+  'proof_lifetime_too_long',
+  'proof_replayed',
+  'wrong_audience',
+  'token_binding_mismatch',
+  'unknown_bound_token',
+  'signature_not_found',
+  'component_not_covered',
+  'content_digest_missing',
+  'content_digest_mismatch',
+  'trust_domain_mismatch',
+  'identity_conflict',
+  'unavailable',
+]
+
 /** `about` as the `schema` of a route. Typed so that `request.params` has the type of `about.params`. */
 export function operation<Params extends TObject | undefined = undefined>(
   about: Operation<Params>,
@@ -83,8 +135,7 @@ export function json(description: string, schema: TSchema): Answer {
 export interface DescribedRoute {
   readonly method: string
   readonly url: string
-  /** Undefined for a route that somebody forgot to describe. */
-  readonly operation: Operation | undefined
+  readonly operation: Operation
 }
 
 /** The document, OpenAPI 3.1. */
@@ -107,33 +158,70 @@ export function openApiDocument(routes: readonly DescribedRoute[]): object {
     servers: [{ url: '.' }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths,
-    components: { responses: { Problem: PROBLEM_RESPONSE }, schemas: { Problem: PROBLEM_SCHEMA } },
+    components: {
+      responses: { Problem: PROBLEM_RESPONSE },
+      schemas: { Problem: PROBLEM_SCHEMA },
+      securitySchemes: SECURITY_SCHEMES,
+    },
   }
 }
 
 function pathTemplate({ url, operation }: DescribedRoute): string {
-  return url.replace(/:([A-Za-z]+)/g, '{$1}').replace('*', `{${operation?.wildcard?.name ?? 'path'}}`)
+  return url.replace(/:([A-Za-z]+)/g, '{$1}').replace('*', `{${operation.wildcard?.name ?? 'path'}}`)
 }
 
 function operationObject({ method, operation }: DescribedRoute): object {
-  if (!operation) return { responses: {} }
-  const { operationId, tags, summary, description, requestBody, answers, problems = [] } = operation
+  const { operationId, tags, summary, description, requestBody, answers, access, problems = [] } = operation
+  const refusals = [...problems, ...denials(access)]
   const head = method === 'HEAD'
   return {
     operationId: head ? `${operationId}Head` : operationId,
     tags,
     summary: head ? `${summary} Headers only.` : summary,
     ...(description !== undefined && { description }),
+    security: securityOf(access),
     ...parametersOf(operation),
     ...(requestBody && {
       requestBody: { description: requestBody.description, required: true, content: contentOf(requestBody) },
     }),
     responses: {
       ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, responseOf(answer, head)])),
-      ...Object.fromEntries(byStatus(problems).map(([status, codes]) => [status, problemReference(codes)])),
-      default: problemReference(COMMON_PROBLEMS),
+      ...Object.fromEntries(byStatus(refusals).map(([status, codes]) => [status, problemReference(codes)])),
+      default: problemReference([...COMMON_PROBLEMS, ...ACCESS_PROBLEMS]),
     },
   }
+}
+
+/** Whoever appends must also be written down. */
+function denials(access: Need): readonly ProblemCode[] {
+  if (access === 'anyone') return []
+  return access === 'append' ? ['access_denied', 'audit_unavailable'] : ['access_denied']
+}
+
+/**
+ * None, for a log that is open to everybody; or one of the ways to be known, and what the caller must then be allowed to (a list of roles,
+ * as OpenAPI 3.1 has it for schemes without scopes).
+ */
+function securityOf(access: Need): readonly object[] {
+  if (access === 'anyone') return []
+  return [{}, { mutualTLS: [access] }, { workloadIdentityToken: [access], workloadProofToken: [] }]
+}
+
+const SECURITY_SCHEMES = {
+  mutualTLS: { type: 'mutualTLS', description: 'A workload certificate (draft-ietf-wimse-mutual-tls, X509-SVID).' },
+  workloadIdentityToken: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'Workload-Identity-Token',
+    description: 'A WIT, which is worth nothing without proof that the caller has its key.',
+  },
+  workloadProofToken: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'Workload-Proof-Token',
+    description:
+      'That proof, for this request (draft-ietf-wimse-wpt); or, in its place, a signature over the request (draft-ietf-wimse-http-signature).',
+  },
 }
 
 function parametersOf({ params, wildcard, queries = {}, requestHeaders = {} }: Operation): object {

@@ -36,6 +36,8 @@ export type RequestErrorCode =
   | 'range_not_satisfiable' //    bytes past the end of what there is
   | 'uri_too_long' //             a path longer than any there is
   | 'headers_too_large' //        more header bytes than any request here needs
+  | 'identity_conflict' //        a connection of one workload, and a proof or a header of another
+  | 'access_denied' //            whoever calls may not do this here, whether or not there is what it asks about
   | 'unsupported_media_type' //   a body in another media type or content coding than the route reads
   | 'bundle_too_large' //         a provenance with more statements or bytes than a bundle may carry
   | 'unavailable' //              try again later, unchanged
@@ -69,7 +71,7 @@ export type ProblemCode =
  *     admin     the log's admin, who says on the log whose keys may write what
  *     nobody    the log has it otherwise already, and keeps what it has
  *     time      the same request may be answered later
- *     operator  whoever runs the server; its error log says more
+ *     operator  whoever runs the server: its error log says more, or its configuration says who may come in
  */
 export type Fixer = 'client' | 'signer' | 'admin' | 'nobody' | 'time' | 'operator'
 
@@ -80,6 +82,7 @@ const MALFORMED: Row = [400, 'Malformed request', 'client']
 const REJECTED: Row = [400, 'Rejected', 'signer']
 const FORBIDDEN: Row = [403, 'Rejected', 'admin']
 const REVOCATION_UNKNOWN: Row = [403, 'Rejected', 'operator']
+const DENIED: Row = [403, 'Forbidden', 'operator']
 const CONFLICT: Row = [409, 'Rejected', 'nobody']
 const BAD_ALGORITHM: Row = [400, 'Bad Signature Algorithm', 'signer']
 const BAD_LOCATOR: Row = [400, 'Invalid locator', 'client']
@@ -104,6 +107,8 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   range_not_satisfiable: [416, 'Range Not Satisfiable', 'client'],
   uri_too_long: [414, 'URI Too Long', 'client'],
   headers_too_large: [431, 'Request Header Fields Too Large', 'client'],
+  identity_conflict: DENIED,
+  access_denied: DENIED,
   unsupported_media_type: [415, 'Unsupported Media Type', 'client'],
   bundle_too_large: [422, 'Bundle Too Large', 'nobody'],
   unavailable: TRY_LATER,
@@ -283,6 +288,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   statement_erased: [410, 'Gone', 'nobody'],
   queue_full: TRY_LATER,
   shutting_down: TRY_LATER,
+  audit_unavailable: TRY_LATER,
   log_stopped: TRY_LATER,
   // What keeps a log from opening keeps its server from starting, so nobody is answered with these.
   log_exists: BROKEN,

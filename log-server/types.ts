@@ -178,6 +178,7 @@ export class LogError extends EvidenceError<LogErrorCode> {
 export type BusyErrorCode =
   | 'queue_full' //     as much is waiting as the log will hold
   | 'shutting_down' //  the server is going down
+  | 'audit_unavailable' // who brought it could not be written down
   | 'log_stopped' //    a write failed, and the log no longer knows what its disk holds
 
 /** The log cannot take an entry now. The same request may succeed after `retryAfter` seconds. */

@@ -66,6 +66,8 @@ export class Authorities {
   readonly #adminKeys = new Map<string, PublicJwk>()
   readonly #byKid = new Map<string, Authorization[]>()
   readonly #byEntry = new Map<string, Authorization>()
+  /** By whose they are: names of all keys that sealed sections were ever to be opened with. */
+  readonly #encryptionKids = new Map<string, Set<string>>()
   readonly #retractions = new Retractions()
   #criteriaRetracted = false
   /** Index of the record that took an authorization's place. */
@@ -127,6 +129,14 @@ export class Authorities {
   /** Every authorization that this key ever had, replaced ones included, in the order of the log. */
   authorizations(kid: string): readonly Authorization[] {
     return this.#byKid.get(kid) ?? []
+  }
+
+  /**
+   * Names of the keys with which this workload receives the keys of sealed sections, by every authorization that it ever had: what was sealed
+   * for a key that was replaced since is still for whom it was.
+   */
+  encryptionKeysOf(subject: string): ReadonlySet<string> {
+    return this.#encryptionKids.get(subject) ?? NO_KEYS
   }
 
   /**
@@ -203,8 +213,12 @@ export class Authorities {
 
   #applyAuthorization(index: number, entry: Hash, { fields, links }: RecordOf<'key-authorization'>): void {
     const authorization = authorizationOf(index, entry, fields)
-    const { kid } = authorization
+    const { kid, subject, encryptionKey } = authorization
     this.#byKid.set(kid, [...this.authorizations(kid), authorization])
+    if (encryptionKey) {
+      const kids = this.#encryptionKids.get(subject) ?? new Set()
+      this.#encryptionKids.set(subject, kids.add(kidOf(encryptionKey)))
+    }
     this.#byEntry.set(toHex(entry), authorization)
     for (const link of links) {
       const previous = this.#byEntry.get(toHex(link.entry))
@@ -212,6 +226,8 @@ export class Authorities {
     }
   }
 }
+
+const NO_KEYS: ReadonlySet<string> = new Set()
 
 /** What the record in entry `entry` at `index` authorizes. */
 export function authorizationOf(index: number, entry: Hash, fields: FieldsOf<'key-authorization'>): Authorization {

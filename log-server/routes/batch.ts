@@ -16,6 +16,7 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { assert } from '../../merkle/error.ts'
 import { splitByteStrings } from '../../statement/cbor-sequence.ts'
 import { headLength, MAJOR, writeHead } from '../../statement/cbor-write.ts'
+import type { Door } from '../access/door.ts'
 import type { Admission } from '../admission.ts'
 import type { Admitted } from '../admission-batch.ts'
 import { bytes, operation } from '../openapi.ts'
@@ -35,6 +36,7 @@ const MAX_BODIES_BYTES = 64 * 1024 * 1024
 
 const schema = operation({
   operationId: 'registerAll',
+  access: 'append',
   tags: ['provlog'],
   summary: 'Register many signed statements.',
   description:
@@ -53,10 +55,12 @@ const schema = operation({
   problems: ['malformed_cbor', 'too_large', 'unsupported_media_type', 'queue_full', 'shutting_down', 'log_stopped'],
 })
 
-export const batchRoutes: FastifyPluginAsync<{ readonly admission: Pick<Admission, 'admitAll'> }> = async (
-  app,
-  { admission },
-) => {
+interface BatchOptions {
+  readonly admission: Pick<Admission, 'admitAll'>
+  readonly door: Door
+}
+
+export const batchRoutes: FastifyPluginAsync<BatchOptions> = async (app, { admission, door }) => {
   const room = new BodyRoom(MAX_BODIES_BYTES)
   app.addContentTypeParser(MEDIA_TYPE, (_request: FastifyRequest, payload: IncomingMessage) =>
     readBody(payload, MAX_BODY_BYTES, room),
@@ -75,7 +79,8 @@ export const batchRoutes: FastifyPluginAsync<{ readonly admission: Pick<Admissio
       assert(body instanceof Uint8Array, 'a request with this media type passed its parser')
       const statements = splitByteStrings(body, MAX_STATEMENTS)
       if (statements.length === 0) throw new RequestError('malformed_request', 'a batch of no statements')
-      const outcomes = await admission.admitAll(statements)
+      const outcomes = await admission.admitAll(statements, door.permitOf(request))
+      await door.recordAppends(request, outcomes)
       const answer = await encodeAnswer(outcomes, request)
       return reply.type(MEDIA_TYPE).header('cache-control', 'no-store').send(octets(answer))
     },

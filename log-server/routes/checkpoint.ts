@@ -11,6 +11,7 @@ import { inMemory, sendRepresentation } from './representation.ts'
 
 const schema = operation({
   operationId: 'getCheckpoint',
+  access: 'read:general',
   tags: ['C2SP tlog-tiles'],
   summary: 'The newest tree head, as a signed note.',
   requestHeaders: { 'If-None-Match': 'The entity tag of the checkpoint that is known.' },

@@ -56,6 +56,7 @@ export const docsRoutes: FastifyPluginAsyncTypebox<{ routes: () => readonly Desc
     {
       schema: operation({
         operationId: 'getOpenApi',
+        access: 'anyone',
         tags: ['operations'],
         summary: 'This document.',
         answers: { 200: json('OpenAPI 3.1.', Type.Object({ openapi: Type.String() })) },
@@ -72,6 +73,7 @@ export const docsRoutes: FastifyPluginAsyncTypebox<{ routes: () => readonly Desc
     {
       schema: operation({
         operationId: 'getDocs',
+        access: 'anyone',
         tags: ['operations'],
         summary: 'This document as a page to read and try.',
         answers: { 200: bytes('A page.', 'text/html') },
@@ -91,6 +93,7 @@ export const docsRoutes: FastifyPluginAsyncTypebox<{ routes: () => readonly Desc
     {
       schema: operation({
         operationId: 'getDocsFile',
+        access: 'anyone',
         tags: ['operations'],
         summary: 'A part of that page.',
         params: Type.Object({ file: Type.String({ maxLength: 64 }) }),

@@ -14,6 +14,7 @@ import { Type } from 'typebox'
 import { fromHex } from '../../merkle/bytes.ts'
 import { assert } from '../../merkle/error.ts'
 import { encodeCbor } from '../../statement/cbor.ts'
+import type { Door } from '../access/door.ts'
 import { bytes, operation } from '../openapi.ts'
 import type { PendingRegistrations } from '../pending.ts'
 import { REGISTRATION_PROBLEMS, RequestError } from '../problem.ts'
@@ -21,13 +22,14 @@ import { Snapshot, type SnapshotSource } from '../snapshot.ts'
 import type { LogReader } from '../types.ts'
 import { coseType, EntryId, integer, octets, RECEIPT_TYPES, RETRY_AFTER, STATEMENT_TYPES } from './http.ts'
 
-export type EntrySource = SnapshotSource & Pick<LogReader, 'locate' | 'entryAt' | 'wraps'>
+export type EntrySource = SnapshotSource & Pick<LogReader, 'locate' | 'meta' | 'wraps'>
 
 const params = Type.Object({ id: EntryId })
 const problems = ['invalid_locator', 'not_found'] as const
 
 const getReceipt = operation({
   operationId: 'getReceipt',
+  access: 'receipt',
   tags: ['SCITT SCRAPI'],
   summary: 'The receipt of an entry, at the newest tree head.',
   params,
@@ -44,6 +46,7 @@ const getReceipt = operation({
 
 const getTransparentStatement = operation({
   operationId: 'getTransparentStatement',
+  access: 'read',
   tags: ['SCITT SCRAPI'],
   summary: 'A statement as registered, with its receipt: a Transparent Statement.',
   params,
@@ -53,6 +56,7 @@ const getTransparentStatement = operation({
 
 const getWraps = operation({
   operationId: 'getWraps',
+  access: 'wraps',
   tags: ['provlog'],
   summary: 'The keys of a statement’s sealed sections, wrapped for their readers.',
   params,
@@ -63,9 +67,10 @@ const getWraps = operation({
 export interface EntryOptions {
   readonly log: EntrySource
   readonly pending: Pick<PendingRegistrations, 'isUnderWay' | 'refusalOf'>
+  readonly door: Door
 }
 
-export const entryRoutes: FastifyPluginAsyncTypebox<EntryOptions> = async (app, { log, pending }) => {
+export const entryRoutes: FastifyPluginAsyncTypebox<EntryOptions> = async (app, { log, pending, door }) => {
   app.get('/entries/:id', { schema: getReceipt }, async (request, reply) => {
     const { id } = request.params
     // Asked before the log is: one that is done in between is on the log, or asked about once more.
@@ -78,7 +83,7 @@ export const entryRoutes: FastifyPluginAsyncTypebox<EntryOptions> = async (app, 
           .code(302)
           .headers({ location: `/entries/${id}`, 'retry-after': RETRY_AFTER })
           .send()
-      throw pending.refusalOf(id) ?? new RequestError('not_found', 'this log has no such entry')
+      throw pending.refusalOf(id) ?? nothingThere()
     }
     return reply
       .type(coseType(request, 'application/scitt-receipt+cose'))
@@ -95,18 +100,21 @@ export const entryRoutes: FastifyPluginAsyncTypebox<EntryOptions> = async (app, 
   })
 
   app.get('/v1/entries/:id/wraps', { schema: getWraps }, async (request, reply) => {
-    const entry = await log.entryAt(await indexOf(request.params.id))
-    assert(entry, 'an index that was found has an entry')
+    const meta = await log.meta(await indexOf(request.params.id))
+    assert(meta, 'an index that was found has an entry')
+    const wraps = door.wrapsFor(request, await log.wraps(meta.entry), meta.signer)
+    // Whoever reads nothing else here is not told either that there is such an entry.
+    if (wraps.length === 0 && !door.visitOf(request).grants.has('read:general')) throw nothingThere()
     // Not cacheable: erasing a record is deleting these.
     return reply
       .type('application/cbor')
       .header('cache-control', 'no-store')
-      .send(octets(encodeCbor(await log.wraps(entry))))
+      .send(octets(encodeCbor(wraps)))
   })
 
   async function indexOf(id: string): Promise<number> {
     const index = await find(id)
-    if (index === undefined) throw new RequestError('not_found', 'this log has no such entry')
+    if (index === undefined) throw nothingThere()
     return index
   }
 
@@ -115,4 +123,8 @@ export const entryRoutes: FastifyPluginAsyncTypebox<EntryOptions> = async (app, 
     const index = id.startsWith('0.') ? integer(id.slice(2)) : (await log.locate(fromHex(id)))?.index
     return index !== undefined && index < log.treeHead().size ? index : undefined
   }
+}
+
+function nothingThere(): RequestError {
+  return new RequestError('not_found', 'this log has no such entry')
 }

@@ -21,6 +21,7 @@ export interface Health {
 
 const getHealth = operation({
   operationId: 'getHealth',
+  access: 'anyone',
   tags: ['operations'],
   summary: 'Whether the process answers.',
   answers: { 200: json('It does.', Type.Object({ status: Type.Literal('alive') })) },
@@ -35,6 +36,7 @@ const Readiness = Type.Object({
 
 const getReadiness = operation({
   operationId: 'getReadiness',
+  access: 'anyone',
   tags: ['operations'],
   summary: 'Whether a statement sent now would be registered.',
   answers: { 200: json('It would.', Readiness), 503: json('It would not, for `reason`.', Readiness) },

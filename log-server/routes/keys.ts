@@ -24,6 +24,7 @@ const Params = Type.Object({ kid: Type.String({ description: 'A key id, or the b
 
 const getKeys = operation({
   operationId: 'getReceiptKeys',
+  access: 'receipt',
   tags: ['SCITT SCRAPI'],
   summary: 'The keys that receipts are signed with.',
   answers: { 200: bytes('A COSE_KeySet (RFC 9052 §7).', 'application/cbor') },
@@ -31,6 +32,7 @@ const getKeys = operation({
 
 const getKey = operation({
   operationId: 'getReceiptKey',
+  access: 'receipt',
   tags: ['SCITT SCRAPI'],
   summary: 'One of them.',
   params: Params,

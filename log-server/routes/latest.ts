@@ -37,6 +37,7 @@ const list = bytes('A CBOR array of Transparent Statements, each a byte string; 
 
 const getLatest = operation({
   operationId: 'getLatest',
+  access: 'read',
   tags: ['provlog'],
   summary: 'The newest statement of a series.',
   params: Type.Object({ type: RecordName, kid: Kid, id: SeriesId }),
@@ -46,6 +47,7 @@ const getLatest = operation({
 
 const listLatest = operation({
   operationId: 'listLatest',
+  access: 'read',
   tags: ['provlog'],
   summary: 'The newest statement of each series of one signer.',
   params: Type.Object({ type: RecordName, kid: Kid }),
@@ -55,6 +57,7 @@ const listLatest = operation({
 
 const listAuthorizations = operation({
   operationId: 'listAuthorizations',
+  access: 'read',
   tags: ['provlog'],
   summary: 'What a key was authorized for, oldest first.',
   params: Type.Object({ kid: Kid }),
@@ -64,6 +67,7 @@ const listAuthorizations = operation({
 
 const listPolicies = operation({
   operationId: 'listPolicies',
+  access: 'read',
   tags: ['provlog'],
   summary: 'Every version of the log’s own policy, oldest first.',
   description:

@@ -30,6 +30,7 @@ const problems = ['invalid_locator', 'not_found'] as const
 
 const getInclusionProof = operation({
   operationId: 'getInclusionProof',
+  access: 'read:general',
   tags: ['provlog'],
   summary: 'The path from one entry to the root of a tree size (RFC 9162 §2.1.3).',
   params: Type.Object({ index: Decimal, size: Decimal }),
@@ -39,6 +40,7 @@ const getInclusionProof = operation({
 
 const getConsistencyProof = operation({
   operationId: 'getConsistencyProof',
+  access: 'read:general',
   tags: ['provlog'],
   summary: 'That one tree is the beginning of another (RFC 9162 §2.1.4).',
   params: Type.Object({ from: Decimal, to: Decimal }),
@@ -48,6 +50,7 @@ const getConsistencyProof = operation({
 
 const getConsistencyReceipt = operation({
   operationId: 'getConsistencyReceipt',
+  access: 'read:general',
   tags: ['provlog'],
   summary: 'That the newest tree starts with an older one, as a receipt (RFC 9942).',
   params: Type.Object({ from: Decimal }),

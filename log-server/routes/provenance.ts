@@ -18,6 +18,7 @@ import type { Hash } from '../../merkle/hash.ts'
 import { BUNDLE_MEDIA_TYPE, encodeBundle } from '../../provenance/bundle.ts'
 import { BUNDLE_SET_MEDIA_TYPE, encodeBundleSet, MAX_BUNDLED_BYTES, MAX_BUNDLES } from '../../provenance/bundle-set.ts'
 import { asArray, asBytes, decodeCbor } from '../../statement/cbor.ts'
+import type { Door } from '../access/door.ts'
 import { type BundleSource, collectBundle, collectBundles } from '../collect.ts'
 import { bytes, operation } from '../openapi.ts'
 import { encodeConcise, problemOf, RequestError } from '../problem.ts'
@@ -26,6 +27,7 @@ import { HexDigest, octets } from './http.ts'
 
 const getProvenance = operation({
   operationId: 'getProvenance',
+  access: 'read:general',
   tags: ['provlog'],
   summary: 'Why a credential was issued: a bundle that verifies offline.',
   params: Type.Object({ digest: HexDigest }),
@@ -39,6 +41,7 @@ const MAX_BODY_BYTES = 3 + 34 * MAX_BUNDLES
 
 const findProvenance = operation({
   operationId: 'findProvenance',
+  access: 'read:general',
   tags: ['provlog'],
   summary: 'Why several credentials were issued.',
   description:
@@ -52,9 +55,22 @@ const findProvenance = operation({
   problems: ['malformed_cbor', 'too_large', 'unsupported_media_type'],
 })
 
-export const provenanceRoutes: FastifyPluginAsyncTypebox<BundleSource> = async (app, source) => {
+interface ProvenanceOptions extends BundleSource {
+  readonly door: Door
+}
+
+export const provenanceRoutes: FastifyPluginAsyncTypebox<ProvenanceOptions> = async (
+  app,
+  { log, authorities, door },
+) => {
+  const sourceFor = (request: FastifyRequest): BundleSource => ({
+    log,
+    authorities,
+    shown: (wraps, signer) => door.wrapsFor(request, wraps, signer),
+  })
+
   app.get('/v1/provenance/:digest', { schema: getProvenance }, async (request, reply) => {
-    const bundle = await collectBundle(fromHex(request.params.digest), source)
+    const bundle = await collectBundle(fromHex(request.params.digest), sourceFor(request))
     return (
       reply
         .type(BUNDLE_MEDIA_TYPE)
@@ -78,7 +94,7 @@ export const provenanceRoutes: FastifyPluginAsyncTypebox<BundleSource> = async (
     handler: async (request, reply) => {
       const { body } = request
       assert(body instanceof Uint8Array, 'a request with this media type passed its parser')
-      const { bundles, ...set } = await collectBundles(readDigests(body), source, MAX_BUNDLED_BYTES)
+      const { bundles, ...set } = await collectBundles(readDigests(body), sourceFor(request), MAX_BUNDLED_BYTES)
       const outcomes = bundles.map((each) =>
         each instanceof EvidenceError ? encodeConcise(problemOf(each, request.id)) : each,
       )

@@ -14,6 +14,7 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { toHex } from '../../merkle/bytes.ts'
 import { assert } from '../../merkle/error.ts'
 import { parseSignedStatement } from '../../statement/signed-statement.ts'
+import type { Door } from '../access/door.ts'
 import type { Admission } from '../admission.ts'
 import { bytes, operation } from '../openapi.ts'
 import type { PendingRegistrations } from '../pending.ts'
@@ -31,6 +32,7 @@ const EXACT =
 
 const schema = operation({
   operationId: 'register',
+  access: 'append',
   tags: ['SCITT SCRAPI'],
   summary: 'Register a signed statement.',
   description:
@@ -64,13 +66,14 @@ export type Timer = (callback: () => void, milliseconds: number) => () => void
 export interface RegisterOptions {
   readonly admission: Pick<Admission, 'admit' | 'maxBytes'>
   readonly pending: PendingRegistrations
+  readonly door: Door
   /** Seconds after which a client that said nothing is sent away. */
   readonly deadline: number
   readonly timer: Timer
 }
 
 export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, options) => {
-  const { admission, pending, deadline, timer } = options
+  const { admission, pending, door, deadline, timer } = options
   // As large as the policy in force allows, which may change at any time.
   app.addContentTypeParser(MEDIA_TYPES, (_request: FastifyRequest, payload: IncomingMessage) =>
     readBody(payload, admission.maxBytes),
@@ -89,7 +92,7 @@ export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, o
       const { body } = request
       assert(body instanceof Uint8Array, 'a request with one of these media types passed its parser')
       const wishes = wishesOf(request.raw.url ?? '', request.headers['prefer']?.toString())
-      const registration = admission.admit(body)
+      const registration = admission.admit(body, door.permitOf(request))
       const admitted = await within(registration, wishes)
 
       reply.header('cache-control', 'no-store')
@@ -99,11 +102,13 @@ export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, o
         // Only now: a client that waits needs no second look at its statement. What could not be read was refused at once.
         const entry = toHex(parseSignedStatement(body, { maxBytes: body.length }).entry)
         void pending.follow(entry, registration)
+        void door.followAppend(request, entry, registration)
         return reply
           .code(303)
           .headers({ location: `/entries/${entry}`, 'retry-after': RETRY_AFTER })
           .send()
       }
+      await door.recordAppend(request, wishes.redirect ? 303 : 201, admitted)
       const id = `0.${admitted.index}`
       reply.header('location', `/entries/${id}`)
       // What pyscitt looks for in place of a Location.

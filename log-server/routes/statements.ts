@@ -31,6 +31,7 @@ const ABOUT = {
 
 const schema = operation({
   operationId: 'getStatements',
+  access: 'audit',
   tags: ['provlog'],
   summary: 'The statements under an entry bundle.',
   description: 'Up to 64 MiB, of which a part can be asked for. Compressed with gzip for whoever takes that.',

@@ -20,6 +20,7 @@ const ENTRIES = 'tile/entries/'
 
 const schema = operation({
   operationId: 'getTile',
+  access: 'read:general',
   tags: ['C2SP tlog-tiles'],
   summary: 'A tile or an entry bundle.',
   description:

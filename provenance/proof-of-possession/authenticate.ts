@@ -12,8 +12,8 @@ import { type HttpRequest, type HttpResponse, readFields } from './http-message.
 import { verifyHttpResponse } from './http-signature.ts'
 import { type Possession, type RequestExpectations, verifyRequestProof, witOfRequest } from './possession.ts'
 
-/** What one relies on, by trust domain. Never a union of all. */
-export type AnchorsByTrustDomain = ReadonlyMap<string, TrustDomainAnchors>
+/** What one relies on, by trust domain: a map, or whatever else answers for one name. Never a union of all. */
+export type AnchorsByTrustDomain = Pick<ReadonlyMap<string, TrustDomainAnchors>, 'get'>
 
 /** A caller whose credential is good and who has its key. What it may do is another question. */
 export interface AuthenticatedRequest {

@@ -35,6 +35,8 @@ export interface ProofBounds {
 
 export interface ProofExpectations extends ProofBounds {
   readonly audience: Audience
+  /** The content has not arrived yet: whoever asks holds it against the signed digest (`checkContentDigest`) when it has. */
+  readonly content?: 'to-come'
 }
 
 /** "On the order of minutes or seconds" (wpt §2). */

@@ -109,6 +109,8 @@ export interface VerifiedRequestSignature {
   readonly expiresAt: number
   /** The client demands a signed response. */
   readonly signResponse: boolean
+  /** Where the content is to come: `Content-Digest`, as signed, that it has still to be held against. */
+  readonly contentToCheck?: { readonly digest: string | undefined }
 }
 
 /**
@@ -134,11 +136,13 @@ export async function verifyHttpRequest(
   if (typeof signResponse !== 'boolean') throw malformedSignature('wimse-sign-response is not a boolean')
 
   await verify(message, found, credential)
-  await checkContentDigest(message.own.get('content-digest'), request.content ?? new Uint8Array())
+  const digest = message.own.get('content-digest')
+  const isToCome = expectations.content === 'to-come'
+  if (!isToCome) await checkContentDigest(digest, request.content ?? new Uint8Array())
   checkAudience(audience, expectations.audience, request.target)
   checkProofTimes({ beginsAt: created, expiresAt: expires }, expectations)
   await checkFirstUse({ nonce, expiresAt: expires, way: 'httpsig' }, credential, expectations)
-  return { nonce, expiresAt: expires, signResponse }
+  return { nonce, expiresAt: expires, signResponse, ...(isToCome && { contentToCheck: { digest } }) }
 }
 
 /**

@@ -9,6 +9,7 @@ export {
   authenticateRequest,
   authenticateResponse,
 } from './authenticate.ts'
+export { checkContentDigest } from './content-digest.ts'
 export {
   type Audience,
   CLOCK_SKEW,

@@ -48,6 +48,8 @@ export interface Possession {
   readonly nonce?: string
   /** The client demands a signed response. */
   readonly signResponse?: boolean
+  /** Where the request was signed before its content was there: what the content has still to be held against (`checkContentDigest`). */
+  readonly contentToCheck?: { readonly digest: string | undefined }
 }
 
 /**
@@ -116,6 +118,7 @@ export async function verifyRequestProof(
     ways: [...(wpt === undefined ? [] : ['wpt' as const]), ...(signature ? ['httpsig' as const] : [])],
     replay: replayOf(expectations),
     ...(signature && { nonce: signature.nonce, signResponse: signature.signResponse }),
+    ...(signature?.contentToCheck && { contentToCheck: signature.contentToCheck }),
   }
 }
 

@@ -9,7 +9,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildApp, initLog, openLog } from '../../log-server/index.ts'
-import { COMMON_PROBLEMS } from '../../log-server/openapi.ts'
+import { ACCESS_PROBLEMS, COMMON_PROBLEMS } from '../../log-server/openapi.ts'
 import { type ProblemCode, problemTable, REGISTRATION_PROBLEMS, statusOf } from '../../log-server/problem.ts'
 
 /** Where codes are declared, each with its meaning beside it. */
@@ -92,6 +92,8 @@ ${rows
 ## Where
 
 Any path may also answer ${byStatusText(COMMON_PROBLEMS)}.
+
+Where the configuration says who may come in ([access.md](access.md)), any path may also answer ${byStatusText(ACCESS_PROBLEMS)}.
 
 | method | path | statuses |
 |---|---|---|

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import fastify, { type FastifyInstance } from 'fastify'
+import { OPEN } from '../../log-server/access/door.ts'
 import type { Admission } from '../../log-server/admission.ts'
 import type { Admitted } from '../../log-server/admission-batch.ts'
 import { PendingRegistrations } from '../../log-server/pending.ts'
@@ -61,8 +62,8 @@ function slow(): Slow {
     timers.add(callback)
     return () => void timers.delete(callback)
   }
-  app.register(registerRoutes, { admission, pending, timer, deadline: 5 })
-  app.register(entryRoutes, { log: world.log.reader, pending })
+  app.register(registerRoutes, { admission, pending, door: OPEN, timer, deadline: 5 })
+  app.register(entryRoutes, { log: world.log.reader, pending, door: OPEN })
   return {
     app,
     deadlines,

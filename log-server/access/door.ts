@@ -1,0 +1,251 @@
+/**
+ * The door: what every request passes before anything is looked up for it, and what is written down when it leaves.
+ *
+ * ```
+ *   headers ─► who calls ─► may they, by what the route needs ─► body, as it was signed ─► the route ─► answer ─► audit line
+ *                 │               │                                                         │
+ *                 └─ refused ─────┴─ access_denied: the same for what is there and for      └─ an append: each statement by its
+ *                                    what is not                                               type; answered once it is written down
+ * ```
+ *
+ * A log without `access` in its configuration has {@link OPEN}, and no hook at all.
+ *
+ * @module
+ */
+
+import type { Socket } from 'node:net'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { toHex } from '../../merkle/bytes.ts'
+import { assert } from '../../merkle/error.ts'
+import type { Authorities } from '../../provenance/authorities.ts'
+import { checkContentDigest } from '../../provenance/proof-of-possession/content-digest.ts'
+import type { SignedStatement } from '../../statement/signed-statement.ts'
+import { wrapRecipientKid } from '../../statement/wrap.ts'
+import type { Admitted } from '../admission-batch.ts'
+import type { Operation } from '../openapi.ts'
+import { type ProblemCode, problemOf, RequestError } from '../problem.ts'
+import { BusyError, type Clock } from '../types.ts'
+import { type AuditLine, type AuditLog, rangesOf } from './audit-line.ts'
+import { checkMaySend, demand, isRecipient, type Rules } from './authorize.ts'
+import type { Caller, Callers, Identified } from './caller.ts'
+import { EVERYTHING, type Grants, grantsOf } from './rights.ts'
+
+/** Who sent a request, and what they may do. */
+export interface Visit {
+  readonly caller: Caller
+  readonly grants: Grants
+}
+
+export interface Door {
+  /** To be called before any route is registered. */
+  attachTo(app: FastifyInstance): void
+  visitOf(request: FastifyRequest): Visit
+  /** What each statement of the request is shown to, once it is parsed: throws for one that this caller may not send. */
+  permitOf(request: FastifyRequest): ((statement: SignedStatement) => void) | undefined
+  /** Resolves when it is written down who brought a statement; to be called before that is answered. @throws {@link BusyError} `audit_unavailable` */
+  recordAppend(request: FastifyRequest, status: number, admitted: Admitted): Promise<void>
+  /** Likewise for a batch, whole. */
+  recordAppends(request: FastifyRequest, outcomes: readonly (Admitted | Error)[]): Promise<void>
+  /** For a registration that was not waited for: what became of it. Never rejects. */
+  followAppend(request: FastifyRequest, entry: string, registration: Promise<Admitted>): Promise<void>
+  /** Those of the wraps of a record by `signer` (kid) that whoever asks may see. */
+  wrapsFor(request: FastifyRequest, wraps: readonly Uint8Array[], signer: string): readonly Uint8Array[]
+}
+
+const SOMEBODY: Visit = { caller: { by: 'none' }, grants: EVERYTHING }
+
+/** Everybody may everything, and nothing is written down. */
+export const OPEN: Door = {
+  attachTo: () => {},
+  visitOf: () => SOMEBODY,
+  permitOf: () => undefined,
+  recordAppend: async () => {},
+  recordAppends: async () => {},
+  followAppend: async () => {},
+  wrapsFor: (_request, wraps) => wraps,
+}
+
+/** Of the admin listener in clear text: whoever is on this machine. */
+export const LOCAL_ADMIN: Grants = grantsOf('admin')
+
+export interface GuardedDoorOptions {
+  readonly callers: Pick<Callers<Socket>, 'identify'>
+  readonly rules: Rules
+  readonly authorities: Pick<Authorities, 'authorizations' | 'encryptionKeysOf'>
+  readonly audit: AuditLog
+  readonly now: Clock
+  /** The address for admins: all that is somebody's business is theirs, and statements of the admin are taken. */
+  readonly admin?: 'by-rules' | 'local'
+  /** Whether there is such an address, and this is not it. */
+  readonly adminElsewhere?: boolean
+}
+
+interface GuardedVisit extends Visit, Identified {
+  code?: ProblemCode
+  /** What was appended, also where its line could not be written. */
+  appended?: Pick<AuditLine, 'index' | 'entry' | 'duplicate' | 'indexes' | 'refused'>
+  isRecorded?: true
+}
+
+export class GuardedDoor implements Door {
+  readonly #options: GuardedDoorOptions
+  readonly #visits = new WeakMap<FastifyRequest, GuardedVisit>()
+
+  constructor(options: GuardedDoorOptions) {
+    this.#options = options
+  }
+
+  attachTo(app: FastifyInstance): void {
+    app.addHook('onRequest', (request) => this.#enter(request))
+    // The body has been read, whole, and nothing has been done with it.
+    app.addHook('preValidation', (request) => this.#checkContent(request))
+    app.addHook('onSend', async (request, reply) => this.#keepFromCaches(request, reply))
+    app.addHook('onError', async (request, _reply, error) => {
+      const visit = this.#visits.get(request)
+      if (visit) visit.code = problemOf(error, request.id).code
+    })
+    app.addHook('onResponse', (request, reply) => this.#leave(request, reply))
+  }
+
+  visitOf(request: FastifyRequest): GuardedVisit {
+    const visit = this.#visits.get(request)
+    assert(visit, 'a request that has come to its route came through the door')
+    return visit
+  }
+
+  async #enter(request: FastifyRequest): Promise<void> {
+    const { callers, rules, admin, audit } = this.#options
+    const { method, url = '', rawHeaders, socket } = request.raw
+    const identified = await callers.identify({ method: method!, target: url, rawHeaders, socket })
+    const { caller, refusal } = identified
+    const grants = refusal ? NOTHING : admin === 'local' ? LOCAL_ADMIN : rules.grantsOf(caller)
+    this.#visits.set(request, { ...identified, grants })
+    if (refusal) throw refusal
+    const need = operationOf(request)?.access
+    // No such path, or no such method on it: that is said in the API's description.
+    if (need === undefined || need === 'anyone') return
+    demand(grants, need)
+    if (admin) demand(grants, 'admin')
+    if (need === 'append' && audit.failing)
+      throw new BusyError('audit_unavailable', 'who does this cannot be written down now')
+  }
+
+  async #checkContent(request: FastifyRequest): Promise<void> {
+    const toCheck = this.#visits.get(request)?.contentToCheck
+    if (!toCheck) return
+    const { body } = request
+    if (body instanceof Uint8Array) return checkContentDigest(toCheck.digest, body)
+    const { 'content-length': length, 'transfer-encoding': coding } = request.headers
+    if ((length !== undefined && length !== '0') || coding !== undefined) {
+      throw new RequestError('malformed_request', 'content that was signed, on a path that reads none')
+    }
+    await checkContentDigest(toCheck.digest, new Uint8Array())
+  }
+
+  /** What not everybody may read no shared cache may keep: it would answer whoever asks next. */
+  #keepFromCaches(request: FastifyRequest, reply: FastifyReply): void {
+    const need = operationOf(request)?.access
+    if (need === undefined || this.#options.rules.anonymous.has(need)) return
+    const caching = reply.getHeader('cache-control')
+    if (typeof caching === 'string' && caching.startsWith('public')) {
+      reply.header('cache-control', caching.replace('public', 'private'))
+    }
+  }
+
+  permitOf(request: FastifyRequest): (statement: SignedStatement) => void {
+    const { grants } = this.visitOf(request)
+    const adminHere = !this.#options.adminElsewhere
+    return (statement) => checkMaySend(grants, statement, adminHere)
+  }
+
+  async recordAppend(request: FastifyRequest, status: number, admitted: Admitted): Promise<void> {
+    await this.#record(request, status, aboutAppended(admitted))
+  }
+
+  async recordAppends(request: FastifyRequest, outcomes: readonly (Admitted | Error)[]): Promise<void> {
+    const indexes: number[] = []
+    const refused = new Map<string, number>()
+    for (const outcome of outcomes) {
+      if (!(outcome instanceof Error)) {
+        indexes.push(outcome.index)
+        continue
+      }
+      const { code } = problemOf(outcome, request.id)
+      refused.set(code, (refused.get(code) ?? 0) + 1)
+    }
+    await this.#record(request, 200, {
+      ...(indexes.length > 0 && { indexes: rangesOf(indexes) }),
+      ...(refused.size > 0 && { refused: Object.fromEntries(refused) }),
+    })
+  }
+
+  async #record(
+    request: FastifyRequest,
+    status: number,
+    appended: NonNullable<GuardedVisit['appended']>,
+  ): Promise<void> {
+    const visit = this.visitOf(request)
+    visit.appended = appended
+    await this.#options.audit.record({ ...this.#line(request, status), ...appended })
+    visit.isRecorded = true
+  }
+
+  async followAppend(request: FastifyRequest, entry: string, registration: Promise<Admitted>): Promise<void> {
+    const { audit } = this.#options
+    // The moment and the status are those of the end, of a request that was answered before.
+    const outcome = await registration.then(
+      (admitted) => ({ status: 201, ...aboutAppended(admitted) }),
+      (error: unknown) => {
+        const { status, code } = problemOf(error, request.id)
+        return { status, code, entry }
+      },
+    )
+    await audit.note({ ...this.#line(request, outcome.status), ...outcome })
+  }
+
+  wrapsFor(request: FastifyRequest, wraps: readonly Uint8Array[], signer: string): readonly Uint8Array[] {
+    const { caller, grants } = this.visitOf(request)
+    const { authorities } = this.#options
+    const { identifier } = caller
+    if (identifier === undefined) return []
+    // Whoever signed the record made them all, or had them made.
+    if (authorities.authorizations(signer).some(({ subject }) => subject === identifier)) return wraps
+    if (!grants.has('wraps')) return []
+    return wraps.filter((wrap) => isRecipient(caller, wrapRecipientKid(wrap) ?? '', this.#options))
+  }
+
+  /** A line for all whom we know, for whoever was refused for not being known, and for whoever claimed to be somebody. */
+  async #leave(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const visit = this.#visits.get(request)
+    if (!visit || visit.isRecorded) return
+    const { caller, refusal, code, appended } = visit
+    const isNobody = caller.by === 'none' && caller.asserted === undefined && caller.via === undefined
+    if (isNobody && !refusal && !appended) return
+    await this.#options.audit.note({ ...this.#line(request, reply.statusCode), ...(code && { code }), ...appended })
+  }
+
+  #line(request: FastifyRequest, status: number): AuditLine {
+    const { identifier, ...how } = this.visitOf(request).caller
+    const operation = operationOf(request)
+    return {
+      at: this.#options.now(),
+      request: request.id,
+      who: identifier ?? null,
+      ...how,
+      operation: operation?.operationId ?? null,
+      ...(this.#options.admin && { listener: 'admin' }),
+      status,
+    }
+  }
+}
+
+const NOTHING: Grants = grantsOf()
+
+function aboutAppended({ index, entry, duplicate }: Admitted): Pick<AuditLine, 'index' | 'entry' | 'duplicate'> {
+  return { index, entry: toHex(entry), ...(duplicate && { duplicate }) }
+}
+
+/** What the route is said to be; undefined where there is none, or not with that method. */
+function operationOf({ routeOptions: { schema } }: FastifyRequest): Operation | undefined {
+  return schema && 'operationId' in schema ? (schema as unknown as Operation) : undefined
+}
