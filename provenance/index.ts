@@ -87,6 +87,7 @@ export {
   isErasable,
   isRecordType,
   isRetractable,
+  LINK_RELATIONS,
   LINK_RULES,
   type LinkRelation,
   type LinkRule,

@@ -1,5 +1,5 @@
 /**
- * `npm run docs`: makes new examples of every format, the page that shows them, and the pages of errors and of audit checks. `npm run docs -- errors`
+ * `npm run docs`: makes new examples of every format, the page that shows them, and the pages of errors, of audit checks and of the auditor's database. `npm run docs -- errors`
  * leaves the examples as they are: those have new keys each time.
  *
  * @module
@@ -7,13 +7,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { auditChecksPage } from './docs/audit-checks.ts'
+import { auditDatabasePage } from './docs/audit-database.ts'
 import { describedApi, errorsPage } from './docs/errors.ts'
 import { makeExamples } from './docs/examples.ts'
 import { EXAMPLES_FOLDER, type ExampleName, formatsPage } from './docs/formats.ts'
 
 writeFileSync('docs/errors.md', errorsPage(await describedApi()))
 writeFileSync('docs/audit-checks.md', auditChecksPage())
-console.log('docs/errors.md, docs/audit-checks.md')
+writeFileSync('docs/audit-database.md', auditDatabasePage())
+console.log('docs/errors.md, docs/audit-checks.md, docs/audit-database.md')
 
 if (!process.argv.includes('errors')) {
   const examples = await makeExamples()

@@ -12,5 +12,7 @@ export {
   SEVERITIES,
   type Severity,
 } from './checks.ts'
+export { AuditError, type AuditErrorCode } from './error.ts'
 export { type AuditLog, type AuditProgress, type AuditReport, type ReplayInput, replay } from './replay.ts'
 export { type EntrySource, type ReplayHashesOptions, replayHashes } from './replay-hashes.ts'
+export { databasePath } from './state.ts'

@@ -21,6 +21,7 @@ import {
   TILE_WIDTH,
   tileWidth,
   toHex,
+  UnavailableError,
   type VerifiedCheckpoint,
 } from '../../merkle/index.ts'
 import type { Trust } from '../../provenance/index.ts'
@@ -29,10 +30,9 @@ import { AnswerError, checkSigner, type LogClient, MisbehaviourError, RefusedErr
 import type { Finding } from './checks.ts'
 import { conclude } from './conclude.ts'
 import { History } from './history.ts'
-import type { Recorded } from './recorded.ts'
 import { replayHashes } from './replay-hashes.ts'
 import { SealedReader } from './sealed.ts'
-import { type AuditedSoFar, AuditState, startOf } from './state.ts'
+import { type AuditedSoFar, AuditState } from './state.ts'
 import { StatementAudit } from './statements.ts'
 
 /** What an audit asks of a log. */
@@ -87,9 +87,6 @@ export interface AuditReport {
   readonly findings: readonly Finding[]
 }
 
-/** Bundles between two writes of the state: 16 384 entries. */
-const SAVE_EVERY = 64
-
 /**
  * Audits a log up to its newest checkpoint, from where the last audit in `stateDir` ended.
  *
@@ -97,12 +94,22 @@ const SAVE_EVERY = 64
  *   `UnavailableError`: what was audited until then is kept
  */
 export async function replay(input: ReplayInput): Promise<AuditReport> {
-  const { client, stateDir, now, key, onProgress = () => {} } = input
+  const { client, stateDir, key } = input
   await checkTrusted(input)
-  const origin = await client.origin()
-  const openedWith = key && kidOf(publicJwkOf(key))
-  const state = new AuditState(stateDir)
-  const [before, recorded] = (await state.load(origin, openedWith)) ?? [startOf(origin, openedWith), []]
+  const state = await AuditState.open(stateDir, await client.origin(), key && kidOf(publicJwkOf(key)))
+  try {
+    return await replayFrom(state, input)
+  } catch (error) {
+    if (error instanceof UnavailableError) await state.save()
+    throw error
+  } finally {
+    state.close()
+  }
+}
+
+async function replayFrom(state: AuditState, input: ReplayInput): Promise<AuditReport> {
+  const { client, now, key, onProgress = () => {} } = input
+  const { before } = state
 
   // The last audited checkpoint goes first, so that what the log shows now is held against it.
   if (before.note !== undefined) await client.acceptCheckpoint(before.note)
@@ -118,7 +125,8 @@ export async function replay(input: ReplayInput): Promise<AuditReport> {
   })
 
   const history = new History()
-  for (const [index, each] of recorded.entries()) await history.restore(index, each)
+  let restored = 0
+  for await (const each of state.restore()) await history.restore(restored++, each)
   const sealed = key && new SealedReader(client, key)
   const audit = new StatementAudit({
     history,
@@ -128,7 +136,6 @@ export async function replay(input: ReplayInput): Promise<AuditReport> {
   })
 
   let audited: AuditedSoFar = before
-  let unsaved: Recorded[] = []
   const end = Math.ceil(checkpoint.size / TILE_WIDTH)
   const first = Math.floor(before.range.size / TILE_WIDTH)
   let ahead = first < end ? readStatements(client, first, checkpoint) : undefined
@@ -144,8 +151,7 @@ export async function replay(input: ReplayInput): Promise<AuditReport> {
     const pairs = entries.slice(known).map((entry, i) => ({ entry, index: start + i, bytes: statements[known + i]! }))
     for (const pair of pairs) checkDigest(pair, checkpoint)
 
-    const { recorded: added, findings, records, foreign, opened } = await audit.take(pairs)
-    unsaved.push(...added)
+    const { entries: added, findings, records, foreign, opened } = await audit.take(pairs)
     audited = {
       ...audited,
       note: checkpoint.note,
@@ -156,21 +162,20 @@ export async function replay(input: ReplayInput): Promise<AuditReport> {
       findings: [...audited.findings, ...findings],
     }
     onProgress({ phase: 'statements', done: audited.range.size, total: checkpoint.size })
-    if ((bundle + 1) % SAVE_EVERY === 0 || bundle + 1 === end) {
-      await state.save(audited, unsaved)
-      unsaved = []
-    }
+    await state.add(added, findings, audited, (entry) => history.targets.get(entry)?.index)
   }
   checkSigner(checkpoint, history.authorities.policyAt(checkpoint.size))
+  const findings = conclude(audited.findings, history, now)
+  await state.finish(checkpoint, now, findings)
   return {
-    origin,
+    origin: before.origin,
     size: checkpoint.size,
     root: toHex(checkpoint.root),
     resumedFrom: before.range.size,
     records: audited.records,
     foreign: audited.foreign,
     opened: audited.opened,
-    findings: conclude(audited.findings, history, now),
+    findings,
   }
 }
 

@@ -27,6 +27,7 @@ import {
 } from '../../provenance/sealed-evidence.ts'
 import { kidOf, type PrivateJwk, publicJwkOf, unwrapKeys, wrapRecipientKid } from '../../statement/index.ts'
 import type { LogClient } from '../log-client/index.ts'
+import type { Sections } from './audited-entry.ts'
 import { checkPolicyText } from './check-clear.ts'
 import type { CheckId } from './checks.ts'
 import type { History } from './history.ts'
@@ -35,14 +36,6 @@ import type { Report } from './statements.ts'
 
 /** What opening asks of a log. */
 export type SealedSource = Pick<LogClient, 'record' | 'wraps'>
-
-/** Every section there is, by label; which ones a record can have, and what is in one, is its type's business, and checked when it is opened. */
-type Sections = {
-  readonly workload?: SectionsOf<'workload-provenance'>['workload']
-  readonly attestation?: NonNullable<SectionsOf<'attestation-result'>['attestation']> &
-    NonNullable<SectionsOf<'credential-provenance'>['attestation']>
-  readonly policy?: SectionsOf<'issuance-policy'>['policy']
-} & Omit<Partial<SectionsOf<'credential-provenance'>>, 'attestation'>
 
 /** A record of which something could be opened, and those that it links to. */
 export interface OpenedRecord extends Pick<Opened, 'logged' | 'sections'> {

@@ -1,34 +1,38 @@
 /**
- * What an audit leaves behind so that the next one goes on from there:
+ * What an audit leaves behind, so that questions can be asked of it and the next one goes on from there: one database.
  *
  * ```
- *   DIR/entries.jsonl   one line per entry (Recorded), appended to
- *   DIR/state.json      how far, which tree, what was found; replaced whole, and last
+ *   DIR/database/audit.duckdb    see docs/audit-database.md
+ *   DIR/checkpoint               the newest checkpoint seen: the log client's
  * ```
  *
- * `state.json` says how many bytes of `entries.jsonl` are its own: lines after a crash are cut off. Nothing secret is written, opened
- * sections least of all.
+ * One transaction holds a run of entries: their rows, what was found, how far the audit has come and the tree that it came to. A crash
+ * leaves all of it or nothing, so no entry is skipped or taken twice. What was opened is in there in clear: the directory of the
+ * database is for its owner alone (0700), for the engine makes files of its own beside it.
  *
  * @module
  */
-import { mkdir, open, readFile, truncate } from 'node:fs/promises'
+import { chmod, lstat, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   appendLeaves,
-  assert,
   type CompactRange,
   EMPTY_RANGE,
+  equalBytes,
   fromBase64,
   fromHex,
-  fromUtf8,
   HASH_LENGTH,
   hashLeaf,
   toBase64,
   toHex,
-  utf8,
+  type VerifiedCheckpoint,
 } from '../../merkle/index.ts'
-import { writeFileWhole } from '../log-client/index.ts'
-import type { Finding } from './checks.ts'
+import type { AuditedEntry } from './audited-entry.ts'
+import type { CheckId, Finding } from './checks.ts'
+import { type Cell, Database, type TableWriter } from './database/duckdb.ts'
+import { addEntry, addFinding, type Locate } from './database/rows.ts'
+import { SCHEMA_VERSION, schemaSql, TABLES, type TableName } from './database/schema.ts'
+import { AuditError } from './error.ts'
 import type { Recorded } from './recorded.ts'
 
 /** An audit up to some entry. */
@@ -45,100 +49,228 @@ export interface AuditedSoFar {
   readonly findings: readonly Finding[]
 }
 
-/** Of the files, and of what is checked: an older audit starts over. */
-const VERSION = 2
+/** Entries of one transaction, and rows of it at most: bills of materials are thousands of rows each. */
+const RUN_ENTRIES = 16_384
+const RUN_ROWS = 1_000_000
 
-/** Nothing audited yet. */
-export function startOf(origin: string, openedWith: string | undefined): AuditedSoFar {
+/** Where the database of an audit is. */
+export function databasePath(directory: string): string {
+  return join(directory, 'database', 'audit.duckdb')
+}
+
+/** The database, open for one audit. */
+export class AuditState {
+  /** What was audited before; nothing for an empty directory, or where another key, or none, opened things. */
+  readonly before: AuditedSoFar
+  readonly #database: Database
+  #run: Run | undefined
+
+  private constructor(database: Database, before: AuditedSoFar) {
+    this.#database = database
+    this.before = before
+  }
+
+  /** @throws `AuditError` `other_log`, `damaged_audit`; `UnavailableError` while another process has it open */
+  static async open(directory: string, origin: string, openedWith: string | undefined): Promise<AuditState> {
+    const path = databasePath(directory)
+    await makePrivate(join(directory, 'database'))
+    const old = await openThere(path)
+    const before = old && (await loadOrClose(old, path))
+    if (before && before.origin !== origin) {
+      old.close()
+      throw new AuditError('other_log', `${directory} holds an audit of ${before.origin}, and this is ${origin}`)
+    }
+    if (old && before && before.openedWith === openedWith) return new AuditState(old, before)
+
+    old?.close()
+    await Promise.all([rm(path, { force: true }), rm(`${path}.wal`, { force: true })])
+    const database = await Database.open(path, { readOnly: false })
+    await chmod(path, 0o600)
+    await database.run(`BEGIN; ${schemaSql()}; COMMIT`)
+    const nothing = { origin, range: EMPTY_RANGE, records: 0, foreign: 0, opened: 0, findings: [] }
+    return new AuditState(database, openedWith === undefined ? nothing : { ...nothing, openedWith })
+  }
+
+  /** What is kept of each entry so far, in order. @throws `AuditError` `damaged_audit`: not of the tree that was audited */
+  async *restore(): AsyncGenerator<Recorded> {
+    let range = EMPTY_RANGE
+    const leaves = new Uint8Array(256 * HASH_LENGTH)
+    let filled = 0
+    const append = () => {
+      range = appendLeaves(range, leaves.subarray(0, filled * HASH_LENGTH))
+      filled = 0
+    }
+    for await (const [entry, memory] of (await this.#database.query(RECORDS_IN_ORDER)).rows) {
+      leaves.set(hashLeaf(entry as Uint8Array), filled++ * HASH_LENGTH)
+      if (filled === 256) append()
+      yield parseMemory(memory as string, entry as Uint8Array)
+    }
+    append()
+    // Otherwise a bit that flipped here would make the next audit say that the log does not lead to the root it signed.
+    const { size, hashes } = this.before.range
+    if (range.size !== size || range.hashes.some((hash, i) => !equalBytes(hash, hashes[i]!))) {
+      throw damaged('its entries and its tree are not of one log')
+    }
+  }
+
+  /** Takes the next entries in, `audited` being the audit with them. They are durable when a run is full, or at the end. */
+  async add(
+    entries: readonly AuditedEntry[],
+    findings: readonly Finding[],
+    audited: AuditedSoFar,
+    locate: Locate,
+  ): Promise<void> {
+    this.#run ??= await Run.begin(this.#database)
+    const run = this.#run
+    for (const entry of entries) addEntry(entry, formatMemory(entry.recorded), locate, run.sink)
+    for (const finding of findings) addFinding('observations', finding, run.sink)
+    run.entries += entries.length
+    run.audited = audited
+    if (run.entries >= RUN_ENTRIES || run.rows >= RUN_ROWS) await this.save()
+  }
+
+  /** The audit came to the end of a checkpoint, and says this about all entries under it. */
+  async finish({ size, root, note }: VerifiedCheckpoint, now: number, findings: readonly Finding[]): Promise<void> {
+    this.#run ??= await Run.begin(this.#database)
+    const { sink } = this.#run
+    const known = await this.#database.rows('SELECT 1 FROM checkpoints WHERE size = $size', { size })
+    if (known.length === 0) sink('checkpoints', [size, root, note, now])
+    await this.#database.run('DELETE FROM findings')
+    for (const finding of findings) addFinding('findings', finding, sink)
+    await this.save()
+    // What is in the write-ahead log goes into the file: whoever opens it next finds one file, and need not write.
+    await this.#database.run('CHECKPOINT')
+  }
+
+  /** Makes durable what was taken so far. */
+  async save(): Promise<void> {
+    const run = this.#run
+    this.#run = undefined
+    await run?.commit()
+  }
+
+  close(): void {
+    this.#database.close()
+  }
+}
+
+/** A transaction. */
+class Run {
+  audited: AuditedSoFar | undefined
+  entries = 0
+  rows = 0
+  readonly #database: Database
+  readonly #writers: ReadonlyMap<TableName, TableWriter>
+
+  private constructor(database: Database, writers: ReadonlyMap<TableName, TableWriter>) {
+    this.#database = database
+    this.#writers = writers
+  }
+
+  static async begin(database: Database): Promise<Run> {
+    await database.run('BEGIN')
+    const writers = new Map<TableName, TableWriter>()
+    for (const table of Object.keys(TABLES) as TableName[]) {
+      writers.set(table, await database.writer(table, TABLES[table].columns))
+    }
+    return new Run(database, writers)
+  }
+
+  readonly sink = (table: TableName, row: readonly Cell[]): void => {
+    this.rows++
+    this.#writers.get(table)!.add(row)
+  }
+
+  async commit(): Promise<void> {
+    if (this.audited) {
+      const { origin, openedWith = null, note = null, range, records, foreign, opened } = this.audited
+      await this.#database.run('DELETE FROM audit')
+      const hashes = range.hashes.map(toHex).join(',')
+      this.sink('audit', [SCHEMA_VERSION, origin, openedWith, range.size, note, hashes, records, foreign, opened])
+    }
+    for (const writer of this.#writers.values()) writer.close()
+    await this.#database.run('COMMIT')
+  }
+}
+
+const RECORDS_IN_ORDER = 'SELECT entry, memory FROM records ORDER BY index'
+
+/** What the database says of itself; undefined where an audit left it before it had anything, or another version did. */
+export async function loadAudit(database: Database): Promise<AuditedSoFar | undefined> {
+  const [versions] = await database.rows(
+    "SELECT count(*) FROM information_schema.columns WHERE table_name = 'audit' AND column_name = 'version'",
+  )
+  if (versions?.[0] !== 1) return undefined
+  const [first] = await database.rows('SELECT version FROM audit')
+  if (first?.[0] !== SCHEMA_VERSION) return undefined
+  const [row] = await database.rows(
+    'SELECT origin, opened_with, note, range, size, records, foreign_statements, opened FROM audit',
+  )
+  const [origin, openedWith, note, hashes, size, records, foreign, opened] = row as [
+    string,
+    string | null,
+    string | null,
+    string,
+    number,
+    number,
+    number,
+    number,
+  ]
+  const found = await database.rows(
+    `SELECT f.index, f.check_id, f.severity, f.detail, f.about, r.entry FROM observations f JOIN records r USING (index) ORDER BY f.rowid`,
+  )
   return {
     origin,
-    range: EMPTY_RANGE,
-    records: 0,
-    foreign: 0,
-    opened: 0,
-    findings: [],
-    ...(openedWith === undefined ? {} : { openedWith }),
+    ...(openedWith !== null && { openedWith }),
+    ...(note !== null && { note }),
+    range: { size, hashes: hashes.split(',').filter(Boolean).map(fromHex) },
+    records,
+    foreign,
+    opened,
+    findings: found.map(([index, check, severity, detail, about, entry]) => ({
+      check: check as CheckId,
+      severity: severity as Finding['severity'],
+      index: index as number,
+      entry: toHex(entry as Uint8Array),
+      detail: detail as string,
+      ...(about !== null && { about: toHex(about as Uint8Array) }),
+    })),
   }
 }
 
-/** The two files. One audit at a time. */
-export class AuditState {
-  readonly #directory: string
-  #bytes = 0
-
-  constructor(directory: string) {
-    this.#directory = directory
-  }
-
-  /** What was audited before and its entries in order; undefined for an empty directory, or one of another log or key. */
-  async load(origin: string, openedWith: string | undefined): Promise<[AuditedSoFar, Recorded[]] | undefined> {
-    const text = await readIfThere(this.#path('state.json'))
-    if (text === undefined) return undefined
-    const { v, bytes, range, ...rest } = JSON.parse(fromUtf8(text))
-    if (v !== VERSION || rest.origin !== origin || rest.openedWith !== openedWith) return undefined
-
-    const lines = (await readIfThere(this.#path('entries.jsonl'))) ?? new Uint8Array()
-    assert(lines.length >= bytes, `${this.#path('entries.jsonl')} is shorter than state.json says: delete both`)
-    this.#bytes = bytes
-    const recorded = fromUtf8(lines.subarray(0, bytes)).split('\n').slice(0, -1).map(parseLine)
-    assert(
-      recorded.length === range.size,
-      `${this.#path('entries.jsonl')} has ${recorded.length} lines, not ${range.size}`,
-    )
-    // Otherwise a bit that flipped here would make the next audit say that the log does not lead to the root it signed.
-    const leaves = new Uint8Array(recorded.length * HASH_LENGTH)
-    for (const [index, { entry }] of recorded.entries()) leaves.set(hashLeaf(fromHex(entry)), index * HASH_LENGTH)
-    const audited = appendLeaves(EMPTY_RANGE, leaves)
-    assert(
-      audited.hashes.map(toHex).join() === range.hashes.join(),
-      `${this.#path('entries.jsonl')} and state.json are not of one tree: delete both`,
-    )
-    return [{ ...rest, range: audited }, recorded]
-  }
-
-  /** Records that the audit has come as far as `audited`; `added` are the entries since the last call. */
-  async save(audited: AuditedSoFar, added: readonly Recorded[]): Promise<void> {
-    const { range, ...rest } = audited
-    const lines = utf8(added.map((recorded) => `${formatLine(recorded)}\n`).join(''))
-    await mkdir(this.#directory, { recursive: true })
-    const file = await open(this.#path('entries.jsonl'), 'a')
-    try {
-      // What a run that crashed had written after its last state.
-      await truncate(this.#path('entries.jsonl'), this.#bytes)
-      await file.writeFile(lines)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    this.#bytes += lines.length
-    const state = {
-      v: VERSION,
-      ...rest,
-      bytes: this.#bytes,
-      range: { size: range.size, hashes: range.hashes.map(toHex) },
-    }
-    await writeFileWhole(this.#path('state.json'), `${JSON.stringify(state)}\n`)
-  }
-
-  #path(name: string): string {
-    return join(this.#directory, name)
+async function loadOrClose(database: Database, path: string): Promise<AuditedSoFar | undefined> {
+  try {
+    return await loadAudit(database)
+  } catch (cause) {
+    database.close()
+    throw new AuditError('damaged_audit', `${path} is not what an audit left: delete it and audit again`, { cause })
   }
 }
 
-function formatLine({ statement, ...rest }: Recorded): string {
+async function openThere(path: string): Promise<Database | undefined> {
+  const found = await lstat(path).catch(() => undefined)
+  if (found === undefined) return undefined
+  if (!found.isFile()) throw new AuditError('damaged_audit', `${path} is no file`)
+  return Database.open(path, { readOnly: false })
+}
+
+/** For its owner alone, also when it was there before. A link elsewhere is not followed. */
+async function makePrivate(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  if (!(await lstat(directory)).isDirectory()) throw new AuditError('damaged_audit', `${directory} is no directory`)
+  await chmod(directory, 0o700)
+}
+
+function formatMemory({ entry: _entry, statement, ...rest }: Recorded): string {
   return JSON.stringify(statement === undefined ? rest : { ...rest, statement: toBase64(statement) })
 }
 
-function parseLine(line: string): Recorded {
-  const { statement, ...rest } = JSON.parse(line)
-  return statement === undefined ? rest : { ...rest, statement: fromBase64(statement) }
+function parseMemory(memory: string, entry: Uint8Array): Recorded {
+  const { statement, ...rest } = JSON.parse(memory)
+  const recorded = { entry: toHex(entry), ...rest }
+  return statement === undefined ? recorded : { ...recorded, statement: fromBase64(statement) }
 }
 
-async function readIfThere(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  }
+function damaged(why: string): AuditError {
+  return new AuditError('damaged_audit', `${why}: delete the database and audit from the start`)
 }

@@ -32,6 +32,7 @@ import {
   statementIdentity,
   verifySignedStatement,
 } from '../../statement/index.ts'
+import type { AuditedEntry } from './audited-entry.ts'
 import { checkClear, checkOutlives, MAX_CLOCK_SKEW } from './check-clear.ts'
 import { checkOpened } from './check-opened.ts'
 import { CHECKS, type CheckId, type Finding } from './checks.ts'
@@ -48,7 +49,7 @@ export interface LoggedBytes {
 
 export interface AuditedEntries {
   /** One for each, in order. */
-  readonly recorded: Recorded[]
+  readonly entries: AuditedEntry[]
   readonly findings: Finding[]
   records: number
   /** Statements that are no records, and that the policy in force lets in. */
@@ -88,7 +89,7 @@ export class StatementAudit {
 
   /** Judges the entries that follow the last ones taken. */
   async take(entries: readonly LoggedBytes[]): Promise<AuditedEntries> {
-    const all = { recorded: [] as Recorded[], findings: [] as Finding[], records: 0, foreign: 0, opened: 0 }
+    const all = { entries: [] as AuditedEntry[], findings: [] as Finding[], records: 0, foreign: 0, opened: 0 }
     let run: Parsed[] = []
     for (const [i, logged] of entries.entries()) {
       const parsed = parse(logged)
@@ -113,6 +114,7 @@ export class StatementAudit {
       const record = found !== undefined && 'record' in found ? found : undefined
       if (record === undefined) {
         const { statement } = run[i]!
+        const stated = statement && { statement }
         const identity = statement === undefined ? '' : toHex(statementIdentity(statement))
         if (found !== undefined) {
           all.foreign++
@@ -123,14 +125,17 @@ export class StatementAudit {
         // As admission sees it: an erasure links to it, and asks when it was signed and by whom.
         const target = found !== undefined && 'signer' in found && { target: foreignTarget(index, found) }
         const kept = { entry: toHex(logged.entry), identity, unique: [], ...target, ...erased }
-        all.recorded.push(this.#apply(index, kept))
+        const state = erased ? 'erased' : found === undefined ? 'unreadable' : 'foreign'
+        all.entries.push({ index, recorded: this.#apply(index, kept), state, ...stated })
         continue
       }
       all.records++
       const authority = this.#judge(record, index, report)
       const permitted = authority !== undefined
       const authorizing = permitted && authorizesSomebody(record.record.type) ? record : undefined
-      all.recorded.push(this.#apply(index, recordedOf(index, record, permitted), authorizing))
+      const recorded = this.#apply(index, recordedOf(index, record, permitted), authorizing)
+      const state = permitted ? 'record' : 'refused'
+      all.entries.push({ index, recorded, state, statement: record.statement, record: record.record })
       if (permitted) sound.push({ index, signed: record, authority })
     }
 
@@ -146,10 +151,11 @@ export class StatementAudit {
       all.opened++
       const { index } = each.logged
       const marks = checkOpened(each, this.#history, sealed.marks, reports[i]!)
+      const entry = all.entries[index - all.entries[0]!.index]!
+      entry.opened = each
       if (marks.length === 0) continue
       this.#history.mark(index, marks)
-      const recorded = all.recorded.find(({ target }) => target?.index === index)
-      if (recorded) recorded.marks = marks
+      entry.recorded.marks = marks
     }
   }
 

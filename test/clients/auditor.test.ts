@@ -4,11 +4,12 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { CHECKS, type CheckId, type Finding, replay } from '../../clients/auditor/index.ts'
+import { Database } from '../../clients/auditor/database/duckdb.ts'
+import { CHECKS, type CheckId, databasePath, type Finding, replay } from '../../clients/auditor/index.ts'
 import { MisbehaviourError } from '../../clients/log-client/index.ts'
 import { parseVkey, sha256, signCheckpoint, toHex, utf8 } from '../../merkle/index.ts'
 import {
@@ -241,55 +242,61 @@ describe('an audit of an honest log', () => {
     assert.deepEqual((await audit(t, log, auditor, dir)).findings, second.findings)
   })
 
-  it('starts over for another key, and leaves nothing secret behind', async (t) => {
+  it('starts over for another key, and leaves what it opened to its owner alone', async (t) => {
     const log = new MadeUpLog()
     await tell(log)
     const dir = await directory(t)
+    const secrets = ['spiffe://bank.example/payments', 'jti-1', auditor.d].map((secret) => Buffer.from(secret!))
+    const left = async () => {
+      const bytes = await readFile(databasePath(dir))
+      return secrets.map((secret) => bytes.includes(secret))
+    }
     await audit(t, log, undefined, dir)
+    assert.deepEqual(await left(), [false, false, false])
     const report = await audit(t, log, auditor, dir)
     assert.deepEqual([report.resumedFrom, report.opened], [0, 3])
-    const left =
-      (await readFile(join(dir, 'state.json'), 'utf8')) + (await readFile(join(dir, 'entries.jsonl'), 'utf8'))
-    for (const secret of ['spiffe://bank.example/payments', 'jti-1', auditor.d])
-      assert.ok(!left.includes(secret), secret)
+    assert.deepEqual(await left(), [true, true, false])
+    const modes = [databasePath(dir), dirname(databasePath(dir))].map(async (path) => (await stat(path)).mode & 0o777)
+    assert.deepEqual(await Promise.all(modes), [0o600, 0o700])
+    // And so is what was opened, when the next one has no key.
+    await audit(t, log, undefined, dir)
+    assert.deepEqual(await left(), [false, false, false])
   })
 
-  it('forgets what a crash left half written', async (t) => {
+  it('blames its own file, and not the log, when it was damaged', async (t) => {
     const log = new MadeUpLog()
     await tell(log)
     const dir = await directory(t)
     await audit(t, log, undefined, dir)
-    await writeFile(join(dir, 'entries.jsonl'), '{"entry":"', { flag: 'a' })
-    await log.add(
-      {
-        type: 'issuance-denied',
-        fields: FIELDS['issuance-denied'],
-        links: [{ rel: 'key-authorization', entry: log.entries[1]! }],
-      },
-      issuer,
-      109,
-    )
-    const report = await audit(t, log, undefined, dir)
-    assert.deepEqual([report.resumedFrom, report.size, report.findings], [9, 10, []])
-    assert.equal((await audit(t, log, undefined, dir)).resumedFrom, 10)
+    const path = databasePath(dir)
+    const sound = await readFile(path)
+    const refused = { name: 'EvidenceError', code: 'damaged_audit' }
+
+    const database = await Database.open(path, { readOnly: false })
+    await database.run("UPDATE records SET entry = unhex(repeat('00', 32)) WHERE index = 3")
+    database.close()
+    await assert.rejects(audit(t, log, undefined, dir), refused)
+    for (const bytes of [
+      sound.subarray(0, 5000),
+      sound.map((byte, i) => (i === 12_300 ? byte ^ 1 : byte)),
+      utf8('x'),
+    ]) {
+      await writeFile(path, bytes)
+      await assert.rejects(audit(t, log, undefined, dir), refused)
+    }
+    await rm(path)
+    await symlink('/etc/hostname', path)
+    await assert.rejects(audit(t, log, undefined, dir), refused)
   })
 
-  it('blames its own files, and not the log, when they were damaged', async (t) => {
-    for (const [file, pattern] of [
-      ['state.json', /"hashes":\["[0-9a-f]{2}/],
-      ['entries.jsonl', /^\{"entry":"[0-9a-f]{2}/],
-    ] as const) {
-      const log = new MadeUpLog()
-      await tell(log)
-      const dir = await directory(t)
-      await audit(t, log, undefined, dir)
-      const text = await readFile(join(dir, file), 'utf8')
-      await writeFile(
-        join(dir, file),
-        text.replace(pattern, (found) => found.slice(0, -2) + (found.endsWith('00') ? '01' : '00')),
-      )
-      await assert.rejects(audit(t, log, undefined, dir), /are not of one tree: delete both/)
-    }
+  it('refuses the directory of another log', async (t) => {
+    const served = await serveLog(t)
+    const log = new MadeUpLog()
+    await tell(log)
+    const dir = await directory(t)
+    await audit(t, log, undefined, dir)
+    await assert.rejects(replay(servedInput(served, dir)), { name: 'EvidenceError', code: 'other_log' })
+    assert.equal((await audit(t, log, undefined, dir)).resumedFrom, 9)
   })
 
   it('finds nothing on a served log, over several bundles', async (t) => {

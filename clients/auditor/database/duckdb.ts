@@ -1,0 +1,237 @@
+/**
+ * DuckDB, and what it does that one would not expect. The only file that knows the library; measured with `@duckdb/node-api` 1.5.6
+ * on Node 20.
+ *
+ * * A 64-bit integer is a `bigint` both ways, and a column of POSIX seconds is one: numbers go in and come out here.
+ * * Whole columns of a chunk are written through one typed array; text and bytes cost a call into C++ each (some 0.5 µs). A word
+ *   of a closed list is therefore an ENUM, which is a small number: four links a record would otherwise cost more than the record.
+ * * A chunk has at most 2048 rows, and its row count must be set before its columns.
+ * * An appender writes into the transaction that is open on its connection, and only what was flushed.
+ * * An empty file is no database: the file cannot be made beforehand with the mode that it should have. The directory has it.
+ * * A second process is refused by a lock on the file, also one that only reads; within one process nothing stops anybody.
+ * * The engine reads and writes files, loads extensions from the network, and lets any statement change that. All of it is switched
+ *   off when the file is opened, and the switch is locked: `enable_external_access`, `lock_configuration`.
+ * * `length` of a BLOB is `octet_length`, and a `Buffer` comes out, on memory that is the engine's: it is copied.
+ *
+ * @module
+ */
+import {
+  BIGINT,
+  BLOB,
+  BOOLEAN,
+  DuckDBBlobValue,
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBDecimalValue,
+  DuckDBInstance,
+  DuckDBListValue,
+  type DuckDBType,
+  type DuckDBValue,
+  ENUM,
+  VARCHAR,
+} from '@duckdb/node-api'
+import { UnavailableError } from '../../../merkle/index.ts'
+import { AuditError } from '../error.ts'
+
+/** What a cell holds. */
+export type Cell = null | boolean | number | string | Uint8Array
+
+export type Row = readonly Cell[]
+
+/** What a column holds. `integer` is of 64 bits; a list of words is a closed one. */
+export type ColumnType = 'integer' | 'text' | 'bytes' | 'flag' | readonly string[]
+
+export interface Column {
+  readonly name: string
+  readonly type: ColumnType
+}
+
+export interface Answer {
+  readonly columns: readonly string[]
+  readonly rows: AsyncIterable<Row>
+}
+
+/** Memory that the engine may take before it spills to files beside the database. */
+const MEMORY_LIMIT = '256MB'
+const CHUNK_ROWS = 2048
+/** `duckdb_statement_type`: SELECT. */
+const SELECT = 1
+
+/** An open database. One connection: statements of one run are in one order. */
+export class Database {
+  readonly #instance: DuckDBInstance
+  readonly #connection: DuckDBConnection
+
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.#instance = instance
+    this.#connection = connection
+  }
+
+  /**
+   * Opens a file, or makes it.
+   *
+   * @throws `UnavailableError` when another process has it open; `AuditError` `damaged_audit`
+   */
+  static async open(path: string, { readOnly }: { readOnly: boolean }): Promise<Database> {
+    try {
+      const instance = await DuckDBInstance.create(path, {
+        ...(readOnly && { access_mode: 'READ_ONLY' }),
+        memory_limit: MEMORY_LIMIT,
+        enable_external_access: 'false',
+        autoinstall_known_extensions: 'false',
+        autoload_known_extensions: 'false',
+        lock_configuration: 'true',
+      })
+      return new Database(instance, await instance.connect())
+    } catch (cause) {
+      const message = messageOf(cause)
+      if (/set lock on file/i.test(message)) {
+        throw new UnavailableError(`${path} is in use by another audit or question`, { cause })
+      }
+      throw new AuditError('damaged_audit', `${path} cannot be read: ${firstLine(message)}`, { cause })
+    }
+  }
+
+  /** Runs statements of ours. */
+  async run(sql: string): Promise<void> {
+    await this.#connection.run(sql)
+  }
+
+  /** The answer to a statement of ours, its parameters bound by name. */
+  async query(sql: string, parameters: Readonly<Record<string, Cell>> = {}): Promise<Answer> {
+    const values = Object.entries(parameters).map(([name, cell]) => [name, duckValueOf(cell)] as const)
+    const types = values.map(([name, value]) => [name, typeof value === 'bigint' ? BIGINT : undefined] as const)
+    const result = await this.#connection.stream(sql, Object.fromEntries(values), Object.fromEntries(types))
+    return { columns: result.deduplicatedColumnNames(), rows: rowsOf(result.yieldRows()) }
+  }
+
+  /** As {@link query}, all at once: for answers of known size. */
+  async rows(sql: string, parameters: Readonly<Record<string, Cell>> = {}): Promise<Row[]> {
+    const all: Row[] = []
+    for await (const row of (await this.query(sql, parameters)).rows) all.push(row)
+    return all
+  }
+
+  /**
+   * The answer to somebody else's statement: a single SELECT.
+   *
+   * @throws `AuditError` `refused_sql`
+   */
+  async ask(sql: string): Promise<Answer> {
+    try {
+      const statements = await this.#connection.extractStatements(sql)
+      if (statements.count !== 1) throw new AuditError('refused_sql', `${statements.count} statements, and not one`)
+      const prepared = await statements.prepare(0)
+      if ((prepared.statementType as number) !== SELECT) throw new AuditError('refused_sql', 'not a SELECT')
+      if (prepared.parameterCount > 0) throw new AuditError('refused_sql', 'it has parameters, and nothing to bind')
+      const result = await prepared.stream()
+      return { columns: result.deduplicatedColumnNames(), rows: asked(result.yieldRows()) }
+    } catch (error) {
+      throw refusedSql(error)
+    }
+  }
+
+  /** Appends to a table, within the transaction that is open. */
+  async writer(table: string, columns: readonly Column[]): Promise<TableWriter> {
+    const appender = await this.#connection.createAppender(table)
+    return new TableWriter(appender, columns)
+  }
+
+  close(): void {
+    this.#connection.closeSync()
+    this.#instance.closeSync()
+  }
+}
+
+/** Rows on their way into a table. */
+export class TableWriter {
+  readonly #appender: Awaited<ReturnType<DuckDBConnection['createAppender']>>
+  readonly #types: DuckDBType[]
+  readonly #width: number
+  #rows: DuckDBValue[][] = []
+
+  constructor(appender: Awaited<ReturnType<DuckDBConnection['createAppender']>>, columns: readonly Column[]) {
+    this.#appender = appender
+    this.#types = columns.map(({ type }) => duckTypeOf(type))
+    this.#width = columns.length
+  }
+
+  add(row: Row): void {
+    if (row.length !== this.#width) throw new Error(`${row.length} cells for ${this.#width} columns`)
+    this.#rows.push(row.map(duckValueOf))
+    if (this.#rows.length === CHUNK_ROWS) this.#flushChunk()
+  }
+
+  /** Nothing can be added afterwards. */
+  close(): void {
+    this.#flushChunk()
+    this.#appender.closeSync()
+  }
+
+  #flushChunk(): void {
+    if (this.#rows.length === 0) return
+    const chunk = DuckDBDataChunk.create(this.#types)
+    chunk.setRows(this.#rows)
+    this.#appender.appendDataChunk(chunk)
+    this.#rows = []
+  }
+}
+
+/** The type as SQL writes it. */
+export function sqlTypeOf(type: ColumnType): string {
+  if (typeof type === 'object') return `ENUM (${type.map((word) => `'${word}'`).join(', ')})`
+  return { integer: 'BIGINT', text: 'VARCHAR', bytes: 'BLOB', flag: 'BOOLEAN' }[type]
+}
+
+function duckTypeOf(type: ColumnType): DuckDBType {
+  if (typeof type === 'object') return ENUM([...type])
+  return { integer: BIGINT, text: VARCHAR, bytes: BLOB, flag: BOOLEAN }[type]
+}
+
+function duckValueOf(cell: Cell): DuckDBValue {
+  if (typeof cell === 'number') return BigInt(cell)
+  return cell instanceof Uint8Array ? new DuckDBBlobValue(cell) : cell
+}
+
+async function* rowsOf(chunks: AsyncIterable<DuckDBValue[][]>): AsyncIterable<Row> {
+  for await (const rows of chunks) for (const row of rows) yield row.map(cellOf)
+}
+
+async function* asked(chunks: AsyncIterable<DuckDBValue[][]>): AsyncIterable<Row> {
+  try {
+    yield* rowsOf(chunks)
+  } catch (error) {
+    throw refusedSql(error)
+  }
+}
+
+/** What our tables have no columns of is shown as DuckDB writes it. */
+function cellOf(value: DuckDBValue): Cell {
+  if (value === null || typeof value === 'boolean' || typeof value === 'string' || typeof value === 'number')
+    return value
+  if (typeof value === 'bigint') {
+    const number = Number(value)
+    return Number.isSafeInteger(number) ? number : value.toString()
+  }
+  if (value instanceof DuckDBBlobValue) return Uint8Array.from(value.bytes)
+  if (value instanceof DuckDBDecimalValue) return value.toString()
+  if (value instanceof DuckDBListValue) return `[${value.items.map((item) => shown(cellOf(item))).join(', ')}]`
+  return String(value)
+}
+
+function shown(cell: Cell): string {
+  return cell instanceof Uint8Array ? Buffer.from(cell).toString('hex') : String(cell)
+}
+
+function refusedSql(error: unknown): AuditError {
+  if (error instanceof AuditError) return error
+  return new AuditError('refused_sql', firstLine(messageOf(error)), { cause: error })
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function firstLine(message: string): string {
+  return message.split('\n')[0]!.slice(0, 300)
+}
