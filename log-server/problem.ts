@@ -39,6 +39,7 @@ export type RequestErrorCode =
   | 'identity_conflict' //        a connection of one workload, and a proof or a header of another
   | 'access_denied' //            whoever calls may not do this here, whether or not there is what it asks about
   | 'unsupported_media_type' //   a body in another media type or content coding than the route reads
+  | 'too_many_requests' //        more of them, or of their bytes, than one caller may have
   | 'bundle_too_large' //         a provenance with more statements or bytes than a bundle may carry
   | 'unavailable' //              try again later, unchanged
   | 'internal' //                 our fault
@@ -47,10 +48,17 @@ export type RequestErrorCode =
 export class RequestError extends EvidenceError<RequestErrorCode> {
   /** Methods that the path does have, for `method_not_allowed`. */
   readonly allow: readonly string[] | undefined
+  /** Seconds after which the same request may be answered, for `too_many_requests`. */
+  readonly retryAfter: number | undefined
 
-  constructor(code: RequestErrorCode, message: string, options?: ErrorOptions & { allow?: readonly string[] }) {
+  constructor(
+    code: RequestErrorCode,
+    message: string,
+    options?: ErrorOptions & { allow?: readonly string[]; retryAfter?: number },
+  ) {
     super(code, message, options)
     this.allow = options?.allow
+    this.retryAfter = options?.retryAfter
   }
 }
 
@@ -110,6 +118,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   identity_conflict: DENIED,
   access_denied: DENIED,
   unsupported_media_type: [415, 'Unsupported Media Type', 'client'],
+  too_many_requests: [429, 'Too Many Requests', 'time'],
   bundle_too_large: [422, 'Bundle Too Large', 'nobody'],
   unavailable: TRY_LATER,
   internal: BROKEN,
@@ -414,7 +423,7 @@ export interface Problem {
   readonly title: string
   readonly code: ProblemCode
   readonly detail: string
-  /** Seconds, for 503. */
+  /** Seconds, for 503 and 429. */
   readonly retryAfter?: number
   readonly allow?: readonly string[]
 }
@@ -425,8 +434,10 @@ export function problemOf(error: unknown, requestId: string): Problem {
     const code = error instanceof BusyError ? error.code : 'unavailable'
     return { ...describe(code, error.message), retryAfter: Math.ceil(error.retryAfter ?? 1) }
   }
-  if (error instanceof RequestError && error.allow)
-    return { ...describe(error.code, error.message), allow: error.allow }
+  if (error instanceof RequestError) {
+    const { code, message, allow, retryAfter } = error
+    return { ...describe(code, message), ...(allow && { allow }), ...(retryAfter !== undefined && { retryAfter }) }
+  }
   if (error instanceof EvidenceError && Object.hasOwn(PROBLEMS, error.code)) {
     return describe(error.code as ProblemCode, error.message)
   }
