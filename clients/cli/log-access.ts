@@ -6,20 +6,27 @@
 import { formatVkey, fromUtf8, parseWitnessPolicy, type WitnessPolicy } from '../../merkle/index.ts'
 import { parseTrust, type Trust } from '../../provenance/index.ts'
 import { kidOf, type PrivateJwk, publicJwkOf } from '../../statement/index.ts'
-import { type CheckpointMemory, LogClient } from '../log-client/index.ts'
+import { type CheckpointMemory, createProver, LogClient, type Prover } from '../log-client/index.ts'
 import { type Arguments, type Flag, UsageError } from './command.ts'
 import type { Io } from './io.ts'
 import { readPrivateKey } from './key-files.ts'
 
-export const caFlag: Flag = {
-  value: 'FILE',
-  about: 'PEM: trust these anchors for the log’s TLS, and not those of this machine',
+/** Flags of whatever connects to a log: whom we believe to be it, and who we say that we are. */
+export const connectionFlags: Readonly<Record<string, Flag>> = {
+  ca: { value: 'FILE', about: 'PEM: trust these anchors for the log’s TLS, and not those of this machine' },
+  wit: { value: 'FILE', about: 'the Workload Identity Token to call the log with; read again while it is renewed' },
+  'wit-key': { value: 'KEY.jwk', about: 'the private key that it names' },
+  'wit-proof': {
+    value: 'wpt|httpsig',
+    about: 'proof of that key: a token for each request, or a signature over it; a token when not said',
+  },
+  'wit-audience': { value: 'NAME', about: 'what the log calls itself, where that is not the URL that we ask at' },
 }
 
 /** Flags of a command that talks to a log. */
 export const logFlags: Readonly<Record<string, Flag>> = {
   log: { value: 'URL', about: 'the log', required: true },
-  ca: caFlag,
+  ...connectionFlags,
   vkey: {
     value: 'VKEY',
     about:
@@ -90,12 +97,27 @@ export async function openClient(
   return new LogClient({
     url,
     ...(ca !== undefined && { tls: { ca: fromUtf8(await io.readFile(ca)) } }),
+    ...proverOf(args, io),
     clock: io.now,
     sleep: io.sleep,
     ...(origin === undefined ? {} : { pinned: { origin, vkey: vkeys } }),
     ...(memory === undefined ? {} : { remembered: memory }),
     ...(policy === undefined ? {} : { policy }),
   })
+}
+
+/** @throws {@link UsageError} */
+function proverOf(args: Arguments, io: Io): { prover?: Prover } {
+  const [wit, key, audience] = [args.optional('wit'), args.optional('wit-key'), args.optional('wit-audience')]
+  if (wit === undefined && key === undefined) return {}
+  if (wit === undefined || key === undefined) throw new UsageError('--wit and --wit-key come together')
+  const by = args.optional('wit-proof') === undefined ? 'wpt' : args.choice('wit-proof', ['wpt', 'httpsig'])
+  const load = async () => ({
+    wit: fromUtf8(await io.readFile(wit)).trimEnd(),
+    key: await readPrivateKey(io, key),
+  })
+  const { now, random } = io
+  return { prover: createProver({ load, by, now, random, ...(audience !== undefined && { audience }) }) }
 }
 
 /** Who signs: the key and the identifier under which the log knows it. */

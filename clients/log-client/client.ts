@@ -70,6 +70,8 @@ export interface LogClientOptions {
   readonly fetcher?: Fetcher
   /** For the fetcher that is made when none is given. */
   readonly tls?: FetcherOptions['tls']
+  /** Likewise: says with each request who we are. */
+  readonly prover?: FetcherOptions['prover']
   /** Where the last verified checkpoint is kept between runs. Without it only for the life of the client. */
   readonly remembered?: CheckpointMemory
   /** Waits between retries. */
@@ -111,7 +113,13 @@ export class LogClient {
     this.#options = options
     this.url = options.url
     this.pinned = options.pinned !== undefined
-    this.#fetcher = options.fetcher ?? createFetcher({ url: options.url, ...(options.tls && { tls: options.tls }) })
+    this.#fetcher =
+      options.fetcher ??
+      createFetcher({
+        url: options.url,
+        ...(options.tls && { tls: options.tls }),
+        ...(options.prover && { prover: options.prover }),
+      })
     this.#requests = new Requests(this.#fetcher)
     this.#tiles = new HttpTileReader(this.#fetcher)
     this.tiles = this.#tiles

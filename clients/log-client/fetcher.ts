@@ -9,8 +9,10 @@ import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import { fromUtf8, UnavailableError } from '../../merkle/index.ts'
+import type { FieldLine } from '../../provenance/index.ts'
 import { decodeProblem } from '../../statement/index.ts'
 import { AnswerError, RefusedError } from './error.ts'
+import type { Prover } from './workload-proof.ts'
 
 export interface FetchRequest {
   readonly method?: 'GET' | 'POST'
@@ -71,6 +73,8 @@ export interface FetcherOptions {
   readonly timeout?: number
   /** PEM texts: other trust anchors, and a certificate of our own where the log asks for one. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+  /** Says with each request who we are. */
+  readonly prover?: Prover
 }
 
 const DEFAULT_SOCKETS = 8
@@ -79,23 +83,24 @@ const DEFAULT_TIMEOUT = 30_000
 const MAX_PROBLEM_BYTES = 16_384
 
 /** @throws `AnswerError` `malformed_url`, `insecure_url` */
-export function createFetcher({ url, sockets, timeout = DEFAULT_TIMEOUT, tls }: FetcherOptions): Fetcher {
+export function createFetcher({ url, sockets, timeout = DEFAULT_TIMEOUT, tls, prover }: FetcherOptions): Fetcher {
   const base = parseBaseUrl(url)
   const secure = base.protocol === 'https:'
   const settings = { keepAlive: true, maxSockets: sockets ?? DEFAULT_SOCKETS, scheduling: 'fifo' as const }
   const agent = secure ? new https.Agent({ ...settings, ...tls }) : new http.Agent(settings)
-  const send = secure ? https.request : http.request
+  const open = secure ? https.request : http.request
   const target = { protocol: base.protocol, hostname: unbracket(base.hostname), port: base.port, agent }
 
-  function exchange(request: FetchRequest, mayRepeat: boolean): Promise<FetchAnswer> {
-    return new Promise((resolve, reject) => {
-      const { method = 'GET', path, accept = '*/*', body, contentType, after, maxBytes } = request
-      // As a list: Node then writes them as they are, which saves a tenth of what a request costs.
-      const headers = ['host', base.host, 'accept', accept, 'accept-encoding', 'identity']
-      if (contentType !== undefined) headers.push('content-type', contentType)
-      if (body !== undefined) headers.push('content-length', String(body.length))
-      if (after !== undefined) headers.push('range', `bytes=${after.length}-`, 'if-range', after.etag)
+  // A proof is good once: a request that is repeated has another.
+  async function exchange(request: FetchRequest, mayRepeat: boolean): Promise<FetchAnswer> {
+    const headers = headersOf(request, base.host)
+    if (prover) headers.push(...(await proofOf(request, headers, base, prover)))
+    return send(request, headers, mayRepeat)
+  }
 
+  function send(request: FetchRequest, headers: readonly string[], mayRepeat: boolean): Promise<FetchAnswer> {
+    return new Promise((resolve, reject) => {
+      const { method = 'GET', path, body, maxBytes } = request
       let failed = false
       /** What came of an answer whose rest can be asked for. */
       let partial = (): BrokenAnswerError | undefined => undefined
@@ -106,7 +111,7 @@ export function createFetcher({ url, sockets, timeout = DEFAULT_TIMEOUT, tls }: 
         const failure = asUnavailable(error, path)
         reject((failure instanceof UnavailableError && partial()) || failure)
       }
-      const outgoing = send({ ...target, method, path: base.pathname + path, headers }, (incoming) => {
+      const outgoing = open({ ...target, method, path: base.pathname + path, headers }, (incoming) => {
         const { statusCode: status = 0, headers } = incoming
         const done = (received: Uint8Array) => {
           clearTimeout(deadline)
@@ -146,6 +151,28 @@ export function createFetcher({ url, sockets, timeout = DEFAULT_TIMEOUT, tls }: 
     fetch: (request) => exchange(request, true),
     close: () => agent.destroy(),
   }
+}
+
+/** As a list: Node then writes them as they are, which saves a tenth of what a request costs. */
+function headersOf({ accept = '*/*', body, contentType, after }: FetchRequest, host: string): string[] {
+  const headers = ['host', host, 'accept', accept, 'accept-encoding', 'identity']
+  if (contentType !== undefined) headers.push('content-type', contentType)
+  if (body !== undefined) headers.push('content-length', String(body.length))
+  if (after !== undefined) headers.push('range', `bytes=${after.length}-`, 'if-range', after.etag)
+  return headers
+}
+
+async function proofOf(
+  { method = 'GET', path, body }: FetchRequest,
+  headers: readonly string[],
+  base: URL,
+  prover: Prover,
+): Promise<string[]> {
+  const target = base.pathname + path
+  const fields = Array.from({ length: headers.length / 2 }, (_, i): FieldLine => [headers[2 * i]!, headers[2 * i + 1]!])
+  const url = `${base.origin}${target.replace(/\?.*$/s, '')}`
+  const added = await prover({ method, target, url, fields, ...(body !== undefined && { content: body }) })
+  return added.flat()
 }
 
 function parseBaseUrl(text: string): URL {

@@ -38,7 +38,7 @@ export {
   verifyRequestProof,
   witOfRequest,
 } from './possession.ts'
-export type { ProofSigner } from './proof-key.ts'
+export { type ProofSigner, proofKeyOf } from './proof-key.ts'
 export { MemoryReplayCache, type ProofUse, type ReplayCache, type ReplayCacheLimits } from './replay-cache.ts'
 export { SIGNATURE_LABEL, SIGNATURE_TAG } from './signature-input.ts'
 export { type NewWpt, signWpt, verifyWpt, WPT_TYP, type WptContext } from './wpt.ts'

@@ -5,14 +5,14 @@ import { memoryInFile } from '../../log-client/index.ts'
 import { type Command, Exit } from '../command.ts'
 import type { Io } from '../io.ts'
 import { readPrivateKey } from '../key-files.ts'
-import { caFlag, readTrust, trustedClient } from '../log-access.ts'
+import { connectionFlags, readTrust, trustedClient } from '../log-access.ts'
 
 export const auditRun: Command = {
   name: 'audit run',
   summary: 'replay a log: recompute the tree, check every record, open what your key opens',
   flags: {
     log: { value: 'URL', about: 'the log', required: true },
-    ca: caFlag,
+    ...connectionFlags,
     trust: { value: 'TRUST.json', about: 'the logs, trust domains, issuers and verifiers you trust', required: true },
     state: { value: 'DIR', about: 'what was audited so far; the next run goes on from there', required: true },
     key: { value: 'KEY.jwk', about: 'the auditor’s decryption key' },

@@ -11,7 +11,7 @@ import {
 import { type Command, Exit, UsageError } from '../command.ts'
 import type { Io } from '../io.ts'
 import { readPrivateKey } from '../key-files.ts'
-import { caFlag, readTrust, trustedClient } from '../log-access.ts'
+import { connectionFlags, readTrust, trustedClient } from '../log-access.ts'
 import { presentationFlags, presentationOf } from '../presentation.ts'
 
 export const verify: Command = {
@@ -22,7 +22,7 @@ export const verify: Command = {
     bundle: { value: 'F', about: 'the credential’s bundle', required: true },
     trust: { value: 'TRUST.json', about: 'the logs, trust domains, issuers and verifiers you trust', required: true },
     log: { value: 'URL', about: 'also ask the log for its newest checkpoint and the credential’s status' },
-    ca: caFlag,
+    ...connectionFlags,
     original: { value: 'F', about: 'the credential that a gateway shows CREDENTIAL in the place of' },
     'original-bundle': { value: 'F', about: 'with --original: its bundle' },
     open: { value: 'KEY.jwk', about: 'a decryption key: opens the sealed sections and checks what they say' },
