@@ -59,6 +59,7 @@ export const COMMON_PROBLEMS: readonly ProblemCode[] = [
   'method_not_allowed',
   'not_implemented',
   'too_large',
+  'too_many_requests',
   'shutting_down',
   'request_timeout',
   'uri_too_long',
