@@ -1,7 +1,7 @@
 /**
  * `npm run interop`: other people's programs against a running log. See README.md.
  *
- *     npm run interop -- [--json] [part…]        parts: go, python, possession, rotation
+ *     npm run interop -- [--json] [part…]        parts: go, python, possession, pkits, rotation
  *
  * One line for each check. Exits 0 when nothing failed; what could not run is named and counted, never passed over.
  *
@@ -10,11 +10,12 @@
 import { fixtureOf } from './fixture.ts'
 import { runGo, runRotation } from './go.ts'
 import { startLog } from './log.ts'
+import { runPkits } from './pkits.ts'
 import { runPossession } from './possession.ts'
 import { runPython } from './python.ts'
 import { Report } from './report.ts'
 
-const PARTS = { go: runGo, python: runPython, possession: runPossession, rotation: runRotation }
+const PARTS = { go: runGo, python: runPython, possession: runPossession, pkits: runPkits, rotation: runRotation }
 
 const args = process.argv.slice(2)
 const wanted = args.filter((arg) => arg !== '--json')

@@ -21,7 +21,7 @@ import type { InteropLog } from './log.ts'
 import { CACHE, execute, type Part, runChecks } from './program.ts'
 import type { Report } from './report.ts'
 
-const SOURCES = 'test/interop/python'
+export const SOURCES = 'test/interop/python'
 const NEEDED = [3, 11] as const
 /** Names a Python that can import a pyscitt which is not on the registry. */
 const PYSCITT = 'PROVLOG_INTEROP_PYSCITT'
