@@ -48,6 +48,9 @@ type fixture struct {
 	Before  stage  `json:"before"`
 	Between stage  `json:"between"`
 	After   stage  `json:"after"`
+
+	// Only for the parts "spiffe" and "spiffe-server".
+	Door door `json:"door"`
 }
 
 type consistency struct {
@@ -94,7 +97,12 @@ var parts = []struct {
 	{"merkle", checkMerkle},
 	{"go-cose", checkCose},
 	{"rotation", checkRotation},
+	{"spiffe", checkSpiffe},
+	{"spiffe-server", serveSpiffe},
 }
+
+// Parts that are about another fixture, and run when they are named.
+var named = []string{"rotation", "spiffe", "spiffe-server"}
 
 func main() {
 	if len(os.Args) < 2 {
@@ -106,7 +114,7 @@ func main() {
 		panic(err)
 	}
 	for _, part := range parts {
-		if len(os.Args) == 2 && part.name != "rotation" || slices.Contains(os.Args[2:], part.name) {
+		if len(os.Args) == 2 && !slices.Contains(named, part.name) || slices.Contains(os.Args[2:], part.name) {
 			current = part.name
 			part.run(&f)
 		}
