@@ -10,14 +10,17 @@
  *
  * @module
  */
+import type https from 'node:https'
 import { type AddressInfo, isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
+import { TrustDomains } from './access/trust-domains.ts'
 import { type AppOptions, buildApp, type Stage } from './app.ts'
 import { type ListenAddress, type ServerConfig, type ServerLimits, serverConfig } from './config.ts'
 import { openLog } from './log.ts'
-import { readTls, type TlsFiles } from './tls.ts'
+import { ServerTls, type TlsFiles } from './tls.ts'
 import { type Clock, LogError } from './types.ts'
+import type { FileNotice, Report } from './watched-files.ts'
 
 export interface ServerOptions {
   readonly dataDir: string
@@ -41,6 +44,8 @@ export interface RunningServer {
   readonly origin: string
   /** The first of those that sign checkpoints now: a rotation changes it. */
   readonly vkey: string
+  /** Looks at certificates, keys and anchors now: new ones are served from then on. It is done every two seconds anyway. */
+  reload(): Promise<void>
   /** Resolves when every accepted request has its answer and the log is closed. May be called again, to wait. */
   close(): Promise<void>
 }
@@ -48,6 +53,8 @@ export interface RunningServer {
 /** What a connection may take, in milliseconds, to finish the request that it is in when we close. */
 const CLOSE_DEADLINE = 15_000
 const IDLE_SWEEP = 50
+/** How often files are looked at that may be replaced while we run, in milliseconds. */
+const RELOAD_INTERVAL = 2_000
 
 /**
  * Resolves when the log answers.
@@ -57,8 +64,9 @@ const IDLE_SWEEP = 50
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { dataDir, now = systemClock, logger = { level: 'error', stream: process.stderr } } = options
   const config = await serverConfig(dataDir, options)
-  const tls = config.tls && (await readTls(config.tls))
   if (config.access) throw new LogError('malformed_config', 'server.access: this version does not serve by rules')
+  const live = await openLiveFiles(config, (notice) => report(notice))
+  const { tls } = live
   const log = await openLog({ dataDir, now })
 
   let stage: Stage = 'serving'
@@ -68,7 +76,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     logger,
     limits: config.limits,
     ...(config.registrationDeadline !== undefined && { registrationDeadline: config.registrationDeadline }),
-    ...(tls && { tls }),
+    ...(tls && { tls: tls.settings }),
     stage: () => stage,
     notReady: () => (log.sequencer.accepting ? undefined : 'log_stopped'),
   })
@@ -80,8 +88,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     throw error
   }
 
+  tls?.serve(app.server as https.Server)
+  function report({ event, ...notice }: FileNotice): void {
+    if (event === 'kept') app.log.error(notice, 'changed files were refused, and what they held before is kept')
+    else app.log.info(notice, 'changed files are in force')
+  }
+  const reloading = setInterval(() => void live.reload(), RELOAD_INTERVAL)
+  reloading.unref()
+
   let closed: Promise<void> | undefined
   async function close(): Promise<void> {
+    clearInterval(reloading)
     stage = 'draining'
     await delay(options.drainDelay ?? 0)
     stage = 'closing'
@@ -100,7 +117,25 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     get vkey() {
       return log.vkey
     },
+    reload: live.reload,
     close: () => (closed ??= close()),
+  }
+}
+
+/** Certificates, keys and anchors: what is read again when it is replaced, while the server runs. */
+async function openLiveFiles(
+  { access, tls: files }: Pick<ServerConfig, 'access' | 'tls'>,
+  report: Report,
+): Promise<{ readonly tls?: ServerTls; readonly trust?: TrustDomains; readonly reload: () => Promise<void> }> {
+  const trust = access && (await TrustDomains.load(access.trustDomains, report))
+  const tls = files && (await ServerTls.open(files, { ...(trust && { trust }), report }))
+  return {
+    ...(trust && { trust }),
+    ...(tls && { tls }),
+    reload: async () => {
+      await trust?.reload()
+      await tls?.refresh()
+    },
   }
 }
 

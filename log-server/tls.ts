@@ -1,14 +1,16 @@
 /**
- * The certificate and key that the server speaks TLS with: read once at the start, and judged before anybody connects.
+ * The certificate and key that the server speaks TLS with, judged before anybody connects, and exchanged for others without a restart.
  *
- * A server that started with a pair that does not belong together would fail each handshake, which its operator hears of last.
+ * A server with a pair that does not belong together would fail each handshake, which its operator hears of last. So such a pair keeps
+ * it from starting; and later, when only one of the two files has been renewed yet, from taking it.
  *
  * @module
  */
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { createSecureContext, type SecureContextOptions } from 'node:tls'
+import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls'
+import type { TrustDomains } from './access/trust-domains.ts'
 import { LogError } from './types.ts'
+import { type Report, WatchedFiles } from './watched-files.ts'
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -19,38 +21,109 @@ export interface TlsFiles {
 }
 
 /** What `https.createServer` takes. */
-export interface TlsSettings extends Pick<SecureContextOptions, 'cert' | 'key' | 'minVersion'> {
+export interface TlsSettings
+  extends Pick<SecureContextOptions, 'cert' | 'key' | 'minVersion' | 'ca' | 'secureOptions'> {
   readonly cert: string
   readonly key: string
   readonly minVersion: 'TLSv1.2'
+  readonly secureOptions: number
   /** From the connection to the end of the handshake, in milliseconds. */
   readonly handshakeTimeout: number
+  /** Whether clients are asked for a certificate. The handshake never judges it: `access/peer.ts` does. */
+  readonly requestCert: boolean
+  readonly rejectUnauthorized: false
 }
+
+export interface ServerTlsOptions {
+  /** Clients are asked for certificates, and told of these anchors. Not asked, when not given. */
+  readonly trust?: TrustDomains
+  readonly report?: Report
+}
+
+type Pair = Pick<TlsSettings, 'cert' | 'key'>
 
 // Node waits two minutes. Until the handshake ends no other timeout of ours runs, and what a peer owes is a few hundred bytes; and
 // a server that closes waits for these connections, within its deadline.
 const HANDSHAKE_TIMEOUT = 10_000
 
+/** The TLS of a server for as long as it runs. */
+export class ServerTls {
+  readonly #pair: WatchedFiles<Pair>
+  readonly #trust: TrustDomains | undefined
+  readonly #servers: Server[] = []
+  /** Of the anchors that clients are told of. */
+  #generation: number | undefined
+
+  private constructor(pair: WatchedFiles<Pair>, trust: TrustDomains | undefined) {
+    this.#pair = pair
+    this.#trust = trust
+    this.#generation = trust?.generation
+  }
+
+  /** @throws {@link LogError} `malformed_config`, naming the file and never quoting it */
+  static async open(files: TlsFiles, { trust, report = () => {} }: ServerTlsOptions = {}): Promise<ServerTls> {
+    const read = ([cert, key]: readonly Uint8Array[]) => readPair(files, cert!, key!)
+    try {
+      return new ServerTls(await WatchedFiles.open([files.cert, files.key], read, report), trust)
+    } catch (cause) {
+      if (cause instanceof LogError) throw cause
+      const path = (cause as NodeJS.ErrnoException).path
+      throw new LogError('malformed_config', `${path ?? `${files.cert} or ${files.key}`} cannot be read`, { cause })
+    }
+  }
+
+  get settings(): TlsSettings {
+    const trust = this.#trust
+    return { ...settingsOf(this.#pair.current, trust !== undefined), ...(trust && { ca: trust.caList() }) }
+  }
+
+  /** Has this server, made with the settings, speak by what is in force from now on. */
+  serve(server: Server): void {
+    this.#servers.push(server)
+  }
+
+  /**
+   * Looks at the files, and at which anchors there are now. Connections that are there keep what they have, and so do handshakes under way;
+   * each that begins later has all of the new: nobody finds half of it.
+   */
+  async refresh(): Promise<void> {
+    const changed = await this.#pair.refresh()
+    const generation = this.#trust?.generation
+    if (!changed && generation === this.#generation) return
+    this.#generation = generation
+    for (const server of this.#servers) server.setSecureContext(this.settings)
+  }
+}
+
+function settingsOf(pair: Pair, asksForCertificates: boolean): TlsSettings {
+  return {
+    ...pair,
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: HANDSHAKE_TIMEOUT,
+    requestCert: asksForCertificates,
+    rejectUnauthorized: false,
+    // Renegotiation may show another certificate in the middle of a connection, and costs a server more than its client. A session that
+    // is resumed comes with the client's certificate alone, without those above it: OpenSSL would know the peer, and nobody could
+    // verify it. Without tickets there are none, because Node keeps no sessions of its own.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (asksForCertificates ? constants.SSL_OP_NO_TICKET : 0),
+  }
+}
+
 /** @throws {@link LogError} `malformed_config`, naming the file and never quoting it */
-export async function readTls(files: TlsFiles): Promise<TlsSettings> {
-  const [cert, key] = [await readPem(files.cert), await readPem(files.key)]
+function readPair(files: TlsFiles, certBytes: Uint8Array, keyBytes: Uint8Array): Pair {
+  const [cert, key] = [certBytes, keyBytes].map((bytes) => Buffer.from(bytes).toString('utf8')) as [string, string]
+  // A file that is being written. OpenSSL takes the certificates that are there already for all of the chain.
+  if (cert.split('-----BEGIN ').length !== cert.split('-----END ').length) {
+    throw new LogError('malformed_config', `${files.cert} is cut short`)
+  }
   const leaf = parse(files.cert, 'a PEM certificate', () => new X509Certificate(cert))
   const privateKey: KeyObject = parse(files.key, 'a PEM private key without a passphrase', () => createPrivateKey(key))
   if (!leaf.checkPrivateKey(privateKey)) {
     throw new LogError('malformed_config', `${files.key} is not the key of the first certificate in ${files.cert}`)
   }
-  const settings = { cert, key, minVersion: 'TLSv1.2', handshakeTimeout: HANDSHAKE_TIMEOUT } as const
   // The rest of the chain, and what OpenSSL's security level asks: a key too short, a digest too weak.
-  parse(files.cert, 'a chain that TLS can use', () => createSecureContext(settings))
-  return settings
-}
-
-async function readPem(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (cause) {
-    throw new LogError('malformed_config', `${path} cannot be read`, { cause })
-  }
+  parse(files.cert, 'a chain that TLS can use', () => createSecureContext(settingsOf({ cert, key }, false)))
+  return { cert, key }
 }
 
 /** Without a cause: what OpenSSL says may quote what it read, which may be a key. */

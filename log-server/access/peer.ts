@@ -21,63 +21,82 @@ import type { TrustDomains } from './trust-domains.ts'
 
 export type { Peer }
 
-/** @throws as `verifyPeer`, with a code for each case */
+/** @throws as {@link peerOfChain}; `credential_missing` where no certificate was shown */
 export async function peerOf(socket: TLSSocket, trust: TrustDomains, at: number): Promise<Peer> {
-  return verifyPeer(chainOf(socket.getPeerCertificate(true)), 'client', (name) => trust.anchorsOf(name), at)
+  return peerOfChain(chainOf(socket.getPeerCertificate(true)), trust, at)
 }
+
+/**
+ * The client that showed these certificates: to us, or to a proxy that is believed about it.
+ *
+ * @param chain - DER, the leaf first
+ * @throws as `verifyPeer`, with a code for each case
+ */
+export async function peerOfChain(chain: readonly Uint8Array[], trust: TrustDomains, at: number): Promise<Peer> {
+  return verifyPeer(chain, 'client', (name) => trust.anchorsOf(name), at)
+}
+
+/** Undefined for who showed no certificate. */
+type Answer = Peer | undefined
 
 interface Verdict {
   readonly generation: number
-  /** What it was, once it is known. */
-  peer?: Peer
-  readonly settled: Promise<Peer>
+  /** The answer, once it is known. */
+  known?: { readonly peer: Answer }
+  readonly settled: Promise<Answer>
 }
 
 export interface PeersOptions {
   readonly trust: TrustDomains
+  /** Whether nobody may come without a certificate. */
+  readonly required: boolean
   readonly now: Clock
 }
 
 /** The peers of all connections of a server. */
 export class Peers {
-  readonly #trust: TrustDomains
-  readonly #now: Clock
+  readonly #options: PeersOptions
   readonly #verdicts = new WeakMap<Socket, Verdict>()
 
-  constructor({ trust, now }: PeersOptions) {
-    this.#trust = trust
-    this.#now = now
+  constructor(options: PeersOptions) {
+    this.#options = options
   }
 
   /**
-   * The peer of a connection: at once where it is known, so that a request on a connection that is kept costs nothing.
+   * The peer of a connection: at once where it is known, so that a request on a connection that is kept costs nothing. Undefined where no
+   * certificate was shown, and none is required.
    *
-   * @throws (or rejects) as {@link peerOf}; `credential_missing` on a connection without TLS
+   * @throws (it rejects) as {@link peerOf}
    */
-  of(socket: Socket): Peer | Promise<Peer> {
+  of(socket: Socket): Answer | Promise<Answer> {
     const verdict = this.#verdicts.get(socket)
-    if (verdict?.generation !== this.#trust.generation) return this.#judge(socket)
-    const { peer } = verdict
-    if (peer === undefined) return verdict.settled
+    const { trust, now } = this.#options
+    if (verdict?.generation !== trust.generation) return this.#judge(socket)
+    const { known } = verdict
+    if (!known) return verdict.settled
     // Of one whose end has come it is asked again, and answered why not.
-    return this.#now() <= peer.notAfter ? peer : this.#judge(socket)
+    return known.peer && now() > known.peer.notAfter ? this.#judge(socket) : known.peer
   }
 
-  #judge(socket: Socket): Promise<Peer> {
-    const { generation } = this.#trust
-    const settled =
-      socket instanceof TLSSocket
-        ? peerOf(socket, this.#trust, this.#now())
-        : Promise.reject(new ProvenanceError('credential_missing', 'a connection without TLS'))
-    const verdict: Verdict = { generation, settled }
+  #judge(socket: Socket): Promise<Answer> {
+    const { generation } = this.#options.trust
+    const verdict: Verdict = { generation, settled: this.#ask(socket) }
     this.#verdicts.set(socket, verdict)
-    settled.then(
+    verdict.settled.then(
       (peer) => {
-        verdict.peer = peer
+        verdict.known = { peer }
       },
       // It is whoever asked that is told.
       () => {},
     )
-    return settled
+    return verdict.settled
+  }
+
+  async #ask(socket: Socket): Promise<Answer> {
+    const { trust, required, now } = this.#options
+    const chain = socket instanceof TLSSocket ? chainOf(socket.getPeerCertificate(true)) : []
+    if (chain.length > 0) return peerOfChain(chain, trust, now())
+    if (required) throw new ProvenanceError('credential_missing', 'the client showed no certificate')
+    return undefined
   }
 }

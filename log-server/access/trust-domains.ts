@@ -28,6 +28,9 @@ export interface TrustDomainFiles {
   readonly crls?: readonly string[]
 }
 
+/** Bytes of names. The message has room for 2¹⁶, and some clients read less. */
+const MAX_CA_NAMES = 2 ** 15
+
 interface Domain {
   readonly profile: 'spiffe' | 'wimse'
   readonly maxLifetime: number | undefined
@@ -47,12 +50,9 @@ export class TrustDomains {
   }
 
   /** @throws {@link LogError} `malformed_config`, naming the file or the trust domain at fault */
-  static async load(
-    files: Readonly<Record<string, TrustDomainFiles>>,
-    report: Report = () => {},
-  ): Promise<TrustDomains> {
+  static async load(files: ReadonlyMap<string, TrustDomainFiles>, report: Report = () => {}): Promise<TrustDomains> {
     const domains = new Map<string, Domain>()
-    for (const [name, domain] of Object.entries(files)) {
+    for (const [name, domain] of files) {
       await atStart(`trust domain ${JSON.stringify(name)}`, () => parseTrustDomain(name))
       const { bundle, crls = [], profile = 'spiffe', maxLifetime } = domain
       domains.set(name, {
@@ -77,11 +77,13 @@ export class TrustDomains {
 
   /**
    * All anchors, in PEM, for the `CertificateRequest` of a handshake, which asks for a certificate without asking for a domain. It is a
-   * hint to clients that have several, and no judgement: anchors of all domains are one list in it.
+   * hint to clients that have several, and no judgement: anchors of all domains are one list in it. None where their names would
+   * not fit into the message: then clients show what they have.
    */
   caList(): string[] {
-    const ders = [...this.#trusts.values()].flatMap(({ certificates }) => certificates.map(({ der }) => toBase64(der)))
-    return [...new Set(ders)].map((base64) => {
+    const anchors = [...this.#trusts.values()].flatMap(({ certificates }) => certificates)
+    if (anchors.reduce((sum, { subject }) => sum + 2 + subject.length, 0) > MAX_CA_NAMES) return []
+    return [...new Set(anchors.map(({ der }) => toBase64(der)))].map((base64) => {
       const lines = base64.match(/.{1,64}/g) ?? []
       return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
     })

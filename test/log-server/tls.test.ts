@@ -11,7 +11,7 @@ import { createFetcher, LogClient } from '../../clients/log-client/index.ts'
 import { serverConfig } from '../../log-server/config.ts'
 import { initLog } from '../../log-server/init.ts'
 import { type RunningServer, startServer } from '../../log-server/main.ts'
-import { readTls } from '../../log-server/tls.ts'
+import { ServerTls } from '../../log-server/tls.ts'
 import { TestCommand } from '../clients/test-io.ts'
 import { notRandom, ORIGIN } from '../provenance/small-log.ts'
 import { type CertificateFiles, writeCertificates } from './certificates.ts'
@@ -96,7 +96,7 @@ describe('a log over TLS', () => {
 
 describe('startServer', () => {
   it('bounds a handshake, by less than it waits for when it closes', async () => {
-    const { handshakeTimeout, minVersion } = await readTls(files.tls)
+    const { handshakeTimeout, minVersion } = (await ServerTls.open(files.tls)).settings
     assert.ok(handshakeTimeout > 0 && handshakeTimeout < 15_000)
     assert.equal(minVersion, 'TLSv1.2')
   })
@@ -119,7 +119,7 @@ describe('startServer', () => {
   }
   for (const [what, make] of refused) {
     it(`refuses ${what}, without quoting it (malformed_config)`, async () => {
-      await assert.rejects(readTls(make()), (error: Error & { code?: string }) => {
+      await assert.rejects(ServerTls.open(make()), (error: Error & { code?: string }) => {
         assert.equal(error.code, 'malformed_config')
         assert.doesNotMatch(`${error.message} ${String(error.cause)}`, /BEGIN|MI[IG]/)
         return true
@@ -139,6 +139,39 @@ describe('startServer', () => {
     assert.deepEqual((await serverConfig(dataDir, { tls: files.tls })).tls, files.tls)
     writeFileSync(join(dataDir, 'config.json'), JSON.stringify({ server: { tls: { cert: 'c' } } }))
     await assert.rejects(serverConfig(dataDir), { code: 'malformed_config' })
+  })
+})
+
+describe('a certificate that is renewed', () => {
+  /** The serial number of what a new connection is shown. */
+  const served = () =>
+    new Promise<string>((resolve, reject) => {
+      const socket = tls.connect({ port: port(), host: 'localhost', ca: ca() }, () => {
+        resolve(socket.getPeerCertificate().serialNumber)
+        socket.destroy()
+      })
+      socket.on('error', reject)
+    })
+  const put = (path: string, from: string) => writeFileSync(path, readFileSync(from))
+
+  it('is served without a restart, once both files belong together, and not before', async () => {
+    mkdirSync(join(dir, 'renewed'))
+    const [old, renewed] = [await served(), await writeCertificates(join(dir, 'renewed'))]
+    const oldKey = readFileSync(files.tls.key)
+    put(files.tls.key, renewed.tls.key)
+    await server.reload()
+    assert.equal(await served(), old)
+    writeFileSync(files.tls.cert, readFileSync(renewed.tls.cert, 'utf8').slice(0, -50))
+    await server.reload()
+    assert.equal(await served(), old)
+    writeFileSync(files.tls.key, oldKey)
+    put(files.tls.cert, renewed.tls.cert)
+    await server.reload()
+    assert.equal(await served(), old)
+    put(files.tls.key, renewed.tls.key)
+    put(files.ca, renewed.ca)
+    await server.reload()
+    assert.notEqual(await served(), old)
   })
 })
 

@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import tls, { type TLSSocket } from 'node:tls'
 import { Peers } from '../../log-server/access/peer.ts'
-import { TrustDomains } from '../../log-server/access/trust-domains.ts'
-import type { FileNotice } from '../../log-server/watched-files.ts'
+import { type TrustDomainFiles, TrustDomains } from '../../log-server/access/trust-domains.ts'
+import type { FileNotice, Report } from '../../log-server/watched-files.ts'
 import { toBase64 } from '../../merkle/bytes.ts'
 import { AT, certify, type Holder, keyPem, pem, revocationList, SUBJECT, workload } from '../certificates/authority.ts'
 
@@ -36,12 +36,14 @@ const bundleOf = (sequence: number | undefined, ...anchors: readonly Holder[]): 
     }),
   ).then((keys) => JSON.stringify({ keys, ...(sequence !== undefined && { spiffe_sequence: sequence }) }))
 
+const load = (domains: Record<string, TrustDomainFiles>, report?: Report) =>
+  TrustDomains.load(new Map(Object.entries(domains)), report)
 const serialsOf = (trust: TrustDomains, name = 'bank.example') =>
   trust.anchorsOf(name)?.certificates.map(({ serial }) => serial)
 
 describe('TrustDomains', () => {
   it('has the anchors of each trust domain and of no other', async () => {
-    const trust = await TrustDomains.load({
+    const trust = await load({
       'bank.example': { bundle: write(await bundleOf(1, root)), maxLifetime: 60 },
       'partner.example': { bundle: write(pem(next)), profile: 'wimse' },
     })
@@ -53,6 +55,15 @@ describe('TrustDomains', () => {
     assert.deepEqual(trust.anchorsOf('bank.example')?.rules, { tokenProfile: 'wit-svid', maximumLifetime: 60 })
     assert.equal(trust.anchorsOf('partner.example')?.scheme, 'wimse')
     assert.deepEqual(trust.caList(), [pem(root), pem(next)])
+  })
+
+  it('names no anchors to clients where they are too many', async () => {
+    const many = await Promise.all(
+      Array.from({ length: 9 }, (_, i) => certify(`${i}`.repeat(4000), { keys: root.keys })),
+    )
+    const trust = await load({ 'bank.example': { bundle: write(pem(...many)) } })
+    assert.equal(serialsOf(trust)?.length, 9)
+    assert.deepEqual(trust.caList(), [])
   })
 
   const refused: readonly (readonly [what: string, file: () => string | Promise<string>])[] = [
@@ -72,7 +83,7 @@ describe('TrustDomains', () => {
   ]
   for (const [what, file] of refused) {
     it(`does not load ${what} (malformed_config)`, async () => {
-      await assert.rejects(TrustDomains.load({ 'bank.example': { bundle: await file() } }), {
+      await assert.rejects(load({ 'bank.example': { bundle: await file() } }), {
         code: 'malformed_config',
       })
     })
@@ -80,7 +91,7 @@ describe('TrustDomains', () => {
 
   it('does not load a name that is no trust domain (malformed_config)', async () => {
     for (const name of ['Bank.example', 'spiffe://bank.example', '', '*']) {
-      await assert.rejects(TrustDomains.load({ [name]: { bundle: write(pem(root)) } }), { code: 'malformed_config' })
+      await assert.rejects(load({ [name]: { bundle: write(pem(root)) } }), { code: 'malformed_config' })
     }
   })
 
@@ -88,7 +99,7 @@ describe('TrustDomains', () => {
   async function loaded(first: string) {
     const notices: FileNotice[] = []
     const bundle = write(first)
-    const trust = await TrustDomains.load({ 'bank.example': { bundle } }, (notice) => notices.push(notice))
+    const trust = await load({ 'bank.example': { bundle } }, (notice) => notices.push(notice))
     const reload = async (text: string) => {
       write(text, bundle)
       return trust.reload()
@@ -143,7 +154,7 @@ describe('TrustDomains', () => {
     const crl = write(await revocationList(root, { thisUpdate: AT }))
     const notices: FileNotice[] = []
     const domain = { bundle: write(pem(root)), crls: [crl] }
-    const trust = await TrustDomains.load({ 'bank.example': domain }, (notice) => notices.push(notice))
+    const trust = await load({ 'bank.example': domain }, (notice) => notices.push(notice))
     write(await revocationList(root, { thisUpdate: AT - 1 }), crl)
     assert.equal(await trust.reload(), false)
     assert.match(notices[0]?.reason ?? '', /older/)
@@ -186,15 +197,15 @@ async function connection(
 describe('Peers', () => {
   it('know who is there, ask once, and ask again when the anchors change', async () => {
     const bundle = write(await bundleOf(1, root))
-    const trust = await TrustDomains.load({ 'bank.example': { bundle } })
-    const peers = new Peers({ trust, now: () => AT })
+    const trust = await load({ 'bank.example': { bundle } })
+    const peers = new Peers({ trust, required: true, now: () => AT })
     const leaf = await leafOf(root)
     const { socket, end } = await connection(leaf)
     try {
       const first = peers.of(socket)
       assert.ok(first instanceof Promise)
       assert.equal(peers.of(socket), first)
-      const { identifier, trustDomain, chain } = await first
+      const { identifier, trustDomain, chain } = (await first)!
       assert.deepEqual([identifier, trustDomain], [SUBJECT, 'bank.example'])
       assert.deepEqual(
         chain.map((der) => toBase64(der)),
@@ -213,14 +224,14 @@ describe('Peers', () => {
 
   it('refuse a connection whose certificate has ended since (credential_expired)', async () => {
     let now = AT
-    const trust = await TrustDomains.load({ 'bank.example': { bundle: write(pem(root)) } })
-    const peers = new Peers({ trust, now: () => now })
+    const trust = await load({ 'bank.example': { bundle: write(pem(root)) } })
+    const peers = new Peers({ trust, required: true, now: () => now })
     const middle = await certify('intermediate', { issuer: root, notAfter: AT + 5 })
     const { socket, end } = await connection(await leafOf(middle), middle)
     try {
-      assert.equal((await peers.of(socket)).notAfter, AT + 5)
+      assert.equal((await peers.of(socket))?.notAfter, AT + 5)
       now = AT + 5
-      assert.equal((await peers.of(socket)).identifier, SUBJECT)
+      assert.equal((await peers.of(socket))?.identifier, SUBJECT)
       now = AT + 6
       await assert.rejects(async () => peers.of(socket), { code: 'credential_expired' })
     } finally {
@@ -228,11 +239,15 @@ describe('Peers', () => {
     }
   })
 
-  it('refuse who shows nothing (credential_missing)', async () => {
-    const trust = await TrustDomains.load({ 'bank.example': { bundle: write(pem(root)) } })
+  it('refuse who shows nothing (credential_missing), where that is not allowed', async () => {
+    const trust = await load({ 'bank.example': { bundle: write(pem(root)) } })
     const { socket, end } = await connection(undefined)
     try {
-      await assert.rejects(async () => new Peers({ trust, now: () => AT }).of(socket), { code: 'credential_missing' })
+      const now = () => AT
+      await assert.rejects(async () => new Peers({ trust, required: true, now }).of(socket), {
+        code: 'credential_missing',
+      })
+      assert.equal(await new Peers({ trust, required: false, now }).of(socket), undefined)
     } finally {
       end()
     }
