@@ -20,10 +20,10 @@ import { toHex, utf8 } from '../../merkle/bytes.ts'
 import { EvidenceError, UnavailableError } from '../../merkle/error.ts'
 import { sha256 } from '../../merkle/hash.ts'
 import { parseCertificate } from '../../provenance/certificate.ts'
-import { parseCredential } from '../../provenance/credential.ts'
+import { parseCredential, type TrustDomainAnchors } from '../../provenance/credential.ts'
 import { ProvenanceError } from '../../provenance/error.ts'
-import { parseWorkloadIdentifier } from '../../provenance/identifier.ts'
-import { type AnchorsByTrustDomain, authenticateRequest } from '../../provenance/proof-of-possession/authenticate.ts'
+import { parseWorkloadIdentifier, type WorkloadIdentifier } from '../../provenance/identifier.ts'
+import { authenticateRequest } from '../../provenance/proof-of-possession/authenticate.ts'
 import type { Audience } from '../../provenance/proof-of-possession/expectations.ts'
 import { fieldLinesOf, type HttpRequest, readFields } from '../../provenance/proof-of-possession/http-message.ts'
 import type { Possession } from '../../provenance/proof-of-possession/possession.ts'
@@ -73,12 +73,16 @@ export interface CallingRequest<Socket> {
   readonly socket: Socket
 }
 
+/** What a trust domain vouches with, and for identifiers of which scheme: of the same name in another it is another trust domain. */
+export type Trusted = TrustDomainAnchors & { readonly scheme: WorkloadIdentifier['scheme'] }
+
 export interface CallersOptions<Socket> {
-  /** Undefined where no certificate was shown. @throws EvidenceError for one that does not hold */
-  readonly peerOf: (socket: Socket) => Promise<TlsPeer | undefined>
+  /** Undefined where no certificate was shown. At once where it is known. @throws EvidenceError for one that does not hold */
+  readonly peerOf: (socket: Socket) => TlsPeer | undefined | Promise<TlsPeer | undefined>
   /** The peer that a proxy saw. @throws EvidenceError */
   readonly peerOfChain: (chain: readonly Uint8Array[]) => Promise<TlsPeer>
-  readonly anchors: AnchorsByTrustDomain
+  /** Undefined for a trust domain that is not configured. */
+  readonly trustOf: (trustDomain: string) => Trusted | undefined
   readonly audience: Audience
   /** One for the process, however many applications it has. */
   readonly replay: ReplayCache
@@ -142,20 +146,28 @@ export class Callers<Socket> {
       if (forwarded.uri !== undefined && forwarded.uri !== peer.identifier) throw conflict()
       return callerOf(peer, 'proxy')
     }
-    const { uri, trustDomain } = parseWorkloadIdentifier(forwarded.uri)
+    const identifier = parseWorkloadIdentifier(forwarded.uri)
+    const { uri, trustDomain } = identifier
+    this.#checkScheme(identifier)
     if (!trustDomains.has(trustDomain)) {
       throw new ProvenanceError('trust_domain_mismatch', 'this proxy does not speak for that trust domain')
     }
     return { by: 'proxy', identifier: uri, trustDomain }
   }
 
+  #checkScheme({ scheme, trustDomain }: WorkloadIdentifier): void {
+    if (this.#options.trustOf(trustDomain)?.scheme === scheme) return
+    throw new ProvenanceError('unknown_trust_domain', `no anchors for ${scheme}://${trustDomain}`)
+  }
+
   /** By a WIT and proof of its key. Undefined where `Authorization` is all there is, and something else than a WIT: it has no say here. */
   async #proven({ method, target, rawHeaders }: CallingRequest<Socket>): Promise<Identified | undefined> {
-    const { anchors, audience, replay, now } = this.#options
+    const { trustOf, audience, replay, now } = this.#options
     const request: HttpRequest = { method, target, fields: fieldLinesOf(rawHeaders) }
     const expectations = { at: now(), audience, replay, content: 'to-come' } as const
     try {
-      const { credential, possession } = await authenticateRequest(request, anchors, expectations)
+      const { credential, possession } = await authenticateRequest(request, { get: trustOf }, expectations)
+      this.#checkScheme(credential.subject)
       if (possession.signResponse) {
         throw new RequestError('not_implemented', 'a signed response was demanded, and this server signs none')
       }

@@ -142,7 +142,9 @@ export function accessConfig(section: Static<typeof AccessSection>, dataDir: str
     return domain
   }
   function identifier(uri: string, where: string): string {
-    known(readAs(where, () => parseWorkloadIdentifier(uri)).trustDomain, where)
+    const { scheme, trustDomain } = readAs(where, () => parseWorkloadIdentifier(uri))
+    const { profile = 'spiffe' } = trustDomains.get(known(trustDomain, where))!
+    if (scheme !== profile) throw refuse(where, `${JSON.stringify(trustDomain)} has identifiers of ${profile}://`)
     return uri
   }
 

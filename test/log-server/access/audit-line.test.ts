@@ -1,0 +1,278 @@
+// The audit line: one for each request of whoever is known, whatever came of it; and nothing appended that is not written down.
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { type AuditLine, AuditLog, type AuditSink, openSink, rangesOf } from '../../../log-server/access/audit-line.ts'
+import { toHex } from '../../../merkle/bytes.ts'
+import { encodeCborSequence } from '../../../statement/index.ts'
+import { AT, SUBJECT } from '../../provenance/proof-of-possession/caller.ts'
+import { digestOf, ISSUER } from '../../provenance/small-log.ts'
+import { problemIn, type ServedLog, serveLog } from '../served-log.ts'
+import { guard, KeptLines, may } from './guarded-log.ts'
+
+let world: ServedLog
+let dir: string
+before(async () => {
+  world = await serveLog()
+  dir = await mkdtemp(join(tmpdir(), 'provlog-audit-'))
+})
+after(async () => {
+  await world.close()
+  await rm(dir, { recursive: true })
+})
+
+const register = (payload: Uint8Array) =>
+  ({
+    method: 'POST',
+    url: '/entries',
+    headers: { 'content-type': 'application/cose' },
+    payload: Buffer.from(payload),
+  }) as const
+const freshRecord = (subject: string) =>
+  world.build('workload-provenance', { fields: { subject: digestOf(subject), subjectKind: 'measurement' } })
+
+describe('the audit line', () => {
+  it('says who did what, and what came of it', async () => {
+    const guarded = guard(world, [may(ISSUER, 'append:issuer', 'read:general')])
+    guarded.peer = ISSUER
+    const { submission, statement } = await freshRecord('one')
+    await guarded.app.inject(register(submission))
+    await guarded.app.inject('/checkpoint')
+    await guarded.app.inject('/v1/policies')
+    await guarded.app.inject(`/v1/provenance/${'0'.repeat(64)}`)
+    await guarded.app.inject(register(Buffer.from('nonsense')))
+    const { index } = (await world.log.reader.locate(statement.entry))!
+    const said = guarded.sink.lines.map(({ credential, request, ...line }) => {
+      assert.match(credential ?? '', /^[0-9a-f]{64}$/)
+      assert.match(request, /^req-/)
+      return line
+    })
+    const who = { type: 'provlog-access/1', at: AT, who: ISSUER, by: 'mtls', trustDomain: 'bank.example' }
+    assert.deepEqual(said, [
+      { ...who, operation: 'register', status: 201, index, entry: toHex(statement.entry) },
+      { ...who, operation: 'getCheckpoint', status: 200 },
+      { ...who, operation: 'listPolicies', status: 403, code: 'access_denied' },
+      { ...who, operation: 'getProvenance', status: 404, code: 'not_found' },
+      { ...who, operation: 'register', status: 400, code: 'malformed_cbor' },
+    ])
+    await guarded.app.close()
+  })
+
+  it('has no line for nobody, but for what nobody claims, and for whom we were told the wrong name of', async () => {
+    const guarded = guard(world, [may('anonymous', 'read:general')])
+    await guarded.app.inject('/checkpoint')
+    assert.equal(guarded.sink.text, '')
+    await guarded.app.inject({ url: '/checkpoint', headers: { 'x-forwarded-client-cert': `URI=${SUBJECT}` } })
+    guarded.peer = ISSUER
+    await guarded.app.inject({ url: '/checkpoint', headers: { 'x-forwarded-client-cert': `URI=${SUBJECT}` } })
+    assert.deepEqual(
+      guarded.sink.lines.map(({ who, by, asserted, status, code }) => [who, by, asserted, status, code]),
+      [
+        [null, 'none', SUBJECT, 200, undefined],
+        [ISSUER, 'mtls', SUBJECT, 403, 'identity_conflict'],
+      ],
+    )
+    await guarded.app.close()
+  })
+
+  it('is one line, whatever is claimed', async () => {
+    const guarded = guard(world, [])
+    for (const value of [`${SUBJECT}\u0085{"type":1}`, '\u2028', '"},{"who":"x"', 'a'.repeat(5000)]) {
+      await guarded.app.inject({
+        url: '/checkpoint',
+        headers: { 'x-spiffe-id': Buffer.from(value).toString('latin1') },
+      })
+    }
+    const lines = guarded.sink.text.trimEnd().split('\n')
+    assert.equal(lines.length, 4)
+    for (const line of lines) {
+      assert.ok(line.length < 400)
+      assert.equal((JSON.parse(line) as AuditLine).asserted, 'x-spiffe-id')
+    }
+    await guarded.app.close()
+  })
+
+  it('says of a registration that was not waited for what became of it', async () => {
+    const guarded = guard(world, [may(ISSUER, 'append:issuer')])
+    guarded.peer = ISSUER
+    const { submission, statement } = await freshRecord('two')
+    const request = register(submission)
+    const answer = await guarded.app.inject({ ...request, headers: { ...request.headers, prefer: 'respond-async' } })
+    assert.equal(answer.statusCode, 303)
+    const { index } = await located(statement.entry)
+    await new Promise(setImmediate)
+    const [answered, appended] = guarded.sink.lines
+    assert.deepEqual([answered?.status, answered?.index], [303, undefined])
+    assert.deepEqual([appended?.status, appended?.index, appended?.request], [201, index, answered?.request])
+    await guarded.app.close()
+  })
+
+  async function located(entry: Uint8Array): Promise<{ index: number }> {
+    for (;;) {
+      const found = await world.log.reader.locate(entry)
+      if (found) return found
+      await new Promise(setImmediate)
+    }
+  }
+})
+
+describe('where it cannot be written', () => {
+  it('nothing more is appended, what was is not answered for, and reads go on', async () => {
+    const guarded = guard(world, [may(ISSUER, 'append:issuer', 'read')])
+    guarded.peer = ISSUER
+    guarded.sink.failure = new Error('no space left')
+    const [first, second] = [await freshRecord('three'), await freshRecord('four')]
+    const { size } = world.log.reader.treeHead()
+
+    // The one that finds out: it is on the log, and its sender hears nothing of it but to come again.
+    const found = await guarded.app.inject(register(first.submission))
+    assert.deepEqual([found.statusCode, problemIn(found).code], [503, 'audit_unavailable'])
+    assert.equal(found.headers['retry-after'], '1')
+    assert.equal(world.log.reader.treeHead().size, size + 1)
+    assert.equal(guarded.reports.length, 1)
+
+    const refused = await guarded.app.inject(register(second.submission))
+    assert.equal(problemIn(refused).code, 'audit_unavailable')
+    const batch = await guarded.app.inject({
+      method: 'POST',
+      url: '/v1/entries',
+      headers: { 'content-type': 'application/cbor-seq' },
+      payload: Buffer.from(encodeCborSequence([second.submission])),
+    })
+    assert.equal(problemIn(batch).code, 'audit_unavailable')
+    assert.equal(world.log.reader.treeHead().size, size + 1)
+    assert.equal((await guarded.app.inject('/v1/policies')).statusCode, 200)
+    // Tried once in a second, and complained about once.
+    assert.equal(guarded.reports.length, 1)
+    const { writes } = guarded.sink
+    await guarded.app.inject('/v1/policies')
+    assert.equal(guarded.sink.writes, writes)
+
+    guarded.sink.failure = undefined
+    guarded.at = AT + 1
+    await guarded.app.inject('/v1/policies')
+    await new Promise(setImmediate)
+    const again = await guarded.app.inject(register(first.submission))
+    assert.equal(again.statusCode, 201)
+    const { lines } = guarded.sink
+    assert.deepEqual(
+      lines.map(({ operation, status, code }) => [operation, status, code]),
+      [
+        ['register', 503, 'audit_unavailable'],
+        ['register', 503, 'audit_unavailable'],
+        ['registerAll', 503, 'audit_unavailable'],
+        ['listPolicies', 200, undefined],
+        ['listPolicies', 200, undefined],
+        ['listPolicies', 200, undefined],
+        ['register', 201, undefined],
+      ],
+    )
+    // What was appended unanswered stands in the line of its refusal, and with its repetition.
+    assert.equal(lines[0]?.index, size)
+    assert.deepEqual([lines.at(-1)?.index, lines.at(-1)?.duplicate], [size, true])
+    await guarded.app.close()
+  })
+
+  it('keeps lines as far as there is room, and counts the others', async () => {
+    const sink = new KeptLines()
+    sink.failure = new Error('no space left')
+    const audit = new AuditLog(sink, () => {})
+    const line = (at: number): AuditLine => ({
+      at,
+      request: 'r',
+      who: null,
+      by: 'none',
+      operation: 'x',
+      status: 200,
+      asserted: 'a'.repeat(1000),
+    })
+    for (let i = 0; i < 9000; i++) await audit.note(line(1))
+    await new Promise(setImmediate)
+    sink.failure = undefined
+    await audit.note(line(2))
+    await audit.record({ ...line(3), status: 201 })
+    const lost = sink.lines.find((each) => each.lost !== undefined)?.lost ?? 0
+    assert.ok(lost > 0)
+    assert.equal(sink.lines.filter((each) => each.lost === undefined).length + lost, 9002)
+  })
+})
+
+describe('AuditLog', () => {
+  it('writes together what comes while it writes, in order', async () => {
+    const texts: string[] = []
+    let finish = () => {}
+    const sink: AuditSink = {
+      write: (text) =>
+        new Promise((resolve) => {
+          texts.push(text)
+          finish = resolve
+        }),
+      close: async () => {},
+    }
+    const audit = new AuditLog(sink, () => {})
+    const line = (request: string): AuditLine => ({
+      at: 1,
+      request,
+      who: null,
+      by: 'none',
+      operation: null,
+      status: 200,
+    })
+    const first = audit.record(line('1'))
+    await new Promise(setImmediate)
+    const others = ['2', '3', '4'].map((request) => audit.record(line(request)))
+    assert.equal(texts.length, 1)
+    finish()
+    await first
+    await new Promise(setImmediate)
+    finish()
+    await Promise.all(others)
+    assert.deepEqual(
+      texts.map((text) =>
+        text
+          .trimEnd()
+          .split('\n')
+          .map((each) => (JSON.parse(each) as AuditLine).request),
+      ),
+      [['1'], ['2', '3', '4']],
+    )
+    await audit.close()
+  })
+})
+
+describe('the audit file', () => {
+  it('is for its owner, is appended to, and is another one when it was renamed', async () => {
+    const path = join(dir, 'audit.jsonl')
+    const sink = await openSink({ file: path, sync: true })
+    assert.equal((await stat(path)).mode & 0o777, 0o600)
+    await sink.write('one\n')
+    await sink.write('two\n')
+    await rename(path, `${path}.1`)
+    await sink.write('three\n')
+    await sink.close()
+    const again = await openSink({ file: path, sync: false })
+    await again.write('four\n')
+    await again.close()
+    assert.equal(await readFile(`${path}.1`, 'utf8'), 'one\ntwo\n')
+    assert.equal(await readFile(path, 'utf8'), 'three\nfour\n')
+  })
+
+  it('that cannot be opened keeps the server from starting (malformed_config)', async () => {
+    await assert.rejects(openSink({ file: join(dir, 'nowhere', 'audit.jsonl'), sync: false }), {
+      code: 'malformed_config',
+    })
+  })
+
+  it('that is full says so', { skip: process.platform !== 'linux' && 'no /dev/full' }, async () => {
+    const sink = await openSink({ file: '/dev/full', sync: false })
+    await assert.rejects(sink.write('one\n'), { code: 'ENOSPC' })
+    await sink.close()
+  })
+})
+
+it('ranges of indexes', () => {
+  assert.equal(rangesOf([]), '')
+  assert.equal(rangesOf([3, 1, 2, 7, 9, 8, 20]), '1-3,7-9,20')
+})

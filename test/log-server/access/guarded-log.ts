@@ -1,0 +1,111 @@
+/**
+ * The log of `../served-log.ts` behind a door: with callers of two trust domains, a proxy, and audit lines that are kept.
+ *
+ * Who is at the other end of the connection is said by the test (`peer`), as the handshake would say it; proofs are real.
+ *
+ * @module
+ */
+import type { FastifyInstance } from 'fastify'
+import { type AuditLine, AuditLog, type AuditSink } from '../../../log-server/access/audit-line.ts'
+import { Rules } from '../../../log-server/access/authorize.ts'
+import { Callers, type TlsPeer } from '../../../log-server/access/caller.ts'
+import type { RuleConfig } from '../../../log-server/access/config.ts'
+import { GuardedDoor, type GuardedDoorOptions } from '../../../log-server/access/door.ts'
+import type { Right } from '../../../log-server/access/rights.ts'
+import { type AppOptions, buildAdminApp, buildApp } from '../../../log-server/app.ts'
+import { MemoryReplayCache, parseWorkloadIdentifier } from '../../../provenance/index.ts'
+import { verifyPeer } from '../../../provenance/peer-certificate.ts'
+import { AT, ORIGIN, trustDomains } from '../../provenance/proof-of-possession/caller.ts'
+import type { ServedLog } from '../served-log.ts'
+
+export const PROXY = 'spiffe://bank.example/edge'
+export const ENVOY = 'spiffe://bank.example/envoy'
+
+/** A sink in memory, that can be told to fail. */
+export class KeptLines implements AuditSink {
+  text = ''
+  failure: Error | undefined
+  writes = 0
+
+  async write(text: string): Promise<void> {
+    this.writes++
+    if (this.failure) throw this.failure
+    this.text += text
+  }
+
+  async close(): Promise<void> {}
+
+  get lines(): readonly (AuditLine & { readonly type: string; readonly lost?: number })[] {
+    return this.text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as AuditLine & { type: string })
+  }
+}
+
+export interface Guarded {
+  readonly app: FastifyInstance
+  readonly sink: KeptLines
+  readonly reports: readonly unknown[]
+  /** Whose certificate the next connection shows; nobody's at first. An error is one that does not hold. */
+  peer: string | Error | undefined
+  /** The door's clock. */
+  at: number
+}
+
+export const peerNamed = (identifier: string): TlsPeer => ({
+  identifier,
+  trustDomain: parseWorkloadIdentifier(identifier).trustDomain,
+  chain: [new TextEncoder().encode(identifier)],
+})
+
+export const trusted = new Map(
+  [...trustDomains].map(([name, anchors]) => [name, { ...anchors, scheme: 'spiffe' as const }]),
+)
+
+type Options = Pick<GuardedDoorOptions, 'admin' | 'adminElsewhere'> & Partial<AppOptions>
+
+/** An application over the log of `world`, with these rules and no others. */
+export function guard(
+  world: Pick<ServedLog, 'log'>,
+  rules: readonly Partial<RuleConfig>[],
+  options: Options = {},
+): Guarded {
+  const { admin, adminElsewhere, ...appOptions } = options
+  const sink = new KeptLines()
+  const reports: unknown[] = []
+  const callers = new Callers({
+    peerOf: async () => {
+      if (guarded.peer instanceof Error) throw guarded.peer
+      return guarded.peer === undefined ? undefined : peerNamed(guarded.peer)
+    },
+    peerOfChain: (chain) => verifyPeer(chain, 'client', (name) => trusted.get(name), AT),
+    trustOf: (name) => trusted.get(name),
+    audience: { origins: [ORIGIN] },
+    replay: new MemoryReplayCache(),
+    proxies: new Map([
+      [PROXY, { header: 'client-cert', trustDomains: new Set() }],
+      [ENVOY, { header: 'x-forwarded-client-cert', trustDomains: new Set(['bank.example']) }],
+    ]),
+    now: () => guarded.at,
+  })
+  const door = new GuardedDoor({
+    callers,
+    rules: new Rules(
+      rules.map((rule) => ({ who: [], may: [], recipientKeys: [], ...rule })),
+      (identifier) => parseWorkloadIdentifier(identifier).trustDomain,
+    ),
+    authorities: world.log.authorities,
+    audit: new AuditLog(sink, (error) => reports.push(error)),
+    now: () => guarded.at,
+    ...(admin && { admin }),
+    ...(adminElsewhere && { adminElsewhere }),
+  })
+  const build = admin ? buildAdminApp : buildApp
+  const app = build({ log: world.log, now: () => 200, door, ...appOptions })
+  const guarded: Guarded = { app, sink, reports, peer: undefined, at: AT }
+  return guarded
+}
+
+/** A rule for one caller. */
+export const may = (who: string, ...rights: readonly Right[]): Partial<RuleConfig> => ({ who: [who], may: rights })
