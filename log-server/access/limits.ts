@@ -208,7 +208,7 @@ export function networkOf(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain)?.[1]
   if (mapped !== undefined) return mapped
   if (!isIPv6(plain)) return plain
-  const [head = '', tail] = plain.split('::') as [string, string?]
+  const [head, tail] = plain.split('::') as [string, string?]
   const groups = (text: string) => (text === '' ? [] : text.split(':'))
   const before = groups(head)
   // An IPv4 address at its end is two groups; neither is among the first four, unless everything before them is.

@@ -25,7 +25,7 @@ const server = createServer(async (incoming: IncomingMessage, response) => {
   const fields = fieldLinesOf(rawHeaders)
   const request = { method, target: url, fields, content: new Uint8Array(Buffer.concat(chunks)) }
   const verdict = await authenticateRequest(request, trustDomains, { at: at(), audience, replay }).then(
-    ({ credential, possession }) => `${possession.ways} ${credential.subject.path}`,
+    ({ credential, possession }) => `${possession.ways.join()} ${credential.subject.path}`,
     ({ code }) => String(code),
   )
   judged.push({ url, verdict, fields })
