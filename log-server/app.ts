@@ -16,6 +16,8 @@ import fastify, {
 import { assert } from '../merkle/error.ts'
 import type { Authorities } from '../provenance/authorities.ts'
 import { type Door, OPEN } from './access/door.ts'
+import { limitRequest } from './access/limit-request.ts'
+import type { Limits } from './access/limits.ts'
 import { Admission, type AdmissionLimits, type AdmissionLog } from './admission.ts'
 import { answerPreflight, isPreflight, isRead, letPagesRead } from './cors.ts'
 import { answerClientError, createServer, type Timeouts } from './http-server.ts'
@@ -61,6 +63,8 @@ export interface AppOptions {
   readonly timer?: Timer
   /** Clear text when not given. */
   readonly tls?: TlsSettings
+  /** How much one address may take, of a log that is open. A door has limits of its own. */
+  readonly callerLimits?: Limits
   /** Open to everybody when not given. */
   readonly door?: Door
   /** Silent when not given. Requests are never logged, only our own failures: the hot path has no time for it, and paths name entries. */
@@ -116,7 +120,7 @@ interface Parts extends Required<Pick<AppOptions, 'timer'>> {
 
 /** What every application of the log has, and `register` adds the routes to. */
 function build(options: AppOptions, register: (app: FastifyInstance, parts: Parts) => void): FastifyInstance {
-  const { log, now, limits, logger, notReady, stage = () => 'serving', door = OPEN } = options
+  const { log, now, limits, callerLimits, logger, notReady, stage = () => 'serving', door = OPEN } = options
   const { registrationDeadline: deadline = DEFAULT_REGISTRATION_DEADLINE, timer = systemTimer } = options
   const { reader } = log
   const app = fastify({
@@ -139,6 +143,9 @@ function build(options: AppOptions, register: (app: FastifyInstance, parts: Part
       checkCodings(request.headers)
     }
   })
+  if (callerLimits) {
+    app.addHook('onRequest', async (request, reply) => limitRequest(callerLimits, request, reply))
+  }
   door.attachTo(app)
 
   // A client that keeps its connection must not send its next request into the moment that we drop it.

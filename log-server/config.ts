@@ -6,6 +6,7 @@
  *                   "tls": { "cert": "tls/chain.pem", "key": "tls/key.pem" },
  *                   "insecureListen": false,
  *                   "access": { … },                            who may come in (access/config.ts)
+ *                   "callerLimit": { … },                       of a log that is open: what one address may take (access/limits.ts)
  *                   "registrationDeadline": 5,
  *                   "limits": { "maxClockSkew": 300 } } }      ours, all of it optional
  *
@@ -18,7 +19,7 @@ import { isIPv4, isIPv6 } from 'node:net'
 import { join, resolve } from 'node:path'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
-import { type AccessConfig, AccessSection, accessConfig } from './access/config.ts'
+import { type AccessConfig, AccessSection, accessConfig, checkLimit, Limit, type LimitConfig } from './access/config.ts'
 import type { TlsFiles } from './tls.ts'
 import { LogError } from './types.ts'
 
@@ -58,6 +59,7 @@ const ServerSection = Type.Object(
     insecureListen: Type.Optional(Type.Boolean()),
     access: Type.Optional(AccessSection),
     limits: Type.Optional(Limits),
+    callerLimit: Type.Optional(Limit),
     registrationDeadline: Type.Optional(Type.Number({ minimum: 0, maximum: 30 })),
   },
   strict,
@@ -73,6 +75,8 @@ export interface ServerConfig {
   /** Absent: open to everybody who reaches it. */
   readonly access?: AccessConfig
   readonly limits: ServerLimits
+  /** Of a log that is open: how much one address may take. */
+  readonly callerLimit?: LimitConfig
   /** Seconds after which a registration is answered with a redirect. */
   readonly registrationDeadline?: number
 }
@@ -102,10 +106,16 @@ export async function serverConfig(dataDir: string, overrides: ConfigOverrides =
     ...(tls && { tls }),
     ...(section.registrationDeadline !== undefined && { registrationDeadline: section.registrationDeadline }),
     limits: { ...section.limits, ...given.limits },
+    ...(section.callerLimit && { callerLimit: section.callerLimit }),
   }
   check(ServerSection, merged, 'the server options')
   if (!tls && !insecureListen) refuseClearText(merged.listen)
   const access = section.access && accessConfig(section.access, dataDir, `${path}: server.access`)
+  if (section.callerLimit) {
+    checkLimit(section.callerLimit, `${path}: server.callerLimit`)
+    if (access)
+      throw new LogError('malformed_config', `${path}: server.callerLimit: with access it is in access.limits`)
+  }
   if (access?.clientCertificate === 'required' && !tls) {
     throw new LogError('malformed_config', `${path}: server.access.clientCertificate: without tls there are none`)
   }

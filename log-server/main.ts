@@ -14,6 +14,7 @@ import type https from 'node:https'
 import { type AddressInfo, isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
+import { Limits, type RateLimit } from './access/limits.ts'
 import { TrustDomains } from './access/trust-domains.ts'
 import { type AppOptions, buildApp, type Stage } from './app.ts'
 import { type ListenAddress, type ServerConfig, type ServerLimits, serverConfig } from './config.ts'
@@ -75,6 +76,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     now,
     logger,
     limits: config.limits,
+    ...(config.callerLimit && { callerLimits: callerLimits(config.callerLimit) }),
     ...(config.registrationDeadline !== undefined && { registrationDeadline: config.registrationDeadline }),
     ...(tls && { tls: tls.settings }),
     stage: () => stage,
@@ -137,6 +139,11 @@ async function openLiveFiles(
       await tls?.refresh()
     },
   }
+}
+
+/** Of a log that is open, where nobody is known: by address. */
+function callerLimits(limit: RateLimit): Limits {
+  return new Limits({ limits: new Map([['anonymous', limit]]), now: () => performance.now() / 1000, trustDomains: 0 })
 }
 
 function urlOf(app: FastifyInstance, { listen, tls }: ServerConfig): string {

@@ -7,6 +7,7 @@
  * @module
  */
 import { STATUS_CODES } from 'node:http'
+import type { FastifyRequest } from 'fastify'
 import type { TObject, TSchema } from 'typebox'
 import type { Need } from './access/rights.ts'
 import { type ProblemCode, statusOf } from './problem.ts'
@@ -137,6 +138,11 @@ export interface DescribedRoute {
   readonly method: string
   readonly url: string
   readonly operation: Operation
+}
+
+/** What the route of a request is said to be; undefined where there is none, or not with that method. */
+export function operationOf({ routeOptions: { schema } }: Pick<FastifyRequest, 'routeOptions'>): Operation | undefined {
+  return schema && 'operationId' in schema ? (schema as unknown as Operation) : undefined
 }
 
 /** The document, OpenAPI 3.1. */

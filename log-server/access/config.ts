@@ -65,11 +65,13 @@ const Rule = Type.Object(
   strict,
 )
 
-const Limit = Type.Object(
+/** How much a caller may take (`limits.ts`). */
+export const Limit = Type.Object(
   {
-    requestsPerSecond: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1e6 })),
+    requestsPerSecond: Type.Optional(Type.Number({ minimum: 0.001, maximum: 1e6 })),
     burst: Type.Optional(Type.Integer({ minimum: 1, maximum: 1e6 })),
     bytesPerSecond: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 40 })),
+    concurrent: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_536 })),
   },
   strict,
 )
@@ -170,6 +172,7 @@ export function accessConfig(section: Static<typeof AccessSection>, dataDir: str
   const limits = new Map<string, LimitConfig>()
   for (const [uri, limit] of Object.entries(section.limits ?? {})) {
     if (uri !== 'default' && uri !== ANONYMOUS) identifier(uri, `${path}.limits`)
+    checkLimit(limit, `${path}.limits`)
     limits.set(uri, limit)
   }
 
@@ -193,6 +196,17 @@ export function accessConfig(section: Static<typeof AccessSection>, dataDir: str
 
 export function isStream(file: string): file is 'stdout' | 'stderr' {
   return file === 'stdout' || file === 'stderr'
+}
+
+/**
+ * A bucket can be forgotten when it is full again, and must be soon: whoever comes under many names would fill the memory.
+ *
+ * @throws {@link LogError} `malformed_config`
+ */
+export function checkLimit({ requestsPerSecond, burst }: LimitConfig, where: string): void {
+  if (burst === undefined) return
+  if (requestsPerSecond === undefined) throw refuse(where, 'burst is of requestsPerSecond, and there is none')
+  if (burst > 1000 * requestsPerSecond) throw refuse(where, 'burst is more than comes in 1000 seconds')
 }
 
 function readAs<T>(where: string, read: () => T): T {

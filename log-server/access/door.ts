@@ -22,12 +22,14 @@ import { checkContentDigest } from '../../provenance/proof-of-possession/content
 import type { SignedStatement } from '../../statement/signed-statement.ts'
 import { wrapRecipientKid } from '../../statement/wrap.ts'
 import type { Admitted } from '../admission-batch.ts'
-import type { Operation } from '../openapi.ts'
+import { operationOf } from '../openapi.ts'
 import { type ProblemCode, problemOf, RequestError } from '../problem.ts'
 import { BusyError, type Clock } from '../types.ts'
 import { type AuditLine, type AuditLog, rangesOf } from './audit-line.ts'
 import { checkMaySend, demand, isRecipient, type Rules } from './authorize.ts'
 import type { Caller, Callers, Identified } from './caller.ts'
+import { limitRequest } from './limit-request.ts'
+import type { Limits } from './limits.ts'
 import { EVERYTHING, type Grants, grantsOf } from './rights.ts'
 
 /** Who sent a request, and what they may do. */
@@ -74,6 +76,8 @@ export interface GuardedDoorOptions {
   readonly authorities: Pick<Authorities, 'authorizations' | 'encryptionKeysOf'>
   readonly audit: AuditLog
   readonly now: Clock
+  /** How much each caller may take; whoever could not be known counts by address. */
+  readonly limits?: Limits
   /** The address for admins: all that is somebody's business is theirs, and statements of the admin are taken. */
   readonly admin?: 'by-rules' | 'local'
   /** Whether there is such an address, and this is not it. */
@@ -96,7 +100,7 @@ export class GuardedDoor implements Door {
   }
 
   attachTo(app: FastifyInstance): void {
-    app.addHook('onRequest', (request) => this.#enter(request))
+    app.addHook('onRequest', (request, reply) => this.#enter(request, reply))
     // The body has been read, whole, and nothing has been done with it.
     app.addHook('preValidation', (request) => this.#checkContent(request))
     app.addHook('onSend', async (request, reply) => this.#keepFromCaches(request, reply))
@@ -113,13 +117,15 @@ export class GuardedDoor implements Door {
     return visit
   }
 
-  async #enter(request: FastifyRequest): Promise<void> {
-    const { callers, rules, admin, audit } = this.#options
+  async #enter(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const { callers, rules, admin, audit, limits } = this.#options
     const { method, url = '', rawHeaders, socket } = request.raw
     const identified = await callers.identify({ method: method!, target: url, rawHeaders, socket })
     const { caller, refusal } = identified
     const grants = refusal ? NOTHING : admin === 'local' ? LOCAL_ADMIN : rules.grantsOf(caller)
     this.#visits.set(request, { ...identified, grants })
+    // Before it is refused: what is refused is paid for as well.
+    if (limits) limitRequest(limits, request, reply, refusal ? undefined : caller)
     if (refusal) throw refusal
     const need = operationOf(request)?.access
     // No such path, or no such method on it: that is said in the API's description.
@@ -243,9 +249,4 @@ const NOTHING: Grants = grantsOf()
 
 function aboutAppended({ index, entry, duplicate }: Admitted): Pick<AuditLine, 'index' | 'entry' | 'duplicate'> {
   return { index, entry: toHex(entry), ...(duplicate && { duplicate }) }
-}
-
-/** What the route is said to be; undefined where there is none, or not with that method. */
-function operationOf({ routeOptions: { schema } }: FastifyRequest): Operation | undefined {
-  return schema && 'operationId' in schema ? (schema as unknown as Operation) : undefined
 }

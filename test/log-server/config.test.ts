@@ -42,6 +42,9 @@ describe('serverConfig', () => {
     ['a negative limit', { ...log, server: { limits: { maxPending: -1 } } }],
     ['a port past the last', { ...log, server: { listen: { host: '127.0.0.1', port: 65_536 } } }],
     ['a listen address without a port', { ...log, server: { listen: { host: '127.0.0.1' } } }],
+    ['a limit for callers that is none', { ...log, server: { callerLimit: { requestsPerSecond: 0 } } }],
+    ['a burst of nothing', { ...log, server: { callerLimit: { burst: 5 } } }],
+    ['a burst of an hour', { ...log, server: { callerLimit: { requestsPerSecond: 1, burst: 3600 } } }],
     ['a server section that is an array', { ...log, server: [] }],
   ]
   for (const [what, file] of refused) {
