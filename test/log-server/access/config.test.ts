@@ -61,7 +61,7 @@ describe('server.access', () => {
           { trustDomain: 'bank.example', may: ['read'] },
           { who: [ISSUER], may: ['wraps'], recipientKeys: ['A'.repeat(43)] },
         ],
-        limits: { default: { requestsPerSecond: 0.5 }, [ISSUER]: { burst: 3 }, anonymous: { bytesPerSecond: 9 } },
+        limits: { default: { requestsPerSecond: 0.5 }, [ISSUER]: { requestsPerSecond: 1, burst: 3 }, anonymous: { bytesPerSecond: 9 } },
         admin: { listen: { host: '127.0.0.1', port: 8788 } },
         audit: { file: 'audit.jsonl', sync: true },
       },
@@ -141,6 +141,8 @@ describe('server.access', () => {
     ['limits of a stranger', { ...honest, limits: { 'spiffe://other.example/x': {} } }],
     ['limits of a prototype', { ...honest, limits: { constructor: {} } }],
     ['a limit of nothing', { ...honest, limits: { default: { requestsPerSecond: 0 } } }],
+    ['a burst of nothing', { ...honest, limits: { default: { burst: 3 } } }],
+    ['a burst of an hour', { ...honest, limits: { default: { requestsPerSecond: 1, burst: 3600 } } }],
     ['certificates without tls', { ...honest, clientCertificate: 'required' }],
     ['admins elsewhere in clear text', { ...honest, admin: { listen: { host: '0.0.0.0', port: 1 } } }],
     [
@@ -168,7 +170,7 @@ describe('server.access', () => {
   it('takes names of prototypes for what they are', async () => {
     const text = `{"trustDomains":{"__proto__":{"bundle":"b"},"constructor":{"bundle":"c"}},
       "rules":[{"who":["spiffe://constructor/toString"],"may":["read"]},{"trustDomain":"__proto__","may":["read:general"]}],
-      "limits":{"spiffe://__proto__/x":{"burst":1}}}`
+      "limits":{"spiffe://__proto__/x":{"concurrent":1}}}`
     const { trustDomains, rules, limits } = await read(text)
     assert.deepEqual([...trustDomains.keys()].sort(), ['__proto__', 'constructor'])
     assert.deepEqual([...limits.keys()], ['spiffe://__proto__/x'])
