@@ -61,7 +61,11 @@ describe('server.access', () => {
           { trustDomain: 'bank.example', may: ['read'] },
           { who: [ISSUER], may: ['wraps'], recipientKeys: ['A'.repeat(43)] },
         ],
-        limits: { default: { requestsPerSecond: 0.5 }, [ISSUER]: { requestsPerSecond: 1, burst: 3 }, anonymous: { bytesPerSecond: 9 } },
+        limits: {
+          default: { requestsPerSecond: 0.5 },
+          [ISSUER]: { requestsPerSecond: 1, burst: 3 },
+          anonymous: { bytesPerSecond: 9 },
+        },
         admin: { listen: { host: '127.0.0.1', port: 8788 } },
         audit: { file: 'audit.jsonl', sync: true },
       },

@@ -56,7 +56,10 @@ describe('over real connections', () => {
     await world.close()
   })
   const read = (path: string) =>
-    fetch(`${url}/${path}`, { headers: { 'accept-encoding': 'identity' } }).then(async (answer) => [answer.status, (await answer.arrayBuffer()).byteLength])
+    fetch(`${url}/${path}`, { headers: { 'accept-encoding': 'identity' } }).then(async (answer) => [
+      answer.status,
+      (await answer.arrayBuffer()).byteLength,
+    ])
 
   it('counts the bytes of answers: what was taken too much is waited for', async () => {
     limits = limited({ bytesPerSecond: 1000 })
