@@ -69,7 +69,10 @@ export function createServer(handler: RequestListener, { tls, timeouts }: HttpSe
     if (incoming.method === 'POST') posting.set(incoming.socket, pathOf({ raw: incoming }))
     handler(incoming, response)
   }
-  const server = tls ? https.createServer({ ...limits, ...tls }, noting) : http.createServer(limits, noting)
+  // For `httpAllowHalfOpen` below to have its effect: a TLS connection that its client has half closed Node would close.
+  const server = tls
+    ? https.createServer({ ...limits, ...tls, allowHalfOpen: true }, noting)
+    : http.createServer(limits, noting)
   server.setTimeout(connection)
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET
   answerAll(server)

@@ -15,12 +15,13 @@ import { type AddressInfo, isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { Limits, type RateLimit } from './access/limits.ts'
+import { type Doors, openDoors } from './access/open-door.ts'
 import { TrustDomains } from './access/trust-domains.ts'
-import { type AppOptions, buildApp, type Stage } from './app.ts'
+import { type AppOptions, buildAdminApp, buildApp, type Stage } from './app.ts'
 import { type ListenAddress, type ServerConfig, type ServerLimits, serverConfig } from './config.ts'
 import { openLog } from './log.ts'
 import { ServerTls, type TlsFiles } from './tls.ts'
-import { type Clock, LogError } from './types.ts'
+import type { Clock } from './types.ts'
 import type { FileNotice, Report } from './watched-files.ts'
 
 export interface ServerOptions {
@@ -42,6 +43,8 @@ export interface ServerOptions {
 export interface RunningServer {
   /** Where it answers, without a slash at the end. */
   readonly url: string
+  /** Likewise for admins, where they have an address of their own. */
+  readonly adminUrl?: string
   readonly origin: string
   /** The first of those that sign checkpoints now: a rotation changes it. */
   readonly vkey: string
@@ -65,32 +68,59 @@ const RELOAD_INTERVAL = 2_000
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { dataDir, now = systemClock, logger = { level: 'error', stream: process.stderr } } = options
   const config = await serverConfig(dataDir, options)
-  if (config.access) throw new LogError('malformed_config', 'server.access: this version does not serve by rules')
   const live = await openLiveFiles(config, (notice) => report(notice))
   const { tls } = live
   const log = await openLog({ dataDir, now })
 
   let stage: Stage = 'serving'
-  const app = buildApp({
+  let doors: Doors | undefined
+  const settings: AppOptions = {
     log,
     now,
     logger,
     limits: config.limits,
     ...(config.callerLimit && { callerLimits: callerLimits(config.callerLimit) }),
     ...(config.registrationDeadline !== undefined && { registrationDeadline: config.registrationDeadline }),
-    ...(tls && { tls: tls.settings }),
     stage: () => stage,
-    notReady: () => (log.sequencer.accepting ? undefined : 'log_stopped'),
-  })
-  try {
+    notReady: () => (log.sequencer.accepting ? doors?.notReady() : 'log_stopped'),
+  }
+  const apps: FastifyInstance[] = []
+  async function serve(app: FastifyInstance, listen: ListenAddress, isTls: boolean): Promise<FastifyInstance> {
+    apps.push(app)
     // A copy: Fastify writes into what it is given.
-    await app.listen({ ...config.listen })
-  } catch (error) {
+    await app.listen({ ...listen })
+    if (isTls) tls?.serve(app.server as https.Server)
+    return app
+  }
+  async function closeAll(): Promise<void> {
+    await Promise.all(apps.map((each) => each.close()))
+    await doors?.close()
     await log.close()
+  }
+
+  const withTls = tls && { tls: tls.settings }
+  let app: FastifyInstance
+  let adminUrl: string | undefined
+  try {
+    if (config.access && live.trust) {
+      const { authorities } = log
+      doors = await openDoors(config.access, { authorities, trust: live.trust, now, report: reportAudit })
+    }
+    app = await serve(buildApp({ ...settings, ...withTls, ...(doors && { door: doors.main }) }), config.listen, true)
+    if (config.access?.admin && doors?.admin) {
+      const { listen, tls: isTls } = config.access.admin
+      const options = { ...settings, ...(isTls && withTls), door: doors.admin }
+      const admin = await serve(buildAdminApp(options), listen, isTls)
+      adminUrl = urlOf(admin, listen, isTls)
+    }
+  } catch (error) {
+    await closeAll()
     throw error
   }
 
-  tls?.serve(app.server as https.Server)
+  function reportAudit(err: unknown): void {
+    app.log.error({ err }, 'the audit line cannot be written, and nothing is appended until it can')
+  }
   function report({ event, ...notice }: FileNotice): void {
     if (event === 'kept') app.log.error(notice, 'changed files were refused, and what they held before is kept')
     else app.log.info(notice, 'changed files are in force')
@@ -106,15 +136,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     stage = 'closing'
     // Closing waits for requests under way for as long as they take, and then for their connections to time out: those are
     // idle only now. A reader who stopped reading would keep us up for good.
-    const sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP)
-    const deadline = setTimeout(() => app.server.closeAllConnections(), CLOSE_DEADLINE)
-    await app.close()
+    const sweep = setInterval(() => {
+      for (const each of apps) each.server.closeIdleConnections()
+    }, IDLE_SWEEP)
+    const deadline = setTimeout(() => {
+      for (const each of apps) each.server.closeAllConnections()
+    }, CLOSE_DEADLINE)
+    await closeAll()
     clearInterval(sweep)
     clearTimeout(deadline)
-    await log.close()
   }
   return {
-    url: urlOf(app, config),
+    url: urlOf(app, config.listen, tls !== undefined),
+    ...(adminUrl !== undefined && { adminUrl }),
     origin: log.origin,
     get vkey() {
       return log.vkey
@@ -146,7 +180,7 @@ function callerLimits(limit: RateLimit): Limits {
   return new Limits({ limits: new Map([['anonymous', limit]]), now: () => performance.now() / 1000, trustDomains: 0 })
 }
 
-function urlOf(app: FastifyInstance, { listen, tls }: ServerConfig): string {
+function urlOf(app: FastifyInstance, listen: ListenAddress, tls: boolean): string {
   const { address, family, port } = app.server.address() as AddressInfo
   // A certificate is for the name, not for the address that it happens to have.
   const host = tls && !isIP(listen.host) ? listen.host : family === 'IPv6' ? `[${address}]` : address

@@ -25,8 +25,11 @@ export const logServe: Command = {
       ...(listen !== undefined && { listen: parseListen(listen) }),
       ...(cert !== undefined && key !== undefined && { tls: { cert, key } }),
     })
-    const { url, origin, vkey } = server
-    io.out(args.has('json') ? JSON.stringify({ url, origin, vkey }) : `${origin} at ${url}\nvkey ${vkey}`)
+    const { url, adminUrl, origin, vkey } = server
+    const admins = adminUrl === undefined ? '' : `\nadmins at ${adminUrl}`
+    io.out(
+      args.has('json') ? JSON.stringify({ url, adminUrl, origin, vkey }) : `${origin} at ${url}${admins}\nvkey ${vkey}`,
+    )
 
     await io.untilAskedToStop()
     await server.close()
