@@ -21,6 +21,7 @@ import { type BundledStatement, type BundleSet, bundleIn } from '../provenance/b
 import { type Link, type ProvenanceRecord, recordOfStatement } from '../provenance/record.ts'
 import { parseSignedStatement, type SignedStatement } from '../statement/signed-statement.ts'
 import { attachReceipts } from '../statement/transparent-statement.ts'
+import type { RecordedCredential } from './access/general-view.ts'
 import { RequestError } from './problem.ts'
 import { Snapshot, type SnapshotSource } from './snapshot.ts'
 import type { LogReader } from './types.ts'
@@ -30,6 +31,8 @@ export interface BundleSource {
   readonly authorities: Pick<Authorities, 'authorizations' | 'policy' | 'retractionOf'>
   /** Which wraps, of a record by `signer` (kid), go into the bundle; all, when not given. */
   readonly shown?: (wraps: readonly Uint8Array[], signer: string) => readonly Uint8Array[]
+  /** Whether a credential is for whoever asks; each is, when not given. Of others they are told what they are of none. */
+  readonly isFor?: (credential: RecordedCredential) => Promise<boolean>
 }
 
 /**
@@ -91,11 +94,15 @@ class Gathering {
 
   /** The indexes of what belongs into the bundle of a credential, its record first. @throws as {@link collectBundle} */
   async storyOf(credentialDigest: string): Promise<number[]> {
-    const { log } = this.#source
+    const { log, isFor } = this.#source
     const root = await log.byUnique(`credential:${credentialDigest}`)
-    if (!this.snapshot.has(root)) throw new RequestError('not_found', 'this log records no credential with that digest')
+    if (!this.snapshot.has(root)) throw notRecorded()
     // All of them or no bundle: one that left out the oldest could leave out the revocation.
     const statuses = await log.statuses(credentialDigest, MAX_BUNDLE_STATEMENTS)
+    if (isFor) {
+      const known = statuses.filter((index) => this.snapshot.has(index))
+      if (!(await isFor({ root, statuses: known }))) throw notRecorded()
+    }
     const story = new Set<number>()
     // What the entries of one wave lead to is the next.
     for (let wave = [root, ...statuses, this.#policy]; wave.length > 0; ) {
@@ -186,6 +193,10 @@ const MAX_RECEIPT_BYTES = 2560
 function asOutcome(error: unknown): EvidenceError {
   if (error instanceof EvidenceError) return error
   throw error
+}
+
+function notRecorded(): RequestError {
+  return new RequestError('not_found', 'this log records no credential with that digest')
 }
 
 function tooLarge(what: string): RequestError {

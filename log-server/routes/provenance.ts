@@ -19,9 +19,11 @@ import { BUNDLE_MEDIA_TYPE, encodeBundle } from '../../provenance/bundle.ts'
 import { BUNDLE_SET_MEDIA_TYPE, encodeBundleSet, MAX_BUNDLED_BYTES, MAX_BUNDLES } from '../../provenance/bundle-set.ts'
 import { asArray, asBytes, decodeCbor } from '../../statement/cbor.ts'
 import type { Door } from '../access/door.ts'
+import { isInView, viewOf } from '../access/general-view.ts'
 import { type BundleSource, collectBundle, collectBundles } from '../collect.ts'
 import { bytes, operation } from '../openapi.ts'
 import { encodeConcise, problemOf, RequestError } from '../problem.ts'
+import type { LogReader } from '../types.ts'
 import { readBody } from './body.ts'
 import { HexDigest, octets } from './http.ts'
 
@@ -56,6 +58,7 @@ const findProvenance = operation({
 })
 
 interface ProvenanceOptions extends BundleSource {
+  readonly log: BundleSource['log'] & Pick<LogReader, 'meta' | 'statement'>
   readonly door: Door
 }
 
@@ -63,11 +66,15 @@ export const provenanceRoutes: FastifyPluginAsyncTypebox<ProvenanceOptions> = as
   app,
   { log, authorities, door },
 ) => {
-  const sourceFor = (request: FastifyRequest): BundleSource => ({
-    log,
-    authorities,
-    shown: (wraps, signer) => door.wrapsFor(request, wraps, signer),
-  })
+  function sourceFor(request: FastifyRequest): BundleSource {
+    const view = viewOf(door.visitOf(request))
+    return {
+      log,
+      authorities,
+      shown: (wraps, signer) => door.wrapsFor(request, wraps, signer),
+      ...(view && { isFor: (credential) => isInView(view, credential, { log, authorities }) }),
+    }
+  }
 
   app.get('/v1/provenance/:digest', { schema: getProvenance }, async (request, reply) => {
     const bundle = await collectBundle(fromHex(request.params.digest), sourceFor(request))
