@@ -26,7 +26,7 @@ import {
   type OpenedResult,
 } from '../../provenance/sealed-evidence.ts'
 import { kidOf, type PrivateJwk, publicJwkOf, unwrapKeys, wrapRecipientKid } from '../../statement/index.ts'
-import type { LogClient } from '../log-client/index.ts'
+import { type LogClient, RefusedError } from '../log-client/index.ts'
 import type { Sections } from './audited-entry.ts'
 import { checkPolicyText } from './check-clear.ts'
 import type { CheckId } from './checks.ts'
@@ -180,6 +180,8 @@ export class SealedReader {
     const policyText = policy && textOf(policy)
     // Known by its digest alone, or not sealed for us: nobody here can decide again.
     if (!decision || policyText === undefined) return
+    // Of what is gone nobody can say whether the decision was made on it.
+    if (linked.length < record.links.length) return
     const workload = linked.find(({ sections }) => sections.workload)?.sections.workload
     await holds(
       'decision-differs',
@@ -240,7 +242,9 @@ export class SealedReader {
       const { index, ...signed } = await this.#source.record(entry)
       return await this.#keep({ index, signed, authority: history.authorityOver(signed, index) })
     } catch (error) {
+      // Not there, or not what it should be: a finding already. The log says so itself of what was erased.
       if (error instanceof EvidenceError) return undefined
+      if (error instanceof RefusedError && (error.status === 404 || error.status === 410)) return undefined
       throw error
     }
   }
