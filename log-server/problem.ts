@@ -281,6 +281,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   content_digest_mismatch: REJECTED,
   response_unsigned: REJECTED,
   response_mismatch: REJECTED,
+  server_name_mismatch: REJECTED,
   unexpected_peer: REJECTED,
   wrong_proof_way: REJECTED,
   peer_certificate_mismatch: REJECTED,

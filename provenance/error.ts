@@ -75,6 +75,7 @@ export type ProvenanceErrorCode =
   | 'unknown_critical_extension' //  a critical extension that we do not process
   | 'identifier_missing' //          a certificate without a URI name, whatever its subject says
   | 'identifier_ambiguous' //        a certificate with several URI names
+  | 'server_name_mismatch' //        a server's certificate without the name that was connected to
   // Revocation lists
   | 'malformed_crl' //               not a certificate revocation list, or one that names no end
   | 'crl_missing' //                 no list by the issuer of a certificate, where lists are demanded

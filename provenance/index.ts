@@ -146,6 +146,7 @@ export type { WorkloadDescription } from './records/workload-provenance.ts'
 export { escapeControls, type RedactedError, redact, redactError, redactSecrets, redactValue } from './redact.ts'
 export type { Retraction } from './retraction.ts'
 export { checkNotRevoked, parseRevocationLists, type RevocationList } from './revocation-list.ts'
+export { checkServerName } from './server-name.ts'
 export { credentialTag, deriveTagKey, TAG_KEY_LENGTH, uniqueTag } from './tags.ts'
 export {
   CLAIMS,

@@ -6,7 +6,7 @@
 import { formatVkey, fromUtf8, parseWitnessPolicy, type WitnessPolicy } from '../../merkle/index.ts'
 import { parseTrust, type Trust } from '../../provenance/index.ts'
 import { kidOf, type PrivateJwk, publicJwkOf } from '../../statement/index.ts'
-import { type CheckpointMemory, createProver, LogClient, type Prover } from '../log-client/index.ts'
+import { type CheckpointMemory, type ClientTls, createProver, LogClient, type Prover } from '../log-client/index.ts'
 import { type Arguments, type Flag, UsageError } from './command.ts'
 import type { Io } from './io.ts'
 import { readPrivateKey } from './key-files.ts'
@@ -14,6 +14,25 @@ import { readPrivateKey } from './key-files.ts'
 /** Flags of whatever connects to a log: whom we believe to be it, and who we say that we are. */
 export const connectionFlags: Readonly<Record<string, Flag>> = {
   ca: { value: 'FILE', about: 'PEM: trust these anchors for the log’s TLS, and not those of this machine' },
+  'server-id': {
+    value: 'URI',
+    about: 'the workload identifier that the log’s server must have, besides its name where --log has one',
+  },
+  'server-bundle': {
+    value: 'FILE',
+    about: 'the bundle of its trust domain: SPIFFE, or PEM; read again while it changes',
+  },
+  'server-crl': {
+    value: 'FILE',
+    about: 'revocation list, PEM or DER; with any, each certificate of the server needs one of its issuer',
+    repeated: true,
+  },
+  'server-max-lifetime': { value: 'SECONDS', about: 'that the certificate of the server may be made for' },
+  'client-cert': {
+    value: 'FILE',
+    about: 'PEM: our own certificate and those above it; read again while it is renewed',
+  },
+  'client-key': { value: 'FILE', about: 'PEM: the private key of --client-cert' },
   wit: { value: 'FILE', about: 'the Workload Identity Token to call the log with; read again while it is renewed' },
   'wit-key': { value: 'KEY.jwk', about: 'the private key that it names' },
   'wit-proof': {
@@ -93,10 +112,9 @@ export async function openClient(
 ): Promise<LogClient> {
   const [origin] = vkeys.map((vkey) => vkey.slice(0, vkey.indexOf('+')))
   if (vkeys.some((vkey) => !vkey.startsWith(`${origin}+`))) throw new UsageError('--vkey: keys of two logs')
-  const ca = args.optional('ca')
   return new LogClient({
     url,
-    ...(ca !== undefined && { tls: { ca: fromUtf8(await io.readFile(ca)) } }),
+    tls: await tlsOf(args, io),
     ...proverOf(args, io),
     clock: io.now,
     sleep: io.sleep,
@@ -104,6 +122,39 @@ export async function openClient(
     ...(memory === undefined ? {} : { remembered: memory }),
     ...(policy === undefined ? {} : { policy }),
   })
+}
+
+/** @throws {@link UsageError} */
+async function tlsOf(args: Arguments, io: Io): Promise<ClientTls> {
+  const [ca, cert, key] = ['ca', 'client-cert', 'client-key'].map((name) => args.optional(name))
+  const [identifier, bundle, crls] = [
+    args.optional('server-id'),
+    args.optional('server-bundle'),
+    args.all('server-crl'),
+  ]
+  const maximumLifetime = args.count('server-max-lifetime')
+  if ((cert === undefined) !== (key === undefined)) throw new UsageError('--client-cert and --client-key come together')
+  if ((identifier === undefined) !== (bundle === undefined)) {
+    throw new UsageError('--server-id and --server-bundle come together')
+  }
+  if (bundle === undefined && (crls.length > 0 || maximumLifetime !== undefined)) {
+    throw new UsageError('--server-crl and --server-max-lifetime are for a server of --server-id')
+  }
+  const text = async (path: string) => fromUtf8(await io.readFile(path))
+  return {
+    ...(ca !== undefined && { ca: await text(ca) }),
+    ...(cert !== undefined &&
+      key !== undefined && { certificate: async () => ({ cert: await text(cert), key: await text(key) }) }),
+    ...(identifier !== undefined &&
+      bundle !== undefined && {
+        server: {
+          identifier,
+          bundle: () => io.readFile(bundle),
+          ...(crls.length > 0 && { crls: () => Promise.all(crls.map((path) => io.readFile(path))) }),
+          ...(maximumLifetime !== undefined && { maximumLifetime }),
+        },
+      }),
+  }
 }
 
 /** @throws {@link UsageError} */

@@ -119,6 +119,7 @@ export class LogClient {
         url: options.url,
         ...(options.tls && { tls: options.tls }),
         ...(options.prover && { prover: options.prover }),
+        now: options.clock,
       })
     this.#requests = new Requests(this.#fetcher)
     this.#tiles = new HttpTileReader(this.#fetcher)

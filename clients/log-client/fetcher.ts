@@ -8,10 +8,11 @@
 import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import type { TLSSocket } from 'node:tls'
-import { fromUtf8, UnavailableError } from '../../merkle/index.ts'
+import { EvidenceError, fromUtf8, UnavailableError } from '../../merkle/index.ts'
 import type { FieldLine } from '../../provenance/index.ts'
 import { decodeProblem } from '../../statement/index.ts'
 import { AnswerError, RefusedError } from './error.ts'
+import { type ClientTls, checkShownName, WorkloadAgent } from './tls-agent.ts'
 import type { Prover } from './workload-proof.ts'
 
 export interface FetchRequest {
@@ -58,7 +59,8 @@ export interface Fetcher {
   /**
    * @throws `RefusedError` for a 4xx; `UnavailableError` for a 5xx, a 429, a time-out or a broken connection, as a
    * {@link BrokenAnswerError} where a part of the answer came and the peer sends parts;
-   * `AnswerError` `untrusted_certificate`, `answer_too_large`, `malformed_answer`
+   * `AnswerError` `untrusted_certificate`, `certificate_refused`, `answer_too_large`, `malformed_answer`; where the server is known by its
+   * identifier, `ProvenanceError` `unexpected_peer`, `server_name_mismatch`, and those of `verifyPeer`
    */
   fetch(request: FetchRequest): Promise<FetchAnswer>
   /** Ends the connections that are idle, and fails the requests under way. */
@@ -71,10 +73,12 @@ export interface FetcherOptions {
   readonly sockets?: number
   /** From sending the request to the last byte of the answer, in milliseconds. */
   readonly timeout?: number
-  /** PEM texts: other trust anchors, and a certificate of our own where the log asks for one. */
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+  /** By which name we know the log's server, and as whom it knows us. */
+  readonly tls?: ClientTls
   /** Says with each request who we are. */
   readonly prover?: Prover
+  /** POSIX seconds, for certificates: that of this machine, when not given. */
+  readonly now?: () => number
 }
 
 const DEFAULT_SOCKETS = 8
@@ -83,16 +87,18 @@ const DEFAULT_TIMEOUT = 30_000
 const MAX_PROBLEM_BYTES = 16_384
 
 /** @throws `AnswerError` `malformed_url`, `insecure_url` */
-export function createFetcher({ url, sockets, timeout = DEFAULT_TIMEOUT, tls, prover }: FetcherOptions): Fetcher {
+export function createFetcher(options: FetcherOptions): Fetcher {
+  const { url, sockets = DEFAULT_SOCKETS, timeout = DEFAULT_TIMEOUT, prover } = options
   const base = parseBaseUrl(url)
   const secure = base.protocol === 'https:'
-  const settings = { keepAlive: true, maxSockets: sockets ?? DEFAULT_SOCKETS, scheduling: 'fifo' as const }
-  const agent = secure ? new https.Agent({ ...settings, ...tls }) : new http.Agent(settings)
+  const agent = agentOf(options, secure)
   const open = secure ? https.request : http.request
   const target = { protocol: base.protocol, hostname: unbracket(base.hostname), port: base.port, agent }
+  const turns = agent instanceof WorkloadAgent ? new Turns(sockets) : undefined
 
   // A proof is good once: a request that is repeated has another.
   async function exchange(request: FetchRequest, mayRepeat: boolean): Promise<FetchAnswer> {
+    if (agent instanceof WorkloadAgent) await agent.discardStale()
     const headers = headersOf(request, base.host)
     if (prover) headers.push(...(await proofOf(request, headers, base, prover)))
     return send(request, headers, mayRepeat)
@@ -131,25 +137,76 @@ export function createFetcher({ url, sockets, timeout = DEFAULT_TIMEOUT, tls, pr
         () => fail(new UnavailableError(`${path}: no complete answer after ${timeout / 1000} s`)),
         timeout,
       )
-      outgoing.on('error', (error) => {
+      const broken = (error: Error) => {
         // Ours: an answer that is given up looks like a connection that broke, and repeating it would ask for it again.
         if (failed) return
         // No repetition makes a certificate better.
-        const distrust = (outgoing.socket as Partial<TLSSocket> | null)?.authorizationError
+        // What OpenSSL thinks is still on the socket where it was not asked (`tls-agent.ts`).
+        const distrust = !turns && (outgoing.socket as Partial<TLSSocket> | null)?.authorizationError
         if (distrust) return fail(new AnswerError('untrusted_certificate', `${base.host}: ${error.message}`))
+        if (isCertificateAlert(error))
+          return fail(new AnswerError('certificate_refused', `${base.host}: ${error.message}`))
         // A kept-alive connection may turn out to have been closed. Repeating is safe: reads change nothing, and the same
         // statement registered twice is one entry.
         if (!mayRepeat || !outgoing.reusedSocket || !isReset(error)) return fail(error)
         clearTimeout(deadline)
         exchange(request, false).then(resolve, reject)
+      }
+      outgoing.on('error', broken)
+      // One that ended between its handshake and the request, which nobody is told of any more.
+      outgoing.on('socket', (socket) => {
+        if (socket.destroyed) broken(socket.errored ?? new Error('the connection closed'))
       })
       outgoing.end(body)
     })
   }
 
   return {
-    fetch: (request) => exchange(request, true),
+    fetch: (request) => (turns ? turns.take(() => exchange(request, true)) : exchange(request, true)),
     close: () => agent.destroy(),
+  }
+}
+
+function agentOf({ tls, now = systemClock, sockets = DEFAULT_SOCKETS }: FetcherOptions, secure: boolean): http.Agent {
+  const settings = { keepAlive: true, maxSockets: sockets, scheduling: 'fifo' as const }
+  if (!secure) {
+    // Nobody would be asked who they are.
+    if (tls?.server)
+      throw new AnswerError('insecure_url', 'a server that is to be known by its identifier, without TLS')
+    return new http.Agent(settings)
+  }
+  if (tls?.certificate || tls?.server) return new WorkloadAgent(settings, tls, now)
+  return new https.Agent({
+    ...settings,
+    minVersion: 'TLSv1.2',
+    checkServerIdentity: checkShownName,
+    ...(tls?.ca !== undefined && { ca: tls.ca }),
+  })
+}
+
+function systemClock(): number {
+  return Math.floor(Date.now() / 1000)
+}
+
+/** At most so many at once, the others in order. Node's agents count a connection only once it is made. */
+class Turns {
+  #free: number
+  readonly #waiting: (() => void)[] = []
+
+  constructor(count: number) {
+    this.#free = count
+  }
+
+  async take<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#free++
+    }
   }
 }
 
@@ -276,13 +333,19 @@ function readRefusal({ status, headers, body }: FetchAnswer): RefusedError {
   })
 }
 
+/** Of a server that judges certificates in the handshake: in TLS 1.3 it says so after ours is done. */
+function isCertificateAlert(error: Error): boolean {
+  const code = 'code' in error ? String(error.code) : ''
+  return /^ERR_SSL_.*ALERT_(?:.*CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/.test(code)
+}
+
 function isReset(error: Error): boolean {
   return 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
 }
 
 /** Our own errors as they are; whatever the network threw as "could not find out". */
 function asUnavailable(error: unknown, path: string): Error {
-  if (error instanceof UnavailableError || error instanceof RefusedError || error instanceof AnswerError) return error
+  if (error instanceof UnavailableError || error instanceof RefusedError || error instanceof EvidenceError) return error
   const reason = error instanceof Error ? ('code' in error ? String(error.code) : error.message) : String(error)
   return new UnavailableError(`${path}: ${reason}`, { cause: error })
 }

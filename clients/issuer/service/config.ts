@@ -58,6 +58,12 @@ const Config = Type.Object(
         // An issuer that believed any log would tell its secrets to any.
         vkeys: Type.Array(Type.String({ maxLength: 1024 }), { minItems: 1, maxItems: 8 }),
         ca: Type.Optional(path),
+        /** Of ours, for a log that asks for one: a chain and its key, in PEM. */
+        certificate: Type.Optional(Type.Object({ cert: path, key: path }, strict)),
+        /** The workload that the log's server is, and the bundle of its trust domain. */
+        server: Type.Optional(
+          Type.Object({ id: Type.String({ minLength: 1, maxLength: 2048 }), bundle: path }, strict),
+        ),
         /** Where the last checkpoint is remembered from one run to the next. */
         checkpoint: Type.Optional(path),
       },

@@ -14,7 +14,7 @@ import {
   publicJwkOf,
 } from '../../../statement/index.ts'
 import { readPrivateFile } from '../../delivery/index.ts'
-import { LogClient, memoryInFile } from '../../log-client/index.ts'
+import { type ClientTls, LogClient, memoryInFile } from '../../log-client/index.ts'
 import { issuingLog } from '../issuing-log.ts'
 import { spiffeBundle } from '../spiffe-bundle.ts'
 import type { ServiceConfig, WorkloadConfig } from './config.ts'
@@ -129,11 +129,27 @@ async function openClient({ config: { log }, readFile, now, sleep }: RunOptions,
   return new LogClient({
     url: log.url,
     pinned: { origin, vkey: log.vkeys },
-    ...(log.ca !== undefined && { tls: { ca: fromUtf8(await readFile(at(log.ca))) } }),
+    tls: await tlsOf(log, readFile, at),
     ...(log.checkpoint !== undefined && { remembered: memoryInFile(at(log.checkpoint)) }),
     clock: now,
     sleep,
   })
+}
+
+/** Certificates and bundles are read again while they are renewed. */
+async function tlsOf(
+  { ca, certificate, server }: RunOptions['config']['log'],
+  readFile: RunOptions['readFile'],
+  at: At,
+): Promise<ClientTls> {
+  const text = async (path: string) => fromUtf8(await readFile(at(path)))
+  return {
+    ...(ca !== undefined && { ca: await text(ca) }),
+    ...(certificate && {
+      certificate: async () => ({ cert: await text(certificate.cert), key: await text(certificate.key) }),
+    }),
+    ...(server && { server: { identifier: server.id, bundle: () => readFile(at(server.bundle)) } }),
+  }
 }
 
 async function served(
