@@ -88,16 +88,21 @@ export class AuditLog {
   }
 
   /**
-   * Leaves the line to be written, and waits only when too much does. What cannot be written is kept, and tried again with a line of a
-   * later second; past the bound it is counted instead, and the count is written.
+   * Leaves the line to be written. What cannot be is kept, and tried again with a line of a later second; past the bound it is counted
+   * instead, and the count is written.
    */
-  async note(line: AuditLine): Promise<void> {
-    if (this.#waitingLength <= MAX_WAITING) this.#add(line)
-    else if (this.failing) this.#lost++
-    else {
-      this.#add(line)
-      await this.#writing
-    }
+  note(line: AuditLine): void {
+    if (this.failing && this.#waitingLength > MAX_WAITING) this.#lost++
+    else this.#add(line)
+  }
+
+  /** Whether so much waits to be written that whoever comes next should wait for {@link written}. */
+  get isFull(): boolean {
+    return this.#waitingLength > MAX_WAITING && !this.failing
+  }
+
+  async written(): Promise<void> {
+    await this.#writing
   }
 
   async close(): Promise<void> {

@@ -77,7 +77,7 @@ export interface CallingRequest<Socket> {
 export type Trusted = TrustDomainAnchors & { readonly scheme: WorkloadIdentifier['scheme'] }
 
 export interface CallersOptions<Socket> {
-  /** Undefined where no certificate was shown. At once where it is known. @throws EvidenceError for one that does not hold */
+  /** Undefined where no certificate was shown. At once where it is known. Rejects with EvidenceError for one that does not hold. */
   readonly peerOf: (socket: Socket) => TlsPeer | undefined | Promise<TlsPeer | undefined>
   /** The peer that a proxy saw. @throws EvidenceError */
   readonly peerOfChain: (chain: readonly Uint8Array[]) => Promise<TlsPeer>
@@ -95,22 +95,50 @@ const PROOF_HEADERS: ReadonlySet<string> = new Set(['workload-identity-token', '
 /** Of what is claimed, as much as an identifier of a sensible length. */
 const MAX_ASSERTED = 256
 
+const NOBODY: Identified = { caller: { by: 'none' } }
+
 export class Callers<Socket> {
   readonly #options: CallersOptions<Socket>
+  readonly #known = new WeakMap<TlsPeer, Identified>()
 
   constructor(options: CallersOptions<Socket>) {
     this.#options = options
   }
 
-  /** Who sends a request. Its content may be on its way still. Whatever is refused is said, and rejects only for a fault of ours. */
-  async identify(request: CallingRequest<Socket>): Promise<Identified> {
+  /**
+   * Who sends a request. Its content may be on its way still. Whatever is refused is said, and this throws or rejects only for a fault of
+   * ours. At once where nothing but a connection says who it is, and that is known already.
+   */
+  identify(request: CallingRequest<Socket>): Identified | Promise<Identified> {
     const seen = lookAt(request.rawHeaders)
-    let caller: Caller = { by: 'none' }
+    const asking = this.#options.peerOf(request.socket)
+    if (seen.proof || seen.claims.length > 0 || asking instanceof Promise) return this.#identify(request, seen, asking)
+    if (!asking) return NOBODY
+    return this.#options.proxies.has(asking.identifier)
+      ? this.#identify(request, seen, asking)
+      : this.#ofConnection(asking)
+  }
+
+  /** Of a connection's peer, which is one object for as long as it is believed. */
+  #ofConnection(peer: TlsPeer): Identified {
+    const known = this.#known.get(peer)
+    if (known) return known
+    const identified = { caller: callerOf(peer, 'mtls') }
+    this.#known.set(peer, identified)
+    return identified
+  }
+
+  async #identify(
+    request: CallingRequest<Socket>,
+    seen: Seen,
+    asking: ReturnType<CallersOptions<Socket>['peerOf']>,
+  ): Promise<Identified> {
+    let { caller } = NOBODY
     try {
-      const peer = await this.#options.peerOf(request.socket)
+      const peer = await asking
       const proxy = peer && this.#options.proxies.get(peer.identifier)
       if (peer && proxy) caller = { by: 'none', via: peer.identifier }
-      else if (peer) caller = callerOf(peer, 'mtls')
+      else if (peer) caller = this.#ofConnection(peer).caller
       if (proxy) caller = { ...caller, ...(await this.#forwarded(request.rawHeaders, proxy)) }
       else if (seen.claims.length > 0) {
         const named = seen.claims.flatMap(([name, value]) => claimedIn(name, value))

@@ -100,15 +100,27 @@ export class GuardedDoor implements Door {
   }
 
   attachTo(app: FastifyInstance): void {
-    app.addHook('onRequest', (request, reply) => this.#enter(request, reply))
+    // With callbacks: a promise for each hook, most of which have nothing to wait for, would cost a quarter of what a read costs.
+    app.addHook('onRequest', (request, reply, done) => this.#enter(request, reply, done))
     // The body has been read, whole, and nothing has been done with it.
-    app.addHook('preValidation', (request) => this.#checkContent(request))
-    app.addHook('onSend', async (request, reply) => this.#keepFromCaches(request, reply))
-    app.addHook('onError', async (request, _reply, error) => {
+    app.addHook('preValidation', (request, _reply, done) => {
+      const { contentToCheck } = this.visitOf(request)
+      if (contentToCheck) checkContent(request, contentToCheck.digest).then(() => done(), done)
+      else done()
+    })
+    app.addHook('onSend', (request, reply, payload, done) => {
+      this.#keepFromCaches(request, reply)
+      done(null, payload)
+    })
+    app.addHook('onError', (request, _reply, error, done) => {
       const visit = this.#visits.get(request)
       if (visit) visit.code = problemOf(error, request.id).code
+      done()
     })
-    app.addHook('onResponse', (request, reply) => this.#leave(request, reply))
+    app.addHook('onResponse', (request, reply, done) => {
+      this.#leave(request, reply)
+      done()
+    })
   }
 
   visitOf(request: FastifyRequest): GuardedVisit {
@@ -117,10 +129,31 @@ export class GuardedDoor implements Door {
     return visit
   }
 
-  async #enter(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const { callers, rules, admin, audit, limits } = this.#options
+  #enter(request: FastifyRequest, reply: FastifyReply, done: (refusal?: Error) => void): void {
+    const { callers, audit } = this.#options
     const { method, url = '', rawHeaders, socket } = request.raw
-    const identified = await callers.identify({ method: method!, target: url, rawHeaders, socket })
+    const admit = (identified: Identified) => {
+      let refusal: unknown
+      try {
+        this.#admit(request, reply, identified)
+      } catch (error) {
+        refusal = error
+      }
+      done(refusal as Error | undefined)
+    }
+    const identified = callers.identify({ method: method!, target: url, rawHeaders, socket })
+    // Whoever comes faster than it can be written down waits: what is in memory is bounded.
+    if (audit.isFull)
+      audit
+        .written()
+        .then(() => identified)
+        .then(admit, done)
+    else if (identified instanceof Promise) identified.then(admit, done)
+    else admit(identified)
+  }
+
+  #admit(request: FastifyRequest, reply: FastifyReply, identified: Identified): void {
+    const { rules, admin, audit, limits } = this.#options
     const { caller, refusal } = identified
     const grants = refusal ? NOTHING : admin === 'local' ? LOCAL_ADMIN : rules.grantsOf(caller)
     this.#visits.set(request, { ...identified, grants })
@@ -134,18 +167,6 @@ export class GuardedDoor implements Door {
     if (admin) demand(grants, 'admin')
     if (need === 'append' && audit.failing)
       throw new BusyError('audit_unavailable', 'who does this cannot be written down now')
-  }
-
-  async #checkContent(request: FastifyRequest): Promise<void> {
-    const toCheck = this.#visits.get(request)?.contentToCheck
-    if (!toCheck) return
-    const { body } = request
-    if (body instanceof Uint8Array) return checkContentDigest(toCheck.digest, body)
-    const { 'content-length': length, 'transfer-encoding': coding } = request.headers
-    if ((length !== undefined && length !== '0') || coding !== undefined) {
-      throw new RequestError('malformed_request', 'content that was signed, on a path that reads none')
-    }
-    await checkContentDigest(toCheck.digest, new Uint8Array())
   }
 
   /** What not everybody may read no shared cache may keep: it would answer whoever asks next. */
@@ -206,7 +227,7 @@ export class GuardedDoor implements Door {
         return { status, code, entry }
       },
     )
-    await audit.note({ ...this.#line(request, outcome.status), ...outcome })
+    audit.note({ ...this.#line(request, outcome.status), ...outcome })
   }
 
   wrapsFor(request: FastifyRequest, wraps: readonly Uint8Array[], signer: string): readonly Uint8Array[] {
@@ -221,13 +242,13 @@ export class GuardedDoor implements Door {
   }
 
   /** A line for all whom we know, for whoever was refused for not being known, and for whoever claimed to be somebody. */
-  async #leave(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  #leave(request: FastifyRequest, reply: FastifyReply): void {
     const visit = this.#visits.get(request)
     if (!visit || visit.isRecorded) return
     const { caller, refusal, code, appended } = visit
     const isNobody = caller.by === 'none' && caller.asserted === undefined && caller.via === undefined
     if (isNobody && !refusal && !appended) return
-    await this.#options.audit.note({ ...this.#line(request, reply.statusCode), ...(code && { code }), ...appended })
+    this.#options.audit.note({ ...this.#line(request, reply.statusCode), ...(code && { code }), ...appended })
   }
 
   #line(request: FastifyRequest, status: number): AuditLine {
@@ -246,6 +267,19 @@ export class GuardedDoor implements Door {
 }
 
 const NOTHING: Grants = grantsOf()
+
+/** @throws ProvenanceError `content_digest_missing`, `content_digest_mismatch`; {@link RequestError} `malformed_request` */
+async function checkContent(
+  { body, headers }: Pick<FastifyRequest, 'body' | 'headers'>,
+  digest: string | undefined,
+): Promise<void> {
+  if (body instanceof Uint8Array) return checkContentDigest(digest, body)
+  const { 'content-length': length, 'transfer-encoding': coding } = headers
+  if ((length !== undefined && length !== '0') || coding !== undefined) {
+    throw new RequestError('malformed_request', 'content that was signed, on a path that reads none')
+  }
+  await checkContentDigest(digest, new Uint8Array())
+}
 
 function aboutAppended({ index, entry, duplicate }: Admitted): Pick<AuditLine, 'index' | 'entry' | 'duplicate'> {
   return { index, entry: toHex(entry), ...(duplicate && { duplicate }) }

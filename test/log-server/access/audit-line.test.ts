@@ -30,6 +30,7 @@ const register = (payload: Uint8Array) =>
     headers: { 'content-type': 'application/cose' },
     payload: Buffer.from(payload),
   }) as const
+const anyLine: AuditLine = { at: 1, request: 'r', who: null, by: 'none', operation: null, status: 200 }
 const freshRecord = (subject: string) =>
   world.build('workload-provenance', { fields: { subject: digestOf(subject), subjectKind: 'measurement' } })
 
@@ -188,14 +189,36 @@ describe('where it cannot be written', () => {
       status: 200,
       asserted: 'a'.repeat(1000),
     })
-    for (let i = 0; i < 9000; i++) await audit.note(line(1))
+    for (let i = 0; i < 9000; i++) audit.note(line(1))
     await new Promise(setImmediate)
     sink.failure = undefined
-    await audit.note(line(2))
+    audit.note(line(2))
     await audit.record({ ...line(3), status: 201 })
     const lost = sink.lines.find((each) => each.lost !== undefined)?.lost ?? 0
     assert.ok(lost > 0)
     assert.equal(sink.lines.filter((each) => each.lost === undefined).length + lost, 9002)
+  })
+
+  it('is slow, whoever comes next waits', async () => {
+    const guarded = guard(world, [may(ISSUER, 'read')])
+    guarded.peer = ISSUER
+    let finish = () => {}
+    const slow = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    guarded.sink.slow = slow
+    const asked = { url: '/checkpoint', headers: { 'x-spiffe-id': ISSUER } }
+    await guarded.app.inject(asked)
+    guarded.audit.record({ ...anyLine, asserted: 'a'.repeat(9 * 1024 * 1024) }).catch(() => {})
+    let isAnswered = false
+    const waiting = guarded.app.inject(asked).then(() => {
+      isAnswered = true
+    })
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+    assert.equal(isAnswered, false)
+    finish()
+    await waiting
+    await guarded.app.close()
   })
 })
 

@@ -44,7 +44,7 @@ type Peer = string | Error | undefined
 function callers(change: Partial<CallersOptions<Peer>> = {}): Callers<Peer> {
   return new Callers<Peer>({
     peerOf: (peer) => {
-      if (peer instanceof Error) throw peer
+      if (peer instanceof Error) return Promise.reject(peer)
       return peer === undefined ? undefined : peerNamed(peer)
     },
     peerOfChain: (chain) => verifyPeer(chain, 'client', (name) => withAnchors.get(name), AT),
@@ -60,7 +60,7 @@ function callers(change: Partial<CallersOptions<Peer>> = {}): Callers<Peer> {
   })
 }
 
-function ask(
+async function ask(
   peer: Peer,
   request: Partial<HttpRequest>,
   change: Partial<CallersOptions<Peer>> = {},
@@ -512,9 +512,10 @@ describe('a proxy', () => {
 
   it('is read in linear time', async () => {
     for (const value of [`Subject="${'\\"'.repeat(4000)}`, 'A='.repeat(4000), `${'URI=;'.repeat(1600)}`]) {
-      const start = performance.now()
+      // Of our own work: the machine may have others.
+      const start = process.cpuUsage()
       await ask(ENVOY, xfcc(value))
-      assert.ok(performance.now() - start < 50)
+      assert.ok(process.cpuUsage(start).user < 50_000)
     }
   })
 })

@@ -25,10 +25,13 @@ export const ENVOY = 'spiffe://bank.example/envoy'
 export class KeptLines implements AuditSink {
   text = ''
   failure: Error | undefined
+  /** What each write waits for. */
+  slow: Promise<void> | undefined
   writes = 0
 
   async write(text: string): Promise<void> {
     this.writes++
+    await this.slow
     if (this.failure) throw this.failure
     this.text += text
   }
@@ -46,6 +49,7 @@ export class KeptLines implements AuditSink {
 export interface Guarded {
   readonly app: FastifyInstance
   readonly sink: KeptLines
+  readonly audit: AuditLog
   readonly reports: readonly unknown[]
   /** Whose certificate the next connection shows; nobody's at first. An error is one that does not hold. */
   peer: string | Error | undefined
@@ -74,6 +78,7 @@ export function guard(
   const { admin, adminElsewhere, ...appOptions } = options
   const sink = new KeptLines()
   const reports: unknown[] = []
+  const audit = new AuditLog(sink, (error) => reports.push(error))
   const callers = new Callers({
     peerOf: async () => {
       if (guarded.peer instanceof Error) throw guarded.peer
@@ -96,14 +101,14 @@ export function guard(
       (identifier) => parseWorkloadIdentifier(identifier).trustDomain,
     ),
     authorities: world.log.authorities,
-    audit: new AuditLog(sink, (error) => reports.push(error)),
+    audit,
     now: () => guarded.at,
     ...(admin && { admin }),
     ...(adminElsewhere && { adminElsewhere }),
   })
   const build = admin ? buildAdminApp : buildApp
   const app = build({ log: world.log, now: () => 200, door, ...appOptions })
-  const guarded: Guarded = { app, sink, reports, peer: undefined, at: AT }
+  const guarded: Guarded = { app, sink, audit, reports, peer: undefined, at: AT }
   return guarded
 }
 
