@@ -9,6 +9,7 @@
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { benchAppend } from './append.ts'
+import { benchQuestions } from './audit-questions.ts'
 import { benchBatch } from './batch.ts'
 import { benchIssue } from './issue.ts'
 import { benchReplay } from './replay.ts'
@@ -25,7 +26,7 @@ if (!values.json) {
   console.log(machine)
   console.log(`${'measured'.padEnd(66)} ${'ours'.padStart(12)} ${'bound'.padStart(12)}  ratio  must  goal`)
 }
-for (const bench of [benchAppend, benchBatch, benchIssue, benchReplay, benchTiles]) {
+for (const bench of [benchAppend, benchBatch, benchIssue, benchReplay, benchQuestions, benchTiles]) {
   for (const result of await bench(options)) print(result)
 }
 

@@ -68,6 +68,8 @@ export interface ReplayInput {
   /** Opens what was wrapped for it. */
   readonly key?: PrivateJwk
   readonly onProgress?: (progress: AuditProgress) => void
+  /** Entries after which the audit is made durable, so that a crash costs no more of it than that. */
+  readonly saveEvery?: number
 }
 
 export interface AuditReport {
@@ -94,9 +96,9 @@ export interface AuditReport {
  *   `UnavailableError`: what was audited until then is kept
  */
 export async function replay(input: ReplayInput): Promise<AuditReport> {
-  const { client, stateDir, key } = input
+  const { client, stateDir, key, saveEvery } = input
   await checkTrusted(input)
-  const state = await AuditState.open(stateDir, await client.origin(), key && kidOf(publicJwkOf(key)))
+  const state = await AuditState.open(stateDir, await client.origin(), key && kidOf(publicJwkOf(key)), saveEvery)
   try {
     return await replayFrom(state, input)
   } catch (error) {

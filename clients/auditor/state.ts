@@ -49,7 +49,7 @@ export interface AuditedSoFar {
   readonly findings: readonly Finding[]
 }
 
-/** Entries of one transaction, and rows of it at most: bills of materials are thousands of rows each. */
+/** Entries of one transaction by default, and rows of it at most: bills of materials are thousands of rows each. */
 const RUN_ENTRIES = 16_384
 const RUN_ROWS = 1_000_000
 
@@ -63,15 +63,22 @@ export class AuditState {
   /** What was audited before; nothing for an empty directory, or where another key, or none, opened things. */
   readonly before: AuditedSoFar
   readonly #database: Database
+  readonly #runEntries: number
   #run: Run | undefined
 
-  private constructor(database: Database, before: AuditedSoFar) {
+  private constructor(database: Database, before: AuditedSoFar, runEntries: number) {
     this.#database = database
     this.before = before
+    this.#runEntries = runEntries
   }
 
   /** @throws `AuditError` `other_log`, `damaged_audit`; `UnavailableError` while another process has it open */
-  static async open(directory: string, origin: string, openedWith: string | undefined): Promise<AuditState> {
+  static async open(
+    directory: string,
+    origin: string,
+    openedWith: string | undefined,
+    runEntries: number = RUN_ENTRIES,
+  ): Promise<AuditState> {
     const path = databasePath(directory)
     await makePrivate(join(directory, 'database'))
     const old = await openThere(path)
@@ -80,7 +87,7 @@ export class AuditState {
       old.close()
       throw new AuditError('other_log', `${directory} holds an audit of ${before.origin}, and this is ${origin}`)
     }
-    if (old && before && before.openedWith === openedWith) return new AuditState(old, before)
+    if (old && before && before.openedWith === openedWith) return new AuditState(old, before, runEntries)
 
     old?.close()
     await Promise.all([rm(path, { force: true }), rm(`${path}.wal`, { force: true })])
@@ -88,7 +95,7 @@ export class AuditState {
     await chmod(path, 0o600)
     await database.run(`BEGIN; ${schemaSql()}; COMMIT`)
     const nothing = { origin, range: EMPTY_RANGE, records: 0, foreign: 0, opened: 0, findings: [] }
-    return new AuditState(database, openedWith === undefined ? nothing : { ...nothing, openedWith })
+    return new AuditState(database, openedWith === undefined ? nothing : { ...nothing, openedWith }, runEntries)
   }
 
   /** What is kept of each entry so far, in order. @throws `AuditError` `damaged_audit`: not of the tree that was audited */
@@ -126,7 +133,7 @@ export class AuditState {
     for (const finding of findings) addFinding('observations', finding, run.sink)
     run.entries += entries.length
     run.audited = audited
-    if (run.entries >= RUN_ENTRIES || run.rows >= RUN_ROWS) await this.save()
+    if (run.entries >= this.#runEntries || run.rows >= RUN_ROWS) await this.save()
   }
 
   /** The audit came to the end of a checkpoint, and says this about all entries under it. */
@@ -195,30 +202,25 @@ class Run {
 
 const RECORDS_IN_ORDER = 'SELECT entry, memory FROM records ORDER BY index'
 
-/** What the database says of itself; undefined where an audit left it before it had anything, or another version did. */
-export async function loadAudit(database: Database): Promise<AuditedSoFar | undefined> {
+/** The row of `audit`; undefined where an audit left the database before it had anything, or another version did. */
+export async function readAudit(database: Database): Promise<Omit<AuditedSoFar, 'findings'> | undefined> {
   const [versions] = await database.rows(
     "SELECT count(*) FROM information_schema.columns WHERE table_name = 'audit' AND column_name = 'version'",
   )
   if (versions?.[0] !== 1) return undefined
-  const [first] = await database.rows('SELECT version FROM audit')
-  if (first?.[0] !== SCHEMA_VERSION) return undefined
-  const [row] = await database.rows(
-    'SELECT origin, opened_with, note, range, size, records, foreign_statements, opened FROM audit',
-  )
-  const [origin, openedWith, note, hashes, size, records, foreign, opened] = row as [
-    string,
-    string | null,
-    string | null,
-    string,
-    number,
-    number,
-    number,
-    number,
+  const [row] = await database.rows('SELECT * FROM audit')
+  if (row?.[0] !== SCHEMA_VERSION) return undefined
+  const [, origin, openedWith, size, note, hashes, records, foreign, opened] = row as [
+    version: string,
+    origin: string,
+    openedWith: string | null,
+    size: number,
+    note: string | null,
+    range: string,
+    records: number,
+    foreign: number,
+    opened: number,
   ]
-  const found = await database.rows(
-    `SELECT f.index, f.check_id, f.severity, f.detail, f.about, r.entry FROM observations f JOIN records r USING (index) ORDER BY f.rowid`,
-  )
   return {
     origin,
     ...(openedWith !== null && { openedWith }),
@@ -227,6 +229,18 @@ export async function loadAudit(database: Database): Promise<AuditedSoFar | unde
     records,
     foreign,
     opened,
+  }
+}
+
+async function loadAudit(database: Database): Promise<AuditedSoFar | undefined> {
+  const audit = await readAudit(database)
+  if (audit === undefined) return undefined
+  const found = await database.rows(
+    `SELECT o.index, o.check_id, o.severity, o.detail, o.about, r.entry
+     FROM observations o JOIN records r ON r.index = o.index ORDER BY o.rowid`,
+  )
+  return {
+    ...audit,
     findings: found.map(([index, check, severity, detail, about, entry]) => ({
       check: check as CheckId,
       severity: severity as Finding['severity'],
