@@ -97,6 +97,7 @@ export {
   type RecordType,
   ROLES,
   type Role,
+  signersOf,
 } from './link-rules.ts'
 export {
   type Announced,

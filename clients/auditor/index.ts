@@ -12,7 +12,21 @@ export {
   SEVERITIES,
   type Severity,
 } from './checks.ts'
+export {
+  CROSS_CHECK_WORDS,
+  type CrossCheck,
+  crossCheck,
+  readLedger,
+  readSighting,
+  type Sighting,
+} from './cross-check.ts'
+export type { Answer, Cell, Row } from './database/duckdb.ts'
 export { AuditError, type AuditErrorCode } from './error.ts'
+export { type AnswerFile, cellText, MAX_PROVEN_ROWS } from './questions/answer-file.ts'
+export { type Completeness, completenessText, QUESTIONS, Questions, questionOf } from './questions/ask.ts'
+export { type AnswerToProve, type ProofSource, writeProofs } from './questions/prove.ts'
+export type { Argument, ArgumentKind, Question } from './questions/question.ts'
+export { type ProvenRow, type VerifiedAnswer, verifyAnswer } from './questions/verify-answer.ts'
 export { type AuditLog, type AuditProgress, type AuditReport, type ReplayInput, replay } from './replay.ts'
 export { type EntrySource, type ReplayHashesOptions, replayHashes } from './replay-hashes.ts'
 export { databasePath } from './state.ts'

@@ -34,7 +34,7 @@ export interface Command {
   /** As typed after `provlog`, e.g. `log init`. */
   readonly name: string
   readonly summary: string
-  /** Names of positional arguments; a trailing `…` takes one or more. */
+  /** Names of positional arguments; a trailing `…` takes one or more, and one in brackets need not be there. */
   readonly positionals?: readonly string[]
   readonly flags: Readonly<Record<string, Flag>>
   run(args: Arguments, io: Io): Promise<Exit>
@@ -148,8 +148,8 @@ export function parseArguments(command: Command, words: readonly string[], env: 
   }
 
   const wanted = command.positionals ?? []
-  const open = wanted.at(-1)?.endsWith('…') === true
-  if (parsed.positionals.length < wanted.length) {
+  const open = /…\]?$/.test(wanted.at(-1) ?? '')
+  if (parsed.positionals.length < wanted.filter((name) => !name.startsWith('[')).length) {
     throw new UsageError(`${wanted[parsed.positionals.length]} is missing`)
   }
   if (parsed.positionals.length > wanted.length && !open) {

@@ -36,8 +36,7 @@ it(`an audit that is killed ${KILLS} times leaves what one leaves that is not`, 
   const author = await log.authorize('issuer')
   for (let i = 0; i < RECORDS; i += 250) {
     const some = Array.from({ length: 250 }, (_, j) => statementOf(i + j, author, reader))
-    for (const answer of await log.client.registerAll(await Promise.all(some)))
-      assert.ok(!(answer instanceof Error), String(answer))
+    for (const answer of await log.client.registerAll(await Promise.all(some))) assert.ok(!(answer instanceof Error))
   }
   const trust = {
     logs: [{ origin: ORIGIN, vkey: log.vkey }],

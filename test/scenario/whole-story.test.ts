@@ -11,7 +11,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { replay } from '../../clients/auditor/index.ts'
+import { type Cell, Questions, replay } from '../../clients/auditor/index.ts'
 import {
   type Generalized,
   generalize,
@@ -440,5 +440,40 @@ describe('the whole story of two trust domains', () => {
     const decision = parseDecisionRecord(decisions[0]!)
     assert.deepEqual([decision.outcome, decision.credential], ['accepted', toHex(paying.digest)])
     assert.equal(decision.log?.entry, toHex(paying.entry))
+  })
+
+  it('and asks of what it left behind: who is on the old firmware, on what was withdrawn, and for whom a general name stands', async () => {
+    const questions = await Questions.open(world.stateDir)
+    const ask = async (id: string, given: Record<string, string> = {}) => {
+      const { columns, rows } = await questions.ask(id, new Map(Object.entries(given)), world.clock.now)
+      const all: Record<string, Cell>[] = []
+      for await (const row of rows) all.push(Object.fromEntries(columns.map((name, i) => [name, row[i]!])))
+      return all
+    }
+    const named = (rows: readonly Record<string, Cell>[]) =>
+      rows.map(({ credential }) => toHex(credential as Uint8Array))
+    try {
+      const own = await ask('credentials-of', { subject: PAYMENTS })
+      assert.ok(named(own).includes(toHex(paying.digest)) && own.length > 1)
+      const old = await ask('by-firmware', { name: 'versions.snp', versions: '<10' })
+      assert.ok(named(old).includes(toHex(paying.digest)))
+      const renewed = named(own).at(-1)!
+      assert.ok(!named(old).includes(renewed))
+      assert.ok(named(await ask('by-firmware', { name: 'versions.snp', versions: '10' })).includes(renewed))
+      const withdrawn = await ask('on-retracted')
+      const reason = withdrawn.find(({ credential }) => toHex(credential as Uint8Array) === toHex(paying.digest))
+      assert.deepEqual([reason?.['relation'], reason?.['reason_code']], ['reference-values', 'firmware-hole'])
+      assert.ok(!named(withdrawn).includes(renewed))
+      const [inside] = await ask('stands-for', { credential: toHex(general.digest) })
+      assert.deepEqual(
+        [inside?.['inner_subject'], toHex(inside?.['inner_entry'] as Uint8Array)],
+        [PAYMENTS, toHex(paying.entry)],
+      )
+      const [status] = (await ask('status-history', { credential: toHex(paying.digest) })).slice(-1)
+      assert.equal(status?.['status'], 'superseded')
+      assert.deepEqual(await ask('findings'), [])
+    } finally {
+      questions.close()
+    }
   })
 })

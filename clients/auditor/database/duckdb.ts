@@ -51,8 +51,11 @@ export interface Answer {
   readonly rows: AsyncIterable<Row>
 }
 
-/** Memory that the engine may take before it spills to files beside the database. */
-const MEMORY_LIMIT = '256MB'
+/**
+ * Memory that the engine may take. It writes a million entries in the first (measured), and joins over as many need more than that; it spills
+ * nothing to files, because it may open none.
+ */
+const MEMORY_LIMIT = { writing: '256MB', asking: '1GB' }
 const CHUNK_ROWS = 2048
 /** `duckdb_statement_type`: SELECT. */
 const SELECT = 1
@@ -76,7 +79,7 @@ export class Database {
     try {
       const instance = await DuckDBInstance.create(path, {
         ...(readOnly && { access_mode: 'READ_ONLY' }),
-        memory_limit: MEMORY_LIMIT,
+        memory_limit: readOnly ? MEMORY_LIMIT.asking : MEMORY_LIMIT.writing,
         enable_external_access: 'false',
         autoinstall_known_extensions: 'false',
         autoload_known_extensions: 'false',

@@ -361,12 +361,12 @@ export const VIEWS: Readonly<Record<string, { readonly about: string; readonly s
   },
   grounds: {
     about:
-      'What a credential was issued on, over one step or two: `credential`, `relation`, `target`. Appraisal policies, reference values and Verifiers’ keys are those of its attestation results.',
+      'What a record rests on, over one step or two: `record`, `relation`, `target`. Of its attestation results: their appraisal policies, reference values and, as `verifier-key`, the keys of their Verifiers.',
     sql: `VIEW grounds AS
-  SELECT l.record AS credential, l.relation::VARCHAR AS relation, l.target FROM links l JOIN credentials c ON c.index = l.record
+  SELECT record, relation::VARCHAR AS relation, target FROM links
   UNION ALL
   SELECT l.record, CASE WHEN m.relation = 'key-authorization' THEN 'verifier-key' ELSE m.relation::VARCHAR END, m.target
-  FROM links l JOIN credentials c ON c.index = l.record JOIN links m ON m.record = l.target
+  FROM links l JOIN links m ON m.record = l.target
   WHERE l.relation = 'attestation-result'`,
   },
   identities: {

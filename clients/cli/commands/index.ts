@@ -6,6 +6,8 @@
 import type { Command } from '../command.ts'
 import { attesterMeasure, attesterReference } from './attester.ts'
 import { auditChecks } from './audit-checks.ts'
+import { auditCrossCheck } from './audit-cross-check.ts'
+import { auditQuery } from './audit-query.ts'
 import { auditRun } from './audit-run.ts'
 import { issuerErase, logErase } from './erase.ts'
 import { issuerAnchor } from './issuer-anchor.ts'
@@ -30,6 +32,7 @@ import { trust } from './trust.ts'
 import { vendorPublish } from './vendor-publish.ts'
 import { verifierAppraise } from './verifier-appraise.ts'
 import { verify } from './verify.ts'
+import { verifyAnswerCommand } from './verify-answer.ts'
 import { workloadFetch } from './workload-fetch.ts'
 import { workloadProve } from './workload-prove.ts'
 import { workloadRun } from './workload-run.ts'
@@ -70,5 +73,8 @@ export const commands: readonly Command[] = [
   trust,
   verify,
   auditRun,
+  auditQuery,
+  verifyAnswerCommand,
+  auditCrossCheck,
   auditChecks,
 ]

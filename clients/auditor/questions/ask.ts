@@ -1,0 +1,125 @@
+/**
+ * Asking: an audit's database, one question, and how much of the log the answer is about.
+ *
+ * @module
+ */
+import { lstat } from 'node:fs/promises'
+import { type Hash, toHex } from '../../../merkle/index.ts'
+import { type Answer, Database, type Row } from '../database/duckdb.ts'
+import { AuditError } from '../error.ts'
+import { databasePath, readAudit } from '../state.ts'
+import { HISTORY_QUESTIONS } from './history.ts'
+import { LIVE_QUESTIONS } from './live.ts'
+import { bindArguments, type Question } from './question.ts'
+
+export const QUESTIONS: readonly Question[] = [...LIVE_QUESTIONS, ...HISTORY_QUESTIONS]
+
+/** The checkpoint up to which an audit replayed everything: an answer is about all entries under it, and no others. */
+export interface Completeness {
+  readonly origin: string
+  readonly size: number
+  readonly root: Hash
+  readonly note: string
+  /** Records with sealed sections of which none was opened: what they say is not in any answer. */
+  readonly unopened: number
+}
+
+/** An audit's database, open for questions. Nothing can be written through it. */
+export class Questions {
+  readonly #database: Database
+  readonly completeness: Completeness
+
+  private constructor(database: Database, completeness: Completeness) {
+    this.#database = database
+    this.completeness = completeness
+  }
+
+  /** @throws `AuditError` `no_audit`, `unfinished_audit`, `other_version`, `damaged_audit`; `UnavailableError` while an audit runs */
+  static async open(directory: string): Promise<Questions> {
+    const path = databasePath(directory)
+    const found = await lstat(path).catch(() => undefined)
+    if (found === undefined)
+      throw new AuditError('no_audit', `${directory} holds no audit: provlog audit run makes one`)
+    if (!found.isFile()) throw new AuditError('damaged_audit', `${path} is no file`)
+    const database = await Database.open(path, { readOnly: true })
+    try {
+      return new Questions(database, await completenessOf(database, directory))
+    } catch (error) {
+      database.close()
+      if (error instanceof AuditError) throw error
+      throw new AuditError('damaged_audit', `${path} is not what an audit left`, { cause: error })
+    }
+  }
+
+  /**
+   * The answer to a named question.
+   *
+   * @param given - arguments by name
+   * @param now - POSIX seconds
+   * @throws `AuditError` `unknown_question`, `bad_argument`
+   */
+  async ask(id: string, given: ReadonlyMap<string, string>, now: number): Promise<Answer> {
+    const question = questionOf(id)
+    const { parameters, lookUp } = bindArguments(question, given, now)
+    const found: Record<string, number> = {}
+    for (const { name, kind, digest } of lookUp) found[name] = await this.#indexOf(name, kind, digest)
+    return this.#database.query(question.sql, { ...parameters, ...found })
+  }
+
+  /** The answer to somebody's own SELECT. @throws `AuditError` `refused_sql` */
+  askSql(sql: string): Promise<Answer> {
+    return this.#database.ask(sql)
+  }
+
+  /** For questions of ours that have no name. */
+  rows(sql: string, parameters: Parameters<Database['rows']>[1] = {}): Promise<Row[]> {
+    return this.#database.rows(sql, parameters)
+  }
+
+  close(): void {
+    this.#database.close()
+  }
+
+  async #indexOf(name: string, kind: 'statement' | 'credential', digest: Hash): Promise<number> {
+    const own = kind === 'credential' ? ' UNION ALL SELECT index FROM credentials WHERE digest = $digest' : ''
+    const [row] = await this.#database.rows(`SELECT index FROM records WHERE entry = $digest${own} LIMIT 1`, { digest })
+    if (row === undefined) throw new AuditError('bad_argument', `${name}: the log has no ${kind} ${toHex(digest)}`)
+    return row[0] as number
+  }
+}
+
+/** @throws `AuditError` `unknown_question` */
+export function questionOf(id: string): Question {
+  const question = QUESTIONS.find((each) => each.id === id)
+  if (question) return question
+  throw new AuditError(
+    'unknown_question',
+    `${JSON.stringify(id.slice(0, 64))} is none of: ${QUESTIONS.map((each) => each.id).join(', ')}`,
+  )
+}
+
+/** How much an answer is about, in words. */
+export function completenessText({ origin, size, root, unopened }: Completeness, sealed: boolean): string {
+  const hidden =
+    sealed && unopened > 0 ? ` What is sealed in ${unopened} records was not opened, and is not in it.` : ''
+  return `None others: complete up to the replayed checkpoint of ${origin} with ${size} entries and root ${toHex(root)}.${hidden}`
+}
+
+async function completenessOf(database: Database, directory: string): Promise<Completeness> {
+  const audit = await readAudit(database)
+  if (audit === undefined) {
+    throw new AuditError('other_version', `${directory} was audited by another version of this program: audit again`)
+  }
+  const [last] = await database.rows('SELECT size, root, note FROM checkpoints ORDER BY size DESC LIMIT 1')
+  if (last === undefined || last[0] !== audit.range.size) {
+    throw new AuditError(
+      'unfinished_audit',
+      `the audit in ${directory} stopped at entry ${audit.range.size}: run it again`,
+    )
+  }
+  const [size, root, note] = last as unknown as [number, Uint8Array, string]
+  const [unopened] = await database.rows(
+    "SELECT count(*) FROM records WHERE state = 'record' AND sealed AND NOT opened",
+  )
+  return { origin: audit.origin, size, root, note, unopened: unopened![0] as number }
+}
