@@ -19,11 +19,10 @@ const FSCK_SOUND = /Successfully fsck'd log with size \d+/
 const FSCK_FAILED = /fsck failed: /
 
 /** The folder of the built programs, or undefined when there is no Go for them, which is then said. */
-async function build(report: Report, skipped: string): Promise<string | undefined> {
-  const version = await goVersion()
-  if (version === undefined || version[0] < NEEDED[0] || (version[0] === NEEDED[0] && version[1] < NEEDED[1])) {
-    const found = version === undefined ? 'there is no Go here' : `this is Go ${version.join('.')}`
-    report.skip(skipped, `needs Go ${NEEDED.join('.')}: ${found}`)
+export async function buildGo(report: Report, skipped: string): Promise<string | undefined> {
+  const why = await missingGo()
+  if (why !== undefined) {
+    report.skip(skipped, why)
     return undefined
   }
   const bin = resolve(CACHE, 'bin')
@@ -39,7 +38,7 @@ async function build(report: Report, skipped: string): Promise<string | undefine
 }
 
 export async function runGo({ log, fixture, report }: Part): Promise<void> {
-  const bin = await build(report, 'go: sumdb, Tessera, torchwood, formats, merkle, go-cose')
+  const bin = await buildGo(report, 'go: sumdb, Tessera, torchwood, formats, merkle, go-cose')
   if (bin === undefined) return
 
   const env = { SSL_CERT_FILE: log.ca }
@@ -57,7 +56,7 @@ export async function runGo({ log, fixture, report }: Part): Promise<void> {
 
 /** The last part: afterwards the log has other keys than the fixture says. */
 export async function runRotation({ log, fixture, report }: Part): Promise<void> {
-  const bin = await build(report, 'rotation of the log’s keys, as Go sees it')
+  const bin = await buildGo(report, 'rotation of the log’s keys, as Go sees it')
   if (bin === undefined) return
   const rotated = await report.step('rotation: the log changes its keys while it serves', () => rotate(log, fixture))
   if (rotated === undefined) return
@@ -77,6 +76,15 @@ async function fsck(bin: string, log: InteropLog, vkey: string): Promise<string>
   const { failure, stderr } = await execute({ command: join(bin, 'fsck'), args, env, timeout: 60 })
   if (failure !== undefined) throw new Error(failure)
   return stderr
+}
+
+/** Why nothing in Go can be built here. */
+export async function missingGo(): Promise<string | undefined> {
+  const version = await goVersion()
+  const [major, minor] = version ?? [0, 0]
+  if (major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1])) return undefined
+  const found = version === undefined ? 'there is no Go here' : `this is Go ${version.join('.')}`
+  return `needs Go ${NEEDED.join('.')}: ${found}`
 }
 
 async function goVersion(): Promise<readonly [number, number] | undefined> {

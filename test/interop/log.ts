@@ -134,11 +134,11 @@ async function serve(directory: string): Promise<InteropLog> {
   }
 }
 
-async function authorOf(jwk: PrivateJwk, issuer: string): Promise<Author> {
+export async function authorOf(jwk: PrivateJwk, issuer: string): Promise<Author> {
   return { key: await importSigningKey(jwk), issuer, now: now(), random }
 }
 
-async function authorize(
+export async function authorize(
   client: LogClient,
   admin: Author,
   algorithm: Writer['algorithm'],

@@ -84,7 +84,7 @@ const STRICTER: Readonly<Record<string, readonly string[]>> = {
 /** … and what only a delta list revokes is not. */
 const LOOSER = ['deltaCRLTest4']
 
-export async function runPkits({ report }: Part): Promise<void> {
+export async function runPkits({ report }: Pick<Part, 'report'>): Promise<void> {
   const why = await missingPython()
   if (why !== undefined) return report.skip('PKITS of NIST', `comes as a Python package: ${why}`)
   const directory = await report.step('pkits: fetches the certificates and lists at their pinned version', fetchData)

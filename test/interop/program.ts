@@ -23,6 +23,8 @@ export interface Run {
   readonly args: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** Ends it. */
+  readonly signal?: AbortSignal
   /** Seconds. A peer that hangs is a failure, not a hung suite. */
   readonly timeout?: number
 }
@@ -57,10 +59,11 @@ export interface Ended {
 
 /** Runs a program to its end; `onLine` gets each line of its output. */
 export async function execute(run: Run, onLine: (line: string) => void = () => {}): Promise<Ended> {
-  const { command, args, env = {}, cwd, timeout = 120 } = run
+  const { command, args, env = {}, cwd, signal, timeout = 120 } = run
   const child: ChildProcess = spawn(command, [...args], {
     env: { ...process.env, ...env },
     ...(cwd !== undefined && { cwd }),
+    ...(signal && { signal }),
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: timeout * 1000,
     killSignal: 'SIGKILL',

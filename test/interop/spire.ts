@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Authority, type Identity, run } from './authority.ts'
 import { eventually, freePort, spawnQuiet, stop } from './daemon.ts'
+import { missingGo } from './go.ts'
 import { CACHE, execute } from './program.ts'
 import type { Report } from './report.ts'
 
@@ -36,6 +37,8 @@ export interface Spire extends Authority {
 /** Builds what is missing, if that is wanted; why it cannot be used here, otherwise. */
 export async function missingSpire(report: Report, build: boolean): Promise<string | undefined> {
   if (PROGRAMS.every((program) => existsSync(bin(program)))) return undefined
+  const why = await missingGo()
+  if (why !== undefined) return why
   if (!build) return 'it is not built here, which takes minutes: npm run interop -- --with-spire builds it once'
   const built = await report.step(`${SPIRE} builds from its module`, buildSpire)
   return built === undefined ? 'it does not build here' : undefined

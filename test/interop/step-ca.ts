@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Authority, run } from './authority.ts'
 import { eventually, freePort, spawnQuiet, stop } from './daemon.ts'
+import { missingGo } from './go.ts'
 import { CACHE, execute } from './program.ts'
 import type { Report } from './report.ts'
 
@@ -28,6 +29,8 @@ const BUILD_BOUND = 300
 /** Builds it where that is missing; why it cannot be used here, otherwise. */
 export async function missingStepCa(report: Report): Promise<string | undefined> {
   if (existsSync(BIN)) return undefined
+  const why = await missingGo()
+  if (why !== undefined) return why
   const built = await report.step(`${STEP_CA} builds from its module`, buildStepCa)
   return built === undefined ? 'it does not build here' : undefined
 }
