@@ -76,53 +76,11 @@ export const DEFAULT_REGISTRATION_DEADLINE = 5
 
 /** The application over `log`, not listening yet. */
 export function buildApp(options: AppOptions): FastifyInstance {
-  const { log, door = OPEN } = options
-  const { reader, authorities } = log
-  return build(options, (app, { admission, pending, deadline, timer }) => {
-    // c2sp.org/tlog-tiles
-    app.register(checkpointRoutes, { log: reader })
-    app.register(tileRoutes, { log: reader })
-    // SCRAPI
-    app.register(registerRoutes, { admission, pending, door, deadline, timer })
-    app.register(entryRoutes, { log: reader, pending, door })
-    app.register(keyRoutes, { authorities })
-    // Our own
-    app.register(batchRoutes, { admission, door })
-    app.register(provenanceRoutes, { log: reader, authorities, door })
-    app.register(latestRoutes, { log: reader, authorities })
-    app.register(statementRoutes, { log: reader })
-    app.register(proofRoutes, { log: reader })
-  })
-}
-
-/**
- * The application at the address for admins: to look at the log's health, to say who may write, and what has to be read for that.
- *
- * Statements that are refused elsewhere for being an admin's are taken here, one by one.
- */
-export function buildAdminApp(options: AppOptions & { readonly door: Door }): FastifyInstance {
-  const { log, door } = options
-  const { reader, authorities } = log
-  return build(options, (app, { admission, pending, deadline, timer }) => {
-    app.register(checkpointRoutes, { log: reader })
-    app.register(registerRoutes, { admission, pending, door, deadline, timer })
-    app.register(entryRoutes, { log: reader, pending, door })
-    app.register(keyRoutes, { authorities })
-    app.register(latestRoutes, { log: reader, authorities })
-  })
-}
-
-interface Parts extends Required<Pick<AppOptions, 'timer'>> {
-  readonly admission: Admission
-  readonly pending: PendingRegistrations
-  readonly deadline: number
-}
-
-/** What every application of the log has, and `register` adds the routes to. */
-function build(options: AppOptions, register: (app: FastifyInstance, parts: Parts) => void): FastifyInstance {
   const { log, now, limits, callerLimits, logger, notReady, stage = () => 'serving', door = OPEN } = options
   const { registrationDeadline: deadline = DEFAULT_REGISTRATION_DEADLINE, timer = systemTimer } = options
-  const { reader } = log
+  const { reader, authorities } = log
+  const pending = new PendingRegistrations({ now })
+  const admission = new Admission({ log, now, ...(limits && { limits }) })
   const app = fastify({
     ...HTTP_LIMITS,
     ...(logger && { logger: redactingLogger(logger) }),
@@ -153,8 +111,19 @@ function build(options: AppOptions, register: (app: FastifyInstance, parts: Part
     if (stage() === 'closing') reply.header('connection', 'close')
   })
 
-  const admission = new Admission({ log, now, ...(limits && { limits }) })
-  register(app, { admission, pending: new PendingRegistrations({ now }), deadline, timer })
+  // c2sp.org/tlog-tiles
+  app.register(checkpointRoutes, { log: reader })
+  app.register(tileRoutes, { log: reader })
+  // SCRAPI
+  app.register(registerRoutes, { admission, pending, door, deadline, timer })
+  app.register(entryRoutes, { log: reader, pending, door })
+  app.register(keyRoutes, { authorities })
+  // Our own
+  app.register(batchRoutes, { admission, door })
+  app.register(provenanceRoutes, { log: reader, authorities, door })
+  app.register(latestRoutes, { log: reader, authorities })
+  app.register(statementRoutes, { log: reader })
+  app.register(proofRoutes, { log: reader })
   app.register(healthRoutes, {
     health: {
       notReady: () => (stage() === 'serving' ? notReady?.() : 'shutting_down'),

@@ -17,7 +17,7 @@ import type { FastifyInstance } from 'fastify'
 import { Limits, type RateLimit } from './access/limits.ts'
 import { type Doors, openDoors } from './access/open-door.ts'
 import { TrustDomains } from './access/trust-domains.ts'
-import { type AppOptions, buildAdminApp, buildApp, type Stage } from './app.ts'
+import { type AppOptions, buildApp, type Stage } from './app.ts'
 import { type ListenAddress, type ServerConfig, type ServerLimits, serverConfig } from './config.ts'
 import { openLog } from './log.ts'
 import { ServerTls, type TlsFiles } from './tls.ts'
@@ -110,7 +110,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     if (config.access?.admin && doors?.admin) {
       const { listen, tls: isTls } = config.access.admin
       const options = { ...settings, ...(isTls && withTls), door: doors.admin }
-      const admin = await serve(buildAdminApp(options), listen, isTls)
+      const admin = await serve(buildApp(options), listen, isTls)
       adminUrl = urlOf(admin, listen, isTls)
     }
   } catch (error) {

@@ -78,7 +78,7 @@ export interface GuardedDoorOptions {
   readonly now: Clock
   /** How much each caller may take; whoever could not be known counts by address. */
   readonly limits?: Limits
-  /** The address for admins: all that is somebody's business is theirs, and statements of the admin are taken. */
+  /** The address for admins: it is for them whatever a route needs, and there is nothing for anybody else. */
   readonly admin?: 'by-rules' | 'local'
   /** Whether there is such an address, and this is not it. */
   readonly adminElsewhere?: boolean
@@ -163,8 +163,7 @@ export class GuardedDoor implements Door {
     const need = operationOf(request)?.access
     // No such path, or no such method on it: that is said in the API's description.
     if (need === undefined || need === 'anyone') return
-    demand(grants, need)
-    if (admin) demand(grants, 'admin')
+    demand(grants, admin ? 'admin' : need)
     if (need === 'append' && audit.failing)
       throw new BusyError('audit_unavailable', 'who does this cannot be written down now')
   }

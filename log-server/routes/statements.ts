@@ -12,7 +12,7 @@
  *
  * @module
  */
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { parseTileIndex } from '../../merkle/tile.ts'
 import { bytes, operation } from '../openapi.ts'
 import { RequestError } from '../problem.ts'
@@ -29,40 +29,52 @@ const ABOUT = {
   ranges: true,
 } as const
 
-const schema = operation({
+const requestHeaders = {
+  'If-None-Match': 'Entity tags of what is there already.',
+  'Accept-Encoding': 'May name gzip.',
+  Range: 'One range of bytes, without gzip.',
+  'If-Range': 'The entity tag of what was received before the range.',
+}
+const answers = {
+  200: bytes('Each statement after its length, u32 big-endian. Length 0: it was erased.', ABOUT.type),
+  206: bytes('The part that was asked for.', ABOUT.type),
+  304: { description: 'One of the entity tags is still right.' },
+}
+
+const getStatements = operation({
   operationId: 'getStatements',
   access: 'audit',
   tags: ['provlog'],
   summary: 'The statements under an entry bundle.',
   description: 'Up to 64 MiB, of which a part can be asked for. Compressed with gzip for whoever takes that.',
   wildcard: { name: 'bundle', description: '`<index>` of a full bundle, or `<index>.p/<width>`, as in a tile’s path.' },
-  requestHeaders: {
-    'If-None-Match': 'Entity tags of what is there already.',
-    'Accept-Encoding': 'May name gzip.',
-    Range: 'One range of bytes, without gzip.',
-    'If-Range': 'The entity tag of what was received before the range.',
-  },
-  answers: {
-    200: bytes('Each statement after its length, u32 big-endian. Length 0: it was erased.', ABOUT.type),
-    206: bytes('The part that was asked for.', ABOUT.type),
-    304: { description: 'One of the entity tags is still right.' },
-  },
+  requestHeaders,
+  answers,
   problems: ['malformed_tile_path', 'not_found', 'range_not_satisfiable', 'unavailable'],
+})
+
+/** Of all statements the one that every client begins with: it has a path of its own for those who may not replay the log. */
+const getFoundingPolicy = operation({
+  operationId: 'getFoundingPolicy',
+  access: 'read:general',
+  tags: ['provlog'],
+  summary: 'Entry 0, by which the log says whose it is, and which keys sign for it.',
+  requestHeaders,
+  answers,
+  problems: ['range_not_satisfiable'],
 })
 
 export const statementRoutes: FastifyPluginAsync<{ log: Pick<LogReader, 'statementBundle'> }> = async (
   app,
   { log },
 ) => {
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: `${PREFIX}*`,
-    schema,
-    handler: async (request, reply) => {
-      const { index, width } = parseTileIndex(pathOf(request).slice(PREFIX.length))
-      const bundle = await log.statementBundle(index, width)
-      if (!bundle) throw new RequestError('not_found', 'this log has no such bundle, or not of that width')
-      return sendRepresentation(request, reply, { ...bundle, ...ABOUT })
-    },
-  })
+  const method = ['GET', 'HEAD']
+  const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const { index, width } = parseTileIndex(pathOf(request).slice(PREFIX.length))
+    const bundle = await log.statementBundle(index, width)
+    if (!bundle) throw new RequestError('not_found', 'this log has no such bundle, or not of that width')
+    return sendRepresentation(request, reply, { ...bundle, ...ABOUT })
+  }
+  app.route({ method, url: `${PREFIX}000.p/1`, schema: getFoundingPolicy, handler })
+  app.route({ method, url: `${PREFIX}*`, schema: getStatements, handler })
 }

@@ -12,7 +12,7 @@ import { Callers, type TlsPeer } from '../../../log-server/access/caller.ts'
 import type { RuleConfig } from '../../../log-server/access/config.ts'
 import { GuardedDoor, type GuardedDoorOptions } from '../../../log-server/access/door.ts'
 import type { Right } from '../../../log-server/access/rights.ts'
-import { type AppOptions, buildAdminApp, buildApp } from '../../../log-server/app.ts'
+import { type AppOptions, buildApp } from '../../../log-server/app.ts'
 import { MemoryReplayCache, parseWorkloadIdentifier } from '../../../provenance/index.ts'
 import { verifyPeer } from '../../../provenance/peer-certificate.ts'
 import { AT, ORIGIN, trustDomains } from '../../provenance/proof-of-possession/caller.ts'
@@ -106,8 +106,7 @@ export function guard(
     ...(admin && { admin }),
     ...(adminElsewhere && { adminElsewhere }),
   })
-  const build = admin ? buildAdminApp : buildApp
-  const app = build({ log: world.log, now: () => 200, door, ...appOptions })
+  const app = buildApp({ log: world.log, now: () => 200, door, ...appOptions })
   const guarded: Guarded = { app, sink, audit, reports, peer: undefined, at: AT }
   return guarded
 }
