@@ -20,7 +20,7 @@ import { type CredentialRules, checkLifetime, checkTokenProfile } from './creden
 import { ProvenanceError } from './error.ts'
 import { parseWorkloadIdentifier, type WorkloadIdentifier } from './identifier.ts'
 import { isJsonObject, type Json, type JsonObject, parseJson } from './json.ts'
-import { decodeCompactJws, verifyCompactJws } from './jws.ts'
+import { decodeCompactJws, verifyJws } from './jws.ts'
 import { LOG_REFERENCE_CLAIM, type LogReference, parseLogReferenceClaim } from './log-reference.ts'
 import { checkCertificatePath, subjectOfCertificate } from './workload-certificate.ts'
 
@@ -109,10 +109,9 @@ export async function verifyCredentialSignature(
 
 /** The order of workload-creds §3.1: whose anchors, which profile and algorithm, the signature, and then the dates. */
 async function checkToken(credential: Credential, anchors: TrustDomainAnchors, at: number): Promise<void> {
-  const compact = fromUtf8(credential.bytes)
-  const jws = decodeCompactJws(compact)
+  const jws = decodeCompactJws(fromUtf8(credential.bytes))
   checkTokenProfile(credential, jws, anchors.rules)
-  await verifyCompactJws(compact, tokenKey(jws.header, anchors), { typ: [WIT_TYP] })
+  await verifyJws(jws, tokenKey(jws.header, anchors), { typ: [WIT_TYP] })
   if (credential.notBefore !== undefined && at < credential.notBefore) {
     throw new ProvenanceError('credential_not_yet_valid', `valid from ${credential.notBefore}, asked about ${at}`)
   }

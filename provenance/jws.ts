@@ -81,7 +81,15 @@ export async function verifyCompactJws(
   key: VerificationJwk | VerificationKey,
   expect: { readonly typ: readonly (string | undefined)[] },
 ): Promise<UnverifiedJws> {
-  const jws = decodeCompactJws(compact)
+  return verifyJws(decodeCompactJws(compact), key, expect)
+}
+
+/** As {@link verifyCompactJws}, of one that was taken apart already. */
+export async function verifyJws(
+  jws: UnverifiedJws,
+  key: VerificationJwk | VerificationKey,
+  expect: { readonly typ: readonly (string | undefined)[] },
+): Promise<UnverifiedJws> {
   const { typ } = jws.header
   if (!expect.typ.some((allowed) => allowed === typ)) {
     throw new ProvenanceError('malformed_jws', `typ ${JSON.stringify(typ)} where ${expect.typ.join(' or ')} belongs`)

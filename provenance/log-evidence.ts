@@ -8,7 +8,7 @@
  *   all other records   ◀──signed by authorized keys─────┘  checked as the log checked them
  *
  * Each function takes what the one before it returned. Nothing in the bundle is used before something above it in this
- * drawing vouches for it.
+ * drawing vouches for it. What was found before under the same checkpoint, a {@link KnownTree} may know.
  *
  * @module
  */
@@ -25,6 +25,7 @@ import { Authorities, type Authorization, foundingKey } from './authorities.ts'
 import type { Bundle } from './bundle.ts'
 import { checkRecord } from './check-record.ts'
 import { ProvenanceError } from './error.ts'
+import type { KnownTree } from './evidence-memory.ts'
 import type { LinkRelation, RecordType } from './link-rules.ts'
 import {
   type AnyRecordOf,
@@ -78,18 +79,23 @@ export function openBundleCheckpoint(bundle: Bundle, trust: Trust): VerifiedChec
  * @throws `missing_receipt`, `wrong_tree_size`, `root_mismatch`, `unexpected_record` for one statement twice, and those of
  *   reading statements, records and receipts
  */
-export function checkAllIncluded(bundle: Bundle, checkpoint: VerifiedCheckpoint): readonly IncludedStatement[] {
+export function checkAllIncluded(bundle: Bundle, known: KnownTree): readonly IncludedStatement[] {
   const indexes = new Set<number>()
   return bundle.statements.map((bytes) => {
-    const { statement, receipts } = parseTransparentStatement(bytes, { maxBytes: Number.POSITIVE_INFINITY })
-    const receipt = receiptOf(receipts, checkpoint)
-    const { index, size, proof } = receipt.inclusion[0]!
-    const { entry } = statement
-    checkInclusion({ index, size, proof, leafHash: hashLeaf(entry) }, checkpoint.root)
+    const included = known.included(bytes, (own) => checkIncluded(own, known.checkpoint))
+    const { index } = included
     if (indexes.has(index)) throw new ProvenanceError('unexpected_record', `entry ${index} is there twice`)
     indexes.add(index)
-    return { statement, record: recordOfStatement(statement), receipt, index }
+    return included
   })
+}
+
+function checkIncluded(bytes: Uint8Array, checkpoint: VerifiedCheckpoint): IncludedStatement {
+  const { statement, receipts } = parseTransparentStatement(bytes, { maxBytes: Number.POSITIVE_INFINITY })
+  const receipt = receiptOf(receipts, checkpoint)
+  const { index, size, proof } = receipt.inclusion[0]!
+  checkInclusion({ index, size, proof, leafHash: hashLeaf(statement.entry) }, checkpoint.root)
+  return { statement, record: recordOfStatement(statement), receipt, index }
 }
 
 /** The receipt by which this log put the statement into the tree of this checkpoint. Those of other logs are passed over. */
@@ -123,15 +129,29 @@ function readReceipt(bytes: Uint8Array): Receipt | undefined {
  * @throws `unexpected_record` without entry 0, `untrusted_log` when the policy in force names none of the keys that signed the
  *   checkpoint, and the codes of `checkRecord`
  */
-export async function openAuthorities(
-  included: readonly IncludedStatement[],
+export async function openAuthorities(included: readonly IncludedStatement[], known: KnownTree): Promise<OwnRecords> {
+  const ours = included
+    .filter(({ record: { type } }) => type === 'log-policy' || type === 'key-authorization')
+    .toSorted((a, b) => a.index - b.index)
+  const open = () => openOwn(ours, known.checkpoint)
+  // A retraction, when it is checked, changes what the authorities say: then they are of this bundle alone.
+  return included.some(({ record: { type } }) => type === 'retraction') ? open() : known.own(ours, open)
+}
+
+/** The log's own records, and who may sign what by them. */
+export interface OwnRecords {
+  readonly authorities: Authorities
+  readonly records: readonly LoggedRecord[]
+}
+
+async function openOwn(
+  ours: readonly IncludedStatement[],
   checkpoint: Pick<VerifiedCheckpoint, 'origin' | 'signedBy'>,
-): Promise<{ authorities: Authorities; records: readonly LoggedRecord[] }> {
+): Promise<OwnRecords> {
   const authorities = new Authorities()
   const targets = new Map<string, LinkTarget>()
   const records: LoggedRecord[] = []
-  const ours = included.filter(({ record: { type } }) => type === 'log-policy' || type === 'key-authorization')
-  for (const { statement, record, index } of ours.toSorted((a, b) => a.index - b.index)) {
+  for (const { statement, record, index } of ours) {
     const kid = statement.header.kid!
     const isFirst = records.length === 0
     if (isFirst && (index !== 0 || record.type !== 'log-policy')) {
@@ -167,17 +187,22 @@ export async function openAuthorities(
 export async function checkReceipts(
   included: readonly IncludedStatement[],
   authorities: Authorities,
+  known: KnownTree,
 ): Promise<{ signedAt: number }> {
-  // All of them are for the tree of the checkpoint, which is signed under the policy in force at its size.
-  const { receiptKeys, receiptKids, fields } = authorities.policy()
   let signedAt = Number.POSITIVE_INFINITY
-  for (const { statement, receipt } of included) {
-    const jwk = receiptKeys[receiptKids.indexOf(receipt.kid ?? '')]
-    if (!jwk) throw new ProvenanceError('unknown_key', `a receipt signed by ${receipt.kid}, which the log does not use`)
-    const head = await verifyReceipt(receipt, statement.entry, await verificationKeyOf(jwk), { origin: fields.origin })
-    signedAt = Math.min(signedAt, head.issuedAt)
+  for (const each of included) {
+    signedAt = Math.min(signedAt, await known.receipt(each, authorities, () => checkReceipt(each, authorities)))
   }
   return { signedAt }
+}
+
+/** All of them are for the tree of the checkpoint, which is signed under the policy in force at its size. */
+async function checkReceipt({ statement, receipt }: IncludedStatement, authorities: Authorities): Promise<number> {
+  const { receiptKeys, receiptKids, fields } = authorities.policy()
+  const jwk = receiptKeys[receiptKids.indexOf(receipt.kid ?? '')]
+  if (!jwk) throw new ProvenanceError('unknown_key', `a receipt signed by ${receipt.kid}, which the log does not use`)
+  const head = await verifyReceipt(receipt, statement.entry, await verificationKeyOf(jwk), { origin: fields.origin })
+  return head.issuedAt
 }
 
 /**
@@ -194,17 +219,13 @@ export async function checkRecords(
   authorities: Authorities,
   own: readonly LoggedRecord[],
   now: number,
+  known: KnownTree,
 ): Promise<readonly LoggedRecord[]> {
   const others: { index: number; signed: RecordStatement }[] = []
-  for (const { statement, record, index } of included) {
+  for (const each of included) {
+    const { index } = each
     if (own.some((logged) => logged.index === index)) continue
-    const kid = statement.header.kid!
-    const jwk = authorities.keyOf(kid)
-    if (!jwk) throw new ProvenanceError('unknown_key', `the ${record.type} is signed by ${kid}, authorized for nothing`)
-    others.push({
-      index,
-      signed: recordStatementOf(await verifySignedStatement(statement, await verificationKeyOf(jwk))),
-    })
+    others.push({ index, signed: await known.record(each, authorities, () => checkSignature(each, authorities)) })
   }
   const targets = new Map(
     [...own, ...others].map(({ index, signed }) => [toHex(signed.entry), linkTargetOf(index, signed)]),
@@ -219,6 +240,16 @@ export async function checkRecords(
       return { index, signed, authority }
     })
   return [...own, ...checked]
+}
+
+async function checkSignature(
+  { statement, record }: IncludedStatement,
+  authorities: Authorities,
+): Promise<RecordStatement> {
+  const kid = statement.header.kid!
+  const jwk = authorities.keyOf(kid)
+  if (!jwk) throw new ProvenanceError('unknown_key', `the ${record.type} is signed by ${kid}, authorized for nothing`)
+  return recordStatementOf(await verifySignedStatement(statement, await verificationKeyOf(jwk)))
 }
 
 /** Without links to earlier versions that did not come along. */

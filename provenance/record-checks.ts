@@ -14,7 +14,7 @@ import { type LoggedRecord, linked } from './log-evidence.ts'
 import { checkCommitments } from './log-reference.ts'
 import { isAtLeast, type Tier, worstTier } from './tier.ts'
 import type { Trust } from './trust.ts'
-import { type Finding, notChecked } from './verification-report.ts'
+import { type Finding, type NotChecked, notChecked } from './verification-report.ts'
 
 /** The first statement. That it is the only provenance record keeps a reader from being shown one of two. */
 export function provenanceOf(records: readonly LoggedRecord[], index: number): LoggedRecord<'credential-provenance'> {
@@ -112,7 +112,7 @@ export function checkIssuerAttestation(
   record: LoggedRecord<'credential-provenance'>,
   records: readonly LoggedRecord[],
   trust: Trust,
-): Finding<Tier> {
+): Finding<Tier> | NotChecked {
   const link = record.signed.record.links.find(({ rel }) => rel === 'issuer-attestation')
   if (!link) return notChecked('the issuer shows no attestation result about itself')
   const result = recordsOf(records, 'attestation-result').find(

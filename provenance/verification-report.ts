@@ -40,12 +40,13 @@ export interface Step<T> {
 type Steps = Readonly<Record<string, Step<unknown>>>
 type Values<N extends Steps> = { readonly [K in keyof N]: N[K] extends Step<infer T> ? T : never }
 
-/** Thrown in a check that finds nothing to check. Fails a check that must pass. */
-class NotChecked extends Error {}
+/** What a check returns that finds nothing to check. Fails a check that must pass. */
+export interface NotChecked {
+  readonly because: string
+}
 
-/** Ends the running check as `not-checked`. */
-export function notChecked(reason: string): never {
-  throw new NotChecked(reason)
+export function notChecked(reason: string): NotChecked {
+  return { because: reason }
 }
 
 /** Collects the checks of one verification, in order. */
@@ -70,7 +71,7 @@ export class Checklist {
   async check<N extends Steps, T>(
     id: string,
     needs: N,
-    run: (found: Values<N>) => Finding<T> | Promise<Finding<T>>,
+    run: (found: Values<N>) => Finding<T> | NotChecked | Promise<Finding<T> | NotChecked>,
   ): Promise<Step<T>> {
     const title = this.#titles[id]
     assert(title, `check ${id} has no title`)
@@ -82,14 +83,15 @@ export class Checklist {
     try {
       const values = Object.entries(needs).map(([name, step]) => [name, step.finding!.value])
       const finding = await run(Object.fromEntries(values) as Values<N>)
+      if ('because' in finding) {
+        this.#checks.push({ id, title, outcome: 'not-checked', detail: finding.because })
+        return { title }
+      }
       this.#checks.push({ id, title, outcome: 'passed', detail: finding.detail })
       return { title, finding }
     } catch (error) {
-      if (error instanceof NotChecked) {
-        this.#checks.push({ id, title, outcome: 'not-checked', detail: error.message })
-      } else if (error instanceof EvidenceError) {
-        this.#checks.push({ id, title, outcome: 'failed', code: error.code, detail: error.message })
-      } else throw error
+      if (!(error instanceof EvidenceError)) throw error
+      this.#checks.push({ id, title, outcome: 'failed', code: error.code, detail: error.message })
       return { title }
     }
   }

@@ -21,6 +21,7 @@ import { type Bundle, decodeBundle } from './bundle.ts'
 import { type Credential, parseCredential, verifyCredentialSignature } from './credential.ts'
 import { lifetimeOf } from './credential-rules.ts'
 import { ProvenanceError } from './error.ts'
+import { EvidenceMemory, type KnownTree } from './evidence-memory.ts'
 import {
   checkAllIncluded,
   checkReceipts,
@@ -62,7 +63,7 @@ import {
   tryOpenRecord,
 } from './sealed-evidence.ts'
 import type { Trust } from './trust.ts'
-import { type Check, Checklist, type Finding, notChecked, type Step } from './verification-report.ts'
+import { type Check, Checklist, type Finding, type NotChecked, notChecked, type Step } from './verification-report.ts'
 
 export type { Check, CheckOutcome } from './verification-report.ts'
 
@@ -74,6 +75,8 @@ export interface VerificationInput {
   readonly trust: Trust
   /** The moment asked about, POSIX seconds. */
   readonly at: number
+  /** What was found of evidence before, under this very trust: for whoever verifies many. */
+  readonly memory?: EvidenceMemory
   /** Opens the sealed sections that were wrapped for this key. */
   readonly openWith?: PrivateJwk
   /** How it was presented: a request with its proof, or a connection. Absent when all there is is a file. */
@@ -201,6 +204,8 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
   const { trust, at, openWith } = input
   // No date is before or after NaN: whatever expired or was revoked would pass.
   assert(Number.isFinite(at), 'a verification is about a moment')
+  const { memory = new EvidenceMemory(trust) } = input
+  assert(memory.trust === trust, 'what was found under another trust proves nothing here')
   const list = new Checklist(TITLES, OPTIONAL)
 
   const credential = await list.check('credential', {}, () => {
@@ -228,28 +233,29 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
     checkDigest(value.credentialDigest, found.credential, 'the bundle')
     return { value, detail: `${value.statements.length} statements of ${value.origin}` }
   })
-  const checkpoint = await list.check('checkpoint', { bundle }, (found) => {
-    const value = openBundleCheckpoint(found.bundle, trust)
-    return { value, detail: `${value.size} entries, signed by ${value.signedBy.join(', ')}` }
+  const tree = await list.check('checkpoint', { bundle }, (found) => {
+    const value = treeOf(found.bundle, memory)
+    const { size, signedBy } = value.checkpoint
+    return { value, detail: `${size} entries, signed by ${signedBy.join(', ')}` }
   })
-  await list.check('witnesses', { checkpoint }, (found) => {
+  await list.check('witnesses', { tree }, (found) => {
     if (!trust.witnessPolicy) return notChecked('you have no witness policy')
-    const value = checkQuorum(trust.witnessPolicy, found.checkpoint.note)
+    const value = checkQuorum(trust.witnessPolicy, found.tree.checkpoint.note)
     return {
       value,
       detail: `cosigned by ${value.map(({ witness }) => witness).join(', ') || 'nobody, as the policy allows'}`,
     }
   })
-  const included = await list.check('inclusion', { bundle, checkpoint }, (found) => {
-    const value = checkAllIncluded(found.bundle, found.checkpoint)
-    return { value, detail: `the record is entry ${value[0]!.index} of ${found.checkpoint.size}` }
+  const included = await list.check('inclusion', { bundle, tree }, (found) => {
+    const value = checkAllIncluded(found.bundle, found.tree)
+    return { value, detail: `the record is entry ${value[0]!.index} of ${found.tree.checkpoint.size}` }
   })
-  const own = await list.check('log-policy', { included, checkpoint }, async (found) => {
-    const value = await openAuthorities(found.included, found.checkpoint)
+  const own = await list.check('log-policy', { included, tree }, async (found) => {
+    const value = await openAuthorities(found.included, found.tree)
     return { value, detail: `policy at entry ${value.authorities.policy().index}, ${value.records.length} records` }
   })
-  const head = await list.check('receipts', { included, own }, async (found) => {
-    const value = await checkReceipts(found.included, found.own.authorities)
+  const head = await list.check('receipts', { included, own, tree }, async (found) => {
+    const value = await checkReceipts(found.included, found.own.authorities, found.tree)
     return { value, detail: `signed at ${time(value.signedAt)} by the log's clock` }
   })
   await list.check('checkpoint-age', { head }, ({ head: { signedAt } }) => {
@@ -260,11 +266,11 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
     }
     return { value: undefined, detail: `${Math.max(0, at - signedAt)} s old, and you allow ${maximumCheckpointAge}` }
   })
-  const grown = await list.check('consistency', { checkpoint }, (found) => checkGrowth(found.checkpoint, input))
+  const grown = await list.check('consistency', { tree }, (found) => checkGrowth(found.tree.checkpoint, input))
 
-  const records = await list.check('records', { included, own, head }, async (found) => {
+  const records = await list.check('records', { included, own, head, tree }, async (found) => {
     const { authorities, records } = found.own
-    const value = await checkRecords(found.included, authorities, records, found.head.signedAt)
+    const value = await checkRecords(found.included, authorities, records, found.head.signedAt, found.tree)
     return { value, detail: `${value.length} records` }
   })
   const record = await list.check('record', { records, included, credential }, (found) => {
@@ -279,8 +285,8 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
     checkProofWay(proven.finding.value, demanded)
     return { value: undefined, detail: `by ${demanded}, as the record demands` }
   })
-  await list.check('binding', { record, records, credential, checkpoint }, (found) =>
-    checkBinding(found.record, found.records, found.credential, found.checkpoint.origin),
+  await list.check('binding', { record, records, credential, tree }, (found) =>
+    checkBinding(found.record, found.records, found.credential, found.tree.checkpoint.origin),
   )
   await list.check('issuer', { record, credential }, (found) => {
     const { subject, trustDomain } = partyOf(found.record)
@@ -312,7 +318,7 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
     input.fresh ? { record, credential, grown } : { record, credential },
     async (found) => {
       if (!input.fresh) return notChecked('offline: a bundle cannot show that there is no later change')
-      const { record: current, records: now, authorities } = await freshRecords(input, found.credential)
+      const { record: current, records: now, authorities } = await freshRecords(input, found.credential, memory)
       if (toHex(current.signed.entry) !== toHex(found.record.signed.entry))
         throw new ProvenanceError('credential_mismatch', 'the log now gives another record for this credential')
       const { detail } = checkRetractions(current, now, authorities, moment)
@@ -356,7 +362,7 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
   })
   const results = await list.check('sealed-results', { record, records, bundle, sections }, async (found) => {
     const opened = await openResults(found.record, found.records, found.bundle, openWith!)
-    checkAttestationSection(found.record.signed.record, found.sections, opened.value)
+    if ('value' in opened) checkAttestationSection(found.record.signed.record, found.sections, opened.value)
     return opened
   })
   const decided = await list.check(
@@ -387,7 +393,7 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
 
   return {
     ok: list.ok,
-    ...describe({ credential, checkpoint, record, head }),
+    ...describe({ credential, tree, record, head }),
     ...(general.finding && { standsFor: general.finding.value }),
     mode: current.finding && grown.finding ? 'run-time' : 'offline',
     checks: list.checks.map((check) =>
@@ -405,8 +411,16 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
   }
 }
 
+/** What is known of the tree that a bundle leads to, once its checkpoint holds. */
+function treeOf(bundle: Bundle, memory: EvidenceMemory): KnownTree {
+  return memory.tree(bundle.origin, bundle.checkpoint, () => openBundleCheckpoint(bundle, memory.trust))
+}
+
 /** RP check 6: the log's present tree begins with the tree that the bundle leads to. */
-function checkGrowth(checkpoint: VerifiedCheckpoint, { fresh, trust }: VerificationInput): Finding<unknown> {
+function checkGrowth(
+  checkpoint: VerifiedCheckpoint,
+  { fresh, trust }: VerificationInput,
+): Finding<unknown> | NotChecked {
   if (!fresh) return notChecked('offline: the log was not asked for its present checkpoint')
   const verifiers = trust.logs.filter(({ origin }) => origin === checkpoint.origin).map(({ verifier }) => verifier)
   const now = openCheckpoint(fresh.checkpoint, { origin: checkpoint.origin, verifiers }, trust.witnessPolicy)
@@ -425,8 +439,9 @@ function checkGrowth(checkpoint: VerifiedCheckpoint, { fresh, trust }: Verificat
 
 /** The records of the bundle that the log gives now, checked from the top like those of the first. */
 async function freshRecords(
-  { fresh, trust }: VerificationInput,
+  { fresh }: VerificationInput,
   credential: Credential,
+  memory: EvidenceMemory,
 ): Promise<{
   record: LoggedRecord<'credential-provenance'>
   records: readonly LoggedRecord[]
@@ -434,11 +449,11 @@ async function freshRecords(
 }> {
   const bundle = decodeBundle(fresh!.bundle)
   checkDigest(bundle.credentialDigest, credential, "the log's bundle")
-  const checkpoint = openBundleCheckpoint({ ...bundle, checkpoint: fresh!.checkpoint }, trust)
-  const included = checkAllIncluded(bundle, checkpoint)
-  const { authorities, records: own } = await openAuthorities(included, checkpoint)
-  const { signedAt } = await checkReceipts(included, authorities)
-  const records = await checkRecords(included, authorities, own, signedAt)
+  const tree = treeOf({ ...bundle, checkpoint: fresh!.checkpoint }, memory)
+  const included = checkAllIncluded(bundle, tree)
+  const { authorities, records: own } = await openAuthorities(included, tree)
+  const { signedAt } = await checkReceipts(included, authorities, tree)
+  const records = await checkRecords(included, authorities, own, signedAt, tree)
   return { record: provenanceOf(records, included[0]!.index), records, authorities }
 }
 
@@ -447,7 +462,7 @@ async function openResults(
   records: readonly LoggedRecord[],
   { wraps }: Bundle,
   openWith: PrivateJwk,
-): Promise<Finding<readonly OpenedResult[]>> {
+): Promise<Finding<readonly OpenedResult[]> | NotChecked> {
   const value: OpenedResult[] = []
   for (const logged of linked(records, record, 'attestation-result')) {
     const section = (await tryOpenRecord(logged, wraps, openWith))?.attestation
@@ -471,14 +486,14 @@ async function describeWorkload(
 
 interface Found {
   readonly credential: Step<Credential>
-  readonly checkpoint: Step<VerifiedCheckpoint>
+  readonly tree: Step<KnownTree>
   readonly record: Step<LoggedRecord<'credential-provenance'>>
   readonly head: Step<{ readonly signedAt: number }>
 }
 
-function describe({ credential, checkpoint, record, head }: Found): Pick<VerificationReport, 'credential' | 'log'> {
+function describe({ credential, tree, record, head }: Found): Pick<VerificationReport, 'credential' | 'log'> {
   const about = credential.finding?.value
-  const log = checkpoint.finding?.value
+  const log = tree.finding?.value.checkpoint
   const logged = record.finding?.value
   return {
     ...(about && {

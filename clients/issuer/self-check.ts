@@ -4,7 +4,13 @@
  * @module
  */
 import { utf8 } from '../../merkle/index.ts'
-import { type Credential, parseTrust, type TrustDocument, verifyCredential } from '../../provenance/index.ts'
+import {
+  type Credential,
+  EvidenceMemory,
+  parseTrust,
+  type TrustDocument,
+  verifyCredential,
+} from '../../provenance/index.ts'
 import type { LogClient } from '../log-client/index.ts'
 import type { AuthorizedParty } from './author.ts'
 import { IssuerError } from './error.ts'
@@ -31,11 +37,12 @@ export interface SelfCheck {
  * @throws {@link IssuerError} `self_check_failed`, with the checks that failed
  */
 export async function checkAsRelyingParty({ credential, bundle, now, ...context }: SelfCheck): Promise<void> {
-  const trust = parseTrust(JSON.stringify(await trustOf(context)))
+  const memory = memoryFor(context.client, JSON.stringify(await trustOf(context)))
   const { ok, checks } = await verifyCredential({
     credential: utf8(credentialText(credential)),
     bundle,
-    trust,
+    trust: memory.trust,
+    memory,
     at: now,
   })
   if (ok) return
@@ -47,6 +54,20 @@ export async function checkAsRelyingParty({ credential, bundle, now, ...context 
     `the credential is withheld: ${failed.join('; ') || 'a check could not be made'}`,
   )
 }
+
+/** Of one log and trust: what many credentials have in common is found once, and what is a credential's own each time. */
+function memoryFor(client: SelfCheck['client'], trust: string): EvidenceMemory {
+  const known = memories.get(client) ?? new Map<string, EvidenceMemory>()
+  memories.set(client, known)
+  const memory = known.get(trust) ?? new EvidenceMemory(parseTrust(trust))
+  if (known.size === MAX_TRUSTS && !known.has(trust)) known.clear()
+  known.set(trust, memory)
+  return memory
+}
+
+const memories = new WeakMap<SelfCheck['client'], Map<string, EvidenceMemory>>()
+/** An issuer has one, and another for each set of Verifiers whose results it takes together. */
+const MAX_TRUSTS = 16
 
 async function trustOf(context: Omit<SelfCheck, 'credential' | 'bundle' | 'now'>): Promise<TrustDocument> {
   const { client, issuer, anchor, verifiers } = context

@@ -5,6 +5,7 @@ import { collectBundle, collectBundles } from '../../log-server/collect.ts'
 import { RequestError } from '../../log-server/problem.ts'
 import { Snapshot } from '../../log-server/snapshot.ts'
 import { equalBytes, fromHex, openCheckpoint, parseVkey, toHex } from '../../merkle/index.ts'
+import { KnownTree } from '../../provenance/evidence-memory.ts'
 import {
   bundleIn,
   decodeBundle,
@@ -182,10 +183,11 @@ describe('GET /v1/provenance/{digest}', () => {
     const { origin, vkey } = world.log
     const verifier = parseVkey(vkey)
     const checkpoint = openCheckpoint(bundle.checkpoint, { origin, verifiers: [verifier] })
-    const included = checkAllIncluded(bundle, checkpoint)
-    const own = await openAuthorities(included, checkpoint)
-    const { signedAt } = await checkReceipts(included, own.authorities)
-    const records = await checkRecords(included, own.authorities, own.records, signedAt)
+    const tree = new KnownTree(checkpoint)
+    const included = checkAllIncluded(bundle, tree)
+    const own = await openAuthorities(included, tree)
+    const { signedAt } = await checkReceipts(included, own.authorities, tree)
+    const records = await checkRecords(included, own.authorities, own.records, signedAt, tree)
     assert.equal(records.length, bundle.statements.length)
   })
 

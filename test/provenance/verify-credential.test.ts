@@ -8,9 +8,10 @@ import { buildInclusionProof } from '../../merkle/inclusion.ts'
 import { createNoteSigner, type NoteSigner } from '../../merkle/note.ts'
 import { type Bundle, encodeBundle } from '../../provenance/bundle.ts'
 import { spkiOfJwk } from '../../provenance/certificate-key.ts'
+import { EvidenceMemory } from '../../provenance/evidence-memory.ts'
 import { type RecordOf, recordOfStatement } from '../../provenance/record.ts'
 import type { FieldsOf, SectionsOf } from '../../provenance/records/index.ts'
-import { parseTrust } from '../../provenance/trust.ts'
+import { parseTrust, type Trust } from '../../provenance/trust.ts'
 import {
   TITLES,
   type VerificationInput,
@@ -43,13 +44,31 @@ const honest = await buildWorld()
 const honestBundle = await honest.bundle()
 
 async function verify(world: World = honest, change: Partial<VerificationInput> = {}): Promise<VerificationReport> {
-  return verifyCredential({
+  const input: VerificationInput = {
     credential: world.credential,
     bundle: change.bundle ?? (await world.encoded()),
     trust: world.trust,
     at: AT,
     ...change,
-  })
+  }
+  const report = await verifyCredential(input)
+  // Whatever a test is about: who remembers what was found of other bundles, and of this one, finds the same.
+  const memory = await memoryOf(input.trust)
+  for (const _ of [1, 2]) assert.deepEqual(await verifyCredential({ ...input, memory }), report)
+  return report
+}
+
+const memories = new Map<Trust, EvidenceMemory>()
+
+/** What is known under this trust after the honest bundle, and whatever was verified under it since. */
+async function memoryOf(trust: Trust): Promise<EvidenceMemory> {
+  const known = memories.get(trust)
+  if (known) return known
+  const memory = new EvidenceMemory(trust)
+  memories.set(trust, memory)
+  const bundle = encodeBundle(honestBundle)
+  await verifyCredential({ credential: honest.credential, bundle, trust, at: AT, memory })
+  return memory
 }
 
 /** The checks that failed, as `id: code`. */
@@ -67,6 +86,58 @@ function assertRefused(report: VerificationReport, failure: string): void {
   assert.equal(report.ok, false)
   assert.equal(report.checks.length, Object.keys(TITLES).length)
 }
+
+describe('EvidenceMemory', () => {
+  it('finds in one statement what it found in it before, and anything else in one that differs in a byte', async () => {
+    const memory = await memoryOf(honest.trust)
+    await verify()
+    const own = honestBundle.statements[1]!
+    for (const at of [0, 40, own.length >> 1, own.length - 1]) {
+      const changed = new Uint8Array(own)
+      changed[at]! ^= 1
+      const statements = honestBundle.statements.with(1, changed)
+      const bundle = encodeBundle({ ...honestBundle, statements })
+      const input = { credential: honest.credential, bundle, trust: honest.trust, at: AT }
+      const report = await verifyCredential({ ...input, memory })
+      assert.equal(report.ok, false)
+      assert.deepEqual(report, await verifyCredential(input))
+    }
+  })
+
+  it('does not change with the bytes that it was shown', async () => {
+    const memory = new EvidenceMemory(honest.trust)
+    const input = { credential: honest.credential, trust: honest.trust, at: AT, memory }
+    const shown = await honest.encoded()
+    assert.equal((await verifyCredential({ ...input, bundle: shown })).ok, true)
+    shown.fill(0)
+    assert.equal((await verifyCredential({ ...input, bundle: await honest.encoded() })).ok, true)
+  })
+
+  it('knows of a retraction in the bundle that has one, and in no other', async () => {
+    const world = await buildWorld()
+    const links = [{ rel: 'retracts' as const, entry: world.entryOf('issuer-key') }]
+    const author = await authorOf(KEYS.admin, ORIGIN, AT - 1)
+    const fields = { effectiveAt: ISSUED_AT, reasonCode: 'stolen' }
+    await world.add('retraction', { type: 'retraction', fields, links }, author)
+    const full = await world.bundle()
+    const isRetraction = (bytes: Uint8Array) =>
+      recordOfStatement(parseTransparentStatement(bytes).statement).type === 'retraction'
+    const without = { ...full, statements: full.statements.filter((bytes) => !isRetraction(bytes)) }
+    const memory = new EvidenceMemory(world.trust)
+    const input = { credential: world.credential, trust: world.trust, at: AT, memory }
+    for (const _ of [1, 2]) {
+      assert.equal((await verifyCredential({ ...input, bundle: encodeBundle(without) })).ok, true)
+      const report = await verifyCredential({ ...input, bundle: encodeBundle(full) })
+      assert.deepEqual(failures(report), ['retractions: grounds_retracted'])
+    }
+  })
+
+  it('is of one trust', async () => {
+    const trust = { ...honest.trust }
+    const input = { credential: honest.credential, bundle: await honest.encoded(), at: AT }
+    await assert.rejects(verifyCredential({ ...input, trust, memory: await memoryOf(honest.trust) }), /another trust/)
+  })
+})
 
 describe('verifyCredential, of an honest credential', () => {
   for (const kind of ['wit', 'wic'] as const) {
