@@ -108,8 +108,15 @@ export function coseKeyThumbprint(jwk: VerificationJwk): Hash {
 
 /** {@link coseKeyThumbprint} as 43 base64url characters. As a `kid` header these are its ASCII bytes, so it is safe in a URL as it is. */
 export function kidOf(jwk: VerificationJwk): string {
-  return toBase64url(coseKeyThumbprint(jwk))
+  const known = kids.get(jwk)
+  if (known !== undefined) return known
+  const kid = toBase64url(coseKeyThumbprint(jwk))
+  kids.set(jwk, kid)
+  return kid
 }
+
+/** By identity: whoever writes with a key names it in each record, and a JWK does not change. */
+const kids = new WeakMap<VerificationJwk, string>()
 
 /** The JWK Thumbprint of RFC 7638 with SHA-256, base64url: the name JOSE gives the same key (`cnf.jkt`, DPoP). */
 export function jwkThumbprint(jwk: VerificationJwk): string {

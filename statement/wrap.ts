@@ -10,11 +10,9 @@
  * So recipients can be added later, and destroying all wraps of a record erases it. Nobody signs a wrap, and nobody needs to:
  * a wrong key inside is found out by the section's commitment (`seal.ts`).
  *
- * The only importer of jose in this folder. The ephemeral key and the IV come from the platform's random source.
- *
  * @module
  */
-import { flattenedDecrypt, GeneralEncrypt, type GeneralJWE, importJWK, type JWEHeaderParameters } from 'jose'
+import { checkRecipient, decryptJwe, encryptJwe, type Jwe } from '#jwe'
 import { equalBytes, fromUtf8, utf8 } from '../merkle/bytes.ts'
 import { asArray, asBytes, asMap, type CborMap, type CborValue, decodeCbor, encodeCbor } from './cbor.ts'
 import { kidOf, type PrivateJwk, type PublicJwk, publicJwkOf } from './cose-key.ts'
@@ -45,12 +43,7 @@ export async function wrapKeys(
       ['keys', keys],
     ]),
   )
-  const jwe = await new GeneralEncrypt(plaintext)
-    .setProtectedHeader({ enc: ENC, typ: TYP })
-    .addRecipient(await importRecipient(publicJwkOf(recipient)))
-    .setUnprotectedHeader({ alg: ALG, kid: kidOf(recipient) })
-    .encrypt()
-  return utf8(JSON.stringify(jwe))
+  return utf8(JSON.stringify(await encryptJwe(plaintext, recipient, { typ: TYP, kid: kidOf(recipient) })))
 }
 
 /**
@@ -63,23 +56,13 @@ export async function unwrapKeys(
   wrap: Uint8Array,
   recipient: PrivateJwk,
 ): Promise<{ recordId: Uint8Array; keys: ReadonlyMap<string, Uint8Array> }> {
-  const { recipients, ...shared } = parseWrap(wrap)
+  const jwe = parseWrap(wrap)
   const kid = kidOf(publicJwkOf(recipient))
-  const key = await importRecipient(recipient)
-  if (recipients[0].header.kid !== kid)
+  checkRecipient(recipient)
+  if (jwe.recipients[0].header.kid !== kid)
     throw new StatementError('wrong_recipient', `a wrap for another key than ${kid}`)
-  // By the flattened form, of one recipient: the general one does not say what was wrong.
-  const { plaintext, protectedHeader } = await flattenedDecrypt({ ...shared, ...recipients[0] }, key, {
-    // Without these lists the sender would choose, among algorithms with known attacks, and among compressions of zeros.
-    keyManagementAlgorithms: [ALG],
-    contentEncryptionAlgorithms: [ENC],
-    maxDecompressedLength: 0,
-  }).catch((cause: { code?: string }) => {
-    if (cause.code === 'ERR_JWE_DECRYPTION_FAILED')
-      throw new StatementError('wrong_recipient', `a wrap that ${kid} does not open`, { cause })
-    throw new StatementError('malformed_wrap', 'a JWE of another kind', { cause })
-  })
-  if (protectedHeader?.['typ'] !== TYP) throw new StatementError('malformed_wrap', 'a JWE that is no wrap')
+  const { plaintext, typ } = await decryptJwe(jwe, recipient)
+  if (typ !== TYP) throw new StatementError('malformed_wrap', 'a JWE that is no wrap')
   return readingAs('malformed_wrap', () => {
     const content = asMap(decodeCbor(plaintext), 'a wrap')
     const keys = new Map<string, Uint8Array>()
@@ -131,29 +114,22 @@ export function wrapsIn(unprotected: CborMap): readonly Uint8Array[] {
   })
 }
 
-const ALG = 'ECDH-ES+A256KW'
-const ENC = 'A256GCM'
 const TYP = 'provlog-wrap+jwe'
 
-/** A General JWE of one recipient who is named. What else is in it is for jose to check. */
-interface Wrap extends GeneralJWE {
-  readonly recipients: [{ readonly header: JWEHeaderParameters & { readonly kid: string } }]
-}
-
-function parseWrap(wrap: Uint8Array): Wrap {
+function parseWrap(wrap: Uint8Array): Jwe {
   checkLength(wrap)
-  let jwe: Partial<GeneralJWE> | null
+  let jwe: Partial<Jwe> | null
   try {
-    jwe = JSON.parse(fromUtf8(wrap)) as Partial<GeneralJWE> | null
+    jwe = JSON.parse(fromUtf8(wrap)) as Partial<Jwe> | null
   } catch (cause) {
     throw new StatementError('malformed_wrap', 'a wrap that is no JSON', { cause })
   }
   const recipients: unknown = jwe?.recipients
   if (!Array.isArray(recipients) || recipients.length !== 1)
     throw new StatementError('malformed_wrap', 'not one recipient')
-  const kid: unknown = (recipients[0] as Partial<Wrap['recipients'][0]> | null)?.header?.kid
+  const kid: unknown = (recipients[0] as Partial<Jwe['recipients'][0]> | null)?.header?.kid
   if (typeof kid !== 'string') throw new StatementError('malformed_wrap', 'a recipient without a kid')
-  return jwe as Wrap
+  return jwe as Jwe
 }
 
 function checkCount(wraps: readonly Uint8Array[]): void {
@@ -163,11 +139,4 @@ function checkCount(wraps: readonly Uint8Array[]): void {
 
 function checkLength(wrap: Uint8Array): void {
   if (wrap.length > MAX_WRAP_BYTES) throw new StatementError('too_large', `a wrap of more than ${MAX_WRAP_BYTES} bytes`)
-}
-
-async function importRecipient(jwk: PublicJwk | PrivateJwk) {
-  if (jwk.crv === 'Ed25519' || jwk.alg === 'ES256' || jwk.alg === 'ESP256') {
-    throw new StatementError('unsupported_key', 'this key is for signatures: wraps are for X25519 and P-256 keys')
-  }
-  return importJWK({ ...jwk, alg: ALG }, ALG)
 }

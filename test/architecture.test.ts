@@ -45,7 +45,7 @@ const ONE_IMPORTER: Readonly<Record<string, readonly string[]>> = {
   'cbor-x': [],
   tweetnacl: ['merkle/ed25519.ts'],
   level: ['log-server/store.ts'],
-  jose: ['statement/wrap.ts', 'provenance/jws.ts'],
+  jose: ['statement/jwe.ts', 'provenance/jws.ts'],
   '@peculiar/x509': ['clients/issuer/x509.ts'],
   '@sigstore/bundle': ['clients/issuer/sigstore-library.ts'],
   '@sigstore/protobuf-specs': ['clients/issuer/sigstore-library.ts'],
