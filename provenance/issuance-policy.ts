@@ -17,6 +17,7 @@ import { ProvenanceError } from './error.ts'
 import type { WorkloadIdentifier } from './identifier.ts'
 import { collectTexts, reduceContext } from './issuance-context.ts'
 import type { AttestationFacts } from './issuance-facts.ts'
+import { Decisions, type Reads, readsOf, tellingPart } from './issuance-memory.ts'
 import { ISSUANCE_SCHEMA } from './issuance-schema.ts'
 import { canonicalJson, isJsonObject, type JsonObject, parseJson } from './json.ts'
 import { canonicalPurl } from './workload/purl.ts'
@@ -96,7 +97,23 @@ export function decideIssuance(policyText: string, request: IssuanceRequest): Is
     workload: { ...request.workload },
     credential: { kind, lifetimeSeconds, audience: [...new Set(audience)].sort() },
   }
-  return reevaluate(policyText, request.subject, canonicalJson(contextFor(policyText, request.subject, facts)))
+  const { subject } = request
+  const context = contextFor(policyText, subject, facts)
+  const text = canonicalJson(context)
+  return withEngine(() => {
+    const { decisions, reads } = compile(policyText)
+    const { uri, scheme, trustDomain, path } = subject
+    const key = JSON.stringify([uri, scheme, trustDomain, path, tellingPart(reads, context)])
+    const made = decisions.of(key, () => evaluate(policyText, subject, text))
+    // What was decided on is this context, whatever the policy saw of it.
+    return {
+      ...made,
+      reasons: [...made.reasons],
+      errors: [...made.errors],
+      context: text,
+      contextDigest: sha256(utf8(text)),
+    }
+  })
 }
 
 /**
@@ -175,6 +192,9 @@ interface Compiled {
   readonly digest: Hash
   /** Every text in it: all that it could compare with a text of the context. */
   readonly texts: ReadonlySet<string>
+  /** What of a context it can tell apart. */
+  readonly reads: Reads
+  readonly decisions: Decisions<IssuanceDecision>
 }
 
 const SCHEMA_NAME = 'provlog'
@@ -195,7 +215,7 @@ function compile(text: string): Compiled {
   if (!hasSchema) checkAnswer(cedar().preparseSchema(SCHEMA_NAME, ISSUANCE_SCHEMA))
   hasSchema = true
 
-  const { staticPolicies, texts } = namedPolicies(text)
+  const { staticPolicies, texts, conditions } = namedPolicies(text)
   const validation = cedar().validate({ schema: ISSUANCE_SCHEMA, policies: { staticPolicies } })
   checkAnswer(validation)
   if (validation.type === 'success' && validation.validationErrors.length > 0) {
@@ -205,13 +225,18 @@ function compile(text: string): Compiled {
   const slot = oldest && compiled.size === SLOTS ? oldest[1].slot : `slot ${compiled.size}`
   checkAnswer(cedar().preparsePolicySet(slot, { staticPolicies }))
   if (oldest && compiled.size === SLOTS) compiled.delete(oldest[0])
-  const entry = { slot, digest: sha256(utf8(text)), texts }
+  const reads = readsOf(conditions)
+  const entry = { slot, digest: sha256(utf8(text)), texts, reads, decisions: new Decisions<IssuanceDecision>() }
   compiled.set(text, entry)
   return entry
 }
 
 /** The policies of a text by `@id`. Those without one get the engine's own names: policy0, policy1, … as they stand. */
-function namedPolicies(text: string): { staticPolicies: Record<string, string>; texts: ReadonlySet<string> } {
+function namedPolicies(text: string): {
+  staticPolicies: Record<string, string>
+  texts: ReadonlySet<string>
+  conditions: readonly unknown[]
+} {
   const parts = cedar().policySetTextToParts(text)
   checkAnswer(parts)
   if (parts.type !== 'success') throw invalid('not Cedar')
@@ -221,15 +246,19 @@ function namedPolicies(text: string): { staticPolicies: Record<string, string>; 
   const names = parts.policies.map((_, i) => `policy${i}`).sort()
   const policies: Record<string, string> = Object.create(null)
   const texts = new Set<string>()
+  const conditions: unknown[] = []
   parts.policies.forEach((policy, i) => {
     const json = cedar().policyToJson(policy)
     checkAnswer(json)
-    if (json.type === 'success') collectTexts([json.json.principal, json.json.resource, json.json.conditions], texts)
+    if (json.type === 'success') {
+      collectTexts([json.json.principal, json.json.resource, json.json.conditions], texts)
+      conditions.push(...json.json.conditions.map(({ body }) => body))
+    }
     const id = (json.type === 'success' && json.json.annotations?.['id']) || names[i]!
     if (id in policies) throw invalid(`two policies are called ${JSON.stringify(id)}`)
     policies[id] = policy
   })
-  return { staticPolicies: policies, texts }
+  return { staticPolicies: policies, texts, conditions }
 }
 
 /**
