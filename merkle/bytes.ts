@@ -123,7 +123,23 @@ export function fromBase64(text: string): Uint8Array {
 
 /** Base64url without padding (RFC 4648 §5, as JOSE uses it). */
 export function toBase64url(bytes: Uint8Array): string {
+  if (bytes.length <= SHORT) return shortBase64url(bytes)
   return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+}
+
+/** Hashes, coordinates, signatures: at once, as {@link hexOfHash} does. */
+function shortBase64url(bytes: Uint8Array): string {
+  const { length } = bytes
+  const text = new Array<number>(Math.ceil((length * 4) / 3))
+  let at = 0
+  for (let i = 0; i < length; i += 3) {
+    const group = (bytes[i]! << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0)
+    text[at++] = CODES[group >> 18]!
+    text[at++] = CODES[(group >> 12) & 63]!
+    if (i + 1 < length) text[at++] = CODES[(group >> 6) & 63]!
+    if (i + 2 < length) text[at++] = CODES[group & 63]!
+  }
+  return String.fromCharCode.apply(null, text)
 }
 
 /** @throws {@link MerkleError} `malformed_encoding` unless `text` is canonical, unpadded base64url. */
@@ -134,6 +150,8 @@ export function fromBase64url(text: string): Uint8Array {
 
 const NO_DIGIT = 64
 const LETTERS_AND_DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+const SHORT = 128
+const CODES = Array.from(`${LETTERS_AND_DIGITS}-_`, (character) => character.charCodeAt(0))
 const BASE64 = valuesOf(`${LETTERS_AND_DIGITS}+/`)
 const BASE64URL = valuesOf(`${LETTERS_AND_DIGITS}-_`)
 

@@ -111,9 +111,15 @@ export async function verifyEar(result: SignedResult, key: VerificationJwk | Ver
 }
 
 /** The attested key of an appraisal as a JWK; undefined when there is none, or of a kind that workloads here do not have. */
-export function attestedJwk({ attestedKey }: Appraisal): VerificationJwk | undefined {
-  return attestedKey && jwkOfSpki(attestedKey)
+export function attestedJwk(appraisal: Appraisal): VerificationJwk | undefined {
+  const { attestedKey } = appraisal
+  const jwk = attestedKey && (attestedJwks.get(appraisal) ?? jwkOfSpki(attestedKey))
+  if (jwk) attestedJwks.set(appraisal, jwk)
+  return jwk
 }
+
+/** By identity: an appraisal is asked for it by everything that binds a credential to a key. */
+const attestedJwks = new WeakMap<Appraisal, VerificationJwk>()
 
 function appraisalJson(appraisal: Appraisal): JsonObject {
   return {

@@ -17,7 +17,7 @@
 import { equalBytes } from '../merkle/bytes.ts'
 import { EvidenceError } from '../merkle/error.ts'
 import { type Hash, sha256 } from '../merkle/hash.ts'
-import { decodeCbor, encodeCbor } from '../statement/cbor.ts'
+import { type CborValue, decodeCbor, encodeCbor } from '../statement/cbor.ts'
 import { ProvenanceError } from './error.ts'
 import { bytes, dictionary, type Infer, list, map, text, uint } from './schema.ts'
 
@@ -39,47 +39,60 @@ export const MAX_BUNDLE_STATEMENTS = 128
 
 /** @throws {@link ProvenanceError} `malformed_bundle` for one that {@link decodeBundle} would refuse */
 export function encodeBundle({ credentialDigest, ...rest }: Bundle): Uint8Array {
-  const content = { v: 1, credential: credentialDigest, ...rest }
-  const encoded = encodeCbor(schema.encode({ ...content, sum: sumOf(content) }))
-  decodeBundle(encoded)
+  const value = schema.encode({ v: 1, credential: credentialDigest, ...rest, sum: new Uint8Array(32) })
+  const encoded = encodeCbor(value)
+  if (encoded.length > MAX_BUNDLE_BYTES) throw new ProvenanceError('malformed_bundle', 'longer than a bundle may be')
+  readContent(() => value)
+  encoded.set(sumOf(encoded), SUM_AT + 6)
   return encoded
 }
 
 /** @throws {@link ProvenanceError} `malformed_bundle`; `damaged_bundle` when the sum is of other content */
 export function decodeBundle(encoded: Uint8Array): Bundle {
-  const { sum, ...content } = readBundle(encoded)
-  const { v, credential, ...rest } = content
-  if (v !== 1) throw new ProvenanceError('malformed_bundle', `version ${v} of bundles is unknown here`)
-  for (const entry of rest.wraps.keys()) {
-    if (!/^[0-9a-f]{64}$/.test(entry)) throw new ProvenanceError('malformed_bundle', 'wraps are by entry in hex')
-  }
-  if (!equalBytes(sum, sumOf(content))) {
+  const { v, credential, sum, ...rest } = readContent(() => decodeCbor(encoded, { maxBytes: MAX_BUNDLE_BYTES }))
+  if (!equalBytes(sum, sumOf(encoded))) {
     throw new ProvenanceError('damaged_bundle', 'these are not the bytes that were written: the sum is of others')
   }
   return { ...rest, credentialDigest: credential }
 }
 
-function readBundle(encoded: Uint8Array): Infer<typeof schema> {
+function readContent(read: () => CborValue): Infer<typeof schema> {
+  let content: Infer<typeof schema>
   try {
-    return schema.decode(decodeCbor(encoded, { maxBytes: MAX_BUNDLE_BYTES }), '')
+    content = schema.decode(read(), '')
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error
     throw new ProvenanceError('malformed_bundle', error.message, { cause: error })
   }
+  if (content.v !== 1) throw new ProvenanceError('malformed_bundle', `version ${content.v} of bundles is unknown here`)
+  for (const entry of content.wraps.keys()) {
+    if (!/^[0-9a-f]{64}$/.test(entry)) throw new ProvenanceError('malformed_bundle', 'wraps are by entry in hex')
+  }
+  return content
 }
 
 const item = bytes({ max: MAX_BUNDLE_BYTES })
-const content = {
-  v: uint(),
-  credential: bytes(32),
-  origin: text(),
-  checkpoint: text({ max: 64 * 1024, lines: true }),
-  statements: list(item, { min: 1, max: MAX_BUNDLE_STATEMENTS }),
-  wraps: dictionary(list(item, { min: 1, max: 64 }), { max: MAX_BUNDLE_STATEMENTS }),
-}
-const contentSchema = map({ required: content })
-const schema = map({ required: { ...content, sum: bytes(32) } })
+const schema = map({
+  required: {
+    v: uint(),
+    credential: bytes(32),
+    origin: text(),
+    checkpoint: text({ max: 64 * 1024, lines: true }),
+    statements: list(item, { min: 1, max: MAX_BUNDLE_STATEMENTS }),
+    wraps: dictionary(list(item, { min: 1, max: 64 }), { max: MAX_BUNDLE_STATEMENTS }),
+    sum: bytes(32),
+  },
+})
 
-function sumOf(value: Infer<typeof contentSchema>): Hash {
-  return sha256(encodeCbor(contentSchema.encode(value)))
+/** Where a map of these keys has its "sum" in deterministic encoding: behind `a7 61 'v' 01`, and 38 bytes long, the last 32 its value. */
+const SUM_AT = 4
+const SUM_LENGTH = 38
+
+/** Over the encoding of the map without its "sum". @param encoded - of version 1, as it was read or will be */
+function sumOf(encoded: Uint8Array): Hash {
+  const bytes = new Uint8Array(encoded.length - SUM_LENGTH)
+  bytes.set(encoded.subarray(0, SUM_AT))
+  bytes[0]!--
+  bytes.set(encoded.subarray(SUM_AT + SUM_LENGTH), SUM_AT)
+  return sha256(bytes)
 }

@@ -26,7 +26,8 @@ export interface JsonObject {
 export const MAX_JSON_DEPTH = 32
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y
-const WHITE_SPACE = /[ \t\r\n]*/y
+/** Texts that are what stands between the quotes: most are. */
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
 
 /**
  * Parses one JSON text (RFC 8259), duplicates refused as I-JSON (RFC 7493) has it.
@@ -39,11 +40,10 @@ export function parseJson(text: string): Json {
   function refuse(why: string): ProvenanceError {
     return new ProvenanceError('malformed_json', `${why} at offset ${at}`)
   }
-  function match(pattern: RegExp): RegExpExecArray | null {
-    pattern.lastIndex = at
-    const found = pattern.exec(text)
-    if (found) at += found[0].length
-    return found
+  function skipSpace(): void {
+    for (let code = text.charCodeAt(at); code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09; ) {
+      code = text.charCodeAt(++at)
+    }
   }
   function take(token: string): boolean {
     if (!text.startsWith(token, at)) return false
@@ -52,6 +52,12 @@ export function parseJson(text: string): Json {
   }
   function readString(): string {
     if (text[at] !== '"') throw refuse('not a string')
+    const close = text.indexOf('"', at + 1)
+    const plain = text.slice(at + 1, Math.max(close, at + 1))
+    if (close > at && PLAIN.test(plain)) {
+      at = close + 1
+      return plain
+    }
     let end = at + 1
     while (end < text.length && text[end] !== '"') end += text[end] === '\\' ? 2 : 1
     let value: string
@@ -67,13 +73,13 @@ export function parseJson(text: string): Json {
   }
   function readObject(depth: number): JsonObject {
     const object = Object.create(null) as Record<string, Json>
-    match(WHITE_SPACE)
+    skipSpace()
     if (take('}')) return object
     for (;;) {
-      match(WHITE_SPACE)
+      skipSpace()
       const name = readString()
       if (name in object) throw refuse(`a second member ${JSON.stringify(name)}`)
-      match(WHITE_SPACE)
+      skipSpace()
       if (!take(':')) throw refuse('no ":"')
       object[name] = readValue(depth + 1)
       if (take('}')) return object
@@ -82,7 +88,7 @@ export function parseJson(text: string): Json {
   }
   function readArray(depth: number): Json[] {
     const array: Json[] = []
-    match(WHITE_SPACE)
+    skipSpace()
     if (take(']')) return array
     for (;;) {
       array.push(readValue(depth + 1))
@@ -91,16 +97,18 @@ export function parseJson(text: string): Json {
     }
   }
   function readNumber(): number | JsonNumber {
-    const found = match(NUMBER)
+    NUMBER.lastIndex = at
+    const found = NUMBER.exec(text)
     if (!found) throw refuse('not a value')
     const [literal, fraction, exponent] = found
+    at += literal.length
     const value = Number(literal)
     const plain = fraction === undefined && exponent === undefined && Number.isSafeInteger(value) && literal !== '-0'
     return plain ? value : new JsonNumber(literal)
   }
   function readValue(depth: number): Json {
     if (depth > MAX_JSON_DEPTH) throw refuse(`nested deeper than ${MAX_JSON_DEPTH}`)
-    match(WHITE_SPACE)
+    skipSpace()
     let value: Json
     if (take('{')) value = readObject(depth)
     else if (take('[')) value = readArray(depth)
@@ -109,7 +117,7 @@ export function parseJson(text: string): Json {
     else if (take('false')) value = false
     else if (take('null')) value = null
     else value = readNumber()
-    match(WHITE_SPACE)
+    skipSpace()
     return value
   }
 

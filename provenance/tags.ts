@@ -27,9 +27,16 @@ export const TAG_LENGTH = 16
  * section of the record, and recompute every tag of that issuer.
  */
 export function deriveTagKey(privateJwk: PrivateJwk): Uint8Array {
+  const known = tagKeys.get(privateJwk)
+  if (known) return known.slice()
   const kid = utf8(kidOf(publicJwkOf(privateJwk)))
-  return hkdf(sha256, fromBase64url(privateJwk.d), kid, utf8('provlog/tag/v1'), TAG_KEY_LENGTH)
+  const key = hkdf(sha256, fromBase64url(privateJwk.d), kid, utf8('provlog/tag/v1'), TAG_KEY_LENGTH)
+  tagKeys.set(privateJwk, key)
+  return key.slice()
 }
+
+/** By identity, and no longer than whoever holds the private key. */
+const tagKeys = new WeakMap<PrivateJwk, Uint8Array>()
 
 /**
  * The tag of `value`: HMAC-SHA256 over CBOR `[kind, scope, value]`, the first 16 bytes.

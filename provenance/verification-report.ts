@@ -75,14 +75,16 @@ export class Checklist {
   ): Promise<Step<T>> {
     const title = this.#titles[id]
     assert(title, `check ${id} has no title`)
-    const missing = Object.values(needs).find((step) => !step.finding)
-    if (missing) {
-      this.#checks.push({ id, title, outcome: 'not-checked', detail: `needs: ${missing.title}` })
-      return { title }
+    const values: Record<string, unknown> = {}
+    for (const [name, step] of Object.entries(needs)) {
+      if (!step.finding) {
+        this.#checks.push({ id, title, outcome: 'not-checked', detail: `needs: ${step.title}` })
+        return { title }
+      }
+      values[name] = step.finding.value
     }
     try {
-      const values = Object.entries(needs).map(([name, step]) => [name, step.finding!.value])
-      const finding = await run(Object.fromEntries(values) as Values<N>)
+      const finding = await run(values as Values<N>)
       if ('because' in finding) {
         this.#checks.push({ id, title, outcome: 'not-checked', detail: finding.because })
         return { title }

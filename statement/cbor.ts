@@ -150,7 +150,10 @@ function checkInteger(value: number | bigint): number {
   return integer
 }
 
+const PRINTABLE = /^[\x20-\x7e]*$/
+
 function checkText(text: string): string {
+  if (PRINTABLE.test(text)) return text
   if (/\p{Surrogate}/u.test(text)) throw unencodable('text with a lone surrogate')
   if (text.startsWith('\uFEFF')) throw unencodable('text with a byte-order mark')
   return text

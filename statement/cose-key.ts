@@ -120,8 +120,15 @@ const kids = new WeakMap<VerificationJwk, string>()
 
 /** The JWK Thumbprint of RFC 7638 with SHA-256, base64url: the name JOSE gives the same key (`cnf.jkt`, DPoP). */
 export function jwkThumbprint(jwk: VerificationJwk): string {
-  return toBase64url(sha256(utf8(JSON.stringify(requiredJwkMembers(jwk)))))
+  const known = thumbprints.get(jwk)
+  if (known !== undefined) return known
+  const thumbprint = toBase64url(sha256(utf8(JSON.stringify(requiredJwkMembers(jwk)))))
+  thumbprints.set(jwk, thumbprint)
+  return thumbprint
 }
+
+/** As {@link kids}. */
+const thumbprints = new WeakMap<VerificationJwk, string>()
 
 /** A COSE_Key (RFC 9052 §7), public members only. */
 export function coseKeyOf(jwk: PublicJwk, kid?: string): CborMap {

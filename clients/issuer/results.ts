@@ -47,15 +47,15 @@ export interface AcceptedResult extends AppraisedResult {
  */
 export async function acceptResult(result: SignedResult, context: ResultContext): Promise<AcceptedResult> {
   const { client, now } = context
-  const kid = verifierOf(result)
+  const read = readResult(result)
+  const { kid, digest } = read
   if (kid === context.issuer) throw new IssuerError('verifier_is_issuer', 'the result is signed with our own key')
   const verifier = await authorizedVerifier(kid, context)
 
-  const digest = toHex(sha256(resultBytes(result)))
   const logged = await client.latest('attestation-result', kid, digest)
   if (!logged) throw new IssuerError('unknown_result', `verifier ${verifier.subject} has not logged result ${digest}`)
 
-  const claims = await verifiedClaims(result, verifier)
+  const claims = await verifiedClaims(read, verifier)
   // No tolerance for a Verifier whose clock is ahead: a relying party would find a decision on a result from the future.
   const from = Math.max(claims.issuedAt, claims.notBefore ?? 0)
   if (from > now || claims.expiresAt === undefined || now >= claims.expiresAt) {
@@ -67,13 +67,37 @@ export async function acceptResult(result: SignedResult, context: ResultContext)
   return { claims, verifier: verifier.subject, entry: logged.entry, ...(measurement ? { measurement } : {}) }
 }
 
-/** The key that a result says it is signed with: only a name to look up, until the signature was checked. */
-function verifierOf(result: SignedResult): string {
+/** A result that names its key, and what it says once it was found to be signed with a key of that name. */
+interface ReadResult {
+  readonly result: SignedResult
+  /** Only a name to look up, until the signature was checked. */
+  readonly kid: string
+  /** SHA-256 in lower-case hex. */
+  readonly digest: string
+  claims?: { readonly by: VerificationJwk; readonly claims: EarClaims }
+}
+
+/** A workload renews many times on one result. What it says does not change; whether it still counts is asked each time. */
+const resultsRead = new Map<string, ReadResult>()
+const MAX_RESULTS_READ = 1024
+/** An EAR that carries its evidence is longer, and seldom. */
+const MAX_REMEMBERED_BYTES = 16 * 1024
+
+function readResult(result: SignedResult): ReadResult {
+  const digest = toHex(sha256(resultBytes(result)))
+  const known = resultsRead.get(digest)
+  if (known && typeof known.result === typeof result) return known
   const kid = asIssuerError('malformed_result', () => kidOfResult(result))
   if (kid === undefined || !/^[A-Za-z0-9_-]{43}$/.test(kid)) {
     throw new IssuerError('malformed_result', 'the result does not name its key')
   }
-  return kid
+  // A copy of what is not text: the bytes are the caller's.
+  const read = { result: typeof result === 'string' ? result : result.slice(), kid, digest }
+  if (result.length <= MAX_REMEMBERED_BYTES) {
+    if (resultsRead.size === MAX_RESULTS_READ) resultsRead.delete(resultsRead.keys().next().value!)
+    resultsRead.set(digest, read)
+  }
+  return read
 }
 
 /** The last word of the log's admin on the key: an earlier one may have been taken back since. */
@@ -96,9 +120,13 @@ async function authorizedVerifier(
   return found
 }
 
-async function verifiedClaims(result: SignedResult, { key }: Authorization): Promise<EarClaims> {
+async function verifiedClaims(read: ReadResult, { key }: Authorization): Promise<EarClaims> {
+  // The very key: what the log authorizes under its name later is another one.
+  if (read.claims?.by === key) return read.claims.claims
   try {
-    return await verifyEar(result, key)
+    const claims = await verifyEar(read.result, key)
+    read.claims = { by: key, claims }
+    return claims
   } catch (cause) {
     if (!(cause instanceof EvidenceError)) throw cause
     const code = cause.code === 'bad_signature' ? 'bad_result_signature' : 'malformed_result'

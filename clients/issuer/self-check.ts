@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { utf8 } from '../../merkle/index.ts'
+import { sha256, toHex, utf8 } from '../../merkle/index.ts'
 import {
   type Credential,
   EvidenceMemory,
@@ -37,7 +37,7 @@ export interface SelfCheck {
  * @throws {@link IssuerError} `self_check_failed`, with the checks that failed
  */
 export async function checkAsRelyingParty({ credential, bundle, now, ...context }: SelfCheck): Promise<void> {
-  const memory = memoryFor(context.client, JSON.stringify(await trustOf(context)))
+  const memory = await memoryFor(context)
   const { ok, checks } = await verifyCredential({
     credential: utf8(credentialText(credential)),
     bundle,
@@ -55,13 +55,23 @@ export async function checkAsRelyingParty({ credential, bundle, now, ...context 
   )
 }
 
+/** Whom the check believes: what is asked of them, and nothing else. */
+type Parties = Omit<SelfCheck, 'credential' | 'bundle' | 'now'>
+
 /** Of one log and trust: what many credentials have in common is found once, and what is a credential's own each time. */
-function memoryFor(client: SelfCheck['client'], trust: string): EvidenceMemory {
+async function memoryFor(parties: Parties): Promise<EvidenceMemory> {
+  const { client, issuer, anchor, verifiers } = parties
+  const [origin, { fields }] = await Promise.all([client.origin(), client.policy()])
+  const { author, authorization } = issuer
+  const anchored = anchor ? toHex(sha256(anchor)) : ''
+  const name = [origin, fields.vkeys, author.issuer, author.key.kid, authorization.trustDomain, anchored, verifiers]
   const known = memories.get(client) ?? new Map<string, EvidenceMemory>()
   memories.set(client, known)
-  const memory = known.get(trust) ?? new EvidenceMemory(parseTrust(trust))
-  if (known.size === MAX_TRUSTS && !known.has(trust)) known.clear()
-  known.set(trust, memory)
+  const text = JSON.stringify(name)
+  const memory =
+    known.get(text) ?? new EvidenceMemory(parseTrust(JSON.stringify(trustIn(parties, origin, fields.vkeys))))
+  if (known.size === MAX_TRUSTS && !known.has(text)) known.clear()
+  known.set(text, memory)
   return memory
 }
 
@@ -69,13 +79,11 @@ const memories = new WeakMap<SelfCheck['client'], Map<string, EvidenceMemory>>()
 /** An issuer has one, and another for each set of Verifiers whose results it takes together. */
 const MAX_TRUSTS = 16
 
-async function trustOf(context: Omit<SelfCheck, 'credential' | 'bundle' | 'now'>): Promise<TrustDocument> {
-  const { client, issuer, anchor, verifiers } = context
-  const [origin, { fields }] = await Promise.all([client.origin(), client.policy()])
+function trustIn({ issuer, anchor, verifiers }: Parties, origin: string, vkeys: readonly string[]): TrustDocument {
   const anchors = anchor ? [anchor] : []
   const { key } = issuer.author
   return {
-    logs: fields.vkeys.map((vkey) => ({ origin, vkey })),
+    logs: vkeys.map((vkey) => ({ origin, vkey })),
     trustDomains: { [issuer.authorization.trustDomain]: spiffeBundle({ anchors, witKeys: [key.publicJwk] }) },
     issuers: [issuer.author.issuer],
     verifiers,
