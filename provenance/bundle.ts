@@ -49,7 +49,7 @@ export function encodeBundle({ credentialDigest, ...rest }: Bundle): Uint8Array 
 
 /** @throws {@link ProvenanceError} `malformed_bundle`; `damaged_bundle` when the sum is of other content */
 export function decodeBundle(encoded: Uint8Array): Bundle {
-  const { v, credential, sum, ...rest } = readContent(() => decodeCbor(encoded, { maxBytes: MAX_BUNDLE_BYTES }))
+  const { v: _v, credential, sum, ...rest } = readContent(() => decodeCbor(encoded, { maxBytes: MAX_BUNDLE_BYTES }))
   if (!equalBytes(sum, sumOf(encoded))) {
     throw new ProvenanceError('damaged_bundle', 'these are not the bytes that were written: the sum is of others')
   }

@@ -134,7 +134,7 @@ describe('the general view', () => {
   }
 
   it('says of what it hides, to the byte, what it says of what is nowhere', async () => {
-    const said = ({ statusCode, headers: { date: _, ...headers }, rawPayload }: LightMyRequestResponse) => ({
+    const said = ({ statusCode, headers: { date: _date, ...headers }, rawPayload }: LightMyRequestResponse) => ({
       statusCode,
       headers,
       text: rawPayload.toString('latin1'),
