@@ -164,7 +164,7 @@ async function openLiveFiles(
   report: Report,
 ): Promise<{ readonly tls?: ServerTls; readonly trust?: TrustDomains; readonly reload: () => Promise<void> }> {
   const trust = access && (await TrustDomains.load(access.trustDomains, report))
-  const tls = files && (await ServerTls.open(files, { ...(trust && { trust }), report }))
+  const tls = files && (await ServerTls.open(files, { requestCert: trust !== undefined, report }))
   return {
     ...(trust && { trust }),
     ...(tls && { tls }),

@@ -8,7 +8,6 @@
  */
 import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls'
-import type { TrustDomains } from './access/trust-domains.ts'
 import { LogError } from './types.ts'
 import { type Report, WatchedFiles } from './watched-files.ts'
 
@@ -35,8 +34,8 @@ export interface TlsSettings
 }
 
 export interface ServerTlsOptions {
-  /** Clients are asked for certificates, and told of these anchors. Not asked, when not given. */
-  readonly trust?: TrustDomains
+  /** Whether clients are asked for certificates. */
+  readonly requestCert?: boolean
   readonly report?: Report
 }
 
@@ -49,22 +48,22 @@ const HANDSHAKE_TIMEOUT = 10_000
 /** The TLS of a server for as long as it runs. */
 export class ServerTls {
   readonly #pair: WatchedFiles<Pair>
-  readonly #trust: TrustDomains | undefined
+  readonly #requestCert: boolean
   readonly #servers: Server[] = []
-  /** Of the anchors that clients are told of. */
-  #generation: number | undefined
 
-  private constructor(pair: WatchedFiles<Pair>, trust: TrustDomains | undefined) {
+  private constructor(pair: WatchedFiles<Pair>, requestCert: boolean) {
     this.#pair = pair
-    this.#trust = trust
-    this.#generation = trust?.generation
+    this.#requestCert = requestCert
   }
 
   /** @throws {@link LogError} `malformed_config`, naming the file and never quoting it */
-  static async open(files: TlsFiles, { trust, report = () => {} }: ServerTlsOptions = {}): Promise<ServerTls> {
+  static async open(
+    files: TlsFiles,
+    { requestCert = false, report = () => {} }: ServerTlsOptions = {},
+  ): Promise<ServerTls> {
     const read = ([cert, key]: readonly Uint8Array[]) => readPair(files, cert!, key!)
     try {
-      return new ServerTls(await WatchedFiles.open([files.cert, files.key], read, report), trust)
+      return new ServerTls(await WatchedFiles.open([files.cert, files.key], read, report), requestCert)
     } catch (cause) {
       if (cause instanceof LogError) throw cause
       const path = (cause as NodeJS.ErrnoException).path
@@ -73,8 +72,7 @@ export class ServerTls {
   }
 
   get settings(): TlsSettings {
-    const trust = this.#trust
-    return { ...settingsOf(this.#pair.current, trust !== undefined), ...(trust && { ca: trust.caList() }) }
+    return settingsOf(this.#pair.current, this.#requestCert)
   }
 
   /** Has this server, made with the settings, speak by what is in force from now on. */
@@ -83,29 +81,32 @@ export class ServerTls {
   }
 
   /**
-   * Looks at the files, and at which anchors there are now. Connections that are there keep what they have, and so do handshakes under way;
-   * each that begins later has all of the new: nobody finds half of it.
+   * Looks at the files. Connections that are there keep what they have, and so do handshakes under way; each that begins later has all of the
+   * new: nobody finds half of it.
    */
   async refresh(): Promise<void> {
-    const changed = await this.#pair.refresh()
-    const generation = this.#trust?.generation
-    if (!changed && generation === this.#generation) return
-    this.#generation = generation
+    if (!(await this.#pair.refresh())) return
     for (const server of this.#servers) server.setSecureContext(this.settings)
   }
 }
 
-function settingsOf(pair: Pair, asksForCertificates: boolean): TlsSettings {
+/**
+ * A client is asked for a certificate without being told of which authorities (RFC 8446 §4.2.4 leaves that open): whom we trust is nobody's
+ * business who only connects. And OpenSSL is not told either. Given anchors it would judge what it must not judge here (`access/peer.ts`),
+ * verify each path a second time, and in TLS 1.2 hang up on a bad signature instead of letting us say so.
+ */
+function settingsOf(pair: Pair, requestCert: boolean): TlsSettings {
   return {
     ...pair,
     minVersion: 'TLSv1.2',
     handshakeTimeout: HANDSHAKE_TIMEOUT,
-    requestCert: asksForCertificates,
+    requestCert,
     rejectUnauthorized: false,
+    ...(requestCert && { ca: [] }),
     // Renegotiation may show another certificate in the middle of a connection, and costs a server more than its client. A session that
     // is resumed comes with the client's certificate alone, without those above it: OpenSSL would know the peer, and nobody could
     // verify it. Without tickets there are none, because Node keeps no sessions of its own.
-    secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (asksForCertificates ? constants.SSL_OP_NO_TICKET : 0),
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (requestCert ? constants.SSL_OP_NO_TICKET : 0),
   }
 }
 

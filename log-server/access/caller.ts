@@ -51,6 +51,8 @@ export interface Caller {
 export interface Identified {
   readonly caller: Caller
   readonly refusal?: Error
+  /** Whether it is the connection that does not hold: whatever else is asked on it comes to the same. */
+  readonly peerRefused?: boolean
   /** The content was signed for, and has still to be held against this (`checkContentDigest`). */
   readonly contentToCheck?: { readonly digest: string | undefined }
 }
@@ -134,8 +136,10 @@ export class Callers<Socket> {
     asking: ReturnType<CallersOptions<Socket>['peerOf']>,
   ): Promise<Identified> {
     let { caller } = NOBODY
+    let peerRefused = true
     try {
       const peer = await asking
+      peerRefused = false
       const proxy = peer && this.#options.proxies.get(peer.identifier)
       if (peer && proxy) caller = { by: 'none', via: peer.identifier }
       else if (peer) caller = this.#ofConnection(peer).caller
@@ -160,7 +164,7 @@ export class Callers<Socket> {
         : { ...proven, caller }
     } catch (error) {
       if (!(error instanceof EvidenceError || error instanceof UnavailableError)) throw error
-      return { caller: refused(caller, request.rawHeaders), refusal: error }
+      return { caller: refused(caller, request.rawHeaders), refusal: error, peerRefused }
     }
   }
 

@@ -155,6 +155,7 @@ export class GuardedDoor implements Door {
   #admit(request: FastifyRequest, reply: FastifyReply, identified: Identified): void {
     const { rules, admin, audit, limits } = this.#options
     const { caller, refusal } = identified
+    if (identified.peerRefused) reply.header('connection', 'close')
     const grants = refusal ? NOTHING : admin === 'local' ? LOCAL_ADMIN : rules.grantsOf(caller)
     this.#visits.set(request, { ...identified, grants })
     // Before it is refused: what is refused is paid for as well.

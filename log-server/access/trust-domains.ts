@@ -28,9 +28,6 @@ export interface TrustDomainFiles {
   readonly crls?: readonly string[]
 }
 
-/** Bytes of names. The message has room for 2¹⁶, and some clients read less. */
-const MAX_CA_NAMES = 2 ** 15
-
 interface Domain {
   readonly profile: 'spiffe' | 'wimse'
   readonly maxLifetime: number | undefined
@@ -73,20 +70,6 @@ export class TrustDomains {
   /** Another number whenever a verdict that was made before may not be the one that would be made now. */
   get generation(): number {
     return this.#generation
-  }
-
-  /**
-   * All anchors, in PEM, for the `CertificateRequest` of a handshake, which asks for a certificate without asking for a domain. It is a
-   * hint to clients that have several, and no judgement: anchors of all domains are one list in it. None where their names would
-   * not fit into the message: then clients show what they have.
-   */
-  caList(): string[] {
-    const anchors = [...this.#trusts.values()].flatMap(({ certificates }) => certificates)
-    if (anchors.reduce((sum, { subject }) => sum + 2 + subject.length, 0) > MAX_CA_NAMES) return []
-    return [...new Set(anchors.map(({ der }) => toBase64(der)))].map((base64) => {
-      const lines = base64.match(/.{1,64}/g) ?? []
-      return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
-    })
   }
 
   /** Reads what changed; whether anything else is in force now. Does not throw: what does not hold is reported, and what was there stays. */

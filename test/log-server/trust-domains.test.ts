@@ -54,16 +54,6 @@ describe('TrustDomains', () => {
     }
     assert.deepEqual(trust.anchorsOf('bank.example')?.rules, { tokenProfile: 'wit-svid', maximumLifetime: 60 })
     assert.equal(trust.anchorsOf('partner.example')?.scheme, 'wimse')
-    assert.deepEqual(trust.caList(), [pem(root), pem(next)])
-  })
-
-  it('names no anchors to clients where they are too many', async () => {
-    const many = await Promise.all(
-      Array.from({ length: 9 }, (_, i) => certify(`${i}`.repeat(4000), { keys: root.keys })),
-    )
-    const trust = await load({ 'bank.example': { bundle: write(pem(...many)) } })
-    assert.equal(serialsOf(trust)?.length, 9)
-    assert.deepEqual(trust.caList(), [])
   })
 
   const refused: readonly (readonly [what: string, file: () => string | Promise<string>])[] = [
