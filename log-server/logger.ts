@@ -19,6 +19,8 @@ interface Hooks {
 export function redactingLogger(options: FastifyLoggerOptions): FastifyLoggerOptions & Hooks {
   return {
     ...options,
+    // Pino would put together once more what looks like an error.
+    serializers: { err: asItIs as never },
     hooks: {
       logMethod(values, method) {
         const redacted = values.map((value) =>
@@ -28,4 +30,8 @@ export function redactingLogger(options: FastifyLoggerOptions): FastifyLoggerOpt
       },
     },
   }
+}
+
+function asItIs<T>(value: T): T {
+  return value
 }

@@ -16,7 +16,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { EvidenceError, type MerkleErrorCode, UnavailableError } from '../merkle/error.ts'
 import type { ProvenanceErrorCode } from '../provenance/error.ts'
-import { redact, redactError } from '../provenance/redact.ts'
+import { redact } from '../provenance/redact.ts'
 import type { StatementErrorCode } from '../statement/error.ts'
 import { encodeProblem, PROBLEM_MEDIA_TYPE } from '../statement/problem-details.ts'
 import { parseAccept, weightNamed } from './accept.ts'
@@ -464,8 +464,8 @@ export function registerProblems(app: FastifyInstance): void {
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(error, request.id)
   if (problem.status === 500) {
-    // The route's pattern and the stack: neither the address nor the body, which may hold what nobody should log.
-    request.log.error({ reqId: request.id, route: request.routeOptions.url, err: redactError(error) }, 'request failed')
+    // The route's pattern and the error, of which the logger says what may be said (`logger.ts`): neither the address nor the body.
+    request.log.error({ reqId: request.id, route: request.routeOptions.url, err: error }, 'request failed')
   }
 
   const { type, body } = problemForm(problem, pathOf(request), request.raw.headers.accept)

@@ -117,10 +117,8 @@ export function recordOfStatement(statement: SignedStatement): ProvenanceRecord 
   refuseTokens(statement.sign1.protectedHeader, 'the header')
   const type = /^application\/vnd\.provlog\.([a-z-]+)\+cose$/.exec(String(header.typ))?.[1]
   if (type === undefined || !isRecordType(type)) {
-    throw new ProvenanceError(
-      'unknown_record_type',
-      `records of type ${JSON.stringify(String(header.typ).slice(0, 128))} are unknown here`,
-    )
+    const named = type === undefined ? 'no type of ours' : `type ${type.slice(0, 64)}`
+    throw new ProvenanceError('unknown_record_type', `records of ${named} are unknown here`)
   }
   if (header.kid === undefined) throw malformed('kid', 'is missing')
   if (header.issuedAt === undefined) throw malformed('iat', 'is missing')

@@ -76,7 +76,7 @@ export function redactError(error: unknown, causes = MAX_CAUSES): RedactedError 
 }
 
 /** Any value as a line of a log may have it: of plain data all, of what lives only its kind, and nothing deeper than a few levels. */
-export function redactValue(value: unknown, levels = 4): unknown {
+export function redactValue(value: unknown, levels = 8): unknown {
   if (typeof value === 'string') return redact(value)
   if (value instanceof Error) return redactError(value)
   if (typeof value !== 'object' || value === null) return typeof value === 'bigint' ? String(value) : value

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fastify from 'fastify'
+import { redactingLogger } from '../../log-server/logger.ts'
 import { problemOf, RequestError, registerProblems } from '../../log-server/problem.ts'
 import { BusyError, LogError } from '../../log-server/types.ts'
 import { MerkleError, UnavailableError } from '../../merkle/index.ts'
@@ -104,10 +105,11 @@ describe('the form of a problem', () => {
 describe('a failure of ours', () => {
   it('is logged with the route and the cause, and without address, headers or body', async () => {
     const lines: string[] = []
-    const app = fastify({ logger: { level: 'error', stream: { write: (line: string) => void lines.push(line) } } })
+    const logger = { level: 'error', stream: { write: (line: string) => void lines.push(line) } }
+    const app = fastify({ logger: redactingLogger(logger) })
     registerProblems(app)
     app.post('/v1/broken/:id', async () => {
-      throw new Error('the disk is on fire')
+      throw new Error('the disk is on fire', { cause: Object.assign(new Error('so it is'), { body: 'canary' }) })
     })
     const answer = await app.inject({
       method: 'POST',
@@ -119,14 +121,15 @@ describe('a failure of ours', () => {
     assert.match(answer.json().detail, /^request /)
     assert.doesNotMatch(answer.payload, /fire/)
     assert.equal(lines.length, 1)
-    assert.match(lines[0]!, /the disk is on fire/)
+    assert.match(lines[0]!, /the disk is on fire.*so it is/)
     assert.match(lines[0]!, /\/v1\/broken\/:id/)
     assert.doesNotMatch(lines[0]!, /canary/)
   })
 
   it('is not logged when it is a refusal', async () => {
     const lines: string[] = []
-    const app = fastify({ logger: { level: 'error', stream: { write: (line: string) => void lines.push(line) } } })
+    const logger = { level: 'error', stream: { write: (line: string) => void lines.push(line) } }
+    const app = fastify({ logger: redactingLogger(logger) })
     registerProblems(app)
     app.get('/refused', async () => {
       throw new StatementError('malformed_cbor', 'x')
