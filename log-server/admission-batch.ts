@@ -2,15 +2,18 @@
  * Many statements in one request: each is admitted for itself, in the order in which they came.
  *
  * ```
- *   read ─► verify, by the piece ─► in order: append, a piece at a time ─► answers
+ *   read and verify, by the piece ─► in order: check, append a piece at a time ─► answers
  *                                      ▲
  *              a link to a statement before it in the request waits here until that one is published,
  *              and so does a second status of one credential
  * ```
  *
  * What comes of it is what would come of sending them one after another. Two things depend on what is before: a link, whose target must
- * be on the log, and a key or a policy, which a record of the admin may have changed. So a request is cut after each statement that says
+ * be on the log, and a key or a policy, which a record of the admin may have changed. So a piece ends with each statement that says
  * it is such a record, and what follows is not looked at before that one is on the log or refused.
+ *
+ * A piece is read only when there is a thread to verify it, and of what was read only the candidate is kept: thousands of statements
+ * wait here at a time, and what waits as objects is copied by the garbage collector again and again, which takes longer than to read it.
  *
  * @module
  */
@@ -39,8 +42,11 @@ export interface Verified {
   readonly links: readonly Hash[]
   /** What it says has become of something else: what may be said next depends on it. */
   readonly changes?: Hash
-  /** Looks up what its links lead to, at once where that is in memory. May be asked again, when more is on the log. */
-  admissible(): Admissible | Promise<Admissible>
+  /**
+   * Looks up what its links lead to, at once where that is in memory; the function returned then says whether it may be on the log, by
+   * throwing if not. May be asked again, when more is on the log.
+   */
+  lookUp(): (() => Admissible) | Promise<() => Admissible>
 }
 
 /** All that the sequencer needs; `recheck` must have been called in the turn in which it is appended. */
@@ -48,6 +54,8 @@ export type Admissible = Candidate & { readonly recheck: () => void }
 
 /** What is done to a single statement, step by step. All throw to refuse. */
 export interface AdmissionSteps {
+  /** So many pieces, of all requests together, are read and verified at one time. */
+  readonly pieces: Slots
   read(submission: Uint8Array): Submitted
   /** The index of a statement that is on the log. */
   locate(entry: Hash): Promise<number | undefined>
@@ -65,23 +73,9 @@ export async function admitInOrder(
   submissions: readonly Uint8Array[],
   steps: AdmissionSteps,
 ): Promise<readonly (Admitted | Error)[]> {
-  const outcomes = new Array<Admitted | Error>(submissions.length)
-  const items: Item[] = []
-  let bytes = 0
-  for (const [place, submission] of submissions.entries()) {
-    bytes += submission.length
-    if ((place > 0 && place % PARSED_TOGETHER === 0) || bytes > PARSED_BYTES) {
-      await nextTurn()
-      bytes = 0
-    }
-    try {
-      items.push({ place, submitted: steps.read(submission) })
-    } catch (error) {
-      outcomes[place] = error as Error
-    }
-  }
-  for (const segment of segmentsOf(items)) await new Segment(steps, outcomes).admit(segment)
-  return outcomes
+  const batch = new BatchUnderWay(submissions, steps)
+  await batch.admit()
+  return batch.outcomes
 }
 
 interface Item {
@@ -89,17 +83,12 @@ interface Item {
   readonly submitted: Submitted
 }
 
-/** Each ends with a statement that may change who may write, going by what it says of itself: nothing is verified yet. */
-function segmentsOf(items: readonly Item[]): Item[][] {
-  const segments: Item[][] = []
-  let segment: Item[] = []
-  for (const item of items) {
-    segment.push(item)
-    if (!CHANGES_AUTHORITY.has(item.submitted.statement.header.typ)) continue
-    segments.push(segment)
-    segment = []
-  }
-  return [...segments, segment]
+/** Statements in a row, as far as they could be read, and what the check of their signatures comes to. */
+interface Piece {
+  readonly items: readonly Item[]
+  readonly readers: ReturnType<AdmissionSteps['verifyAll']>
+  /** Its last statement may change who may write, going by what it says of itself: nothing is verified yet. */
+  readonly changesAuthority: boolean
 }
 
 /** By `typ`. */
@@ -109,10 +98,13 @@ export const CHANGES_AUTHORITY: ReadonlySet<string | number | undefined> = new S
   recordTyp('retraction'),
 ])
 
-/** One segment on its way. */
-class Segment {
+/** One request. */
+class BatchUnderWay {
+  readonly outcomes: (Admitted | Error)[]
+  readonly #submissions: readonly Uint8Array[]
   readonly #steps: AdmissionSteps
-  readonly #outcomes: (Admitted | Error)[]
+  /** So many submissions were read. */
+  #read = 0
   #next: { readonly place: number; readonly candidate: Admissible }[] = []
   /** Entries that were handed to the sequencer, or are about to be, and have no answer yet. */
   readonly #unpublished = new Set<string>()
@@ -121,56 +113,101 @@ class Segment {
   #appending: Promise<void>[] = []
   readonly #receipts = new Slots(RECEIPTS_TOGETHER)
 
-  constructor(steps: AdmissionSteps, outcomes: (Admitted | Error)[]) {
+  constructor(submissions: readonly Uint8Array[], steps: AdmissionSteps) {
+    this.outcomes = new Array(submissions.length)
+    this.#submissions = submissions
     this.#steps = steps
-    this.#outcomes = outcomes
   }
 
-  async admit(items: readonly Item[]): Promise<void> {
-    const pieces: (readonly Item[])[] = []
-    for (let from = 0; from < items.length; from += TOGETHER) pieces.push(items.slice(from, from + TOGETHER))
-    const verified: ReturnType<AdmissionSteps['verifyAll']>[] = []
-    for (const [i, piece] of pieces.entries()) {
-      while (verified.length < Math.min(i + VERIFIED_AHEAD, pieces.length)) {
-        verified.push(this.#steps.verifyAll(pieces[verified.length]!.map(({ submitted }) => submitted)))
+  async admit(): Promise<void> {
+    const ahead: Piece[] = []
+    while (ahead.length > 0 || this.#read < this.#submissions.length) {
+      const piece = ahead.shift() ?? (await this.#nextPiece())
+      // While others wait for the threads, one piece at a time; a request that is alone keeps all of them busy.
+      while (ahead.length < AHEAD && this.#steps.pieces.areFree && this.#mayReadAfter(ahead.at(-1) ?? piece)) {
+        ahead.push(await this.#nextPiece())
       }
-      const readers = await verified[i]!
-      // All are begun before one is waited for: what has to be looked up in the store is looked up together.
-      const prepared = readers.map((reader, at) => this.#prepare(reader, piece[at]!))
-      for (const [at, outcome] of prepared.entries()) {
-        const admitting = this.#admitNext(piece[at]!, outcome instanceof Promise ? await outcome : outcome)
-        if (admitting) await admitting
-      }
+      await this.#admitPiece(piece)
+      if (piece.changesAuthority) await this.#published()
       // Not each piece: what a commit costs, two signatures and two flushes, is shared by all that is in it, and nobody is answered sooner.
-      if (this.#next.length >= APPEND_TOGETHER) this.#append()
-      if (i < pieces.length - 1) await nextTurn()
+      else if (this.#next.length >= APPEND_TOGETHER) this.#append()
+      if (ahead.length > 0 || this.#read < this.#submissions.length) await nextTurn()
     }
     await this.#published()
   }
 
-  /** A promise where it has to wait for what it links to. */
-  #admitNext({ place, submitted }: Item, outcome: Prepared | Admitted | Error): Promise<void> | undefined {
-    if (!('candidate' in outcome)) {
-      this.#outcomes[place] = outcome
-      return undefined
-    }
-    const { entry } = submitted.statement
-    const { verified, candidate } = outcome
-    const { changes } = verified
-    const changed = changes && entryName(changes)
-    const isChanging = changed !== undefined && this.#changing.has(changed)
-    if (!isChanging && !verified.links.some((link) => this.#unpublished.has(entryName(link)))) {
-      this.#take(place, entry, candidate, changed)
-      return undefined
-    }
-    return this.#afterItsLinks(verified).then((later) => {
-      if (later instanceof Error) this.#outcomes[place] = later
-      else this.#take(place, entry, later, changed)
+  #mayReadAfter({ changesAuthority }: Piece): boolean {
+    return !changesAuthority && this.#read < this.#submissions.length
+  }
+
+  /** Resolves when the next piece was read; others take their turn when it is verified. */
+  #nextPiece(): Promise<Piece> {
+    return new Promise((resolve, reject) => {
+      const verified = this.#steps.pieces.run(async () => {
+        const piece = this.#readPiece()
+        resolve(piece)
+        await piece.readers
+      })
+      verified.catch(reject)
     })
   }
 
-  #take(place: number, entry: Hash, candidate: Admissible, changed: string | undefined): void {
-    this.#next.push({ place, candidate })
+  #readPiece(): Piece {
+    const items: Item[] = []
+    let bytes = 0
+    let changesAuthority = false
+    const end = Math.min(this.#read + TOGETHER, this.#submissions.length)
+    while (this.#read < end && bytes < PIECE_BYTES && !changesAuthority) {
+      const place = this.#read++
+      const submission = this.#submissions[place]!
+      bytes += submission.length
+      try {
+        const submitted = this.#steps.read(submission)
+        items.push({ place, submitted })
+        changesAuthority = CHANGES_AUTHORITY.has(submitted.statement.header.typ)
+      } catch (error) {
+        this.outcomes[place] = error as Error
+      }
+    }
+    return { items, readers: this.#steps.verifyAll(items.map(({ submitted }) => submitted)), changesAuthority }
+  }
+
+  async #admitPiece({ items, readers }: Piece): Promise<void> {
+    // All are begun before one is waited for: what has to be looked up in the store is looked up together.
+    const prepared = (await readers).map((reader, i) => this.#prepare(reader, items[i]!))
+    for (const [i, outcome] of prepared.entries()) {
+      const admitting = this.#admitNext(items[i]!, outcome instanceof Promise ? await outcome : outcome)
+      if (admitting) await admitting
+    }
+  }
+
+  /** A promise where it has to wait for what it links to. */
+  #admitNext({ place, submitted }: Item, outcome: Prepared | Admitted | Error): Promise<void> | undefined {
+    if (!('verified' in outcome)) {
+      this.outcomes[place] = outcome
+      return undefined
+    }
+    const { entry } = submitted.statement
+    const { verified, admissible } = outcome
+    const changed = verified.changes && entryName(verified.changes)
+    const isChanging = changed !== undefined && this.#changing.has(changed)
+    if (!isChanging && !verified.links.some((link) => this.#unpublished.has(entryName(link)))) {
+      this.#admit(place, entry, admissible, changed)
+      return undefined
+    }
+    return this.#afterItsLinks(verified).then((later) => {
+      if (later instanceof Error) this.outcomes[place] = later
+      else this.#admit(place, entry, later, changed)
+    })
+  }
+
+  #admit(place: number, entry: Hash, admissible: () => Admissible, changed: string | undefined): void {
+    try {
+      this.#next.push({ place, candidate: admissible() })
+    } catch (error) {
+      this.#refuse(place, entry, error as Error)
+      return
+    }
     this.#unpublished.add(entryName(entry))
     if (changed !== undefined) this.#changing.add(changed)
   }
@@ -182,12 +219,20 @@ class Segment {
     try {
       if (reader instanceof Error) return refused(reader)
       const verified = reader()
-      const candidate = verified.admissible()
-      if (!(candidate instanceof Promise)) return { verified, candidate }
-      return candidate.then((found) => ({ verified, candidate: found }), refused)
+      const admissible = verified.lookUp()
+      if (!(admissible instanceof Promise)) return { verified, admissible }
+      return admissible.then((found) => ({ verified, admissible: found }), refused)
     } catch (error) {
       return refused(error)
     }
+  }
+
+  /** Not waited for: its answer is found beside what comes after it. */
+  #refuse(place: number, entry: Hash, refusal: Error): void {
+    const answered = settled(this.#unlessKnown(entry, refusal)).then((outcome) => {
+      this.outcomes[place] = outcome
+    })
+    this.#appending.push(answered)
   }
 
   /**
@@ -204,10 +249,10 @@ class Segment {
     return { entry, index, receipt, duplicate: true }
   }
 
-  /** The candidate, once what it links to in this segment is on the log. */
-  async #afterItsLinks(verified: Verified): Promise<Admissible | Error> {
+  /** What may be admitted, once what it links to in this request is on the log. */
+  async #afterItsLinks(verified: Verified): Promise<(() => Admissible) | Error> {
     await this.#published()
-    return settled(Promise.resolve(verified.admissible()))
+    return settled(Promise.resolve(verified.lookUp()))
   }
 
   /** Hands over what is ready. Not waited for: it stays in order, and the next piece can be made ready meanwhile. */
@@ -218,12 +263,7 @@ class Segment {
         candidate.recheck()
         return true
       } catch (error) {
-        const known = settled(this.#unlessKnown(candidate.entry, error as Error))
-        this.#appending.push(
-          known.then((outcome) => {
-            this.#outcomes[place] = outcome
-          }),
-        )
+        this.#refuse(place, candidate.entry, error as Error)
         return false
       }
     })
@@ -231,7 +271,7 @@ class Segment {
     const appending = this.#steps.appendAll(batch.map(({ candidate }) => candidate)).then((outcomes) => {
       for (const [i, { place, candidate }] of batch.entries()) {
         const outcome = outcomes[i]!
-        this.#outcomes[place] = outcome instanceof Error ? outcome : { entry: candidate.entry, ...outcome }
+        this.outcomes[place] = outcome instanceof Error ? outcome : { entry: candidate.entry, ...outcome }
       }
     })
     this.#appending.push(appending)
@@ -248,7 +288,7 @@ class Segment {
 
 interface Prepared {
   readonly verified: Verified
-  readonly candidate: Admissible
+  readonly admissible: () => Admissible
 }
 
 /** What comes of `promise`, its error included: nobody waits for it yet who could catch that. */
@@ -258,11 +298,10 @@ function settled<T>(promise: Promise<T>): Promise<T | Error> {
 
 // What is done in one turn of the event loop. A small statement takes some 5 µs to parse, its record and its checks 10 to 15, a receipt out
 // of the store up to 100, and a large statement as its bytes go.
-const PARSED_TOGETHER = 128
-const PARSED_BYTES = 128 * 1024
-/** Signatures checked in one go, 3 ms of one thread; then records read and checked in one turn. */
+/** Statements read in one go and their signatures checked, 3 ms of one thread; then their records are read and checked in one turn. */
 const TOGETHER = 50
+const PIECE_BYTES = 128 * 1024
 const RECEIPTS_TOGETHER = 16
 const APPEND_TOGETHER = 250
-/** Pieces on their way: more than there are threads, so that the next is there when one is done. */
-const VERIFIED_AHEAD = 4
+/** Pieces of one request on their way beside the first: with it, more than there are threads, so that the next is there when one is done. */
+const AHEAD = 3

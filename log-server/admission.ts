@@ -60,7 +60,7 @@ import type { Sequencer } from './sequencer.ts'
 import type { NamedKeys, SigningKeys } from './signing-keys.ts'
 import { Slots } from './turns.ts'
 import { BusyError, type Clock, LogError, type LogReader } from './types.ts'
-import { verifyTogether } from './verification-threads.ts'
+import { PIECES_AT_ONCE, verifyTogether } from './verification-threads.ts'
 
 export interface AdmissionLog {
   readonly reader: Pick<LogReader, 'byUnique' | 'locate' | 'receipt' | 'statement' | 'statuses'>
@@ -94,12 +94,19 @@ export interface AdmissionOptions {
   readonly limits?: Partial<AdmissionLimits>
 }
 
+/** What links lead to, as far as it mattered when it was looked up. */
+interface Targets {
+  readonly targets: ReadonlyMap<string, LinkTarget>
+  readonly criteriaRetracted: boolean
+}
+
 export class Admission {
   readonly #log: AdmissionLog
   readonly #now: Clock
   readonly #limits: AdmissionLimits
   readonly #keys = new KeyCache()
   readonly #paths = new PathCache()
+  readonly #pieces = new Slots(PIECES_AT_ONCE)
   readonly #verifying = new Slots(VERIFYING_AT_ONCE)
   /** Of published entries, by {@link entryName}. */
   readonly #targets = new Newest<LinkTarget>(MAX_KNOWN_TARGETS)
@@ -137,6 +144,7 @@ export class Admission {
    */
   admitAll(submissions: readonly Uint8Array[], permit?: Permit): Promise<readonly (Admitted | Error)[]> {
     const steps: AdmissionSteps = {
+      pieces: this.#pieces,
       read: (submission) => this.#read(submission, permit),
       verifyAll: (submitted) => this.#verifyAll(submitted),
       locate: async (entry) => (await this.#log.reader.locate(entry))?.index,
@@ -170,7 +178,8 @@ export class Admission {
     const known = await reader.locate(entry)
     if (known) return { entry, index: known.index, receipt: await reader.receipt(known.index), duplicate: true }
     const readVerified = await this.#verify(submitted)
-    const candidate = await readVerified().admissible()
+    const admissible = await readVerified().lookUp()
+    const candidate = admissible()
     // In one go with the append: an authority that changes from here on, the sequencer knows of, and asks again.
     candidate.recheck()
     return { entry, ...(await this.#log.sequencer.append(candidate)) }
@@ -207,8 +216,9 @@ export class Admission {
       const foreign = await this.#verifyForeign(statement, wraps)
       return () => foreign
     }
-    const verified = await verifySignedStatement(statement, await this.#keyOf(statement))
-    return () => this.#readRecord(verified, wraps)
+    const key = await this.#keyOf(statement)
+    const verified = await verifySignedStatement(statement, key)
+    return () => this.#readRecord(verified, key, wraps)
   }
 
   /** As {@link #verify} for each: records together, in threads of their own, and what is no record its own way meanwhile. */
@@ -240,8 +250,10 @@ export class Admission {
     for (const [i, place] of places.entries()) {
       if (verdicts instanceof Error) outcomes[place] = verdicts
       else
-        outcomes[place] = () =>
-          this.#readRecord(checks[i]!.concluded(verdicts[i]!.valid), submitted[place]!.wraps, verdicts[i]!.identity)
+        outcomes[place] = () => {
+          const [check, { valid, identity }] = [checks[i]!, verdicts[i]!]
+          return this.#readRecord(check.concluded(valid), check.key, submitted[place]!.wraps, identity)
+        }
     }
     await Promise.all(others)
     return outcomes
@@ -254,23 +266,65 @@ export class Admission {
     return this.#keys.get(kid, jwk)
   }
 
-  #readRecord(statement: VerifiedStatement, wraps: readonly Uint8Array[], identity?: Hash): Verified {
+  /** Step 5, and then 6 by the functions returned. */
+  #readRecord(
+    statement: VerifiedStatement,
+    key: SignatureCheck['key'],
+    wraps: readonly Uint8Array[],
+    identity?: Hash,
+  ): Verified {
     const record = recordStatementOf(statement)
     const recipients = recipientsOf(record, wraps)
-    const admissible = (recheck: () => void): Admissible => {
+    const admissible = (targets: Targets) => (): Admissible => {
+      this.#checkRecord(record, targets, recipients)
       const candidate = candidateOf(record, wraps, identity)
-      candidate.recheck = recheck
+      candidate.recheck = this.#recheckOf(statement.bytes, key, targets, recipients)
       return candidate as Admissible
     }
     return {
       links: record.record.links.map(({ entry }) => entry),
       ...changedBy(record.record),
-      admissible: () => {
-        const recheck = this.#authorityCheck(record, recipients)
+      lookUp: () => {
+        const targets = this.#targetsOf(record)
         const { fields, type } = record.record
-        if (type === 'log-policy') return this.#loadKeys(fields, recheck).then(admissible)
-        return recheck instanceof Promise ? recheck.then(admissible) : admissible(recheck)
+        if (type === 'log-policy') return this.#loadKeys(fields, targets, admissible)
+        return targets instanceof Promise ? targets.then(admissible) : admissible(targets)
       },
+    }
+  }
+
+  /** Whether the record may be on the log as its authorities are at this moment. */
+  #checkRecord(
+    record: RecordStatement,
+    { targets, criteriaRetracted }: Targets,
+    wrapRecipients: readonly string[],
+  ): void {
+    const { authorities } = this.#log
+    // What the results were judged by has begun to matter, and was not looked up.
+    if (authorities.criteriaRetracted !== criteriaRetracted) {
+      throw new BusyError('queue_full', 'criteria were withdrawn')
+    }
+    const { maxClockSkew } = this.#limits
+    checkRecord(record, { authorities, targets, now: this.#now(), maxClockSkew, wrapRecipients })
+  }
+
+  /**
+   * Asks again, if an authority has changed since. That is rare: so the record is read again then, and until then nothing is kept of it but
+   * bytes. With thousands waiting for their commit, keeping what was read would cost the garbage collector more than reading it did.
+   */
+  #recheckOf(
+    bytes: Uint8Array,
+    key: SignatureCheck['key'],
+    targets: Targets,
+    recipients: readonly string[],
+  ): () => void {
+    const { authorities } = this.#log
+    const { version } = authorities
+    return () => {
+      if (authorities.version === version) return
+      const statement = parseSignedStatement(bytes, { maxBytes: bytes.length, views: true })
+      const verified = new SignatureCheck(statement, key).concluded(true)
+      this.#checkRecord(recordStatementOf(verified), targets, recipients)
     }
   }
 
@@ -289,25 +343,16 @@ export class Admission {
       throw new StatementError('too_large', `${certificateBytes} bytes of unprotected certificates`)
     }
     const recheck = () => recheckForeign(foreign, authorities.policy())
-    return { links: [], admissible: async () => ({ ...foreignCandidateOf(foreign), recheck }) }
+    const admissible = () => ({ ...foreignCandidateOf(foreign), recheck })
+    return { links: [], lookUp: () => admissible }
   }
 
-  /** Step 6, with all that it needs looked up: asks whether the record may be on the log as its authorities are at that moment. */
-  #authorityCheck(record: RecordStatement, wrapRecipients: readonly string[]): (() => void) | Promise<() => void> {
-    const { authorities } = this.#log
-    const { maxClockSkew } = this.#limits
-    const { criteriaRetracted } = authorities
-    const check = (targets: ReadonlyMap<string, LinkTarget>) => {
-      const context = { authorities, targets, now: this.#now(), maxClockSkew, wrapRecipients }
-      return () => {
-        // What the results were judged by has begun to matter, and was not looked up.
-        if (authorities.criteriaRetracted !== criteriaRetracted)
-          throw new BusyError('queue_full', 'criteria were withdrawn')
-        checkRecord(record, context)
-      }
-    }
+  /** What step 6 has to know of what the record links to. */
+  #targetsOf(record: RecordStatement): Targets | Promise<Targets> {
+    const { criteriaRetracted } = this.#log.authorities
     const known = this.#knownTargets(record)
-    return known ? check(known) : this.#lookUpTargets(record).then(check)
+    if (known) return { targets: known, criteriaRetracted }
+    return this.#lookUpTargets(record).then((targets) => ({ targets, criteriaRetracted }))
   }
 
   /**
@@ -345,12 +390,16 @@ export class Admission {
    *
    * @throws LogError `signing_key_missing`, `malformed_config`
    */
-  async #loadKeys(policy: NamedKeys, authorityCheck: (() => void) | Promise<() => void>): Promise<() => void> {
-    const check = await authorityCheck
-    check()
+  async #loadKeys<T>(
+    policy: NamedKeys,
+    targets: Targets | Promise<Targets>,
+    admissible: (targets: Targets) => () => T,
+  ): Promise<() => T> {
+    const candidate = admissible(await targets)
+    candidate()
     await this.#log.keys.load(policy)
     this.#log.keys.signersOf(policy)
-    return check
+    return candidate
   }
 
   /** Of which targets more is asked than where they are: of one credential in many, and of results only once criteria were ever withdrawn. */

@@ -28,6 +28,11 @@ export class Slots {
     this.#free = count
   }
 
+  /** Whether nobody would wait. */
+  get areFree(): boolean {
+    return this.#free > 0
+  }
+
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free--
     else await new Promise<void>((resolve) => this.#waiting.push(resolve))

@@ -23,7 +23,6 @@ import { importVerificationKey, type VerificationKey } from '#signature'
 import { HASH_LENGTH, type Hash } from '../merkle/hash.ts'
 import { sigStructureLength, writeSigStructure } from '../statement/cose-sign1.ts'
 import type { SignatureCheck } from '../statement/signed-statement.ts'
-import { Slots } from './turns.ts'
 
 /** What came of one check. */
 export interface Verdict {
@@ -48,26 +47,21 @@ interface Reply {
   readonly failure?: string
 }
 
-/** As many pieces wait in a thread as keep it busy while the main thread is. What waits longer than that waits in order, out here. */
-const PIECES_EACH = 2
+/** As many pieces wait in a thread as keep it busy while the main thread is. What would wait longer is better not even read. */
+export const PIECES_AT_ONCE = 2 * availableParallelism()
 const MAX_KEYS = 256
 
 /** The threads of this process: they are started when first needed, and keep it from ending only while they have work. */
 class VerificationThreads {
   readonly #threads: Thread[] = []
-  readonly #slots: Slots
 
   constructor(count: number) {
-    this.#slots = new Slots(count * PIECES_EACH)
     for (let i = 0; i < count; i++) this.#threads.push(new Thread())
   }
 
-  /** One after another where all are busy. */
   verify(checks: readonly SignatureCheck[]): Promise<Verdict[]> {
-    return this.#slots.run(() => {
-      const [least] = this.#threads.toSorted((a, b) => a.waiting - b.waiting)
-      return least!.verify(checks)
-    })
+    const [least] = this.#threads.toSorted((a, b) => a.waiting - b.waiting)
+    return least!.verify(checks)
   }
 }
 

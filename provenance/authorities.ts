@@ -73,6 +73,7 @@ export class Authorities {
   /** Index of the record that took an authorization's place. */
   readonly #replacedAt = new Map<Authorization, number>()
   #lastIndex = -1
+  #version = 0
 
   /**
    * Takes in the record at `index`. Records that authorize nobody are ignored. Indexes must grow; whether the record may be
@@ -82,6 +83,7 @@ export class Authorities {
     const { record, entry } = r
     assert(index > this.#lastIndex, 'records are applied in the order of the log')
     this.#lastIndex = index
+    this.#version++
     if (record.type === 'retraction') this.retract(index, r)
     if (record.type === 'log-policy') this.#applyPolicy(index, entry, record)
     if (record.type === 'key-authorization') this.#applyAuthorization(index, entry, record)
@@ -96,6 +98,11 @@ export class Authorities {
     const policy = this.policyAt(Number.POSITIVE_INFINITY)
     if (!policy) throw new ProvenanceError('not_a_successor', 'a log begins with its log-policy')
     return policy
+  }
+
+  /** Another whenever somebody may say something else than before: an answer is good for as long as this stays the same. */
+  get version(): number {
+    return this.#version
   }
 
   /** False until entry 0 is applied. */
@@ -164,6 +171,7 @@ export class Authorities {
    * authorization is that of the key: of every one that it had for this role by then, but not of one that the admin gives it afterwards.
    */
   retract(index: number, r: RecordStatement): void {
+    this.#version++
     const retraction = retractionOf(index, r)
     if (!retraction) return
     const named = this.authorizationIn(retraction.target)
