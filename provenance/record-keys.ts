@@ -26,13 +26,16 @@ export interface Series {
  *     unique:<kid>:<tag>    each signer's tags
  */
 export function uniqueKeys(record: ProvenanceRecord, signerKid: string): string[] {
-  return [
-    `record:${toHex(record.id)}`,
-    ...(record.type === 'credential-provenance' ? [`credential:${toHex(record.fields.credentialDigest)}`] : []),
-    ...(record.type === 'credential-provenance' ? entriesLinked(record, 'issuance-intent', 'intent') : []),
-    ...(record.type === 'identity-generalization' ? entriesLinked(record, 'credential-provenance', 'general') : []),
-    ...record.unique.map((tag) => `unique:${signerKid}:${toHex(tag)}`),
-  ]
+  const keys = [`record:${toHex(record.id)}`]
+  if (record.type === 'credential-provenance') {
+    keys.push(
+      `credential:${toHex(record.fields.credentialDigest)}`,
+      ...entriesLinked(record, 'issuance-intent', 'intent'),
+    )
+  }
+  if (record.type === 'identity-generalization') keys.push(...entriesLinked(record, 'credential-provenance', 'general'))
+  for (const tag of record.unique) keys.push(`unique:${signerKid}:${toHex(tag)}`)
+  return keys
 }
 
 function entriesLinked({ links }: ProvenanceRecord, rel: LinkRelation, prefix: string): string[] {

@@ -94,6 +94,9 @@ const ARRAY = 4
 const MAP = 5
 const TAG = 6
 
+/** The least argument that needs 1, 2, 4 and 8 bytes. */
+const LEAST = [24, 2 ** 8, 2 ** 16, 2 ** 32]
+
 /** Reads items one after another. */
 export class CborReader {
   /** Where the next item starts. */
@@ -101,10 +104,15 @@ export class CborReader {
   private items = 0
   private readonly bytes: Uint8Array
   private readonly limits: CborLimits
+  // Of `bytes`. Asked for once: each time costs as much as a small item.
+  private readonly buffer: ArrayBufferLike
+  private readonly offset: number
 
   constructor(bytes: Uint8Array, limits: CborLimits) {
     this.bytes = bytes
     this.limits = limits
+    this.buffer = bytes.buffer
+    this.offset = bytes.byteOffset
   }
 
   /**
@@ -173,15 +181,14 @@ export class CborReader {
     for (let i = 1; i <= width; i++) value = value * 256 + bytes[start + i]!
     if (width === 8 && value > Number.MAX_SAFE_INTEGER) throw refuse('an integer past 2⁵³ − 1', start)
     // Shortest form: the next smaller width would not have held it.
-    if (value < (width === 1 ? 24 : 2 ** (4 * width))) throw refuse('an argument longer than it need be', start)
+    if (value < LEAST[info - 24]!) throw refuse('an argument longer than it need be', start)
     this.at += 1 + width
     return value
   }
 
   private byteString(from: number, length: number): Uint8Array {
-    const { buffer, byteOffset } = this.bytes
     // A plain array, whatever the input is: of a `Buffer`, `slice` would be a view and `subarray` another `Buffer`.
-    const view = new Uint8Array(buffer, byteOffset + from, length)
+    const view = new Uint8Array(this.buffer, this.offset + from, length)
     return this.limits.views ? view : view.slice()
   }
 
