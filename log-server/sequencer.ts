@@ -109,9 +109,12 @@ interface Held {
   readonly refusal: LogError | undefined
 }
 
-/** What a batch brought: the index of each of its names ({@link namesOf}), and the size of the tree after it. */
+/** What a batch brought, with the index of each, and the size of the tree after it. */
 interface Brought {
-  readonly indexes: Map<string, number>
+  /** By {@link entryName}, as are `identities`. */
+  readonly entries: Map<string, number>
+  readonly identities: Map<string, number>
+  readonly unique: Map<string, number>
   end: number
 }
 
@@ -332,7 +335,7 @@ export class Sequencer {
     const signed = await publisher.sign(edge.size, edge.root(), policyOf(fresh.at(-1)))
     const receipts: (Uint8Array | undefined)[] = []
     const prover = new InclusionProver(edge.size, edge.node)
-    const receipt = receiptBuilder(signed.head)
+    const receipt = receiptBuilder(signed.head, fresh.length)
     await Promise.all([
       store.commit({
         first,
@@ -367,15 +370,14 @@ export class Sequencer {
   #judge(batch: readonly Waiter[], first: number): { fresh: Waiter[]; held: Held[] } {
     const fresh: Waiter[] = []
     const held: Held[] = []
-    const brought: Brought = { indexes: new Map(), end: first }
+    const brought: Brought = { entries: new Map(), identities: new Map(), unique: new Map(), end: first }
     // Whoever is behind the first of this batch was looked up no earlier: what the store knew by then needs no memory.
     const { since } = batch[0]!
     this.#recent = [...this.#recent.filter(({ end }) => end > since), brought]
 
     for (const waiter of batch) {
       const { entry, candidate, epoch } = waiter
-      const names = namesOf(entry)
-      const found = this.#holder(waiter, names)
+      const found = this.#holder(waiter)
       if (found) {
         held.push(found)
         continue
@@ -390,34 +392,39 @@ export class Sequencer {
       }
       const index = first + fresh.length
       fresh.push(waiter)
-      brought.indexes.set(names.entry, index)
-      if (names.identity !== NO_NAME) brought.indexes.set(names.identity, index)
-      for (const name of names.unique) brought.indexes.set(name, index)
+      brought.entries.set(entryName(entry.entry), index)
+      if (entry.identity) brought.identities.set(entryName(entry.identity), index)
+      if (entry.uniqueKeys) for (const key of entry.uniqueKeys) brought.unique.set(key, index)
     }
     brought.end = first + fresh.length
     return { fresh, held }
   }
 
   /** Who has what this entry would have, when somebody does. */
-  #holder(waiter: Waiter, { entry, identity, unique, excluding }: Names): Held | undefined {
-    const { known } = waiter
+  #holder(waiter: Waiter): Held | undefined {
+    const { known, entry } = waiter
     assert(known, 'the store was asked about everybody in a batch')
-    const repeated = known.entry ?? this.#broughtAt(entry)
-    if (repeated !== undefined) return { waiter, index: repeated, refusal: undefined }
-    if (identity === NO_NAME) return undefined
+    const { uniqueKeys = NO_KEYS, excludedBy = NO_KEYS } = entry
+    const uniqueHolder = (key: string, at: number) => known.unique[at] ?? this.#broughtAt('unique', key)
+    const exclusive = excludedBy.length > 0 ? [...uniqueKeys, ...excludedBy] : uniqueKeys
+    // What has the entry or the identity of a record has its id as well, which is among its unique keys (`Store.holders`).
+    if (exclusive.length > 0 && exclusive.every((key, at) => uniqueHolder(key, at) === undefined)) return undefined
 
-    const other = known.identity ?? this.#broughtAt(identity)
+    const repeated = known.entry ?? this.#broughtAt('entries', entryName(entry.entry))
+    if (repeated !== undefined) return { waiter, index: repeated, refusal: undefined }
+    if (!entry.identity) return undefined
+    const other = known.identity ?? this.#broughtAt('identities', entryName(entry.identity))
     if (other !== undefined) return { waiter, index: other, refusal: conflict('conflict_signature', other) }
-    for (const [at, name] of [...unique, ...excluding].entries()) {
-      const index = known.unique[at] ?? this.#broughtAt(name)
-      if (index !== undefined) return { waiter, index, refusal: conflict(uniqueCode(name), index) }
+    for (const [at, key] of exclusive.entries()) {
+      const index = uniqueHolder(key, at)
+      if (index !== undefined) return { waiter, index, refusal: conflict(uniqueCode(key), index) }
     }
     return undefined
   }
 
-  /** The index of whoever brought this name, of late. */
-  #broughtAt(name: string): number | undefined {
-    for (const { indexes } of this.#recent) {
+  /** The index of whoever brought this, of late. */
+  #broughtAt(kind: 'entries' | 'identities' | 'unique', name: string): number | undefined {
+    for (const { [kind]: indexes } of this.#recent) {
       const index = indexes.get(name)
       if (index !== undefined) return index
     }
@@ -498,25 +505,7 @@ function policyOf(last: Waiter | undefined): FieldsOf<'log-policy'> | undefined 
   return record?.type === 'log-policy' ? record.fields : undefined
 }
 
-/** Names within a batch. Each kind starts with a letter of its own, so that no two kinds can meet. */
-interface Names {
-  readonly entry: string
-  readonly identity: string
-  readonly unique: readonly string[]
-  readonly excluding: readonly string[]
-}
-
-function namesOf({ entry, identity, uniqueKeys, excludedBy }: NewEntry): Names {
-  return {
-    entry: `d${entryName(entry)}`,
-    identity: identity ? `i${entryName(identity)}` : NO_NAME,
-    unique: uniqueKeys?.map((key) => `u${key}`) ?? NO_NAMES,
-    excluding: excludedBy?.map((key) => `u${key}`) ?? NO_NAMES,
-  }
-}
-
-const NO_NAME = ''
-const NO_NAMES: readonly string[] = []
+const NO_KEYS: readonly string[] = []
 
 function conflict(code: LogErrorCode, index: number): LogError {
   return new LogError(code, `entry ${index} ${CONFLICTS[code]}`, { index })
@@ -533,10 +522,10 @@ const CONFLICTS: Partial<Record<LogErrorCode, string>> = {
 }
 
 /** By the kind that `uniqueKeys` puts before the colon. */
-function uniqueCode(name: string): LogErrorCode {
-  if (name.startsWith('ucredential:')) return 'duplicate_credential'
-  if (name.startsWith('uintent:')) return 'duplicate_intent'
-  if (name.startsWith('ugeneral:')) return 'duplicate_generalization'
-  if (name.startsWith('urevoked:')) return 'already_revoked'
-  return name.startsWith('urecord:') ? 'duplicate_record_id' : 'duplicate_unique_tag'
+function uniqueCode(key: string): LogErrorCode {
+  if (key.startsWith('credential:')) return 'duplicate_credential'
+  if (key.startsWith('intent:')) return 'duplicate_intent'
+  if (key.startsWith('general:')) return 'duplicate_generalization'
+  if (key.startsWith('revoked:')) return 'already_revoked'
+  return key.startsWith('record:') ? 'duplicate_record_id' : 'duplicate_unique_tag'
 }

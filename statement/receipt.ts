@@ -83,21 +83,32 @@ export function buildReceipt(
   return encodeReceipt(head, INCLUSION, encodeCbor([head.size, inclusion.index, inclusion.proof]))
 }
 
-/** {@link buildReceipt} for many entries under one head: all that they have in common is encoded once. */
+/**
+ * {@link buildReceipt} for some `count` entries under one head: all that they have in common is encoded once, and some of them at a time share
+ * a piece of memory.
+ */
 export function receiptBuilder(
   head: SignedTreeHead,
+  count = 1,
 ): (inclusion: { readonly index: number; readonly proof: readonly Hash[] }) => Uint8Array {
   // The proof is a byte string in the middle, and the only part that differs. So: a receipt with an empty one, cut there.
   const frame = encodeReceipt(head, INCLUSION, EMPTY)
   const afterProof = encodeCbor(null).length + encodeCbor(head.signature).length
   const before = frame.subarray(0, frame.length - afterProof - encodeCbor(EMPTY).length)
   const after = frame.subarray(frame.length - afterProof)
+  let left = count
+  let room = EMPTY
   // Written at once into the array that is returned: every statement that is registered gets one.
   return ({ index, proof }) => {
     const hashHead = headLength(HASH_LENGTH)
     const length =
       1 + headLength(head.size) + headLength(index) + headLength(proof.length) + proof.length * (hashHead + HASH_LENGTH)
-    const bytes = new Uint8Array(before.length + headLength(length) + length + after.length)
+    const total = before.length + headLength(length) + length + after.length
+    // Neighbours have proofs of about one length.
+    if (room.length < total) room = new Uint8Array(Math.min(Math.max(left, 1), RECEIPTS_TOGETHER) * total)
+    left--
+    const bytes = room.subarray(0, total)
+    room = room.subarray(total)
     bytes.set(before)
     let at = writeHead(bytes, before.length, MAJOR.bytes, length)
     at = writeHead(bytes, at, MAJOR.array, 3)
@@ -238,6 +249,8 @@ export async function verifyGenericConsistencyReceipt(
 }
 
 const EMPTY = new Uint8Array()
+/** Some 20 KiB: what keeps one of them keeps all, and nobody keeps one for long. */
+const RECEIPTS_TOGETHER = 32
 const RFC9162_SHA256 = 1
 const INCLUSION = -1
 const CONSISTENCY = -2
