@@ -38,8 +38,8 @@ export interface Submitted {
 
 /** One whose signature holds. */
 export interface Verified {
-  /** Entries that it links to. */
-  readonly links: readonly Hash[]
+  /** Entries that it links to, but for those that are known to be on the log. */
+  readonly unknownLinks: readonly Hash[]
   /** What it says has become of something else: what may be said next depends on it. */
   readonly changes?: Hash
   /**
@@ -191,7 +191,7 @@ class BatchUnderWay {
     const { verified, admissible } = outcome
     const changed = verified.changes && entryName(verified.changes)
     const isChanging = changed !== undefined && this.#changing.has(changed)
-    if (!isChanging && !verified.links.some((link) => this.#unpublished.has(entryName(link)))) {
+    if (!isChanging && !verified.unknownLinks.some((link) => this.#unpublished.has(entryName(link)))) {
       this.#admit(place, entry, admissible, changed)
       return undefined
     }

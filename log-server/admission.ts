@@ -55,7 +55,8 @@ import {
   type Verified,
 } from './admission-batch.ts'
 import { candidateOf, foreignCandidateOf } from './candidate.ts'
-import { entryName } from './names.ts'
+import { hasContent, KnownTargets } from './known-targets.ts'
+import { Newest } from './newest.ts'
 import type { Sequencer } from './sequencer.ts'
 import type { NamedKeys, SigningKeys } from './signing-keys.ts'
 import { Slots } from './turns.ts'
@@ -108,13 +109,13 @@ export class Admission {
   readonly #paths = new PathCache()
   readonly #pieces = new Slots(PIECES_AT_ONCE)
   readonly #verifying = new Slots(VERIFYING_AT_ONCE)
-  /** Of published entries, by {@link entryName}. */
-  readonly #targets = new Newest<LinkTarget>(MAX_KNOWN_TARGETS)
+  readonly #known: KnownTargets
   #pending = 0
   #pendingBytes = 0
 
   constructor({ log, now, limits }: AdmissionOptions) {
     this.#log = log
+    this.#known = new KnownTargets(log.authorities)
     this.#now = now
     this.#limits = { ...DEFAULT_ADMISSION_LIMITS, ...limits }
   }
@@ -282,7 +283,7 @@ export class Admission {
       return candidate as Admissible
     }
     return {
-      links: record.record.links.map(({ entry }) => entry),
+      unknownLinks: this.#known.of(record) ? NO_LINKS : record.record.links.map(({ entry }) => entry),
       ...changedBy(record.record),
       lookUp: () => {
         const targets = this.#targetsOf(record)
@@ -344,29 +345,15 @@ export class Admission {
     }
     const recheck = () => recheckForeign(foreign, authorities.policy())
     const admissible = () => ({ ...foreignCandidateOf(foreign), recheck })
-    return { links: [], lookUp: () => admissible }
+    return { unknownLinks: NO_LINKS, lookUp: () => admissible }
   }
 
   /** What step 6 has to know of what the record links to. */
   #targetsOf(record: RecordStatement): Targets | Promise<Targets> {
     const { criteriaRetracted } = this.#log.authorities
-    const known = this.#knownTargets(record)
+    const known = this.#known.of(record)
     if (known) return { targets: known, criteriaRetracted }
     return this.#lookUpTargets(record).then((targets) => ({ targets, criteriaRetracted }))
-  }
-
-  /**
-   * What the links lead to, when all of it was looked up of late, as it is for most records: one issuer's are made on the same few. What is
-   * on the log stays as it is: its place, its type, its date and its signer. Where more is asked of a target, it is looked up each time.
-   */
-  #knownTargets({ record: { links } }: RecordStatement): ReadonlyMap<string, LinkTarget> | undefined {
-    const targets = new Map<string, LinkTarget>()
-    for (const { entry } of links) {
-      const target = this.#targets.get(entryName(entry))
-      if (!target || this.#hasContent(target.type)) return undefined
-      targets.set(toHex(entry), target)
-    }
-    return targets
   }
 
   async #lookUpTargets(record: RecordStatement): Promise<ReadonlyMap<string, LinkTarget>> {
@@ -376,11 +363,9 @@ export class Admission {
       if (!meta || !(isRecordType(meta.type) || meta.type === 'foreign')) continue
       const { index, type, issuedAt, signer } = meta
       const target: LinkTarget = { index, type: meta.type, issuedAt, signer }
-      if (this.#hasContent(type)) targets.set(toHex(meta.entry), await this.#withContent(target, record))
-      else {
-        targets.set(toHex(meta.entry), target)
-        this.#targets.set(entryName(meta.entry), target)
-      }
+      this.#known.add(meta.entry, target)
+      const isWhole = !hasContent(type, this.#log.authorities)
+      targets.set(toHex(meta.entry), isWhole ? target : await this.#withContent(target, record))
     }
     return targets
   }
@@ -400,12 +385,6 @@ export class Admission {
     await this.#log.keys.load(policy)
     this.#log.keys.signersOf(policy)
     return candidate
-  }
-
-  /** Of which targets more is asked than where they are: of one credential in many, and of results only once criteria were ever withdrawn. */
-  #hasContent(type: string): boolean {
-    if (type === 'credential-provenance' || type === 'issuance-intent') return true
-    return type === 'attestation-result' && this.#log.authorities.criteriaRetracted
   }
 
   async #withContent(target: LinkTarget, { record }: RecordStatement): Promise<LinkTarget> {
@@ -497,27 +476,6 @@ class KeyCache {
   }
 }
 
-/** A map in which the oldest goes when there are too many. */
-class Newest<T> {
-  readonly #max: number
-  readonly #values = new Map<string, T>()
-
-  constructor(max: number) {
-    this.#max = max
-  }
-
-  get(name: string): T | undefined {
-    return this.#values.get(name)
-  }
-
-  set(name: string, value: T): void {
-    this.#values.set(name, value)
-    if (this.#values.size <= this.#max) return
-    const [oldest] = this.#values.keys()
-    this.#values.delete(oldest!)
-  }
-}
-
 /** What comes of `promise`, its error included. */
 function settled<T>(promise: Promise<T>): Promise<T | Error> {
   return promise.catch((error: unknown) => error as Error)
@@ -525,8 +483,8 @@ function settled<T>(promise: Promise<T>): Promise<T | Error> {
 
 /** Fewer than these are verified one by one: a thread would be woken for them, and its piece be small. */
 const FEW = 8
-const MAX_KNOWN_TARGETS = 4096
 const MAX_CACHED_KEYS = 4096
+const NO_LINKS: readonly Hash[] = []
 
 /**
  * Statements of batches that are no records. What waits in the thread pool is what the next commit waits behind, so a thousand signatures
