@@ -12,11 +12,9 @@ import {
   linkRule,
   type RecordOf,
   type RecordStatement,
-  uniqueKeys,
 } from '../../provenance/index.ts'
-import { statementIdentity } from '../../statement/index.ts'
 import type { History, Latest } from './history.ts'
-import { seriesName } from './recorded.ts'
+import { type Recorded, seriesName } from './recorded.ts'
 import type { Report } from './statements.ts'
 
 /** How far two honest clocks may be apart, in seconds; as the log server's default. */
@@ -24,8 +22,13 @@ export const MAX_CLOCK_SKEW = 300
 /** Credentials issued on one result: one every five minutes for almost two days. */
 const MAX_USES = 512
 
-export function checkClear(r: RecordStatement, history: History, report: Report): void {
-  checkSaidOnce(r, history, report)
+export function checkClear(
+  r: RecordStatement,
+  names: Pick<Recorded, 'identity' | 'unique'>,
+  history: History,
+  report: Report,
+): void {
+  checkSaidOnce(names, history, report)
   checkChain(r, history, report)
   const { record } = r
   const late = history.latestDate - issuedAtOf(r)
@@ -65,12 +68,15 @@ export function checkOutlives(
   }
 }
 
-function checkSaidOnce({ record, statement }: RecordStatement, history: History, report: Report): void {
-  const keys = uniqueKeys(record, statement.signer.kid)
-  const twin = history.twinOf(toHex(statementIdentity(statement)), keys[0])
+function checkSaidOnce(
+  { identity, unique }: Pick<Recorded, 'identity' | 'unique'>,
+  history: History,
+  report: Report,
+): void {
+  const twin = history.twinOf(identity, unique[0])
   // A twin repeats all of them, and that is one finding.
   if (twin !== undefined) report('signature-twin', `the same content is entry ${twin}`)
-  for (const key of keys) {
+  for (const key of unique) {
     const holder = history.holderOf(key)
     if (holder !== undefined && twin === undefined) report('duplicate', `${key} is entry ${holder}`)
   }

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { assert, fromHex } from '../../merkle/index.ts'
+import { assert } from '../../merkle/index.ts'
 import {
   Authorities,
   type Authorization,
@@ -121,7 +121,7 @@ export class History {
   /** Takes in the entry at `index`. `record` is what to apply, when it authorizes somebody and may. */
   apply(index: number, recorded: Recorded, record: RecordStatement | undefined): void {
     const { entry, identity, target, unique, series, status, period, erases, uses = [] } = recorded
-    this.targets.push(fromHex(entry), target, period, recorded.erased === true)
+    this.targets.push(Buffer.from(entry, 'hex'), target, period, recorded.erased === true)
     this.#identities.push(partOf(identity))
     if (recorded.erased) this.#lastErased = index
     // The one that took the statement says more than one that took the wraps.

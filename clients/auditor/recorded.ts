@@ -11,15 +11,13 @@ import {
   type RecordStatement,
   type RecordType,
   seriesOf,
-  uniqueKeys,
 } from '../../provenance/index.ts'
-import { statementIdentity } from '../../statement/index.ts'
 
 /** Everything in it is clear on the log, but for `marks`. */
 export interface Recorded {
   /** Lower-case hex. */
   readonly entry: string
-  /** Of the content without its signature, lower-case hex: {@link statementIdentity}. */
+  /** Of the content without its signature, lower-case hex: `statementIdentity`. */
   readonly identity: string
   /** The log no longer has the statement. */
   readonly erased?: true
@@ -51,16 +49,20 @@ export function authorizesSomebody(type: RecordType): boolean {
  * What to keep of a record. One that may not be on the log is still there to be linked to, and still holds what it named; but
  * it authorizes nobody, is the latest of nothing and changes no status.
  */
-export function recordedOf(index: number, r: RecordStatement, permitted: boolean): Recorded {
+export function recordedOf(
+  index: number,
+  r: RecordStatement,
+  names: Pick<Recorded, 'identity' | 'unique'>,
+  permitted: boolean,
+): Recorded {
   const { record, statement, entry } = r
   const { kid } = statement.signer
   const period = periodOf(record)
   const uses = usesOf(record)
   const kept: Recorded = {
     entry: toHex(entry),
-    identity: toHex(statementIdentity(statement)),
+    ...names,
     target: linkTargetOf(index, r),
-    unique: uniqueKeys(record, kid),
     ...(period && { period }),
     ...(uses.length > 0 && { uses }),
   }

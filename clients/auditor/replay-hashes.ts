@@ -46,6 +46,8 @@ export interface ReplayHashesOptions {
   readonly from?: CompactRange
   /** Every bundle read, in any order, before the root is known to be right. */
   readonly onBundle?: (index: number, bytes: Uint8Array, width: number) => void
+  /** What is appended for each bundle, in order: one hash for a whole one, packed leaf hashes otherwise. */
+  readonly onHashes?: (index: number, hashes: Uint8Array, whole: boolean) => void
   /** The tree after each bundle, in order. */
   readonly onRange?: (range: CompactRange) => void
   readonly onProgress?: (done: number, total: number) => void
@@ -64,7 +66,7 @@ const IN_FLIGHT = 8
 export async function replayHashes(
   source: EntrySource,
   checkpoint: VerifiedCheckpoint,
-  { from = EMPTY_RANGE, onBundle, onRange, onProgress }: ReplayHashesOptions = {},
+  { from = EMPTY_RANGE, onBundle, onHashes, onRange, onProgress }: ReplayHashesOptions = {},
 ): Promise<CompactRange> {
   const end = Math.ceil(checkpoint.size / TILE_WIDTH)
   const first = Math.floor(from.size / TILE_WIDTH)
@@ -95,6 +97,7 @@ export async function replayHashes(
     for (let hashes = waiting.get(appended); hashes !== undefined; hashes = waiting.get(appended)) {
       waiting.delete(appended++)
       const whole = range.size % TILE_WIDTH === 0 && range.size + TILE_WIDTH <= checkpoint.size
+      onHashes?.(appended - 1, hashes, whole)
       range = whole ? appendSubtree(range, BUNDLE_LEVEL, hashes) : appendLeaves(range, hashes)
       onRange?.(range)
     }
@@ -127,8 +130,9 @@ function hashBundle(
   return hashes
 }
 
-async function readBundle(
-  source: EntrySource,
+/** @throws `MisbehaviourError` `not_served`; `UnavailableError` */
+export async function readBundle(
+  source: Pick<EntrySource, 'entryBundle'>,
   checkpoint: VerifiedCheckpoint,
   index: number,
   width: number,

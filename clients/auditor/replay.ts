@@ -12,12 +12,8 @@
  * @module
  */
 import {
-  type CompactRange,
-  decodeEntryBundle,
   EvidenceError,
-  equalBytes,
   type Hash,
-  sha256,
   TILE_WIDTH,
   tileWidth,
   toHex,
@@ -30,8 +26,10 @@ import { AnswerError, checkSigner, type LogClient, MisbehaviourError, RefusedErr
 import type { Finding } from './checks.ts'
 import { conclude } from './conclude.ts'
 import { History } from './history.ts'
+import { type ReadStatement, StatementReader } from './read-statements.ts'
 import { replayHashes } from './replay-hashes.ts'
 import { SealedReader } from './sealed.ts'
+import { SeenBundles } from './seen-bundles.ts'
 import { type AuditedSoFar, AuditState } from './state.ts'
 import { StatementAudit } from './statements.ts'
 
@@ -117,12 +115,13 @@ async function replayFrom(state: AuditState, input: ReplayInput): Promise<AuditR
   if (before.note !== undefined) await client.acceptCheckpoint(before.note)
   const checkpoint = await client.checkpoint()
 
-  const bundles = new Map<number, Uint8Array>()
-  const ranges = new Map<number, CompactRange>()
+  const end = Math.ceil(checkpoint.size / TILE_WIDTH)
+  const first = Math.floor(before.range.size / TILE_WIDTH)
+  const seen = new SeenBundles(checkpoint, first)
   await replayHashes(client, checkpoint, {
     from: before.range,
-    onBundle: (index, bytes) => bundles.set(index, bytes),
-    onRange: (range) => ranges.set(range.size, range),
+    onBundle: (index, bytes) => seen.see(index, bytes),
+    onHashes: (index, hashes, whole) => seen.seeHashes(index, hashes, whole),
     onProgress: (done, total) => onProgress({ phase: 'hashes', done, total }),
   })
 
@@ -138,33 +137,29 @@ async function replayFrom(state: AuditState, input: ReplayInput): Promise<AuditR
   })
 
   let audited: AuditedSoFar = before
-  const end = Math.ceil(checkpoint.size / TILE_WIDTH)
-  const first = Math.floor(before.range.size / TILE_WIDTH)
-  let ahead = first < end ? readStatements(client, first, checkpoint) : undefined
-  for (let bundle = first; bundle < end; bundle++) {
-    const statements = await ahead!
-    // The next ones travel while these are checked.
-    ahead = bundle + 1 < end ? readStatements(client, bundle + 1, checkpoint) : undefined
-    ahead?.catch(() => {})
-
-    const start = Math.max(bundle * TILE_WIDTH, audited.range.size)
-    const entries = decodeEntryBundle(bundles.get(bundle)!, statements.length)
-    const known = start - bundle * TILE_WIDTH
-    const pairs = entries.slice(known).map((entry, i) => ({ entry, index: start + i, bytes: statements[known + i]! }))
-    for (const pair of pairs) checkDigest(pair, checkpoint)
-
-    const { entries: added, findings, records, foreign, opened } = await audit.take(pairs)
-    audited = {
-      ...audited,
-      note: checkpoint.note,
-      range: ranges.get(start + pairs.length)!,
-      records: audited.records + records,
-      foreign: audited.foreign + foreign,
-      opened: audited.opened + opened,
-      findings: [...audited.findings, ...findings],
+  const found = [...before.findings]
+  const reader = new StatementReader((kid) => history.authorities.keyOf(kid))
+  try {
+    for await (const { bundle, read, entries } of readAhead(client, checkpoint, { first, end, seen, reader })) {
+      const start = Math.max(bundle * TILE_WIDTH, audited.range.size)
+      const known = start - bundle * TILE_WIDTH
+      const logged = entries.slice(known).map((entry, i) => ({ index: start + i, entry, read: read[known + i]! }))
+      const { entries: added, findings, records, foreign, opened } = await audit.take(logged)
+      found.push(...findings)
+      audited = {
+        ...audited,
+        note: checkpoint.note,
+        range: seen.append(audited.range, bundle),
+        records: audited.records + records,
+        foreign: audited.foreign + foreign,
+        opened: audited.opened + opened,
+        findings: found,
+      }
+      onProgress({ phase: 'statements', done: audited.range.size, total: checkpoint.size })
+      await state.add(added, findings, audited, (entry) => history.targets.get(entry)?.index)
     }
-    onProgress({ phase: 'statements', done: audited.range.size, total: checkpoint.size })
-    await state.add(added, findings, audited, (entry) => history.targets.get(entry)?.index)
+  } finally {
+    reader.close()
   }
   checkSigner(checkpoint, history.authorities.policyAt(checkpoint.size))
   const findings = conclude(audited.findings, history, now)
@@ -189,6 +184,45 @@ async function checkTrusted({ client, trust }: ReplayInput): Promise<void> {
   }
 }
 
+/** Bundles read before they are judged: one is checked by the threads while another one travels. */
+const AHEAD = 3
+
+interface ReadBundle {
+  readonly bundle: number
+  readonly read: readonly ReadStatement[]
+  readonly entries: readonly Hash[]
+}
+
+/** The bundles in order, each read, held against the tree, and its signatures checked. */
+async function* readAhead(
+  client: AuditLog,
+  checkpoint: VerifiedCheckpoint,
+  { first, end, seen, reader }: { first: number; end: number; seen: SeenBundles; reader: StatementReader },
+): AsyncGenerator<ReadBundle> {
+  const readOne = async (bundle: number): Promise<ReadBundle> => {
+    const { read, done } = reader.read(await readStatements(client, bundle, checkpoint))
+    const [entries] = await Promise.all([
+      seen.entriesOf(
+        bundle,
+        read.map(({ entry }) => entry),
+        client,
+      ),
+      done,
+    ])
+    return { bundle, read, entries }
+  }
+  const ahead: Promise<ReadBundle>[] = []
+  for (let asked = first; asked < end || ahead.length > 0; ) {
+    for (; asked < end && ahead.length < AHEAD; asked++) {
+      const next = readOne(asked)
+      // Whatever comes of it is told in its turn.
+      next.catch(() => {})
+      ahead.push(next)
+    }
+    yield await ahead.shift()!
+  }
+}
+
 async function readStatements(client: AuditLog, bundle: number, checkpoint: VerifiedCheckpoint): Promise<Uint8Array[]> {
   const width = tileWidth(0, bundle, checkpoint.size)
   try {
@@ -202,19 +236,4 @@ async function readStatements(client: AuditLog, bundle: number, checkpoint: Veri
       { cause },
     )
   }
-}
-
-/** The bytes are those that the entry stands for; an erased statement has none. */
-function checkDigest(pair: { entry: Hash; index: number; bytes: Uint8Array }, checkpoint: VerifiedCheckpoint): void {
-  const { entry, index, bytes } = pair
-  if (bytes.length === 0) return
-  const got = sha256(bytes)
-  if (equalBytes(got, entry)) return
-  throw new MisbehaviourError('entry_mismatch', `the log serves another statement for entry ${index} than it signed`, {
-    origin: checkpoint.origin,
-    after: checkpoint.note,
-    index: String(index),
-    expected: toHex(entry),
-    got: toHex(got),
-  })
 }

@@ -1,12 +1,8 @@
 /**
  * Phase 2: each statement in the order of the log, judged as of its place.
  *
- * Signatures are verified many at a time, off the main thread. That must not change who is authorized when, so a bundle is cut into
- * runs that end with a record which changes exactly that:
- *
- * ```
- *   r r r K │ r r r r r r K │ r r          K: log-policy or key-authorization
- * ```
+ * That its signature holds is known by then (`read-statements.ts`). Whether its signer may sign such a record, whether what it links to is
+ * there and what it says was said before depends on every entry before it, so that is asked one entry after another.
  *
  * @module
  */
@@ -15,18 +11,14 @@ import {
   checkForeign,
   checkRecord,
   type ForeignStatement,
-  isRecordStatement,
   type LinkTarget,
   PathCache,
-  type ProvenanceRecord,
   type RecordOf,
   type RecordStatement,
-  recordOfStatement,
-  recordStatementOf,
+  uniqueKeys,
 } from '../../provenance/index.ts'
 import type { LoggedRecord } from '../../provenance/log-evidence.ts'
 import {
-  parseSignedStatement,
   type SignedStatement,
   StatementError,
   statementIdentity,
@@ -37,14 +29,15 @@ import { checkClear, checkOutlives, MAX_CLOCK_SKEW } from './check-clear.ts'
 import { checkOpened } from './check-opened.ts'
 import { CHECKS, type CheckId, type Finding } from './checks.ts'
 import type { History } from './history.ts'
+import type { ReadStatement } from './read-statements.ts'
 import { authorizesSomebody, type Recorded, recordedOf } from './recorded.ts'
 import type { SealedReader } from './sealed.ts'
 
-export interface LoggedBytes {
+/** A statement at its place. */
+export interface LoggedStatement {
   readonly index: number
   readonly entry: Hash
-  /** Hashes to `entry`; empty when the log no longer has it. */
-  readonly bytes: Uint8Array
+  readonly read: ReadStatement
 }
 
 export interface AuditedEntries {
@@ -60,17 +53,11 @@ export interface AuditedEntries {
 /** The certificates that a log keeps beside an entry, leaf first. None of them is believed before it is checked. */
 export type CertificateSource = (entry: Hash) => Promise<readonly Uint8Array[]>
 
+/** What is wrong with a statement by itself. */
+export type Flaw = readonly [check: CheckId, detail: string]
+
 /** Says what was found about the entry at hand. */
 export type Report = (check: CheckId, detail: string, about?: string) => void
-
-interface Parsed {
-  readonly logged: LoggedBytes
-  /** Absent with a reason in `flaw`. */
-  readonly statement?: SignedStatement
-  /** Absent too of a statement that is no record of ours. */
-  readonly record?: ProvenanceRecord
-  readonly flaw?: readonly [CheckId, string]
-}
 
 export class StatementAudit {
   readonly #history: History
@@ -88,58 +75,62 @@ export class StatementAudit {
   }
 
   /** Judges the entries that follow the last ones taken. */
-  async take(entries: readonly LoggedBytes[]): Promise<AuditedEntries> {
-    const all = { entries: [] as AuditedEntry[], findings: [] as Finding[], records: 0, foreign: 0, opened: 0 }
-    let run: Parsed[] = []
-    for (const [i, logged] of entries.entries()) {
-      const parsed = parse(logged)
-      run.push(parsed)
-      const changesAuthority = parsed.record !== undefined && authorizesSomebody(parsed.record.type)
-      if (!changesAuthority && i + 1 < entries.length) continue
-      await this.#takeRun(run, all)
-      run = []
+  async take(logged: readonly LoggedStatement[]): Promise<AuditedEntries> {
+    const all: AuditedEntries = { entries: [], findings: [], records: 0, foreign: 0, opened: 0 }
+    const sound: LoggedRecord[] = []
+    for (const each of logged) {
+      const report = reporterFor(each, all.findings)
+      const found = await this.#verified(each)
+      if (Array.isArray(found)) report(...(found as Flaw))
+      if (found !== undefined && 'record' in found) this.#takeRecord(each, found, all, sound, report)
+      else this.#takeOther(each, Array.isArray(found) ? undefined : (found as ForeignStatement), all, report)
     }
+    if (this.#sealed !== undefined) await this.#open(this.#sealed, sound, all)
     all.findings.sort((a, b) => a.index - b.index)
     return all
   }
 
-  async #takeRun(run: readonly Parsed[], all: AuditedEntries): Promise<void> {
-    const verified = await Promise.all(run.map((parsed) => this.#verify(parsed)))
-    const sound: LoggedRecord[] = []
-    for (const [i, { logged }] of run.entries()) {
-      const [found, flaw] = verified[i]!
-      const { index } = logged
-      const report = reporterFor(logged, all.findings)
-      if (flaw !== undefined) report(...flaw)
-      const record = found !== undefined && 'record' in found ? found : undefined
-      if (record === undefined) {
-        const { statement } = run[i]!
-        const stated = statement && { statement }
-        const identity = statement === undefined ? '' : toHex(statementIdentity(statement))
-        if (found !== undefined) {
-          all.foreign++
-          const twin = this.#history.twinOf(identity)
-          if (twin !== undefined) report('signature-twin', `the same content is entry ${twin}`)
-        }
-        const erased = logged.bytes.length === 0 && { erased: true as const }
-        // As admission sees it: an erasure links to it, and asks when it was signed and by whom.
-        const target = found !== undefined && 'signer' in found && { target: foreignTarget(index, found) }
-        const kept = { entry: toHex(logged.entry), identity, unique: [], ...target, ...erased }
-        const state = erased ? 'erased' : found === undefined ? 'unreadable' : 'foreign'
-        all.entries.push({ index, recorded: this.#apply(index, kept), state, ...stated })
-        continue
-      }
-      all.records++
-      const authority = this.#judge(record, index, report)
-      const permitted = authority !== undefined
-      const authorizing = permitted && authorizesSomebody(record.record.type) ? record : undefined
-      const recorded = this.#apply(index, recordedOf(index, record, permitted), authorizing)
-      const state = permitted ? 'record' : 'refused'
-      all.entries.push({ index, recorded, state, statement: record.statement, record: record.record })
-      if (permitted) sound.push({ index, signed: record, authority })
+  #takeRecord(
+    { index, read }: LoggedStatement,
+    found: RecordStatement,
+    all: AuditedEntries,
+    sound: LoggedRecord[],
+    report: Report,
+  ): void {
+    const { record, statement } = found
+    all.records++
+    const names = {
+      identity: toHex(read.identity ?? statementIdentity(statement)),
+      unique: uniqueKeys(record, statement.signer.kid),
     }
+    const authority = this.#judge(found, names, index, report)
+    const permitted = authority !== undefined
+    const recorded = recordedOf(index, found, names, permitted)
+    this.#history.apply(index, recorded, permitted && authorizesSomebody(record.type) ? found : undefined)
+    all.entries.push({ index, recorded, state: permitted ? 'record' : 'refused', statement, record })
+    if (permitted) sound.push({ index, signed: found, authority })
+  }
 
-    if (this.#sealed !== undefined) await this.#open(this.#sealed, sound, all)
+  #takeOther(
+    { index, entry, read }: LoggedStatement,
+    found: ForeignStatement | undefined,
+    all: AuditedEntries,
+    report: Report,
+  ): void {
+    const { statement } = read
+    const identity = statement === undefined ? '' : toHex(statementIdentity(statement))
+    if (found !== undefined) {
+      all.foreign++
+      const twin = this.#history.twinOf(identity)
+      if (twin !== undefined) report('signature-twin', `the same content is entry ${twin}`)
+    }
+    const erased = read.flaw?.[0] === 'statement-erased' && { erased: true as const }
+    // As admission sees it: an erasure links to it, and asks when it was signed and by whom.
+    const target = found && { target: foreignTarget(index, found) }
+    const recorded: Recorded = { entry: toHex(entry), identity, unique: [], ...target, ...erased }
+    this.#history.apply(index, recorded, undefined)
+    const state = erased ? 'erased' : found === undefined ? 'unreadable' : 'foreign'
+    all.entries.push({ index, recorded, state, ...(statement && { statement }) })
   }
 
   /** Many at a time, and then beside each other in the order of the log. */
@@ -159,30 +150,31 @@ export class StatementAudit {
     }
   }
 
-  #apply(index: number, recorded: Recorded, authorizing?: RecordStatement): Recorded {
-    this.#history.apply(index, recorded, authorizing)
-    return recorded
-  }
-
-  /** What the entry holds under a valid signature, or what is wrong. */
-  async #verify(parsed: Parsed): Promise<[RecordStatement | ForeignStatement | undefined, Parsed['flaw']]> {
-    const { statement, record, flaw } = parsed
-    if (statement === undefined) return [undefined, flaw]
+  /** What the entry holds under a signature that holds, or what is wrong. */
+  async #verified(logged: LoggedStatement): Promise<RecordStatement | ForeignStatement | Flaw | undefined> {
+    const { statement, record, flaw, verified } = logged.read
+    if (statement === undefined) return flaw
     try {
-      if (record === undefined) return [await this.#checkForeign(statement, parsed.logged), undefined]
-      const key = await this.#history.keyOf(statement)
-      if (key === undefined)
-        return [undefined, ['signer-unauthorized', `unknown_key: ${statement.header.kid} is not authorized`]]
-      return [recordStatementOf(await verifySignedStatement(statement, key)), undefined]
+      if (record === undefined) return await this.#checkForeign(statement, logged)
+      const { kid = '' } = statement.header
+      const { authorities } = this.#history
+      // A signature that holds says nothing of who may sign here.
+      const key = authorities.hasPolicy ? authorities.keyOf(kid) : await this.#history.keyOf(statement)
+      if (key === undefined) return ['signer-unauthorized', `unknown_key: ${kid} is not authorized`]
+      if (flaw) return flaw
+      const signed = verified ?? (await verifySignedStatement(statement, (await this.#history.keyOf(statement))!))
+      // The key was found by the kid that the header names, and a kid is a thumbprint.
+      return { statement: signed, record, entry: statement.entry }
     } catch (error) {
       if (!(error instanceof EvidenceError)) throw error
-      const ofSignature = error instanceof StatementError && error.code === 'bad_signature'
-      const otherwise = record === undefined ? 'foreign-refused' : 'statement-malformed'
-      return [undefined, [ofSignature ? 'signature-invalid' : otherwise, `${error.code}: ${error.message}`]]
+      return [
+        flawOf(error, record === undefined ? 'foreign-refused' : 'statement-malformed'),
+        `${error.code}: ${error.message}`,
+      ]
     }
   }
 
-  async #checkForeign(statement: SignedStatement, { index, entry }: LoggedBytes): Promise<ForeignStatement> {
+  async #checkForeign(statement: SignedStatement, { index, entry }: LoggedStatement): Promise<ForeignStatement> {
     const policy = this.#history.authorities.policyAt(index)
     const { x5chain, x5t } = statement.header
     // A chain that came unprotected is not in the entry; x5t says whether what the log shows is the right one.
@@ -192,9 +184,14 @@ export class StatementAudit {
   }
 
   /** Everything that can be said without a key. Returns under whose authority the record is on this log, if it may be. */
-  #judge(record: RecordStatement, index: number, report: Report): LoggedRecord['authority'] | undefined {
+  #judge(
+    record: RecordStatement,
+    names: Pick<Recorded, 'identity' | 'unique'>,
+    index: number,
+    report: Report,
+  ): LoggedRecord['authority'] | undefined {
     const history = this.#history
-    checkClear(record, history, report)
+    checkClear(record, names, history, report)
     const { authorities, targets } = history
     try {
       const authority = checkRecord(record, {
@@ -232,6 +229,12 @@ function checkCarriedOut({ fields, links }: RecordOf<'erasure'>, history: Histor
   if (target.index >= history.restored) report('erasure-not-done', `entry ${target.index} is there`, entry)
 }
 
+/** What a statement that was refused is. */
+export function flawOf(error: EvidenceError, otherwise: CheckId): CheckId {
+  if (error instanceof StatementError && error.code === 'bad_signature') return 'signature-invalid'
+  return error.code === 'token_in_clear' ? 'token-in-clear' : otherwise
+}
+
 /** Why {@link checkRecord} refused, by its code. */
 function checkOfCode(code: string): CheckId {
   if (code === 'issued_in_future') return 'date-in-future'
@@ -262,26 +265,7 @@ function foreignTarget(index: number, { statement, signer }: ForeignStatement): 
   return { index, type: 'foreign', issuedAt: statement.header.issuedAt ?? 0, signer }
 }
 
-function parse(logged: LoggedBytes): Parsed {
-  if (logged.bytes.length === 0) return { logged, flaw: ['statement-erased', 'the log has no bytes for it'] }
-  try {
-    const statement = parseSignedStatement(logged.bytes)
-    if (toHex(statement.entry) !== toHex(logged.entry)) {
-      return {
-        logged,
-        flaw: ['statement-malformed', 'its encoding is not the canonical one, or its unprotected header is not empty'],
-      }
-    }
-    if (!isRecordStatement(statement)) return { logged, statement }
-    return { logged, statement, record: recordOfStatement(statement) }
-  } catch (error) {
-    if (!(error instanceof EvidenceError)) throw error
-    const check = error.code === 'token_in_clear' ? 'token-in-clear' : 'statement-malformed'
-    return { logged, flaw: [check, `${error.code}: ${error.message}`] }
-  }
-}
-
-function reporterFor({ index, entry }: Pick<LoggedBytes, 'index' | 'entry'>, findings: Finding[]): Report {
+function reporterFor({ index, entry }: Pick<LoggedStatement, 'index' | 'entry'>, findings: Finding[]): Report {
   return (check, detail, about) => {
     const finding = { check, severity: CHECKS[check].severity, index, entry: toHex(entry), detail }
     findings.push(about === undefined ? finding : { ...finding, about })

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { fromHex, type Hash, toHex } from '../../merkle/index.ts'
+import { type Hash, toHex } from '../../merkle/index.ts'
 import { type LinkTarget, RECORD_TYPES } from '../../provenance/index.ts'
 import type { Recorded } from './recorded.ts'
 import { Column, DigestIndex, Digests } from './tables.ts'
@@ -51,7 +51,7 @@ export class Targets {
   get(entry: string): LinkTarget | undefined {
     const recent = this.#recent.get(entry)
     if (recent) return recent
-    const row = this.#entries.rowOf(fromHex(entry))
+    const row = this.#entries.rowOf(Buffer.from(entry, 'hex'))
     const type = row === undefined ? undefined : TYPES[this.#types.at(row)]
     if (row === undefined || type === undefined) return undefined
     const target = this.#targetAt(row, type)
@@ -79,7 +79,7 @@ export class Targets {
     const { credentialDigest, confidential, criteria, intent } = target
     if (credentialDigest !== undefined) {
       this.#credentials.rows.push(row)
-      this.#credentials.digests.push(fromHex(credentialDigest))
+      this.#credentials.digests.push(Buffer.from(credentialDigest, 'hex'))
     }
     if (confidential) this.#confidential.add(row)
     if (criteria) {
@@ -106,7 +106,7 @@ export class Targets {
 
   /** Something came of a result or an intent. */
   use(entry: string, credential: boolean): void {
-    const row = this.#entries.rowOf(fromHex(entry))
+    const row = this.get(entry)?.index
     if (row === undefined) return
     if (credential && this.#intents.delete(row)) this.#recent.delete(entry)
     const place = this.#periods.rows.find(row)
@@ -143,7 +143,7 @@ export class Targets {
   }
 
   #periodOf(entry: string): number | undefined {
-    const row = this.#entries.rowOf(fromHex(entry))
+    const row = this.get(entry)?.index
     return row === undefined ? undefined : this.#periods.rows.find(row)
   }
 

@@ -124,18 +124,23 @@ async function* told(
 /** This file again, in another process: it is asked for chapters and answers in order. */
 class TellingProcess {
   readonly #child: ChildProcess
+  readonly #ended: Promise<never>
   #turn: Promise<unknown>
 
   constructor(input: TellerInput) {
     this.#child = fork(new URL(import.meta.url), [TELLS], { serialization: 'advanced' })
     this.#child.send(input)
     this.#turn = Promise.resolve()
+    this.#ended = once(this.#child, 'exit').then(([code]) => {
+      throw new Error(`a process that tells chapters ended with ${code}`)
+    })
+    this.#ended.catch(() => {})
   }
 
   tell(number: number, length: number): Promise<readonly MadeEntry[]> {
     const answer = this.#turn.then(async () => {
       this.#child.send({ number, length })
-      const [entries] = await Promise.race([once(this.#child, 'message'), this.#ended()])
+      const [entries] = await Promise.race([once(this.#child, 'message'), this.#ended])
       return entries as readonly MadeEntry[]
     })
     this.#turn = answer.catch(() => {})
@@ -144,11 +149,6 @@ class TellingProcess {
 
   end(): void {
     this.#child.kill()
-  }
-
-  async #ended(): Promise<never> {
-    const [code] = await once(this.#child, 'exit')
-    throw new Error(`a process that tells chapters ended with ${code}`)
   }
 }
 
