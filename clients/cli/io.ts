@@ -1,7 +1,7 @@
 /**
  * Everything a command may touch of the process and the machine: passed in, so that a test needs no subprocess.
  *
- * Results go to stdout, reasons and progress to stderr, progress only when stderr is a terminal.
+ * Results go to stdout, reasons and progress to stderr.
  *
  * @module
  */
@@ -19,6 +19,8 @@ export interface Io {
   readonly now: () => number
   readonly random: (length: number) => Uint8Array
   readonly sleep: (milliseconds: number) => Promise<void>
+  /** Whether stderr is one, that lines can be overwritten on. */
+  readonly terminal: boolean
   out(line: string): void
   err(line: string): void
   /** Overwrites one line on a terminal; nothing elsewhere. */
@@ -43,6 +45,7 @@ export function processIo(): Io {
     now: () => Math.floor(Date.now() / 1000),
     random: (length) => new Uint8Array(randomBytes(length)),
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    terminal,
     out: (line) => process.stdout.write(`${line}\n`),
     err: (line) => process.stderr.write(`${line}\n`),
     progress: (line) => {

@@ -54,6 +54,15 @@ export type MisbehaviourCode =
   | 'wrong_signer' //           a checkpoint by a key that the log's own policy, in that tree, no longer names
   | 'not_served' //             the log refuses to show what its checkpoint says it has
 
+export const MISBEHAVIOUR_CODES: readonly MisbehaviourCode[] = [
+  'checkpoint_fork',
+  'checkpoint_rollback',
+  'entry_mismatch',
+  'not_included',
+  'wrong_signer',
+  'not_served',
+]
+
 /**
  * The log sent something that contradicts what it signed. Carries what a third party needs to see the same, as text:
  * the CLI writes it to a file and exits with 5.

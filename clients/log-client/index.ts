@@ -5,6 +5,7 @@
  */
 export * from './client.ts'
 export * from './error.ts'
+export * from './evidence.ts'
 export * from './fetcher.ts'
 export * from './log-view.ts'
 export * from './memory.ts'

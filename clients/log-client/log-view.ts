@@ -13,12 +13,16 @@
  */
 import {
   checkConsistency,
+  EMPTY_ROOT,
   equalBytes,
+  impliedRoots,
   MAX_NOTE_BYTES,
   MerkleError,
   type NoteVerifier,
   openCheckpoint,
   readConsistencyProof,
+  readRoot,
+  toHex,
   type VerifiedCheckpoint,
   type WitnessPolicy,
 } from '../../merkle/index.ts'
@@ -140,17 +144,47 @@ export class LogView {
       const proof = await readConsistencyProof(older.size, newer.size, this.#options.tiles)
       checkConsistency({ size1: older.size, root1: older.root, size2: newer.size, root2: newer.root, proof })
     } catch (error) {
+      const shown = error instanceof MerkleError ? await this.#otherPrefix(older, newer) : undefined
       this.#options.tiles.forget()
       if (!(error instanceof MerkleError) && !isUnserved(error)) throw error
       throw new MisbehaviourError(
         'checkpoint_fork',
-        `the log signed ${older.size} and ${newer.size} entries and shows no tiles in which the first are a prefix of the second`,
-        evidence,
+        shown
+          ? `the log signed ${older.size} and ${newer.size} entries, and the first are no prefix of the second`
+          : `the log signed ${older.size} and ${newer.size} entries and shows no tiles in which the first are a prefix of the second`,
+        { ...evidence, ...shown },
         { cause: error },
       )
     }
   }
+
+  /**
+   * With what the newer tree begins instead, where its tiles lead to its root: hashes that convince whoever has the two notes. Undefined
+   * where they lead nowhere, and there is nothing but our word.
+   */
+  async #otherPrefix(
+    older: VerifiedCheckpoint,
+    newer: VerifiedCheckpoint,
+  ): Promise<{ prefix: string; proof: string } | undefined> {
+    const { tiles } = this.#options
+    try {
+      const [size1, size2] = [older.size, newer.size]
+      const proof = await readConsistencyProof(size1, size2, tiles)
+      // A proof begins with a node of the newer tree, but where the older one is itself such a node: then that has to be asked for.
+      const root1 = Number.isInteger(Math.log2(size1))
+        ? await readRoot(size1, tiles)
+        : impliedRoots({ size1, root1: ANY_ROOT, size2, proof }).root1
+      checkConsistency({ size1, root1, size2, root2: newer.root, proof })
+      return { prefix: toHex(root1), proof: proof.map(toHex).join(' ') }
+    } catch (error) {
+      if (error instanceof MerkleError || isUnserved(error)) return undefined
+      throw error
+    }
+  }
 }
+
+/** Nobody's root: where a proof implies one, it is not asked. */
+const ANY_ROOT = EMPTY_ROOT
 
 /** The log was reached, and would not show what its checkpoint implies. */
 export function isUnserved(error: unknown): boolean {

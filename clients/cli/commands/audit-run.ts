@@ -1,11 +1,11 @@
 /** `audit run`: replays a whole log and tells everything that is wrong with it. @module */
 import { join } from 'node:path'
-import { type AuditProgress, replay } from '../../auditor/index.ts'
+import { replay } from '../../auditor/index.ts'
 import { memoryInFile } from '../../log-client/index.ts'
 import { type Command, Exit } from '../command.ts'
-import type { Io } from '../io.ts'
 import { readPrivateKey } from '../key-files.ts'
 import { connectionFlags, readTrust, trustedClient } from '../log-access.ts'
+import { progressOn } from '../progress.ts'
 
 export const auditRun: Command = {
   name: 'audit run',
@@ -28,7 +28,7 @@ export const auditRun: Command = {
       trust,
       stateDir: state,
       now: io.now(),
-      onProgress: progressBar(io),
+      onProgress: progressOn(io),
       ...(keyPath === undefined ? {} : { key: await readPrivateKey(io, keyPath) }),
     })
     io.progress('')
@@ -48,18 +48,4 @@ export const auditRun: Command = {
     }
     return amiss.length === 0 ? Exit.ok : Exit.refused
   },
-}
-
-/** `hashes [#########...........] 45%  262k/s  3 s left`, redrawn on a terminal and nowhere else. */
-function progressBar(io: Io): (progress: AuditProgress) => void {
-  const startedAt = performance.now()
-  return ({ phase, done, total }) => {
-    const share = total === 0 ? 1 : done / total
-    const seconds = (performance.now() - startedAt) / 1000
-    const rate = done / Math.max(seconds, 0.001)
-    const left = rate === 0 ? '' : `  ${Math.ceil((total - done) / rate)} s left`
-    const filled = Math.round(share * 20)
-    const bar = '#'.repeat(filled) + '.'.repeat(20 - filled)
-    io.progress(`${phase} [${bar}] ${Math.floor(share * 100)}%  ${Math.round(rate)}/s${left}`)
-  }
 }

@@ -33,6 +33,7 @@ import { vendorPublish } from './vendor-publish.ts'
 import { verifierAppraise } from './verifier-appraise.ts'
 import { verify } from './verify.ts'
 import { verifyAnswerCommand } from './verify-answer.ts'
+import { verifyEvidence } from './verify-evidence.ts'
 import { workloadFetch } from './workload-fetch.ts'
 import { workloadProve } from './workload-prove.ts'
 import { workloadRun } from './workload-run.ts'
@@ -77,4 +78,5 @@ export const commands: readonly Command[] = [
   verifyAnswerCommand,
   auditCrossCheck,
   auditChecks,
+  verifyEvidence,
 ]
