@@ -17,7 +17,7 @@ import { createInterface } from 'node:readline'
 import { it } from 'node:test'
 import { Database } from '../../clients/auditor/database/duckdb.ts'
 import { TABLES } from '../../clients/auditor/database/schema.ts'
-import { databasePath } from '../../clients/auditor/index.ts'
+import { databasePath, Questions } from '../../clients/auditor/index.ts'
 import { generateKey } from '../../clients/cli/key-files.ts'
 import { sha256, toHex, utf8 } from '../../merkle/index.ts'
 import { type Author, buildRecordStatement, type NewRecord } from '../../provenance/index.ts'
@@ -63,6 +63,18 @@ it(`an audit that is killed ${KILLS} times leaves what one leaves that is not`, 
       },
     )
   }
+
+  // Whoever asks meanwhile is told so, and whoever asks of what a kill left, too.
+  const running = audit('killed')
+  for await (const line of createInterface({ input: running.stdout! })) if (line.startsWith('statements')) break
+  running.kill('SIGSTOP')
+  await assert.rejects(Questions.open(join(directory, 'killed')), { name: 'UnavailableError' })
+  const gone = once(running, 'close')
+  running.kill('SIGKILL')
+  await gone
+  await assert.rejects(Questions.open(join(directory, 'killed')), ({ code }) =>
+    ['unfinished_audit', 'other_version'].includes(code),
+  )
 
   const whole = await linesOf(audit('whole'))
   assert.match(whole.at(-1)!, /^end 0 /)

@@ -108,6 +108,9 @@ export function completenessText({ origin, size, root, unopened }: Completeness,
 async function completenessOf(database: Database, directory: string): Promise<Completeness> {
   const audit = await readAudit(database)
   if (audit === undefined) {
+    const [[begun] = []] = await database.rows('SELECT count(*) FROM audit')
+    if (begun === 0)
+      throw new AuditError('unfinished_audit', `the audit in ${directory} had hardly begun: run it again`)
     throw new AuditError('other_version', `${directory} was audited by another version of this program: audit again`)
   }
   const [last] = await database.rows('SELECT size, root, note FROM checkpoints ORDER BY size DESC LIMIT 1')
