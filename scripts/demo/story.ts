@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
-import { replay } from '../../clients/auditor/index.ts'
+import { Questions, replay } from '../../clients/auditor/index.ts'
 import { createAnchor, type Issued, issue, publishIssuancePolicy, spiffeBundle } from '../../clients/issuer/index.ts'
 import { verifyOffline } from '../../clients/relying-party/index.ts'
 import {
@@ -158,6 +158,21 @@ export async function story(world: World, tell: Teller): Promise<Told> {
     entries: audit.size,
     'records opened': audit.opened,
     findings: audit.findings.length,
+  })
+
+  const questions = await Questions.open(world.files.state)
+  const asked = new Map([
+    ['package', 'pkg:npm/fastify'],
+    ['versions', '<6'],
+  ])
+  let affected = 0
+  for await (const _ of (await questions.ask('by-component', asked, world.now())).rows) affected++
+  const { size } = questions.completeness
+  questions.close()
+  if (affected === 0) throw new Error('the auditor does not find the credential of a workload that has fastify in it')
+  tell.step('ask', 'The auditor asks which live credentials are of workloads with fastify below 6 in them', {
+    affected,
+    'complete up to': `${size} entries`,
   })
   return told
 }
