@@ -90,7 +90,8 @@ export async function crossCheck(
     known.add(toHex(digest as Uint8Array))
     if (!byIdentifier) continue
     const name = identifier as string
-    known.add(`identifier ${kind === 'wic' ? withoutZeros(name) : name}`)
+    known.add(`identifier ${name}`)
+    if (kind === 'wic') known.add(`identifier ${withoutZeros(name)}`)
   }
   const unlogged = sightings.filter(({ digest, identifier }) => !known.has(digest ?? `identifier ${identifier}`))
   return { seen: sightings.length, unlogged }

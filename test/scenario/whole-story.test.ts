@@ -11,7 +11,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { type Cell, Questions, replay } from '../../clients/auditor/index.ts'
+import { type Cell, crossCheck, Questions, readLedger, readSighting, replay } from '../../clients/auditor/index.ts'
 import {
   type Generalized,
   generalize,
@@ -472,6 +472,15 @@ describe('the whole story of two trust domains', () => {
       const [status] = (await ask('status-history', { credential: toHex(paying.digest) })).slice(-1)
       assert.equal(status?.['status'], 'superseded')
       assert.deepEqual(await ask('findings'), [])
+
+      // A second source: what the bank says that it issued, by digest, by name, and as files.
+      const [logged] = await questions.rows('SELECT identifier, kind FROM credentials WHERE digest = unhex($digest)', {
+        digest: toHex(paying.digest),
+      })
+      const ledger = ['digest,jti', `${toHex(general.digest)},`, `,${String(logged![0])}`, ',never-logged'].join('\n')
+      const sightings = [...readLedger(utf8(ledger)), readSighting('file', paying.credential)]
+      const { seen, unlogged } = await crossCheck(sightings, questions)
+      assert.deepEqual([seen, unlogged], [4, [{ where: 'line 4', identifier: 'never-logged' }]])
     } finally {
       questions.close()
     }
