@@ -379,6 +379,28 @@ describe('an append', () => {
   })
 })
 
+describe('the address for admins in clear text', () => {
+  it('is for programs of this machine, and for no page that is looked at there', async () => {
+    const { app } = guard(world, [], { admin: 'local' })
+    const ask = (headers: Record<string, string>, host = '127.0.0.1:8788') =>
+      app.inject({ url: '/v1/policies', headers: { host, ...headers } })
+    for (const host of ['127.0.0.1:8788', 'localhost', '[::1]:8788'])
+      assert.equal((await ask({}, host)).statusCode, 200)
+    assert.equal((await ask({ 'sec-fetch-site': 'same-origin' })).statusCode, 200)
+    for (const [headers, host] of [
+      [{ origin: 'https://evil.example' }],
+      [{ origin: 'null' }],
+      [{ 'sec-fetch-site': 'cross-site' }],
+      [{ 'sec-fetch-site': 'same-site' }],
+      [{}, 'evil.example:8788'],
+      [{}, '127.0.0.1.evil.example'],
+    ] as const) {
+      assert.equal(codeIn(await ask(headers, host)), 'access_denied', `${JSON.stringify(headers)} ${host}`)
+    }
+    await app.close()
+  })
+})
+
 describe('content', () => {
   const send = (
     app: ReturnType<typeof guard>['app'],
