@@ -142,6 +142,7 @@ export async function readBundle(
   } catch (cause) {
     // Unreachable is no verdict. Reached and not shown is: the checkpoint says that it is there.
     if (!(cause instanceof RefusedError) && !(cause instanceof AnswerError)) throw cause
+    if (cause instanceof RefusedError && cause.isAboutUs) throw cause
     throw misbehaviour(
       'not_served',
       `the log does not show bundle ${index}: ${cause.message}`,

@@ -229,6 +229,7 @@ async function readStatements(client: AuditLog, bundle: number, checkpoint: Veri
     return await client.statementBundle(bundle, width)
   } catch (cause) {
     if (!(cause instanceof RefusedError) && !(cause instanceof EvidenceError)) throw cause
+    if (cause instanceof RefusedError && cause.isAboutUs) throw cause
     throw new MisbehaviourError(
       'not_served',
       `the log does not show the statements of bundle ${bundle}: ${cause.message}`,

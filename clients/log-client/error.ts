@@ -27,6 +27,11 @@ export class RefusedError extends Error {
     this.title = problem.title
     this.detail = problem.detail
   }
+
+  /** That we may not ask is no claim about what there is to be asked for, and no evidence against the log. */
+  get isAboutUs(): boolean {
+    return this.status === 403
+  }
 }
 
 /** Why an answer, or the address to ask at, was not usable. Codes are API: they may be added, never renamed or reused. */
