@@ -23,6 +23,7 @@ const SHORTEST_BYTES = 48
 export function hasSecret(text: string): boolean {
   if (text.length < SHORTEST || !SUSPICIOUS.test(text)) return false
   const folded = fold(text)
+  if (!BEGINNING.test(folded)) return false
   return hasCompactToken(folded) || OTHERS.some((all) => all.every((each) => each.test(folded)))
 }
 
@@ -38,8 +39,10 @@ export function bytesHaveSecret(bytes: Uint8Array): boolean {
  */
 export const JSON_HEAD = 'e(?:y[AIJ]|w[0gko])'
 
+/** What all that is looked for has in it. */
+const BEGINNING = /e[yw]|PRIV|SECR|kty/
 /** What {@link fold} would change, or a beginning of what is looked for: nothing else needs a second look. */
-const SUSPICIOUS = /[^!-~]|e[yw]|PRIV|SECR|kty/
+const SUSPICIOUS = new RegExp(`[^!-~]|${BEGINNING.source}`)
 
 /** `text` as the scan reads it: compatibility forms made plain; white space, what is invisible and backslashes gone. */
 function fold(text: string): string {

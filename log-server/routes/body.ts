@@ -68,7 +68,10 @@ export function readBody(payload: IncomingMessage, limit: number, room?: BodyRoo
     })
     payload.on('end', () => end())
     payload.on('error', () => end(brokenOff()))
-    payload.on('close', () => end(brokenOff()))
+    // After every request, and an error that nobody hears of takes 10 µs to make.
+    payload.on('close', () => {
+      if (!done) end(brokenOff())
+    })
   })
 }
 
