@@ -146,7 +146,8 @@ export function parseWitnessPolicy(policy: string | Uint8Array): WitnessPolicy {
       hasQuorum = true
       quorum = first === 'none' ? undefined : first
     } else {
-      throw malformed(`a line that starts with ${JSON.stringify(keyword)}`)
+      // Not quoted: another file may have been meant, of keys.
+      throw malformed('a line that starts with none of its words')
     }
   }
   if (!hasQuorum) throw malformed('no quorum line')

@@ -241,7 +241,11 @@ function parseBaseUrl(text: string): URL {
     url.hash !== '' ||
     url.username !== ''
   ) {
-    throw new AnswerError('malformed_url', `not the base URL of a log: ${JSON.stringify(text.slice(0, 200))}`)
+    // Not quoted: it may have a password in it.
+    throw new AnswerError(
+      'malformed_url',
+      'the base URL of a log is http(s)://host/path, without user, query or fragment',
+    )
   }
   if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
     throw new AnswerError('insecure_url', `${url.origin}: plain http only to this machine`)

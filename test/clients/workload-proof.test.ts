@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
+import { parseServiceConfig, runIssuer } from '../../clients/issuer/index.ts'
 import { createFetcher, createProver, type Fetcher, type ProverOptions } from '../../clients/log-client/index.ts'
 import { authenticateRequest, type FieldLine, fieldLinesOf, MemoryReplayCache } from '../../provenance/index.ts'
+import { publicJwkOf } from '../../statement/index.ts'
 import { AT, issueWit, newKey, ORIGIN, trustDomains } from '../provenance/proof-of-possession/caller.ts'
 import { TestCommand } from './test-io.ts'
 
@@ -17,6 +19,7 @@ let audience: { origins?: readonly string[]; aliases?: readonly string[] } = {}
 let dropNext = false
 const at = () => AT + clock
 let clock = 0
+let heard: () => void = () => {}
 
 const server = createServer(async (incoming: IncomingMessage, response) => {
   const chunks: Buffer[] = []
@@ -29,6 +32,7 @@ const server = createServer(async (incoming: IncomingMessage, response) => {
     ({ code }) => String(code),
   )
   judged.push({ url, verdict, fields })
+  heard()
   if (dropNext) {
     dropNext = false
     incoming.socket.destroy()
@@ -195,4 +199,50 @@ describe('the flags of a command', async () => {
       assert.equal((await cli.run(...said, base, ...wrong)).exit, 2, wrong.join(' '))
     }
   })
+})
+
+it('the issuer’s service calls its log with the token of its configuration', async () => {
+  const cli = new TestCommand()
+  const key = newKey()
+  const write = (name: string, value: string) => writeFileSync(cli.path(name), value, { mode: 0o600 })
+  write('wit', await issueWit(key))
+  for (const name of ['wit.jwk', 'service.jwk']) write(name, JSON.stringify(key))
+  write('workload.jwk', JSON.stringify(publicJwkOf(newKey())))
+  clock = 0
+  const config = parseServiceConfig(
+    JSON.stringify({
+      log: {
+        url: base,
+        vkeys: [readFileSync('docs/examples/formats/log.vkey', 'utf8').trim()],
+        wit: { credential: 'wit', key: 'wit.jwk', proof: 'httpsig' },
+      },
+      key: 'service.jwk',
+      policy: 'p',
+      workloads: [
+        {
+          subject: 'spiffe://bank.example/a',
+          directory: 'a',
+          workloadKey: 'workload.jwk',
+          results: [],
+          unattested: 'none',
+        },
+      ],
+    }),
+  )
+  const asked = new Promise<void>((resolve) => {
+    heard = resolve
+  })
+  const issuer = await runIssuer({
+    config,
+    directory: cli.directory,
+    readFile: async (path) => new Uint8Array(readFileSync(path)),
+    now: at,
+    random,
+    sleep: async () => {},
+    write: () => {},
+  })
+  await asked
+  await issuer.stop()
+  cli.remove()
+  assert.equal(judged.at(-1)!.verdict, 'httpsig /payments')
 })

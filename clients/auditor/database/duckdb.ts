@@ -97,23 +97,15 @@ export class Database {
 
   /** Runs statements of ours. */
   async run(sql: string): Promise<void> {
-    try {
-      await this.#connection.run(sql)
-    } catch (error) {
-      throw named(error)
-    }
+    await this.#connection.run(sql)
   }
 
   /** The answer to a statement of ours, its parameters bound by name. */
   async query(sql: string, parameters: Readonly<Record<string, Cell>> = {}): Promise<Answer> {
     const values = Object.entries(parameters).map(([name, cell]) => [name, duckValueOf(cell)] as const)
     const types = values.map(([name, value]) => [name, typeof value === 'bigint' ? BIGINT : undefined] as const)
-    try {
-      const result = await this.#connection.stream(sql, Object.fromEntries(values), Object.fromEntries(types))
-      return { columns: result.deduplicatedColumnNames(), rows: rowsOf(result.yieldRows(), named) }
-    } catch (error) {
-      throw named(error)
-    }
+    const result = await this.#connection.stream(sql, Object.fromEntries(values), Object.fromEntries(types))
+    return { columns: result.deduplicatedColumnNames(), rows: rowsOf(result.yieldRows()) }
   }
 
   /** As {@link query}, all at once: for answers of known size. */
@@ -136,7 +128,7 @@ export class Database {
       if ((prepared.statementType as number) !== SELECT) throw new AuditError('refused_sql', 'not a SELECT')
       if (prepared.parameterCount > 0) throw new AuditError('refused_sql', 'it has parameters, and nothing to bind')
       const result = await prepared.stream()
-      return { columns: result.deduplicatedColumnNames(), rows: rowsOf(result.yieldRows(), refusedSql) }
+      return { columns: result.deduplicatedColumnNames(), rows: asked(result.yieldRows()) }
     } catch (error) {
       throw refusedSql(error)
     }
@@ -175,12 +167,8 @@ export class TableWriter {
 
   /** Nothing can be added afterwards. */
   close(): void {
-    try {
-      this.#flushChunk()
-      this.#appender.closeSync()
-    } catch (error) {
-      throw named(error)
-    }
+    this.#flushChunk()
+    this.#appender.closeSync()
   }
 
   #flushChunk(): void {
@@ -209,11 +197,15 @@ function duckValueOf(cell: Cell): DuckDBValue {
   return cell instanceof Uint8Array ? new DuckDBBlobValue(cell) : cell
 }
 
-async function* rowsOf(chunks: AsyncIterable<DuckDBValue[][]>, name: (error: unknown) => unknown): AsyncIterable<Row> {
+async function* rowsOf(chunks: AsyncIterable<DuckDBValue[][]>): AsyncIterable<Row> {
+  for await (const rows of chunks) for (const row of rows) yield row.map(cellOf)
+}
+
+async function* asked(chunks: AsyncIterable<DuckDBValue[][]>): AsyncIterable<Row> {
   try {
-    for await (const rows of chunks) for (const row of rows) yield row.map(cellOf)
+    yield* rowsOf(chunks)
   } catch (error) {
-    throw name(error)
+    throw refusedSql(error)
   }
 }
 
@@ -235,22 +227,8 @@ function shown(cell: Cell): string {
   return cell instanceof Uint8Array ? Buffer.from(cell).toString('hex') : String(cell)
 }
 
-/** Blocks of the file have checksums: a bit that flipped is found when it is read. A full disk and too little memory are nobody's fault. */
-function named(error: unknown): unknown {
-  const message = messageOf(error)
-  if (/^(IO Error: Corrupt|Serialization Error|INTERNAL Error|FATAL Error)|checksum/i.test(message)) {
-    return new AuditError('damaged_audit', `${firstLine(message)}: delete the database and audit again`, {
-      cause: error,
-    })
-  }
-  if (!/^(IO|Out of Memory) Error/.test(message)) return error
-  return new UnavailableError(`the database cannot go on: ${firstLine(message)}`, { cause: error })
-}
-
-function refusedSql(error: unknown): unknown {
+function refusedSql(error: unknown): AuditError {
   if (error instanceof AuditError) return error
-  const ours = named(error)
-  if (ours instanceof AuditError) return ours
   return new AuditError('refused_sql', firstLine(messageOf(error)), { cause: error })
 }
 

@@ -1,7 +1,8 @@
 /**
  * `issuer serve --config FILE`: what the service issues for whom. Relative paths start where the file is.
  *
- *     { "log": { "url": "https://log.example", "vkeys": ["log.example+…"], "checkpoint": "state/checkpoint" },
+ *     { "log": { "url": "https://log.example", "vkeys": ["log.example+…"], "checkpoint": "state/checkpoint",
+ *                "wit": { "credential": "id/wit", "key": "id/wit.jwk" } },          where the log asks who calls
  *       "key": "keys/issuer.jwk",                     mode 0600
  *       "socket": "/run/provlog/issuer.sock",
  *       "policy": "workloads",
@@ -63,6 +64,18 @@ const Config = Type.Object(
         /** The workload that the log's server is, and the bundle of its trust domain. */
         server: Type.Optional(
           Type.Object({ id: Type.String({ minLength: 1, maxLength: 2048 }), bundle: path }, strict),
+        ),
+        /** Of ours, for a log behind a proxy that ends TLS: a token, its private JWK, and what the log calls itself where that is not the URL. */
+        wit: Type.Optional(
+          Type.Object(
+            {
+              credential: path,
+              key: path,
+              proof: Type.Optional(Type.Union([Type.Literal('wpt'), Type.Literal('httpsig')])),
+              audience: Type.Optional(Type.String({ minLength: 1, maxLength: 2048 })),
+            },
+            strict,
+          ),
         ),
         /** Where the last checkpoint is remembered from one run to the next. */
         checkpoint: Type.Optional(path),

@@ -14,7 +14,7 @@ import {
   publicJwkOf,
 } from '../../../statement/index.ts'
 import { readPrivateFile } from '../../delivery/index.ts'
-import { type ClientTls, LogClient, memoryInFile } from '../../log-client/index.ts'
+import { type ClientTls, createProver, LogClient, memoryInFile, type Prover } from '../../log-client/index.ts'
 import { issuingLog } from '../issuing-log.ts'
 import { spiffeBundle } from '../spiffe-bundle.ts'
 import type { ServiceConfig, WorkloadConfig } from './config.ts'
@@ -122,7 +122,7 @@ async function listen(
 
 type At = (path: string) => string
 
-async function openClient({ config: { log }, readFile, now, sleep }: RunOptions, at: At): Promise<LogClient> {
+async function openClient({ config: { log }, readFile, now, random, sleep }: RunOptions, at: At): Promise<LogClient> {
   const origins = new Set(log.vkeys.map((vkey) => vkey.slice(0, Math.max(0, vkey.indexOf('+')))))
   const [origin = ''] = origins
   if (origins.size !== 1 || origin === '') throw new ServiceError('malformed_config', '/log/vkeys: keys of one log')
@@ -130,10 +130,24 @@ async function openClient({ config: { log }, readFile, now, sleep }: RunOptions,
     url: log.url,
     pinned: { origin, vkey: log.vkeys },
     tls: await tlsOf(log, readFile, at),
+    ...(log.wit && { prover: proverOf(log.wit, { readFile, now, random }, at) }),
     ...(log.checkpoint !== undefined && { remembered: memoryInFile(at(log.checkpoint)) }),
     clock: now,
     sleep,
   })
+}
+
+/** The token is read again while it is renewed. */
+function proverOf(
+  { credential, key, proof = 'wpt', audience }: NonNullable<RunOptions['config']['log']['wit']>,
+  { readFile, now, random }: Pick<RunOptions, 'readFile' | 'now' | 'random'>,
+  at: At,
+): Prover {
+  const load = async () => ({
+    wit: fromUtf8(await readFile(at(credential))).trimEnd(),
+    key: await readKey(at(key)),
+  })
+  return createProver({ load, by: proof, now, random, ...(audience !== undefined && { audience }) })
 }
 
 /** Certificates and bundles are read again while they are renewed. */
