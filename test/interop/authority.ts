@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execute } from './program.ts'
@@ -72,7 +73,9 @@ export async function opensslAuthority(
         `subjectAltName=${names ?? `URI:${id}`}`,
       ].join('\n'),
     )
-    const signer = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial']
+    // Not from a file of serial numbers, which two that are issued at once would both write.
+    const serial = ['-set_serial', `0x${randomBytes(15).toString('hex')}`]
+    const signer = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), ...serial]
     const wanted = ['-in', `${file}.csr`, '-extfile', `${file}.ext`, '-days', '1', '-out', `${file}.pem`]
     await run('openssl', ['x509', '-req', ...signer, ...wanted])
     return { id, cert: `${file}.pem`, key: `${file}.key` }
