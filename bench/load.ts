@@ -10,6 +10,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import tls from 'node:tls'
 
 export interface Load {
   readonly port: number
@@ -23,9 +24,14 @@ export interface Load {
   readonly batch?: number
   /** POST the bodies in this file instead, each once, and end with the last: u32 length ‖ body, of `type`. */
   readonly bodies?: { readonly file: string; readonly type: string }
+  /** Over TLS, with this certificate of the client, in PEM. Whose certificate the server has is not asked. */
+  readonly tls?: { readonly cert: string; readonly key: string }
+  /** Every request on a connection of its own. */
+  readonly reconnect?: boolean
 }
 
 export interface LoadResult {
+  readonly requests: number
   readonly requestsPerSecond: number
   /** Milliseconds. */
   readonly p50: number
@@ -34,18 +40,23 @@ export interface LoadResult {
   readonly failures: number
 }
 
+const STARTED = 'started'
+
 /** The generator's process; call `close` when done. */
 export class LoadProcess {
   readonly #child: ChildProcess = fork(new URL(import.meta.url), ['--generate'])
 
-  run(load: Load): Promise<LoadResult> {
+  /** @param started - called when all connections are there and have had an answer, and the load begins */
+  run(load: Load, started?: () => void): Promise<LoadResult> {
     return new Promise((resolve, reject) => {
       const died = (code: number | null) => reject(new Error(`the load generator ended with ${code}`))
       this.#child.once('exit', died)
-      this.#child.once('message', (result) => {
-        this.#child.off('exit', died)
-        resolve(result as LoadResult)
-      })
+      const hear = (message: unknown) => {
+        if (message === STARTED) return started?.()
+        this.#child.off('exit', died).off('message', hear)
+        resolve(message as LoadResult)
+      }
+      this.#child.on('message', hear)
       this.#child.send(load)
     })
   }
@@ -68,24 +79,43 @@ if (process.argv.includes('--generate') && process.send) {
 }
 
 async function generate(load: Load): Promise<LoadResult> {
-  const sockets = await Promise.all(Array.from({ length: load.connections }, () => connected(load.port)))
+  const open = connector(load)
+  const sockets = await Promise.all(Array.from({ length: load.connections }, open))
+  const readers = sockets.map(answers)
+  // Of a server that asks who is there before it answers, the first answer on a connection costs more than all others.
+  if (load.tls && !load.reconnect) {
+    const [path = '/'] = load.paths
+    await Promise.all(
+      sockets.map((socket, i) => {
+        socket.write(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`)
+        return readers[i]!()
+      }),
+    )
+  }
+  process.send?.(STARTED)
   const latencies: number[] = []
   let failures = 0
   const started = performance.now()
   const end = started + load.seconds * 1000
-  const request = load.bodies ? preparedRequests(load.paths[0]!, load.bodies) : requests(load)
+  const next = load.bodies ? preparedRequests(load.paths[0]!, load.bodies) : requests(load)
   await Promise.all(
-    sockets.map(async (socket) => {
-      const answered = answers(socket)
+    sockets.map(async (first, i) => {
+      let socket = first
+      let answered = readers[i]!
       for (let at = performance.now(); at < end; ) {
-        const next = request()
-        if (!next) break
-        socket.write(next)
+        const request = next()
+        if (!request) break
+        socket.write(request)
         const status = await answered()
         const now = performance.now()
         latencies.push(now - at)
         if (status !== 200) failures++
         at = now
+        if (load.reconnect) {
+          socket.destroy()
+          socket = await open()
+          answered = answers(socket)
+        }
       }
       socket.destroy()
     }),
@@ -93,7 +123,8 @@ async function generate(load: Load): Promise<LoadResult> {
   const seconds = (performance.now() - started) / 1000
   latencies.sort((a, b) => a - b)
   const quantile = (q: number) => latencies[Math.floor((latencies.length - 1) * q)] ?? Number.NaN
-  return { requestsPerSecond: latencies.length / seconds, p50: quantile(0.5), p99: quantile(0.99), failures }
+  const count = latencies.length
+  return { requests: count, requestsPerSecond: count / seconds, p50: quantile(0.5), p99: quantile(0.99), failures }
 }
 
 /** Makes the next request: one buffer each, made of a prepared head and, for POST, a body of entries that are unlike all others. */
@@ -168,9 +199,16 @@ function answers(socket: Socket): () => Promise<number> {
     })
 }
 
-function connected(port: number): Promise<Socket> {
+function connector({ port, tls: pair }: Load): () => Promise<Socket> {
+  if (!pair) return () => connected((done) => connect({ port, host: '127.0.0.1', noDelay: true }, done))
+  const secureContext = tls.createSecureContext(pair)
+  const options = { port, host: '127.0.0.1', secureContext, rejectUnauthorized: false }
+  return () => connected((done) => tls.connect(options, done).setNoDelay(true))
+}
+
+function connected(open: (done: () => void) => Socket): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true }, () => resolve(socket))
+    const socket = open(() => resolve(socket))
     socket.once('error', reject)
   })
 }

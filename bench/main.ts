@@ -12,6 +12,7 @@ import { benchAppend } from './append.ts'
 import { benchQuestions } from './audit-questions.ts'
 import { benchBatch } from './batch.ts'
 import { benchIssue } from './issue.ts'
+import { benchMutualTls } from './mtls.ts'
 import { benchReplay } from './replay.ts'
 import type { BenchOptions, BenchResult } from './result.ts'
 import { benchTiles } from './tiles.ts'
@@ -26,7 +27,7 @@ if (!values.json) {
   console.log(machine)
   console.log(`${'measured'.padEnd(66)} ${'ours'.padStart(12)} ${'bound'.padStart(12)}  ratio  must  goal`)
 }
-for (const bench of [benchAppend, benchBatch, benchIssue, benchReplay, benchQuestions, benchTiles]) {
+for (const bench of [benchAppend, benchBatch, benchIssue, benchReplay, benchQuestions, benchTiles, benchMutualTls]) {
   for (const result of await bench(options)) print(result)
 }
 

@@ -10,8 +10,9 @@
  *
  * @module
  */
-import { importVerifier } from '#signature'
+import { importVerifier, type Verify } from '#signature'
 import { equalBytes } from '../merkle/bytes.ts'
+import type { SignatureScheme } from '../statement/algorithm.ts'
 import type { VerificationJwk } from '../statement/cose-key.ts'
 import { fitsScheme } from '../statement/verification-jwk.ts'
 import type { Certificate } from './certificate.ts'
@@ -196,11 +197,31 @@ function namesOf({ names, subject }: Certificate): readonly GeneralName[] {
   return subject.length === 2 ? names : [...names, { kind: 'directory', bytes: subject }, ...mailboxesOf(subject)]
 }
 
-/** Whether this, a certificate or a revocation list, is signed by `jwk`. */
-export async function isSignedBy({ tbs, scheme, signature }: SignedDer, jwk: VerificationJwk): Promise<boolean> {
+/**
+ * Whether this, a certificate or a revocation list, is signed by `jwk`. Of objects that are kept it is found out once: of lists, which
+ * have megabytes, and of intermediates, which come with every connection. It can never become false.
+ */
+export async function isSignedBy(signed: SignedDer, jwk: VerificationJwk): Promise<boolean> {
+  if (signers.get(signed)?.has(jwk)) return true
+  const { tbs, scheme, signature } = signed
   if (!scheme || !fitsScheme(jwk, scheme)) return false
   const raw = rawSignature(signature, scheme, jwk)
-  return raw !== undefined && (await importVerifier(jwk, scheme))(tbs, raw)
+  if (raw === undefined || !(await (await verifierOf(jwk, scheme))(tbs, raw))) return false
+  signers.set(signed, (signers.get(signed) ?? new WeakSet()).add(jwk))
+  return true
+}
+
+const signers = new WeakMap<SignedDer, WeakSet<VerificationJwk>>()
+/** Importing a key costs as much as verifying with it, and anchors are used again and again. */
+const verifiers = new WeakMap<VerificationJwk, Map<string, Promise<Verify>>>()
+
+function verifierOf(jwk: VerificationJwk, scheme: SignatureScheme): Promise<Verify> {
+  const known = verifiers.get(jwk) ?? new Map<string, Promise<Verify>>()
+  verifiers.set(jwk, known)
+  const name = JSON.stringify(scheme)
+  const verifier = known.get(name) ?? importVerifier(jwk, scheme)
+  known.set(name, verifier)
+  return verifier
 }
 
 /**

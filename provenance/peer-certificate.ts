@@ -88,13 +88,25 @@ export async function verifyPeer(
   // Peers send their anchor along, and TLS libraries add it.
   const between = rest.filter((der) => !trust.certificates.some((anchor) => equalBytes(anchor.der, der)))
   checkLength(between)
-  const above = await checkCertificatePath(leaf, between.map(parseCertificate), trust.certificates, at, role)
+  const known = intermediates.get(trust) ?? []
+  const read = (der: Uint8Array) => known.find((each) => equalBytes(each.der, der)) ?? parseCertificate(der)
+  const above = await checkCertificatePath(leaf, between.map(read), trust.certificates, at, role)
   checkLifetime(leaf, trust)
   const path = [leaf, ...above]
   const lists = trust.revocationLists
   const until = lists ? await checkNotRevoked(path, lists, at) : Number.POSITIVE_INFINITY
+  const fresh = above.slice(0, -1).filter((each) => !known.includes(each))
+  if (fresh.length > 0) intermediates.set(trust, [...fresh, ...known].slice(0, MAX_KNOWN))
   return { identifier: uri, trustDomain, chain, notAfter: Math.min(until, ...path.map(({ notAfter }) => notAfter)) }
 }
+
+/**
+ * Certificates that led to an anchor of a trust domain: those of its issuers come with every connection, and are read and their
+ * signatures verified once. Dates, purposes, constraints and revocation are looked at each time. Nobody gets one in here
+ * whom an anchor has not vouched for.
+ */
+const intermediates = new WeakMap<PeerTrust, readonly Certificate[]>()
+const MAX_KNOWN = 16
 
 function checkLifetime({ notBefore, notAfter }: Certificate, { rules }: PeerTrust): void {
   const most = rules?.maximumLifetime

@@ -11,7 +11,6 @@
  * @module
  */
 import { equalBytes, fromUtf8, toHex } from '../merkle/bytes.ts'
-import { jwkThumbprint } from '../statement/cose-key.ts'
 import { type Certificate, decodePem } from './certificate.ts'
 import { readExtension } from './certificate-extensions.ts'
 import { algorithmIdentifier, checkEcdsaSignature, schemeOfIdentifier } from './certificate-key.ts'
@@ -98,7 +97,7 @@ async function currentLists(
 }
 
 async function checkList(list: RevocationList, issuer: Certificate, at: number): Promise<void> {
-  if (!(await isSignedByIssuer(list, issuer))) {
+  if (!issuer.publicJwk || !(await isSignedBy(list, issuer.publicJwk))) {
     throw new ProvenanceError('crl_bad_signature', 'a revocation list that its issuer did not sign')
   }
   if (!issuer.keyUsage?.has('cRLSign')) {
@@ -109,18 +108,6 @@ async function checkList(list: RevocationList, issuer: Certificate, at: number):
   }
   if (!(at >= list.thisUpdate)) throw new ProvenanceError('crl_not_yet_valid', 'a revocation list of the future')
   if (!(at <= list.nextUpdate)) throw new ProvenanceError('crl_expired', 'a revocation list that was to be replaced')
-}
-
-/** Thumbprints of the keys that are known to have signed a list: megabytes, which are not hashed for each connection. */
-const signers = new WeakMap<RevocationList, Set<string>>()
-
-async function isSignedByIssuer(list: RevocationList, { publicJwk }: Certificate): Promise<boolean> {
-  if (!publicJwk) return false
-  const key = jwkThumbprint(publicJwk)
-  if (signers.get(list)?.has(key)) return true
-  if (!(await isSignedBy(list, publicJwk))) return false
-  signers.set(list, (signers.get(list) ?? new Set()).add(key))
-  return true
 }
 
 function parseList(der: Uint8Array): RevocationList {

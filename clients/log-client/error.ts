@@ -39,6 +39,7 @@ export type AnswerErrorCode =
   | 'malformed_url' //        not an http or https URL that paths can be appended to
   | 'insecure_url' //         http, and not to this machine
   | 'untrusted_certificate' // TLS with somebody who is not shown to be the log's host
+  | 'unusable_certificate' // our own certificate or its key cannot be read, or they do not belong together
   | 'certificate_refused' //   the log's server ended the handshake: it takes no such certificate of ours, or demands one
   | 'answer_too_large' //     more bytes than an answer of this kind may have
   | 'malformed_answer' //     a status, a redirect or a body that this path never has

@@ -218,7 +218,8 @@ export class WorkloadAgent extends https.Agent {
       return this.#pair
     } catch (error) {
       if (this.#pair) return this.#pair
-      throw error
+      const why = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+      throw new AnswerError('unusable_certificate', `our own certificate and its key cannot be used: ${why}`)
     }
   }
 }

@@ -278,10 +278,17 @@ describe('a client', () => {
     fetcher.close()
   })
 
-  it('says so when it has no certificate to begin with', async () => {
+  it('says so when it has no certificate to begin with (unusable_certificate)', async () => {
     const { state, ask, fetcher } = await renewing(await holder())
-    state.pair = { cert: 'nothing', key: '' }
-    await assert.rejects(ask())
+    const { cert } = state.pair
+    for (const pair of [
+      { cert: 'nothing', key: '' },
+      { cert, key: await keyPem(other) },
+      { cert: '', key: '' },
+    ]) {
+      state.pair = pair
+      await assert.rejects(ask(), { code: 'unusable_certificate' })
+    }
     fetcher.close()
   })
 
