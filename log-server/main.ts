@@ -94,8 +94,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
   async function closeAll(): Promise<void> {
     await Promise.all(apps.map((each) => each.close()))
-    await doors?.close()
     await log.close()
+    // Last: what became of registrations under way is written down, too.
+    await doors?.close()
   }
 
   const withTls = tls && { tls: tls.settings }
