@@ -1,14 +1,16 @@
 // The audit line: one for each request of whoever is known, whatever came of it; and nothing appended that is not written down.
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type AuditLine, AuditLog, type AuditSink, openSink, rangesOf } from '../../../log-server/access/audit-line.ts'
+import { initLog } from '../../../log-server/init.ts'
+import { startServer } from '../../../log-server/main.ts'
 import { toHex } from '../../../merkle/bytes.ts'
 import { encodeCborSequence } from '../../../statement/index.ts'
 import { AT, SUBJECT } from '../../provenance/proof-of-possession/caller.ts'
-import { digestOf, ISSUER } from '../../provenance/small-log.ts'
+import { digestOf, ISSUER, notRandom, ORIGIN } from '../../provenance/small-log.ts'
 import { problemIn, type ServedLog, serveLog } from '../served-log.ts'
 import { guard, KeptLines, may } from './guarded-log.ts'
 
@@ -219,6 +221,39 @@ describe('where it cannot be written', () => {
     finish()
     await waiting
     await guarded.app.close()
+  })
+})
+
+describe('a server whose disk is full', { skip: process.platform !== 'linux' && 'no /dev/full' }, () => {
+  it('registers nothing, is not ready, and says why', async () => {
+    const dataDir = join(dir, 'full')
+    await initLog({ dataDir, origin: ORIGIN, now: () => 100, random: notRandom('full') })
+    const config = JSON.parse(await readFile(join(dataDir, 'config.json'), 'utf8')) as object
+    const rules = [{ who: ['anonymous'], may: ['admin'] }]
+    const access = { trustDomains: {}, rules, audit: { file: '/dev/full' } }
+    await writeFile(join(dataDir, 'config.json'), JSON.stringify({ ...config, server: { access } }))
+    const logged: string[] = []
+    const logger = { level: 'error', stream: { write: (line: string) => logged.push(line) } }
+    const server = await startServer({ dataDir, listen: { host: '127.0.0.1', port: 0 }, now: () => AT, logger })
+    const readiness = async () => {
+      const answer = await fetch(`${server.url}/readyz`)
+      return [answer.status, ((await answer.json()) as { reason?: string }).reason]
+    }
+    try {
+      assert.deepEqual(await readiness(), [200, undefined])
+      const body = Buffer.from(world.statements[0]!.bytes)
+      const headers = { 'content-type': 'application/cose', accept: 'application/json' }
+      const bundle = new Uint8Array(await (await fetch(`${server.url}/v1/statements/000.p/1`)).arrayBuffer())
+      for (const payload of [bundle.subarray(4), body]) {
+        const answer = await fetch(`${server.url}/entries`, { method: 'POST', headers, body: payload })
+        assert.deepEqual([answer.status, ((await answer.json()) as { code: string }).code], [503, 'audit_unavailable'])
+      }
+      assert.deepEqual(await readiness(), [503, 'audit_unavailable'])
+      assert.equal(logged.length, 1)
+      assert.match(logged[0]!, /ENOSPC/)
+    } finally {
+      await server.close()
+    }
   })
 })
 
