@@ -52,7 +52,7 @@ export class KnownTree {
   readonly checkpoint: VerifiedCheckpoint
   /** By their last bytes, which are those of a signature. */
   readonly #statements = new Map<string, { readonly bytes: Uint8Array; readonly included: IncludedStatement }>()
-  readonly #own: { readonly of: readonly IncludedStatement[]; readonly found: OwnRecords }[] = []
+  readonly #own: { readonly of: readonly IncludedStatement[]; readonly found: Promise<OwnRecords> }[] = []
   readonly #receipts = new WeakMap<IncludedStatement, Under<number>>()
   readonly #records = new WeakMap<IncludedStatement, Under<RecordStatement>>()
 
@@ -76,10 +76,15 @@ export class KnownTree {
   async own(of: readonly IncludedStatement[], check: () => Promise<OwnRecords>): Promise<OwnRecords> {
     const before = this.#own.find((each) => each.of.length === of.length && each.of.every((one, i) => one === of[i]))
     if (before) return before.found
-    const found = await check()
+    // While it is found out, too: those who verify many do so at once.
+    const entry = { of, found: check() }
     if (this.#own.length === MAX_OWN) this.#own.shift()
-    this.#own.push({ of, found })
-    return found
+    this.#own.push(entry)
+    entry.found.catch(() => {
+      const at = this.#own.indexOf(entry)
+      if (at >= 0) this.#own.splice(at, 1)
+    })
+    return entry.found
   }
 
   /** When the log signed the receipt of a statement, by one of its keys. @throws what `check` throws */
@@ -100,7 +105,7 @@ export class KnownTree {
 /** A verdict, and whose keys it was reached by. */
 interface Under<T> {
   readonly authorities: Authorities
-  readonly verdict: T
+  readonly verdict: Promise<T>
 }
 
 async function rememberedUnder<T>(
@@ -111,7 +116,8 @@ async function rememberedUnder<T>(
 ): Promise<T> {
   const before = memory.get(of)
   if (before?.authorities === authorities) return before.verdict
-  const verdict = await check()
-  memory.set(of, { authorities, verdict })
-  return verdict
+  const found = { authorities, verdict: check() }
+  memory.set(of, found)
+  found.verdict.catch(() => memory.get(of) === found && memory.delete(of))
+  return found.verdict
 }

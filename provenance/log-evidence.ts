@@ -159,7 +159,7 @@ async function openOwn(
     }
     const jwk = isFirst ? record.type === 'log-policy' && foundingKey(record, kid) : authorities.keyOf(kid)
     if (!jwk) throw new ProvenanceError('unknown_key', `the log's own record at ${index} is signed by ${kid}`)
-    const signed = recordStatementOf(await verifySignedStatement(statement, await verificationKeyOf(jwk)))
+    const signed = recordStatementOf(await verifySignedStatement(statement, await verificationKeyOf(jwk)), record)
     // No clock: the dates of these records and the time of the tree are both the log's word.
     const context = { authorities, targets, index, now: Number.POSITIVE_INFINITY, maxClockSkew: MAX_CLOCK_SKEW }
     // The policies are one chain; of a key that took another's place it is enough to know the key.
@@ -249,7 +249,7 @@ async function checkSignature(
   const kid = statement.header.kid!
   const jwk = authorities.keyOf(kid)
   if (!jwk) throw new ProvenanceError('unknown_key', `the ${record.type} is signed by ${kid}, authorized for nothing`)
-  return recordStatementOf(await verifySignedStatement(statement, await verificationKeyOf(jwk)))
+  return recordStatementOf(await verifySignedStatement(statement, await verificationKeyOf(jwk)), record)
 }
 
 /** Without links to earlier versions that did not come along. */

@@ -130,12 +130,13 @@ export function recordOfStatement(statement: SignedStatement): ProvenanceRecord 
 /**
  * As {@link recordOfStatement}, with the statement whose signature was verified.
  *
+ * @param read - what {@link recordOfStatement} gave for this statement, where it was asked before
  * @throws {@link ProvenanceError} also `malformed_record` when `kid` names another key than the one that verified
  */
-export function recordStatementOf(statement: VerifiedStatement): RecordStatement {
+export function recordStatementOf(statement: VerifiedStatement, read?: ProvenanceRecord): RecordStatement {
   // Records are found by signer. One found under a name that is not its signer's would be somebody else's word.
   if (statement.header.kid !== statement.signer.kid) throw malformed('kid', 'must name the key that signed')
-  return { statement, record: recordOfStatement(statement), entry: statement.entry }
+  return { statement, record: read ?? recordOfStatement(statement), entry: statement.entry }
 }
 
 /** When the signer says that it signed: POSIX seconds. */

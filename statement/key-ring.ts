@@ -56,6 +56,8 @@ const signingKeys = new WeakMap<PrivateJwk, Promise<SigningKey>>()
 
 function remembering(key: VerificationKey): VerificationKey {
   const verified = new Map<string, true>()
+  /** What is being asked: the receipts of one batch arrive together, with one signature. */
+  const asking = new Map<string, Promise<boolean>>()
   return {
     ...key,
     async verify(data, signature) {
@@ -64,7 +66,11 @@ function remembering(key: VerificationKey): VerificationKey {
       // With the length in front, no other pair of data and signature has these bytes.
       const asked = toHex(sha256(concatBytes(length, data, signature)))
       if (verified.has(asked)) return true
-      const holds = await key.verify(data, signature)
+      const already = asking.get(asked)
+      if (already) return already
+      const asks = key.verify(data, signature).finally(() => asking.delete(asked))
+      asking.set(asked, asks)
+      const holds = await asks
       if (holds) keep(verified, asked, true, MAX_VERDICTS)
       return holds
     },

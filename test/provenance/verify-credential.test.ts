@@ -132,6 +132,21 @@ describe('EvidenceMemory', () => {
     }
   })
 
+  it('serves many who ask at once, and tells each what it would tell one', async () => {
+    const memory = new EvidenceMemory(honest.trust)
+    const input = { credential: honest.credential, trust: honest.trust, at: AT }
+    const changed = new Uint8Array(honestBundle.statements[1]!)
+    changed[changed.length - 1]! ^= 1
+    const bundles = [honestBundle, { ...honestBundle, statements: honestBundle.statements.with(1, changed) }].map(
+      encodeBundle,
+    )
+    const alone = await Promise.all(bundles.map((bundle) => verifyCredential({ ...input, bundle })))
+    const all = await Promise.all(
+      Array.from({ length: 12 }, (_, i) => verifyCredential({ ...input, bundle: bundles[i % 2]!, memory })),
+    )
+    assert.deepEqual(all, Array(6).fill(alone).flat())
+  })
+
   it('is of one trust', async () => {
     const trust = { ...honest.trust }
     const input = { credential: honest.credential, bundle: await honest.encoded(), at: AT }

@@ -23,6 +23,16 @@ describe('verificationKeyOf', () => {
     })
   }
 
+  it('answers the same question of many at once, yes and no', async () => {
+    const [signer, key] = [await signingKeyOf(ES256_JWK), await verificationKeyOf(publicJwkOf(ES256_JWK))]
+    const data = utf8('asked by many')
+    const signature = await signer.sign(data)
+    const ask = (about: Uint8Array) => Promise.all(Array.from({ length: 8 }, () => key.verify(about, signature)))
+    assert.deepEqual(await ask(data), Array(8).fill(true))
+    assert.deepEqual(await ask(utf8('something else')), Array(8).fill(false))
+    assert.deepEqual(await ask(data), Array(8).fill(true))
+  })
+
   it('what one key signed, no other is believed to have', async () => {
     const [mine, other] = [
       await verificationKeyOf(publicJwkOf(ES256_JWK)),
