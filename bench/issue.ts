@@ -3,7 +3,8 @@
  *
  * Each credential is a WIT for a workload that was attested, decided on by Cedar, recorded with three sealed sections and a wrap for an
  * auditor, and handed out with a receipt and a bundle that were verified. Five signatures are its own: the credential and the record are
- * made; result, record (by the log) and receipt are checked. The bound makes and checks just these, on all cores.
+ * made; the record is checked by the log, and credential and record by the issuer as by a relying party. The bound makes and checks just
+ * these, on all cores. Those of results and tree heads are not among them: workloads renew on one result, and a batch has one head.
  *
  * @module
  */
