@@ -94,7 +94,16 @@ function workloadAt(index: number): AuditedEntry {
   const workload = {
     name: `service-${number % 500}`,
     vendor: { name: `Vendor ${number % 50}` },
-    sbom: [{ format: 'CycloneDX', specVersion: '1.6', digest: digestOf(`sbom ${number}`), components }],
+    sbom: [
+      {
+        format: 'CycloneDX',
+        specVersion: '1.6',
+        digest: digestOf(`sbom ${number}`),
+        components,
+        others: [{ name: 'package-37', version: '0.9' }],
+        cpes: [`cpe:2.3:a:vendor-${number % 50}:product:1.0:*:*:*:*:*:*:*`],
+      },
+    ],
     build: [
       {
         predicateType: 'https://slsa.dev/provenance/v1',

@@ -13,15 +13,16 @@
  * @module
  */
 import { toHex } from '../merkle/bytes.ts'
-import { assert, EvidenceError } from '../merkle/error.ts'
+import { EvidenceError } from '../merkle/error.ts'
 import type { Hash } from '../merkle/hash.ts'
 import type { Authorities } from '../provenance/authorities.ts'
 import { type Bundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_STATEMENTS } from '../provenance/bundle.ts'
 import { type BundledStatement, type BundleSet, bundleIn } from '../provenance/bundle-set.ts'
-import { type Link, type ProvenanceRecord, recordOfStatement } from '../provenance/record.ts'
-import { parseSignedStatement, type SignedStatement } from '../statement/signed-statement.ts'
+import type { Link, ProvenanceRecord } from '../provenance/record.ts'
+import type { SignedStatement } from '../statement/signed-statement.ts'
 import { attachReceipts } from '../statement/transparent-statement.ts'
 import type { RecordedCredential } from './access/general-view.ts'
+import { KnownStatements } from './known-statements.ts'
 import { RequestError } from './problem.ts'
 import { Snapshot, type SnapshotSource } from './snapshot.ts'
 import type { LogReader } from './types.ts'
@@ -29,6 +30,8 @@ import type { LogReader } from './types.ts'
 export interface BundleSource {
   readonly log: SnapshotSource & Pick<LogReader, 'byUnique' | 'locate' | 'statuses' | 'wraps'>
   readonly authorities: Pick<Authorities, 'authorizations' | 'policy' | 'retractionOf'>
+  /** What earlier answers had to read. */
+  readonly known?: KnownStatements
   /** Which wraps, of a record by `signer` (kid), go into the bundle; all, when not given. */
   readonly shown?: (wraps: readonly Uint8Array[], signer: string) => readonly Uint8Array[]
   /** Whether a credential is for whoever asks; each is, when not given. Of others they are told what they are of none. */
@@ -83,10 +86,12 @@ class Gathering {
   readonly #source: BundleSource
   readonly #policy: number
   readonly #found = new Map<number, Promise<Found>>()
+  readonly #known: KnownStatements
   #room: number
 
   constructor(source: BundleSource, maxBytes: number) {
     this.#source = source
+    this.#known = source.known ?? new KnownStatements()
     this.snapshot = new Snapshot(source.log)
     this.#policy = source.authorities.policy().index
     this.#room = maxBytes
@@ -98,7 +103,7 @@ class Gathering {
     const root = await log.byUnique(`credential:${credentialDigest}`)
     if (!this.snapshot.has(root)) throw notRecorded()
     // All of them or no bundle: one that left out the oldest could leave out the revocation.
-    const statuses = await log.statuses(credentialDigest, MAX_BUNDLE_STATEMENTS)
+    const statuses = await log.statuses(credentialDigest, MAX_BUNDLE_STATEMENTS, root)
     if (isFor) {
       const known = statuses.filter((index) => this.snapshot.has(index))
       if (!(await isFor({ root, statuses: known }))) throw notRecorded()
@@ -138,7 +143,7 @@ class Gathering {
 
   async #read(index: number): Promise<Found> {
     const { log, authorities, shown } = this.#source
-    const { statement, record } = readStored(await this.snapshot.statement(index))
+    const { statement, record } = this.#known.read(index, await this.snapshot.statement(index))
     const links = followed(record)
     const [targets, stored] = await Promise.all([
       Promise.all(links.map((link) => log.locate(link.entry))),
@@ -164,17 +169,6 @@ interface Found {
   readonly statement: SignedStatement
   readonly wraps: readonly Uint8Array[]
   readonly next: readonly number[]
-}
-
-/** A statement that this log has admitted once. That it does not read any more is our fault, not the reader's. */
-function readStored(bytes: Uint8Array): { statement: SignedStatement; record: ProvenanceRecord } {
-  try {
-    const statement = parseSignedStatement(bytes)
-    return { statement, record: recordOfStatement(statement) }
-  } catch (cause) {
-    assert(!(cause instanceof EvidenceError), `a stored statement is refused: ${String(cause)}`)
-    throw cause
-  }
 }
 
 function followed({ type, links }: ProvenanceRecord): readonly Link[] {

@@ -140,8 +140,8 @@ export class StoredLog implements LogReader, TileReader {
     return this.#published(await this.#store.byUnique(key))
   }
 
-  async statuses(credentialDigest: string, limit = DEFAULT_LIMIT): Promise<number[]> {
-    return this.#allPublished(await this.#store.statuses(credentialDigest, limit))
+  async statuses(credentialDigest: string, limit = DEFAULT_LIMIT, of?: number): Promise<number[]> {
+    return this.#allPublished(await this.#store.statuses(credentialDigest, limit, of))
   }
 
   async inclusionProof(index: number, size: number): Promise<Hash[]> {

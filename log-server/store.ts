@@ -39,6 +39,7 @@ import { TILE_WIDTH } from '../merkle/tile.ts'
 import { asBytes, asMap, asText, asUint, decodeCbor, encodeCbor } from '../statement/cbor.ts'
 import type { SignedTreeHead } from '../statement/receipt.ts'
 import { decodeErasure, type Erases, type Erasure, encodeErasure, Sweep, type Sweepable } from './erased.ts'
+import { type Piece, RecentPieces } from './recent-pieces.ts'
 import { type EntryMeta, LogError } from './types.ts'
 import { decodeWidths, encodeWidths, type TileWidths, type Width, widthsAfter, widthsWithout } from './widths.ts'
 
@@ -105,6 +106,10 @@ export class Store {
   #wanted: Wanted[] = []
   /** The last tile, as the last commit left it. */
   #lastWidths: TileWidths | undefined
+  readonly #recent = new RecentPieces(RECENT_BYTES)
+  /** Index of the first entry of the first commit; of the last entry since then that is the status of a credential. */
+  #committedFrom: number | undefined
+  #lastStatus = -1
 
   private constructor(db: Level<Uint8Array, Uint8Array>) {
     this.#db = db
@@ -148,7 +153,15 @@ export class Store {
       if (i > 0 && i % PUT_TOGETHER === 0) await nextTurn()
       putIndexes(batch, first + i, entry)
     }
-    for (const { index, statements } of pieces(first, entries)) batch.put(integerKey('s', index), pack(statements))
+    const packed: Piece[] = []
+    for (const { index, statements } of pieces(first, entries)) {
+      const value = pack(statements)
+      batch.put(integerKey('s', index), value)
+      packed.push({ first: index, count: statements.length, value: plain(value) })
+    }
+    // Before it can be read: that there is none must not be said a moment too long.
+    this.#committedFrom ??= first
+    for (const [i, { status }] of entries.entries()) if (status !== undefined) this.#lastStatus = first + i
     for (const { level, index, hashes } of tiles) batch.put(tileKey(level, index), hashes)
     for (const { index, bytes } of bundles) batch.put(integerKey('e', index), bytes)
     for (const [n, rows] of reached) batch.put(integerKey('p', n), encodeWidths(rows))
@@ -156,6 +169,8 @@ export class Store {
     for (const key of holes.deletions) batch.del(key)
     batch.put(HEAD_KEY, encodeSigned(signed))
     await batch.write({ sync: true })
+    if (holes.newest !== undefined) this.#recent.forget()
+    else for (const piece of packed) this.#recent.add(piece)
 
     const n = Math.floor((first + entries.length) / TILE_WIDTH)
     this.#lastWidths = { n, rows: reached.get(n) ?? [] }
@@ -244,12 +259,22 @@ export class Store {
 
   /** Empty when it was erased. */
   async statement(index: number): Promise<Uint8Array | undefined> {
-    const piece = await this.#pieceOf(index)
+    const piece = this.#recent.find(index) ?? (await this.#readPiece(index))
     if (!piece) return undefined
     let skip = index - piece.first
     // A copy: the statements beside it should not live as long as it does.
     for (const statement of unpack(piece.value)) if (skip-- === 0) return statement.slice()
     return undefined
+  }
+
+  async #readPiece(index: number): Promise<Piece | undefined> {
+    const { state } = this.#recent
+    const found = await this.#pieceOf(index)
+    if (!found) return undefined
+    const { first, value } = found
+    const piece = { first, count: [...unpack(value)].length, value }
+    this.#recent.add(piece, state)
+    return piece
   }
 
   /** What was erased of the entry at `index`. */
@@ -295,7 +320,10 @@ export class Store {
     return value && readInteger(value, 0)
   }
 
-  async statuses(credentialDigest: string, limit: number): Promise<number[]> {
+  /** @param of - index of the record of the credential, behind which all of them are */
+  async statuses(credentialDigest: string, limit: number, of = -1): Promise<number[]> {
+    // Of what was committed since this was opened, it is known where the last status of any credential is.
+    if (of >= (this.#committedFrom ?? Number.POSITIVE_INFINITY) && of > this.#lastStatus) return []
     const range = prefixRange(textKey('c', credentialDigest))
     const keys = await this.#db.keys({ ...range, reverse: true, limit }).all()
     return keys.map((key) => readInteger(key, key.length - 6)).reverse()
@@ -518,6 +546,8 @@ function decodeSigned(value: Uint8Array): Signed {
   }
 }
 
+/** A few thousand statements. */
+const RECENT_BYTES = 8 * 1024 * 1024
 const PUT_TOGETHER = 48
 const PIECE_BYTES = 64 * 1024
 const READ_TOGETHER = 32

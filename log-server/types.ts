@@ -118,8 +118,12 @@ export interface LogReader {
   latestAll(prefix: string, limit?: number): Promise<number[]>
   /** Index of the entry that holds a unique key, such as `credential:<hex>`. */
   byUnique(key: string): Promise<number | undefined>
-  /** Indexes of the newest `limit` (default 100) status records of a credential, oldest of them first. */
-  statuses(credentialDigest: string, limit?: number): Promise<number[]>
+  /**
+   * Indexes of the newest `limit` (default 100) status records of a credential, oldest of them first.
+   *
+   * @param of - index of the record of the credential, behind which all of them are: quicker, when it is known
+   */
+  statuses(credentialDigest: string, limit?: number, of?: number): Promise<number[]>
   /** @throws MerkleError `index_out_of_range` unless index < size ≤ published size. */
   inclusionProof(index: number, size: number): Promise<Hash[]>
   /** As {@link inclusionProof} for each of `indexes`, in their order, and cheaper than one by one. */

@@ -25,6 +25,7 @@ import {
   hashLeaf,
   toBase64,
   toHex,
+  UnavailableError,
   type VerifiedCheckpoint,
 } from '../../merkle/index.ts'
 import type { AuditedEntry } from './audited-entry.ts'
@@ -260,6 +261,7 @@ async function loadOrClose(database: Database, path: string): Promise<AuditedSoF
     return await loadAudit(database)
   } catch (cause) {
     database.close()
+    if (cause instanceof UnavailableError) throw cause
     throw new AuditError('damaged_audit', `${path} is not what an audit left: delete it and audit again`, { cause })
   }
 }

@@ -22,6 +22,7 @@ import { checkContentDigest } from '../../provenance/proof-of-possession/content
 import type { SignedStatement } from '../../statement/signed-statement.ts'
 import { wrapRecipientKid } from '../../statement/wrap.ts'
 import type { Admitted } from '../admission-batch.ts'
+import { isLoopback } from '../config.ts'
 import { operationOf } from '../openapi.ts'
 import { type ProblemCode, problemOf, RequestError } from '../problem.ts'
 import { BusyError, type Clock } from '../types.ts'
@@ -161,6 +162,7 @@ export class GuardedDoor implements Door {
     // Before it is refused: what is refused is paid for as well.
     if (limits) limitRequest(limits, request, reply, refusal ? undefined : caller)
     if (refusal) throw refusal
+    if (admin === 'local') refusePages(request.headers)
     const need = operationOf(request)?.access
     // No such path, or no such method on it: that is said in the API's description.
     if (need === undefined || need === 'anyone') return
@@ -267,6 +269,20 @@ export class GuardedDoor implements Door {
 }
 
 const NOTHING: Grants = grantsOf()
+
+/**
+ * Whoever is on this machine is not whatever page somebody on it looks at: one elsewhere, or one that has a name of its own made to mean this
+ * address.
+ *
+ * @throws {@link RequestError} `access_denied`
+ */
+function refusePages({ host = '', origin, 'sec-fetch-site': site }: FastifyRequest['headers']): void {
+  const name = host.replace(/:\d{1,5}$/, '').replace(/^\[(.*)\]$/, '$1')
+  const isElsewhere = site !== undefined && site !== 'same-origin' && site !== 'none'
+  if (origin !== undefined || isElsewhere || !isLoopback(name)) {
+    throw new RequestError('access_denied', 'this address is for programs of this machine')
+  }
+}
 
 /** @throws ProvenanceError `content_digest_missing`, `content_digest_mismatch`; {@link RequestError} `malformed_request` */
 async function checkContent(

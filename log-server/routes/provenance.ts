@@ -21,6 +21,7 @@ import { asArray, asBytes, decodeCbor } from '../../statement/cbor.ts'
 import type { Door } from '../access/door.ts'
 import { isInView, viewOf } from '../access/general-view.ts'
 import { type BundleSource, collectBundle, collectBundles } from '../collect.ts'
+import { KnownStatements } from '../known-statements.ts'
 import { bytes, operation } from '../openapi.ts'
 import { encodeConcise, problemOf, RequestError } from '../problem.ts'
 import type { LogReader } from '../types.ts'
@@ -66,10 +67,12 @@ export const provenanceRoutes: FastifyPluginAsyncTypebox<ProvenanceOptions> = as
   app,
   { log, authorities, door },
 ) => {
+  const known = new KnownStatements()
   function sourceFor(request: FastifyRequest): BundleSource {
     const view = viewOf(door.visitOf(request))
     return {
       log,
+      known,
       authorities,
       shown: (wraps, signer) => door.wrapsFor(request, wraps, signer),
       ...(view && { isFor: (credential) => isInView(view, credential, { log, authorities }) }),

@@ -56,7 +56,7 @@ const getStatements = operation({
 /** Of all statements the one that every client begins with: it has a path of its own for those who may not replay the log. */
 const getFoundingPolicy = operation({
   operationId: 'getFoundingPolicy',
-  access: 'read:general',
+  access: 'receipt',
   tags: ['provlog'],
   summary: 'Entry 0, by which the log says whose it is, and which keys sign for it.',
   requestHeaders,

@@ -5,7 +5,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -135,6 +135,12 @@ describe('a question', () => {
     const spelled = await ask('by-component', { package: 'PKG:NPM/package-37@9?x=y', versions: '<2.2' })
     assert.deepEqual(indexesOf(spelled), named(old))
     assert.deepEqual(await ask('by-component', { package: 'pkg:npm/package-4000', versions: '>=0' }), [])
+    // What has no package URL is found by its bare name, and by what vulnerability databases call it.
+    const bare = await ask('by-component-name', { name: 'package-37', versions: '=0.9' })
+    assert.deepEqual(indexesOf(bare), named(live(AT).filter(({ targets }) => targets.has('workload-provenance'))))
+    assert.ok(bare.every((row) => row[7] === null))
+    const first = await ask('by-cpe', { cpe: 'cpe:2.3:a:vendor-0:' })
+    assert.ok(first.length > 0 && first.every((row) => String(row[5]).startsWith('cpe:2.3:a:vendor-0:')))
   })
 
   it('about grounds, delivery, attestation and lifetime says what the records say', async () => {
@@ -336,11 +342,44 @@ describe('a version', () => {
   })
 })
 
+async function answerOf(state: string): Promise<readonly (readonly Cell[])[]> {
+  const opened = await Questions.open(state)
+  try {
+    const rows: (readonly Cell[])[] = []
+    for (const [id, given] of [
+      ['live', {}],
+      ['by-firmware', argumentsFor('by-firmware', SIZE)],
+    ] as const) {
+      for await (const row of (await opened.ask(id, new Map(Object.entries(given)), AT)).rows) rows.push(row)
+    }
+    return rows
+  } finally {
+    opened.close()
+  }
+}
+
 it('questions are for an audit that ended, of this version, in a file of its own', async () => {
   const other = await mkdtemp(join(tmpdir(), 'provlog-questions-'))
   try {
     await assert.rejects(Questions.open(other), { code: 'no_audit' })
-    await fillDatabase(other, 40)
+    await fillDatabase(other, 400)
+    const sound = await readFile(databasePath(other))
+    const answered = await answerOf(other)
+    let refused = 0
+    for (let i = 0; i < 16; i++) {
+      // The first blocks say what the file is; the others are of its tables.
+      const place = i < 6 ? 100 + 4096 * (i % 3) + i : Math.floor((sound.length * i) / 16) + 1000
+      await writeFile(
+        databasePath(other),
+        sound.map((byte, at) => (at === place ? byte ^ 0x10 : byte)),
+      )
+      const answer = await answerOf(other).catch((error: unknown) => error)
+      if (answer instanceof Error) {
+        assert.equal((answer as Error & { code: string }).code, 'damaged_audit')
+        refused++
+      } else assert.deepEqual(answer, answered)
+    }
+    assert.ok(refused > 3, `${refused} of 16`)
     await writeFile(databasePath(other), 'not a database')
     await assert.rejects(Questions.open(other), { code: 'damaged_audit' })
   } finally {

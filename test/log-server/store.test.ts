@@ -50,6 +50,32 @@ describe('the store', () => {
       assert.equal(await store.statement(size), undefined)
     }))
 
+  it('gives them back from the disk as from memory, an erased one from neither', () =>
+    withStore(async (store, location) => {
+      const entries = Array.from({ length: 300 }, (_, i) => entryOf(i))
+      await store.commit(batchOf(0, entries))
+      assert.deepEqual(await store.statement(7), statementOf(7))
+      await store.commit(batchOf(300, [entryOf(300, { erases: { entry: entries[7]!.entry, scope: 'statement' } })]))
+      const check = async (from: Store) => {
+        for (const index of [0, 6, 8, 255, 256, 299, 300, 8]) {
+          assert.deepEqual(await from.statement(index), statementOf(index))
+        }
+        for (const _ of [1, 2]) assert.deepEqual(await from.statement(7), new Uint8Array())
+        assert.equal(await from.statement(301), undefined)
+      }
+      await check(store)
+      await store.swept()
+      await store.close()
+      const reopened = await Store.open(location)
+      try {
+        await check(reopened)
+        await reopened.commit(batchOf(301, [entryOf(301)]))
+        assert.deepEqual(await reopened.statement(301), statementOf(301))
+      } finally {
+        await reopened.close()
+      }
+    }))
+
   it('packs a batch into pieces that never cross a multiple of 256 and stay small', () =>
     withStore(async (store) => {
       await store.commit(
@@ -143,6 +169,28 @@ describe('the store', () => {
       assert.deepEqual(await store.statuses('c'.repeat(64), 100), [])
       assert.equal(await store.hasStatus('b'.repeat(64), 1), true)
       assert.equal(await store.hasStatus('b'.repeat(64), 2), false)
+    }))
+
+  it('finds the statuses behind the record of a credential, of this run and of those before', () =>
+    withStore(async (store, location) => {
+      const status = (digest: string, i: number) => entryOf(i, { status: digest.repeat(64) })
+      const of = (digest: string, root: number, from = store) => from.statuses(digest.repeat(64), 100, root)
+      await store.commit(batchOf(0, [entryOf(0), entryOf(1)]))
+      assert.deepEqual(await of('a', 0), [])
+      await store.commit(batchOf(2, [status('a', 2), entryOf(3), entryOf(4)]))
+      assert.deepEqual([await of('a', 0), await of('a', 3)], [[2], []])
+      await store.commit(batchOf(5, [status('b', 5)]))
+      assert.deepEqual([await of('b', 3), await of('c', 3)], [[5], []])
+      await store.close()
+      const reopened = await Store.open(location)
+      try {
+        assert.deepEqual([await of('a', 0, reopened), await of('b', 3, reopened)], [[2], [5]])
+        await reopened.commit(batchOf(6, [entryOf(6), status('d', 7)]))
+        assert.deepEqual([await of('a', 0, reopened), await of('b', 3, reopened)], [[2], [5]])
+        assert.deepEqual([await of('d', 6, reopened), await of('e', 8, reopened)], [[7], []])
+      } finally {
+        await reopened.close()
+      }
     }))
 
   it('knows which statements say who may write', () =>

@@ -97,15 +97,23 @@ export class Database {
 
   /** Runs statements of ours. */
   async run(sql: string): Promise<void> {
-    await this.#connection.run(sql)
+    try {
+      await this.#connection.run(sql)
+    } catch (error) {
+      throw named(error)
+    }
   }
 
   /** The answer to a statement of ours, its parameters bound by name. */
   async query(sql: string, parameters: Readonly<Record<string, Cell>> = {}): Promise<Answer> {
     const values = Object.entries(parameters).map(([name, cell]) => [name, duckValueOf(cell)] as const)
     const types = values.map(([name, value]) => [name, typeof value === 'bigint' ? BIGINT : undefined] as const)
-    const result = await this.#connection.stream(sql, Object.fromEntries(values), Object.fromEntries(types))
-    return { columns: result.deduplicatedColumnNames(), rows: rowsOf(result.yieldRows()) }
+    try {
+      const result = await this.#connection.stream(sql, Object.fromEntries(values), Object.fromEntries(types))
+      return { columns: result.deduplicatedColumnNames(), rows: rowsOf(result.yieldRows(), named) }
+    } catch (error) {
+      throw named(error)
+    }
   }
 
   /** As {@link query}, all at once: for answers of known size. */
@@ -128,7 +136,7 @@ export class Database {
       if ((prepared.statementType as number) !== SELECT) throw new AuditError('refused_sql', 'not a SELECT')
       if (prepared.parameterCount > 0) throw new AuditError('refused_sql', 'it has parameters, and nothing to bind')
       const result = await prepared.stream()
-      return { columns: result.deduplicatedColumnNames(), rows: asked(result.yieldRows()) }
+      return { columns: result.deduplicatedColumnNames(), rows: rowsOf(result.yieldRows(), refusedSql) }
     } catch (error) {
       throw refusedSql(error)
     }
@@ -167,8 +175,12 @@ export class TableWriter {
 
   /** Nothing can be added afterwards. */
   close(): void {
-    this.#flushChunk()
-    this.#appender.closeSync()
+    try {
+      this.#flushChunk()
+      this.#appender.closeSync()
+    } catch (error) {
+      throw named(error)
+    }
   }
 
   #flushChunk(): void {
@@ -197,15 +209,11 @@ function duckValueOf(cell: Cell): DuckDBValue {
   return cell instanceof Uint8Array ? new DuckDBBlobValue(cell) : cell
 }
 
-async function* rowsOf(chunks: AsyncIterable<DuckDBValue[][]>): AsyncIterable<Row> {
-  for await (const rows of chunks) for (const row of rows) yield row.map(cellOf)
-}
-
-async function* asked(chunks: AsyncIterable<DuckDBValue[][]>): AsyncIterable<Row> {
+async function* rowsOf(chunks: AsyncIterable<DuckDBValue[][]>, name: (error: unknown) => unknown): AsyncIterable<Row> {
   try {
-    yield* rowsOf(chunks)
+    for await (const rows of chunks) for (const row of rows) yield row.map(cellOf)
   } catch (error) {
-    throw refusedSql(error)
+    throw name(error)
   }
 }
 
@@ -227,8 +235,22 @@ function shown(cell: Cell): string {
   return cell instanceof Uint8Array ? Buffer.from(cell).toString('hex') : String(cell)
 }
 
-function refusedSql(error: unknown): AuditError {
+/** Blocks of the file have checksums: a bit that flipped is found when it is read. A full disk and too little memory are nobody's fault. */
+function named(error: unknown): unknown {
+  const message = messageOf(error)
+  if (/^(IO Error: Corrupt|Serialization Error|INTERNAL Error|FATAL Error)|checksum/i.test(message)) {
+    return new AuditError('damaged_audit', `${firstLine(message)}: delete the database and audit again`, {
+      cause: error,
+    })
+  }
+  if (!/^(IO|Out of Memory) Error/.test(message)) return error
+  return new UnavailableError(`the database cannot go on: ${firstLine(message)}`, { cause: error })
+}
+
+function refusedSql(error: unknown): unknown {
   if (error instanceof AuditError) return error
+  const ours = named(error)
+  if (ours instanceof AuditError) return ours
   return new AuditError('refused_sql', firstLine(messageOf(error)), { cause: error })
 }
 

@@ -33,6 +33,8 @@ export type Locate = (entry: string) => number | undefined
 
 /** Leaves of one result's annotated evidence at most: what a Verifier says is as long as it likes, up to a hundred kilobytes. */
 const MAX_FACTS = 512
+/** Other bytes each time: nobody asks which credentials have them in common. */
+const LEFT_OUT: ReadonlySet<string> = new Set(['chosen', 'collateral'])
 
 export function addEntry(audited: AuditedEntry, memory: string, locate: Locate, sink: Sink): void {
   const { index, recorded, state, statement, record, opened } = audited
@@ -167,7 +169,8 @@ function addWorkload(
   const formats = workload ? [...new Set(workload.sbom.map(({ format }) => format))].join(',') : null
   const of = [vendor?.name ?? null, vendor?.id ?? null, vendor?.saas ?? null]
   sink('workloads', [index, subject, subjectKind ?? null, name, ...of, formats])
-  for (const { components, others = [] } of workload?.sbom ?? []) {
+  for (const { components, others = [], cpes = [] } of workload?.sbom ?? []) {
+    for (const cpe of cpes) sink('cpes', [index, cpe])
     for (const purl of components) sink('components', [index, ...componentOf(purl)])
     for (const other of others) {
       const { version = null } = other
@@ -224,8 +227,10 @@ function addFacts(path: string, value: Json, add: (name: string, value: Cell) =>
   if (Array.isArray(value)) {
     for (const each of value as readonly Json[]) addFacts(path, each, add)
   } else if (isJsonObject(value)) {
-    for (const [name, each] of Object.entries(value))
+    for (const [name, each] of Object.entries(value)) {
+      if (path === '' && LEFT_OUT.has(name)) continue
       addFacts(path === '' ? name : `${path}.${name}`, each as Json, add)
+    }
   } else if (value !== null) {
     add(path, textIn(path, value instanceof JsonNumber ? value.literal : String(value as string | number | boolean)))
   }

@@ -175,6 +175,11 @@ export const TABLES = {
       { name: 'purl', type: 'text', about: 'The whole of it.', opened },
     ],
   },
+  cpes: {
+    about:
+      'The names by which vulnerability databases know what is in a workload (CPE), as its bills of materials have them.',
+    columns: [of('workload', 'The `workload-provenance` record.'), { name: 'cpe', type: 'text', about: '', opened }],
+  },
   builds: {
     about: 'How a workload was built.',
     columns: [
@@ -228,7 +233,7 @@ export const TABLES = {
   },
   facts: {
     about:
-      'What the Evidence said, as the Verifier read it: firmware and TCB versions, chips, measurements. Only of results whose sealed text was verified.',
+      'What the Evidence said, as the Verifier read it: firmware and TCB versions, chips, measurements; not what the workload chose itself, nor digests of collateral. Only of results whose sealed text was verified.',
     columns: [
       of('result', 'The `attestation-result` record.'),
       { name: 'part', type: 'text', about: 'Submodule.', opened },
@@ -357,7 +362,7 @@ export const VIEWS: Readonly<Record<string, { readonly about: string; readonly s
   WHERE c.not_before <= t AND t < c.not_after
     AND c.index NOT IN (
       SELECT credential FROM status_intervals
-      WHERE status IN ('revoked', 'suspended') AND since <= t AND (until IS NULL OR t < until))`,
+      WHERE credential IS NOT NULL AND status IN ('revoked', 'suspended') AND since <= t AND (until IS NULL OR t < until))`,
   },
   grounds: {
     about:

@@ -4,7 +4,7 @@
  * @module
  */
 import { lstat } from 'node:fs/promises'
-import { type Hash, toHex } from '../../../merkle/index.ts'
+import { type Hash, toHex, UnavailableError } from '../../../merkle/index.ts'
 import { type Answer, Database, type Row } from '../database/duckdb.ts'
 import { AuditError } from '../error.ts'
 import { databasePath, readAudit } from '../state.ts'
@@ -46,7 +46,7 @@ export class Questions {
       return new Questions(database, await completenessOf(database, directory))
     } catch (error) {
       database.close()
-      if (error instanceof AuditError) throw error
+      if (error instanceof AuditError || error instanceof UnavailableError) throw error
       throw new AuditError('damaged_audit', `${path} is not what an audit left`, { cause: error })
     }
   }

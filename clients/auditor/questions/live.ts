@@ -139,6 +139,22 @@ export const LIVE_QUESTIONS: readonly Question[] = [
       WHERE k.package = $package AND ${inRange('k', 'version')} ORDER BY c.index, k.purl`,
   },
   {
+    id: 'by-component-name',
+    asks: 'Which live credentials are of workloads that have something of this name in a version of this range, with a package URL or without?',
+    arguments: { name: { kind: 'text', about: 'the last part of a package’s name, or a bare name' }, versions, at },
+    sealed: true,
+    sql: `SELECT DISTINCT ${CREDENTIAL}, k.name, k.version, k.purl, k.version_key IS NOT NULL AS ordered, k.workload ${LIVE} ${WORKLOAD} JOIN components k ON k.workload = l.target
+      WHERE k.name = $name AND ${inRange('k', 'version')} ORDER BY c.index, k.purl, k.version`,
+  },
+  {
+    id: 'by-cpe',
+    asks: 'Which live credentials are of workloads that have something with a CPE that begins so?',
+    arguments: { cpe: { kind: 'text', about: 'as cpe:2.3:a:openssl:openssl:3.0' }, at },
+    sealed: true,
+    sql: `SELECT DISTINCT ${CREDENTIAL}, k.cpe, k.workload ${LIVE} ${WORKLOAD} JOIN cpes k ON k.workload = l.target
+      WHERE starts_with(k.cpe, $cpe) ORDER BY c.index, k.cpe`,
+  },
+  {
     id: 'by-builder',
     asks: 'Which live credentials are of workloads that this builder built?',
     arguments: { builder: { kind: 'text', about: 'SLSA builder.id' }, at },

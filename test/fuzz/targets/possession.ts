@@ -5,6 +5,7 @@
  */
 import * as theirs from 'structured-headers'
 import { parseDecisionRecord, parseRequestFile } from '../../../clients/relying-party/index.ts'
+import { type Forwarded, readForwarded } from '../../../log-server/access/proxy-headers.ts'
 import { concatBytes, equalBytes, fromUtf8, utf8 } from '../../../merkle/index.ts'
 import { authenticateRequest, type HttpRequest } from '../../../provenance/index.ts'
 import {
@@ -17,7 +18,7 @@ import { demand, type Target } from '../engine.ts'
 import { bytesMutator, jsonMutator, type Mutator, textMutator } from '../mutate.ts'
 
 export function possessionTargets(): readonly Target[] {
-  return [structuredField, presentedRequest, decision].map((target) => target as Target)
+  return [structuredField, presentedRequest, forwarded, decision].map((target) => target as Target)
 }
 
 const structuredField: Target<Dictionary> = {
@@ -118,6 +119,63 @@ const presentedRequest: Target<{ request: HttpRequest; ways: readonly string[] }
     demand(of('workload-identity-token', request).join() === caller.wit, 'another credential was accepted')
     return ways.join()
   },
+}
+
+/** What a proxy says of whom it saw: whoever else reads it must find the same one name. */
+const forwarded: Target<Forwarded> = {
+  name: 'forwarded-identity',
+  seeds: [
+    'By=spiffe://bank.example/edge;Hash=468e;Subject="CN=a\\",URI=b;c=\\\\";URI=spiffe://bank.example/payments',
+    'URI="wimse://bank.example/a=b";DNS=x.example;DNS=y.example',
+    'hash=0;uri=spiffe://bank.example/x',
+  ].map(utf8),
+  mutators: [
+    textMutator([';', ',', '"', '\\', '\\"', 'URI=', ';URI=spiffe://bank.example/other', '"";', '=', 'uri="']),
+    bytesMutator,
+  ],
+  maxBytes: 8 * 1024,
+  codes: ['malformed_message', 'malformed_credential', 'malformed_encoding'],
+  read(input) {
+    const header = 'x-forwarded-client-cert'
+    const found = readForwarded(new Map([[header, fromUtf8(input)]]), header)
+    demand(found !== undefined, 'a header that is there was not found')
+    return found
+  },
+  check({ uri, chain }, input) {
+    const values = readByHand(fromUtf8(input))
+    const uris = values.filter(([key]) => key === 'uri').map(([, value]) => value)
+    demand(uris.length === (uri === undefined ? 0 : 1), 'another number of names')
+    demand(uri === undefined || uris[0] === uri, 'another name')
+    demand((uri ?? chain) !== undefined, 'nobody')
+    return `${uri === undefined} ${values.length}`
+  },
+}
+
+/** Pairs of one element, a character at a time. A pair with a backslash before it ends nothing. */
+function readByHand(text: string): [key: string, value: string][] {
+  const pairs: [string, string][] = [['', '']]
+  let [inKey, isQuoted, isEscaped] = [true, false, false]
+  for (const character of text) {
+    const pair = pairs.at(-1)!
+    if (isEscaped) isEscaped = false
+    else if (isQuoted && character === '\\') isEscaped = true
+    else if (character === '"') {
+      isQuoted = !isQuoted
+      continue
+    } else if (!isQuoted && character === ',') demand(false, 'two elements')
+    else if (!isQuoted && character === ';') {
+      pairs.push(['', ''])
+      inKey = true
+      continue
+    } else if (inKey && character === '=') {
+      inKey = false
+      continue
+    }
+    if (inKey) pair[0] += character.toLowerCase()
+    else pair[1] += character
+  }
+  demand(!isQuoted, 'a quotation without an end')
+  return pairs
 }
 
 const decision: Target<ReturnType<typeof parseDecisionRecord>> = {

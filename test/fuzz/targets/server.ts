@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import { type ServerConfig, serverConfig } from '../../../log-server/config.ts'
 import { concatBytes, toHex, utf8 } from '../../../merkle/index.ts'
+import { parseWorkloadIdentifier } from '../../../provenance/index.ts'
 import {
   decodeProblem,
   encodeCborSequence,
@@ -357,6 +358,7 @@ function configTarget(): Target {
     name: 'config',
     seeds: [
       '{"format":1,"origin":"log.example","server":{"listen":{"host":"127.0.0.1","port":8787},"limits":{"maxClockSkew":300,"maxPending":1}}}',
+      '{"server":{"access":{"trustDomains":{"bank.example":{"bundle":"b","profile":"spiffe","maxLifetime":60}},"audience":["https://log.example"],"proxies":[{"who":"spiffe://bank.example/edge","header":"client-cert","trustDomains":["bank.example"]}],"rules":[{"who":["spiffe://bank.example/x","anonymous"],"may":["read","wraps"]},{"trustDomain":"bank.example","may":["audit"]}],"limits":{"default":{"burst":1,"requestsPerSecond":1}},"admin":{"listen":{"host":"::1","port":1}},"audit":{"file":"a","sync":true}}}}',
       '{"server":{}}',
       '{}',
     ].map(utf8),
@@ -367,7 +369,14 @@ function configTarget(): Target {
       writeFileSync(join(directory, 'config.json'), input)
       return serverConfig(directory)
     },
-    check({ listen, limits }) {
+    check({ listen, limits, access }) {
+      for (const { who, trustDomain } of access?.rules ?? []) {
+        const domains = who.flatMap((each) => (each === 'anonymous' ? [] : parseWorkloadIdentifier(each).trustDomain))
+        for (const domain of [...domains, ...(trustDomain === undefined ? [] : [trustDomain])]) {
+          demand(access?.trustDomains.has(domain) === true, 'a rule about whom nobody can vouch for')
+        }
+      }
+      demand(!access?.admin || /^(127\.|::1$|localhost$)/.test(access.admin.listen.host), 'admins in clear text')
       demand(Number.isInteger(listen.port) && listen.port >= 0 && listen.port < 65_536, `port ${listen.port}`)
       demand(/^(127\.|::1$|localhost$)/.test(listen.host), `listens on ${listen.host} without being told twice`)
       for (const limit of Object.values(limits))

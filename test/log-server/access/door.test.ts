@@ -108,7 +108,7 @@ const PATHS: readonly Path[] = [
   ['listLatest', READ, () => `/v1/latest/issuance-policy/${kid}`, `/v1/latest/issuance-policy/${'A'.repeat(43)}`],
   ['listAuthorizations', READ, () => `/v1/authorizations/${kid}`, `/v1/authorizations/${'A'.repeat(43)}`],
   ['listPolicies', READ, () => '/v1/policies'],
-  ['getFoundingPolicy', PUBLIC, () => '/v1/statements/000.p/1'],
+  ['getFoundingPolicy', [...APPENDERS, ...PUBLIC], () => '/v1/statements/000.p/1'],
   ['getStatements', ['audit'], () => '/v1/statements/000.p/9', '/v1/statements/000.p/99'],
   ['getInclusionProof', PUBLIC, () => '/v1/proof/inclusion/0/9', '/v1/proof/inclusion/0/9999'],
   ['getConsistencyProof', PUBLIC, () => '/v1/proof/consistency/1/9', '/v1/proof/consistency/1/9999'],
@@ -376,6 +376,28 @@ describe('an append', () => {
     const wraps = await local.app.inject('/v1/entries/0.10/wraps')
     assert.deepEqual(decodeCbor(new Uint8Array(wraps.rawPayload)), [])
     for (const { app } of [main, admin, reader, local]) await app.close()
+  })
+})
+
+describe('the address for admins in clear text', () => {
+  it('is for programs of this machine, and for no page that is looked at there', async () => {
+    const { app } = guard(world, [], { admin: 'local' })
+    const ask = (headers: Record<string, string>, host = '127.0.0.1:8788') =>
+      app.inject({ url: '/v1/policies', headers: { host, ...headers } })
+    for (const host of ['127.0.0.1:8788', 'localhost', '[::1]:8788'])
+      assert.equal((await ask({}, host)).statusCode, 200)
+    assert.equal((await ask({ 'sec-fetch-site': 'same-origin' })).statusCode, 200)
+    for (const [headers, host] of [
+      [{ origin: 'https://evil.example' }],
+      [{ origin: 'null' }],
+      [{ 'sec-fetch-site': 'cross-site' }],
+      [{ 'sec-fetch-site': 'same-site' }],
+      [{}, 'evil.example:8788'],
+      [{}, '127.0.0.1.evil.example'],
+    ] as const) {
+      assert.equal(codeIn(await ask(headers, host)), 'access_denied', `${JSON.stringify(headers)} ${host}`)
+    }
+    await app.close()
   })
 })
 
