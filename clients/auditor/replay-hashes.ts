@@ -1,7 +1,7 @@
 /**
  * The tree again, from its entries: what shows that a log's checkpoint covers what the log serves, all of it, and nothing else.
  *
- * Eight requests are always under way, and one bundle of 256 entries is hashed while the next ones travel. A bundle becomes a
+ * Eight requests are always under way, and one bundle of 256 entries is hashed, of a large log in a thread, while the next ones travel. A bundle becomes a
  * single hash (level 8 of the tree) as soon as it is there, whatever the order of arrival; those are appended in order:
  *
  * ```
@@ -22,7 +22,6 @@ import {
   formatEntriesPath,
   HASH_LENGTH,
   hashEntryBundle,
-  hashPairs,
   MerkleError,
   rangeRoot,
   readCompactRange,
@@ -33,6 +32,7 @@ import {
   type VerifiedCheckpoint,
 } from '../../merkle/index.ts'
 import { AnswerError, MisbehaviourError, RefusedError } from '../log-client/index.ts'
+import { HashThread, rootOfBundle } from './hash-thread.ts'
 
 /** Where entries come from. */
 export interface EntrySource {
@@ -56,6 +56,8 @@ export interface ReplayHashesOptions {
 const BUNDLE_LEVEL = 8
 /** As many as the log client has connections. */
 const IN_FLIGHT = 8
+/** Bundles that take longer to hash than a thread takes to start. */
+const WORTH_A_THREAD = 512
 
 /**
  * Recomputes the root of `checkpoint` from its entries.
@@ -75,6 +77,7 @@ export async function replayHashes(
   let asked = first
   /** Bundles hashed and waiting for one before them: a level-8 hash each, or packed leaf hashes. */
   const waiting = new Map<number, Uint8Array>()
+  const thread = end - first >= WORTH_A_THREAD ? new HashThread() : undefined
 
   const worker = async (): Promise<void> => {
     while (asked < end) {
@@ -83,7 +86,10 @@ export async function replayHashes(
         const width = tileWidth(0, index, checkpoint.size)
         const bytes = await readBundle(source, checkpoint, index, width)
         onBundle?.(index, bytes, width)
-        waiting.set(index, hashBundle(bytes, index, width, from.size, checkpoint))
+        const whole = width === TILE_WIDTH && index * TILE_WIDTH >= from.size
+        // What is no bundle is hashed here again, to say what is wrong with it.
+        const root = whole ? await thread?.rootOf(bytes) : undefined
+        waiting.set(index, root ?? hashBundle(bytes, index, width, from.size, checkpoint))
         appendReady()
       } catch (error) {
         // The others stop after what they have under way.
@@ -104,7 +110,11 @@ export async function replayHashes(
     onProgress?.(range.size, checkpoint.size)
   }
 
-  await Promise.all(Array.from({ length: IN_FLIGHT }, worker))
+  try {
+    await Promise.all(Array.from({ length: IN_FLIGHT }, worker))
+  } finally {
+    thread?.close()
+  }
   if (!equalBytes(rangeRoot(range), checkpoint.root)) throw await mismatch(source, checkpoint, range)
   return range
 }
@@ -117,17 +127,14 @@ function hashBundle(
   from: number,
   checkpoint: VerifiedCheckpoint,
 ): Uint8Array {
-  let hashes: Uint8Array
+  const known = Math.max(0, from - index * TILE_WIDTH)
   try {
-    hashes = hashEntryBundle(bytes, width)
+    if (width === TILE_WIDTH && known === 0) return rootOfBundle(bytes)
+    return hashEntryBundle(bytes, width).subarray(known * HASH_LENGTH)
   } catch (cause) {
     if (!(cause instanceof MerkleError)) throw cause
     throw misbehaviour('entry_mismatch', `bundle ${index} is not ${width} entries`, checkpoint, index, cause)
   }
-  const known = Math.max(0, from - index * TILE_WIDTH)
-  if (width < TILE_WIDTH || known > 0) return hashes.subarray(known * HASH_LENGTH)
-  for (let level = 0; level < BUNDLE_LEVEL; level++) hashes = hashPairs(hashes)
-  return hashes
 }
 
 /** @throws `MisbehaviourError` `not_served`; `UnavailableError` */

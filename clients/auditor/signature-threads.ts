@@ -15,7 +15,7 @@
  * @module
  */
 import { availableParallelism } from 'node:os'
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { isMainThread, parentPort, type Worker, workerData } from 'node:worker_threads'
 import { HASH_LENGTH, type Hash, sha256 } from '../../merkle/index.ts'
 import {
   importVerificationKey,
@@ -24,6 +24,7 @@ import {
   sigStructure,
   type VerificationKey,
 } from '../../statement/index.ts'
+import { startThread } from './thread.ts'
 
 /** A statement, and the key that it names. */
 export interface Signed {
@@ -110,7 +111,7 @@ class Thread {
   }
 
   #start(): Worker {
-    const worker = newWorker()
+    const worker = startThread(import.meta.url, THREAD)
     worker.on('message', ({ id, verdicts, failure }: Reply) => {
       const waiting = this.#waiting.get(id)
       this.#waiting.delete(id)
@@ -128,15 +129,6 @@ class Thread {
     for (const { reject } of this.#waiting.values()) reject(error)
     this.#waiting.clear()
   }
-}
-
-function newWorker(): Worker {
-  const here = import.meta.url
-  if (!here.endsWith('.ts')) return new Worker(new URL(here), { workerData: THREAD })
-  // The sources as they are, as the tests run them: Node hands the loader that reads TypeScript on to no thread.
-  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'))
-  const boot = `import(${loader}).then(({ register }) => { register(); return import(${JSON.stringify(here)}) })`
-  return new Worker(boot, { eval: true, workerData: THREAD })
 }
 
 const THREAD = 'provlog auditor: signatures'

@@ -41,6 +41,20 @@ describe('replayHashes', () => {
     )
   })
 
+  it('comes to the same where a thread hashes, and says what is wrong with what is no bundle', async () => {
+    const log = logOf(520 * 256 + 3)
+    const checkpoint = await log.checkpoint()
+    assert.equal((await replayHashes(log, checkpoint)).size, log.size)
+    const cut: EntrySource = {
+      tiles: log.tiles,
+      entryBundle: async (index, width) => (await log.entryBundle(index, width)).subarray(index === 7 ? 1 : 0),
+    }
+    await assert.rejects(replayHashes(cut, checkpoint), {
+      code: 'entry_mismatch',
+      message: /bundle 7 is not 256 entries/,
+    })
+  })
+
   it('puts bundles in order that arrive in another, and asks for eight at a time', async () => {
     const log = logOf(20 * 256)
     let underWay = 0
