@@ -229,6 +229,38 @@ describe('Peers', () => {
     }
   })
 
+  it('judge a resumed session by what it brings, which is less than was shown at first (unknown_anchor)', async () => {
+    const trust = await load({ 'bank.example': { bundle: write(pem(root)) } })
+    const middle = await certify('intermediate', { issuer: root })
+    const holder = await leafOf(middle)
+    const pair = { cert: pem(holder, middle), key: await keyPem(holder) }
+    // One that keeps sessions, as ours do not.
+    const server = tls.createServer({ ...pair, requestCert: true, rejectUnauthorized: false })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    const options = { port, host: '127.0.0.1', maxVersion: 'TLSv1.2', rejectUnauthorized: false, ...pair } as const
+    const meet = async (session?: Buffer) => {
+      const accepted = new Promise<TLSSocket>((resolve) => server.once('secureConnection', resolve))
+      const client = tls.connect({ ...options, ...(session && { session }) })
+      const given = session ?? (await new Promise<Buffer>((resolve) => client.once('session', resolve)))
+      return { socket: await accepted, given, client }
+    }
+    const first = await meet()
+    const second = await meet(first.given)
+    try {
+      assert.deepEqual(
+        [first, second].map(({ socket }) => socket.isSessionReused()),
+        [false, true],
+      )
+      const peers = new Peers({ trust, required: true, now: () => AT })
+      assert.equal((await peers.of(first.socket))?.identifier, SUBJECT)
+      await assert.rejects(async () => peers.of(second.socket), { code: 'unknown_anchor' })
+    } finally {
+      for (const { client } of [first, second]) client.destroy()
+      server.close()
+    }
+  })
+
   it('refuse who shows nothing (credential_missing), where that is not allowed', async () => {
     const trust = await load({ 'bank.example': { bundle: write(pem(root)) } })
     const { socket, end } = await connection(undefined)

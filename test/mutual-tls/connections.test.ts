@@ -6,7 +6,8 @@ import https from 'node:https'
 import { after, before, describe, it } from 'node:test'
 import tls from 'node:tls'
 import type { RunningServer } from '../../log-server/main.ts'
-import { pem, SUBJECT, workload } from '../certificates/authority.ts'
+import { pem, pemBlock, revocationList, SUBJECT, workload } from '../certificates/authority.ts'
+import { TestCommand } from '../clients/test-io.ts'
 import { issue, NOW, opensslVersion, pairOf, removeDirectory, type Shown, serveLog, write } from './world.ts'
 
 const root = await issue('root')
@@ -131,6 +132,40 @@ describe('a session', () => {
     for await (const chunk of child.stdout) text += String(chunk)
     assert.equal(text.match(/^New, TLSv1\.2/gm)?.length, 6, text.slice(-500))
     assert.doesNotMatch(text, /^Reused/m)
+  })
+})
+
+describe('the command', () => {
+  it('shows who it is and knows whom it asks, by flags', async () => {
+    const pair = await pairOf(await leaf())
+    const [cert, key] = [write('flag.pem', pair.cert), write('flag-key.pem', pair.key)]
+    const fsck = ['log', 'fsck', '--log', server.url, '--vkey', server.vkey]
+    const known = ['--server-id', SUBJECT, '--server-bundle', bundle]
+    const shown = ['--client-cert', cert, '--client-key', key]
+    const cli = new TestCommand()
+    try {
+      assert.equal((await cli.json(...fsck, ...known, ...shown))['size'], 1)
+      assert.equal((await cli.json(...fsck, ...known, ...shown, '--server-max-lifetime', '86400'))['size'], 1)
+      const refused: readonly (readonly [code: string, exit: number, flags: readonly string[]])[] = [
+        ['unexpected_peer', 1, ['--server-id', 'spiffe://bank.example/other', '--server-bundle', bundle]],
+        ['lifetime_too_long', 1, [...known, '--server-max-lifetime', '60']],
+        [
+          'crl_not_yet_valid',
+          1,
+          [...known, '--server-crl', write('other.crl', pemBlock('X509 CRL', await revocationList(middle)))],
+        ],
+        ['untrusted_certificate', 1, []],
+        ['come together', 2, ['--server-id', SUBJECT]],
+        ['--server-id', 2, ['--server-max-lifetime', '60']],
+      ]
+      for (const [code, exit, flags] of refused) {
+        const { exit: ended, err } = await cli.run(...fsck, ...shown, ...flags)
+        assert.equal(ended, exit, err)
+        assert.ok(err.includes(code), err)
+      }
+    } finally {
+      cli.remove()
+    }
   })
 })
 
