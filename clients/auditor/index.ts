@@ -20,7 +20,7 @@ export {
   readSighting,
   type Sighting,
 } from './cross-check.ts'
-export type { Answer, Cell, Row } from './database/duckdb.ts'
+export type { Answer, Cell, Row } from './database/cells.ts'
 export { AuditError, type AuditErrorCode } from './error.ts'
 export { type AnswerFile, cellText, MAX_PROVEN_ROWS } from './questions/answer-file.ts'
 export { type Completeness, completenessText, QUESTIONS, Questions, questionOf } from './questions/ask.ts'

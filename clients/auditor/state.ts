@@ -30,7 +30,8 @@ import {
 } from '../../merkle/index.ts'
 import type { AuditedEntry } from './audited-entry.ts'
 import type { CheckId, Finding } from './checks.ts'
-import { type Cell, Database, type TableWriter } from './database/duckdb.ts'
+import type { Cell } from './database/cells.ts'
+import type { Database, TableWriter } from './database/duckdb.ts'
 import { addEntry, addFinding, type Locate } from './database/rows.ts'
 import { SCHEMA_VERSION, schemaSql, TABLES, type TableName } from './database/schema.ts'
 import { AuditError } from './error.ts'
@@ -92,6 +93,7 @@ export class AuditState {
 
     old?.close()
     await Promise.all([rm(path, { force: true }), rm(`${path}.wal`, { force: true })])
+    const { Database } = await import('./database/duckdb.ts')
     const database = await Database.open(path, { readOnly: false })
     await chmod(path, 0o600)
     await database.run(`BEGIN; ${schemaSql()}; COMMIT`)
@@ -270,6 +272,7 @@ async function openThere(path: string): Promise<Database | undefined> {
   const found = await lstat(path).catch(() => undefined)
   if (found === undefined) return undefined
   if (!found.isFile()) throw new AuditError('damaged_audit', `${path} is no file`)
+  const { Database } = await import('./database/duckdb.ts')
   return Database.open(path, { readOnly: false })
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type ColumnType, sqlTypeOf } from '../../clients/auditor/database/duckdb.ts'
+import { type ColumnType, sqlTypeOf } from '../../clients/auditor/database/cells.ts'
 import { TABLES, type Table, VIEWS } from '../../clients/auditor/database/schema.ts'
 import { QUESTIONS, type Question } from '../../clients/auditor/index.ts'
 

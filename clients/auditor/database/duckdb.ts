@@ -1,6 +1,6 @@
 /**
  * DuckDB, and what it does that one would not expect. The only file that knows the library; measured with `@duckdb/node-api` 1.5.6
- * on Node 20.
+ * on Node 20. It is loaded when a database is opened, and not before: every command would pay half a second (on a busy machine) and 30 MB.
  *
  * * A 64-bit integer is a `bigint` both ways, and a column of POSIX seconds is one: numbers go in and come out here.
  * * Whole columns of a chunk are written through one typed array; text and bytes cost a call into C++ each (some 0.5 µs). A word
@@ -32,24 +32,7 @@ import {
 } from '@duckdb/node-api'
 import { UnavailableError } from '../../../merkle/index.ts'
 import { AuditError } from '../error.ts'
-
-/** What a cell holds. */
-export type Cell = null | boolean | number | string | Uint8Array
-
-export type Row = readonly Cell[]
-
-/** What a column holds. `integer` is of 64 bits; a list of words is a closed one. */
-export type ColumnType = 'integer' | 'text' | 'bytes' | 'flag' | readonly string[]
-
-export interface Column {
-  readonly name: string
-  readonly type: ColumnType
-}
-
-export interface Answer {
-  readonly columns: readonly string[]
-  readonly rows: AsyncIterable<Row>
-}
+import type { Answer, Cell, Column, ColumnType, Row } from './cells.ts'
 
 /**
  * Memory that the engine may take. It writes a million entries in the first (measured), and joins over as many need more than that; it spills
@@ -191,12 +174,6 @@ export class TableWriter {
     for (const column of this.#columns) column.length = 0
     this.#length = 0
   }
-}
-
-/** The type as SQL writes it. */
-export function sqlTypeOf(type: ColumnType): string {
-  if (typeof type === 'object') return `ENUM (${type.map((word) => `'${word}'`).join(', ')})`
-  return { integer: 'BIGINT', text: 'VARCHAR', bytes: 'BLOB', flag: 'BOOLEAN' }[type]
 }
 
 function duckTypeOf(type: ColumnType): DuckDBType {

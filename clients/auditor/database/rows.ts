@@ -21,7 +21,7 @@ import {
 import { kidOf } from '../../../statement/index.ts'
 import type { AuditedEntry } from '../audited-entry.ts'
 import type { Finding } from '../checks.ts'
-import type { Cell, Row } from './duckdb.ts'
+import type { Cell, Row } from './cells.ts'
 import type { TableName } from './schema.ts'
 import { versionKey } from './version-key.ts'
 

@@ -12,7 +12,7 @@
 import { sha256, toHex, utf8 } from '../../../merkle/index.ts'
 import { CLAIMS, LINK_RELATIONS, RECORD_TYPES, ROLES, TIERS } from '../../../provenance/index.ts'
 import { CHECKS, SEVERITIES } from '../checks.ts'
-import { type Column, sqlTypeOf } from './duckdb.ts'
+import { type Column, sqlTypeOf } from './cells.ts'
 
 interface DescribedColumn extends Column {
   readonly about: string

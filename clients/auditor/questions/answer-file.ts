@@ -10,7 +10,7 @@
  * @module
  */
 import { isJsonObject, type Json, parseJson } from '../../../provenance/index.ts'
-import type { Cell } from '../database/duckdb.ts'
+import type { Cell } from '../database/cells.ts'
 import { AuditError } from '../error.ts'
 
 export interface AnswerFile {

@@ -5,7 +5,9 @@
  */
 import { lstat } from 'node:fs/promises'
 import { type Hash, toHex, UnavailableError } from '../../../merkle/index.ts'
-import { type Answer, Database, type Row } from '../database/duckdb.ts'
+import { type Hash, toHex, UnavailableError } from '../../../merkle/index.ts'
+import type { Answer, Row } from '../database/cells.ts'
+import type { Database } from '../database/duckdb.ts'
 import { AuditError } from '../error.ts'
 import { databasePath, readAudit } from '../state.ts'
 import { HISTORY_QUESTIONS } from './history.ts'
@@ -41,6 +43,7 @@ export class Questions {
     if (found === undefined)
       throw new AuditError('no_audit', `${directory} holds no audit: provlog audit run makes one`)
     if (!found.isFile()) throw new AuditError('damaged_audit', `${path} is no file`)
+    const { Database } = await import('../database/duckdb.ts')
     const database = await Database.open(path, { readOnly: true })
     try {
       return new Questions(database, await completenessOf(database, directory))

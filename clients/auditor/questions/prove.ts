@@ -18,7 +18,7 @@ import {
   toHex,
 } from '../../../merkle/index.ts'
 import { type LogClient, RefusedError } from '../../log-client/index.ts'
-import type { Row } from '../database/duckdb.ts'
+import type { Row } from '../database/cells.ts'
 import { AuditError } from '../error.ts'
 import { type AnswerFile, cellText, formatAnswer, MAX_PROVEN_ROWS, subjectOf } from './answer-file.ts'
 import { completenessText, type Questions } from './ask.ts'

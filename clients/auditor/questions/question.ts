@@ -7,7 +7,7 @@
  */
 import { EvidenceError, fromHex } from '../../../merkle/index.ts'
 import { canonicalPurl, packageOf, parsePurl } from '../../../provenance/index.ts'
-import type { Cell } from '../database/duckdb.ts'
+import type { Cell } from '../database/cells.ts'
 import { versionKey } from '../database/version-key.ts'
 import { AuditError } from '../error.ts'
 
