@@ -5,7 +5,6 @@
  */
 import { lstat } from 'node:fs/promises'
 import { type Hash, toHex, UnavailableError } from '../../../merkle/index.ts'
-import { type Hash, toHex, UnavailableError } from '../../../merkle/index.ts'
 import type { Answer, Row } from '../database/cells.ts'
 import type { Database } from '../database/duckdb.ts'
 import { AuditError } from '../error.ts'
