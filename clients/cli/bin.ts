@@ -16,4 +16,11 @@ function crash(error: unknown): never {
 process.on('uncaughtException', crash)
 process.on('unhandledRejection', crash)
 
+// `provlog … | head`: whoever read has read enough. What is under way is done all the same, and its exit code says how it went.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+}
+
 process.exitCode = await main(process.argv.slice(2), processIo())
