@@ -30,3 +30,4 @@ export { type ProvenRow, type VerifiedAnswer, verifyAnswer } from './questions/v
 export { type AuditLog, type AuditProgress, type AuditReport, type ReplayInput, replay } from './replay.ts'
 export { type EntrySource, type ReplayHashesOptions, replayHashes } from './replay-hashes.ts'
 export { databasePath } from './state.ts'
+export { type SeenRecords, seenRecords } from './watched.ts'

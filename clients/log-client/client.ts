@@ -25,6 +25,7 @@ import {
   TILE_WIDTH,
   type TileReader,
   toHex,
+  UnavailableError,
   type VerifiedCheckpoint,
   type WitnessPolicy,
 } from '../../merkle/index.ts'
@@ -38,7 +39,7 @@ import {
 } from '../../provenance/index.ts'
 import { attachWraps, parseSignedStatement, type VerifiedTreeHead } from '../../statement/index.ts'
 import { fetchBundles } from './bundles.ts'
-import { AnswerError } from './error.ts'
+import { AnswerError, RefusedError } from './error.ts'
 import { createFetcher, type Fetcher, type FetcherOptions } from './fetcher.ts'
 import { LogView } from './log-view.ts'
 import { type CheckpointMemory, memoryInProcess } from './memory.ts'
@@ -91,6 +92,8 @@ export interface RegisteredRecord<T extends RecordType> extends Registered {
   /** Content keys of the sealed sections, by label. Secret. */
   readonly keys: ReadonlyMap<string, Uint8Array>
 }
+
+const MAX_READINESS_BYTES = 4096
 
 export class LogClient {
   readonly url: string
@@ -339,6 +342,21 @@ export class LogClient {
   /** As {@link inclusionProof}. */
   compactRange(size: number): Promise<CompactRange> {
     return readCompactRange(size, this.#tiles)
+  }
+
+  /**
+   * Why the log would not take a statement now, by its own word; undefined while it would, and where the server has no such answer: one
+   * that only serves files is as ready as it will ever be.
+   */
+  async notReady(): Promise<string | undefined> {
+    try {
+      await this.#fetcher.fetch({ path: 'readyz', maxBytes: MAX_READINESS_BYTES })
+      return undefined
+    } catch (error) {
+      if (error instanceof UnavailableError) return error.message
+      if (error instanceof RefusedError) return undefined
+      throw error
+    }
   }
 
   /** Ends the connections. */

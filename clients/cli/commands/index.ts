@@ -24,6 +24,7 @@ import { logInit } from './log-init.ts'
 import { logPolicy } from './log-policy.ts'
 import { logRotate } from './log-rotate.ts'
 import { logServe } from './log-serve.ts'
+import { monitor } from './monitor.ts'
 import { proof, verifyProof } from './proof.ts'
 import { issuerPublishPolicy, verifierPublishPolicy, verifierPublishReferenceValues } from './publish.ts'
 import { issuerRetract, logRetract, verifierRetract } from './retract.ts'
@@ -78,5 +79,6 @@ export const commands: readonly Command[] = [
   verifyAnswerCommand,
   auditCrossCheck,
   auditChecks,
+  monitor,
   verifyEvidence,
 ]

@@ -1,0 +1,144 @@
+/** `monitor`: follows logs, and tells what is new and wrong. @module */
+import { join } from 'node:path'
+
+import { sha256, toHex, utf8 } from '../../../merkle/index.ts'
+import type { Trust, TrustedLog } from '../../../provenance/index.ts'
+import { replay, seenRecords } from '../../auditor/index.ts'
+import { type LogClient, memoryInFile } from '../../log-client/index.ts'
+import {
+  type Channel,
+  type FollowedLog,
+  followLog,
+  metricsText,
+  type Outcome,
+  parseWatch,
+  type RoundOptions,
+  webhook,
+} from '../../monitor/index.ts'
+import { type Arguments, type Command, Exit, UsageError } from '../command.ts'
+import type { Io } from '../io.ts'
+import { readPrivateKey } from '../key-files.ts'
+import { connectionFlags, openClient, readTrust } from '../log-access.ts'
+
+export const monitor: Command = {
+  name: 'monitor',
+  summary: 'follow logs: replay what is new, and tell of forks, findings, missing cosignatures and what you watch',
+  flags: {
+    log: { value: 'URL', about: 'a log to follow; as often as there are logs', required: true, repeated: true },
+    ...connectionFlags,
+    trust: { value: 'TRUST.json', about: 'the logs and witnesses you trust', required: true },
+    state: { value: 'DIR', about: 'what is known of each log, and alerts that are not delivered', required: true },
+    once: { about: 'one round: exit 0 nothing new, 1 alerts, 3 a log or the webhook unavailable, 5 a log misbehaved' },
+    interval: { value: 'SECONDS', about: 'from the end of one round to the next', default: '60' },
+    key: { value: 'KEY.jwk', about: 'an auditor’s decryption key, to watch and check what is sealed' },
+    watch: { value: 'FILE', about: 'JSON lists: identifiers, policies, issuers, keys; compared whole' },
+    webhook: { value: 'URL', about: 'also post alerts as JSON: https, or this machine; again until one is taken' },
+    metrics: { value: 'FILE', about: 'also write numbers for Prometheus (node_exporter’s textfile collector)' },
+    'stalled-after': {
+      value: 'SECONDS',
+      about: 'that a log may be unreachable, or refuse statements by its /readyz; being quiet is no fault',
+      default: '3600',
+    },
+  },
+
+  async run(args, io) {
+    const trust = await readTrust(io, args.text('trust'))
+    const watchFile = args.optional('watch')
+    const address = args.optional('webhook')
+    const options: RoundOptions = {
+      watch: watchFile === undefined ? [] : parseWatch(await io.readFile(watchFile)),
+      channels: [printed(args, io), ...(address === undefined ? [] : [webhook(address)])],
+      stalledAfter: args.count('stalled-after') ?? 0,
+      now: io.now,
+    }
+    const seconds = args.count('interval') ?? 0
+    const clients: LogClient[] = []
+    try {
+      const logs = await followedLogs(trust, args, io, clients)
+      if (args.has('once')) return exitOf(await round(logs, options, args, io))
+
+      let stopped = false
+      const stop = io.untilAskedToStop().then(() => {
+        stopped = true
+      })
+      while (!stopped) {
+        await round(logs, options, args, io)
+        // A second at a time: a timer that is left over would keep the process.
+        for (let waited = 0; waited < seconds && !stopped; waited++) await Promise.race([io.sleep(1000), stop])
+      }
+      return Exit.ok
+    } finally {
+      for (const client of clients) client.close()
+    }
+  },
+}
+
+/** Each log by itself: whatever becomes of one, the others are followed and the numbers written. */
+async function round(logs: readonly FollowedLog[], options: RoundOptions, args: Arguments, io: Io): Promise<Outcome[]> {
+  const settled = await Promise.allSettled(logs.map((log) => followLog(log, options)))
+  const outcomes = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  const metrics = args.optional('metrics')
+  if (metrics !== undefined) await io.writeFile(metrics, metricsText(outcomes, io.now()))
+  for (const { origin, unavailable } of outcomes) for (const reason of unavailable) io.err(`${origin}: ${reason}`)
+  const failed = settled.find((each) => each.status === 'rejected')
+  if (failed) throw failed.reason
+  return outcomes
+}
+
+/** The worst of all logs. What was found goes before what could not be: that is asked for again anyway. */
+function exitOf(outcomes: readonly Outcome[]): Exit {
+  if (outcomes.some(({ sight }) => sight === 'misbehaved')) return Exit.misbehaved
+  const found = ({ kind }: Outcome['alerts'][number]) => kind !== 'log-unreachable'
+  if (outcomes.some(({ sight, alerts }) => sight === 'refused' || alerts.some(found))) return Exit.refused
+  return outcomes.some(({ unavailable }) => unavailable.length > 0) ? Exit.unavailable : Exit.ok
+}
+
+async function followedLogs(trust: Trust, args: Arguments, io: Io, clients: LogClient[]): Promise<FollowedLog[]> {
+  const keyPath = args.optional('key')
+  const key = keyPath === undefined ? {} : { key: await readPrivateKey(io, keyPath) }
+  const logs: FollowedLog[] = []
+  for (const url of args.all('log')) {
+    const { origin } = trustedAt(trust, url)
+    if (logs.some((log) => log.origin === origin)) throw new UsageError(`--log: ${origin} is given twice`)
+    // An origin may have slashes: its name on disk is a digest of it.
+    const directory = join(args.text('state'), toHex(sha256(utf8(origin))).slice(0, 16))
+    const vkeys = trust.logs.filter((log) => log.origin === origin).map(({ vkey }) => vkey)
+    const client = await openClient(args, url, vkeys, io, memoryInFile(join(directory, 'checkpoint')))
+    clients.push(client)
+    logs.push({
+      origin,
+      directory,
+      client,
+      ...(trust.witnessPolicy && { witnessPolicy: trust.witnessPolicy }),
+      audit: () => replay({ client, trust, stateDir: directory, now: io.now(), ...key }),
+      seen: (asked) => seenRecords(directory, asked),
+    })
+  }
+  return logs
+}
+
+/** The log of the trust file that is at `url`, or its only one. */
+function trustedAt(trust: Trust, url: string): TrustedLog {
+  const here = trust.logs.find((log) => log.url === url)
+  if (here) return here
+  const [only] = trust.logs
+  if (only === undefined || trust.logs.some(({ origin }) => origin !== only.origin)) {
+    throw new UsageError('--log: the trust file has no log at one of these URLs, and not just one log')
+  }
+  return only
+}
+
+function printed(args: Arguments, io: Io): Channel {
+  return {
+    name: 'output',
+    send: async (alert) => {
+      const { severity, kind, origin, summary } = alert
+      const style = severity === 'info' ? 'dim' : 'red'
+      io.out(
+        args.has('json')
+          ? JSON.stringify(alert)
+          : `${io.style(style, severity.padEnd(8))} ${kind} ${origin}: ${summary}`,
+      )
+    },
+  }
+}

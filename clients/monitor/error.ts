@@ -1,0 +1,14 @@
+/**
+ * Why a monitor's own files, or what it was told to do, were refused.
+ *
+ * @module
+ */
+import { EvidenceError } from '../../merkle/error.ts'
+
+/** Codes are API: they may be added, never renamed or reused. */
+export type MonitorErrorCode =
+  | 'malformed_watch' //  not a list of what to watch
+  | 'damaged_state' //    not what a monitor remembered, or of another log: what was told would be forgotten
+  | 'insecure_webhook' // http, and not to this machine; or no URL
+
+export class MonitorError extends EvidenceError<MonitorErrorCode> {}
