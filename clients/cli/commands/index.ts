@@ -8,6 +8,7 @@ import { attesterMeasure, attesterReference } from './attester.ts'
 import { auditChecks } from './audit-checks.ts'
 import { auditCrossCheck } from './audit-cross-check.ts'
 import { auditQuery } from './audit-query.ts'
+import { auditReport } from './audit-report.ts'
 import { auditRun } from './audit-run.ts'
 import { issuerErase, logErase } from './erase.ts'
 import { issuerAnchor } from './issuer-anchor.ts'
@@ -76,6 +77,7 @@ export const commands: readonly Command[] = [
   verify,
   auditRun,
   auditQuery,
+  auditReport,
   verifyAnswerCommand,
   auditCrossCheck,
   auditChecks,
