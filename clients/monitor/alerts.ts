@@ -4,6 +4,7 @@
  * @module
  */
 import { sha256, toHex, utf8 } from '../../merkle/index.ts'
+import { redact } from '../../provenance/index.ts'
 
 /** `critical`: stop relying on the log. `error`: somebody must act. `warning`: somebody should look. `info`: you asked to be told. */
 export type AlertSeverity = 'critical' | 'error' | 'warning' | 'info'
@@ -70,7 +71,7 @@ export interface Alert {
   readonly origin: string
   /** When the monitor saw it first, POSIX seconds. */
   readonly at: number
-  /** One line, without control characters. May quote the log. */
+  /** One line, without control characters and secrets. May quote the log. */
   readonly summary: string
   readonly meaning: string
   readonly whatToDo: string
@@ -96,7 +97,13 @@ export function alertOf({ kind, origin, at, key, summary, severity, details = {}
   return { id, kind, severity: severity ?? usual, origin, at, summary: oneLine(summary), meaning, whatToDo, details }
 }
 
-/** Records are written by strangers: what they say must not move the cursor of a terminal, nor fill a disk. */
+/**
+ * Records are written by strangers: what they say must not move the cursor of a terminal nor fill a disk, and a webhook is no place for a
+ * token that somebody put in one.
+ */
 export function oneLine(text: string): string {
-  return text.slice(0, 512).replace(/\p{C}/gu, '·')
+  return redact(text, MAX_TEXT)
 }
+
+/** UTF-16 units. */
+const MAX_TEXT = 512

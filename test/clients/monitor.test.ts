@@ -74,7 +74,8 @@ describe('follow', () => {
     const { alerts, known } = follow(NOTHING_KNOWN, sight, rules)
     assert.deepEqual(kinds(alerts), ['audit-finding'])
     assert.equal(alerts[0]?.details['count'], 2)
-    assert.doesNotMatch(JSON.stringify(alerts), /\\u001b/)
+    assert.doesNotMatch(alerts[0]!.summary, /\p{Cc}/u)
+    assert.doesNotMatch(JSON.stringify(alerts[0]!.details), /(?<!\\)\\u001b/)
     assert.deepEqual(follow(known, sight, rules).alerts, [])
     assert.equal(follow(known, { ...sight, findings: [...sight.findings, finding(4)] }, rules).alerts.length, 1)
   })
@@ -390,6 +391,45 @@ describe('provlog monitor', () => {
     const later = await command.run(...words)
     assert.equal(later.exit, 3)
     assert.equal((JSON.parse(later.out) as Alert).kind, 'log-unreachable')
+  })
+
+  it('catches a log that does not show what it signed: a report, which others cannot check', async (t) => {
+    const log = await serveLog(t)
+    const command = await commandFor(t, log)
+    const url = await serveLies(t, log.url, (path) =>
+      path.startsWith('v1/statements/') ? { status: 404, body: utf8('') } : undefined,
+    )
+    const { exit, out } = await command.run(...ONCE, '--log', url)
+    const alert = JSON.parse(out) as Alert
+    assert.deepEqual([exit, alert.details['code']], [5, 'not_served'])
+    const judged = await command.run('verify-evidence', alert.details['evidence'] as string, '--trust', '@trust.json')
+    assert.deepEqual([judged.exit, /not proven/.test(judged.out)], [1, true])
+  })
+
+  it('sees a watched key that signs, and one that is authorized, by its thumbprint', async (t) => {
+    const log = await serveLog(t)
+    const command = await commandFor(t, log)
+    const { key } = await log.authorize('issuer')
+    await writeFile(command.path('watch.json'), JSON.stringify({ keys: [log.admin.key.kid, key.kid] }))
+    const { exit, out } = await command.run(...ONCE, '--log', log.url, '--watch', '@watch.json')
+    assert.equal(exit, 1)
+    const seen = out.split('\n').map((line) => (JSON.parse(line) as Alert).details)
+    assert.deepEqual(
+      seen.map(({ value, count, first }) => [value, count, first]),
+      [
+        [log.admin.key.kid, 2, 0],
+        [key.kid, 1, 1],
+      ],
+    )
+  })
+
+  it('refuses one log twice, and a URL that the trust file leaves open', async (t) => {
+    const log = await serveLog(t)
+    const command = await commandFor(t, log)
+    assert.equal((await command.run(...ONCE, '--log', log.url, '--log', log.url)).exit, 2)
+    const other = createNoteSigner('other.example', new Uint8Array(32).fill(1)).vkey
+    const two = await commandFor(t, log, [{ origin: 'other.example', vkey: other, url: 'https://other.example' }])
+    assert.equal((await two.run(...ONCE, '--log', log.url)).exit, 2)
   })
 
   it('does not believe a checkpoint by another key', async (t) => {
