@@ -57,6 +57,8 @@ describe('audit report', () => {
     const text = renderReport(clean, now)
     assert.match(text, /Passed: no errors and no warnings/)
     assert.match(text, /the audit ran without a key/)
+    assert.doesNotMatch(text, /Sections that are sealed for others/)
+    assert.match(page, /Sections that are sealed for others/)
     assert.doesNotMatch(renderReport({ ...clean, growth: undefined }, now), /<svg/)
     const asked = data.findings.filter(({ severity }) => severity !== 'error')
     assert.match(renderReport({ ...data, findings: asked }, now), /Refused: \d+ findings that somebody/)

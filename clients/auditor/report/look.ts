@@ -35,7 +35,7 @@ th[aria-sort=ascending] button::after{content:" ▲"}th[aria-sort=descending] bu
 details{margin-top:8px}summary{cursor:pointer;color:var(--brand)}ul{margin:0;padding-left:20px}li{margin:0 0 6px;max-width:90ch}
 a{color:var(--brand)}bdi{unicode-bidi:isolate}
 @media(max-width:560px){dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:10px}}
-@media print{:root{--ink:#000;--soft:#444;--paper:#fff;--card:#fff;--rule:#bbb;--brand:#2458b3;--bad:#b3261e;--ask:#9a5b00;--good:#1d7a46}main{max-width:none;padding:0}.finding header,figure,tr{break-inside:avoid}.scroll{overflow:visible}}
+@media print{:root{--ink:#000;--soft:#444;--paper:#fff;--card:#fff;--rule:#bbb;--brand:#2458b3;--bad:#b3261e;--ask:#9a5b00;--good:#1d7a46}main{max-width:none;padding:0}.finding header,figure,tr{break-inside:avoid}.scroll{overflow:visible}details::details-content{display:block;content-visibility:visible;block-size:auto}}
 `
 
 /** Numbers are sorted by `data-n`, which is beside the cell that shows them; everything else by what it shows. */

@@ -20,6 +20,11 @@ export function notChecked({ checkpoint, openedWith, states }: ReportData): Html
           html`What is sealed in ${countText(unopened)} records: ${openedWith === null ? 'the audit ran without a key' : 'the auditor’s key opened none of it'}. ${WITH_KEY.length} checks take what is opened:
 <details><summary>which</summary><code>${WITH_KEY.join(', ')}</code></details>`,
         ]),
+    ...(openedWith === null
+      ? []
+      : [
+          html`Sections that are sealed for others, of records of which the auditor’s key opened another: how many those are is not counted.`,
+        ]),
     ...(erased === 0
       ? []
       : [
