@@ -26,7 +26,7 @@ import {
   splitByteStrings,
   type VerificationKey,
 } from '../statement/index.ts'
-import { LoadProcess } from './load.ts'
+import { LoadProcess, preparedBodies } from './load.ts'
 import { type BenchOptions, type BenchResult, median } from './result.ts'
 import { type BenchAlgorithm, createSignedLog, now, type SignedLog } from './signed-log.ts'
 
@@ -186,16 +186,12 @@ async function benchVerified(
   }
 }
 
-/** u32 length ‖ body, as the load generator reads them. */
 function bodiesOf(statements: readonly SignedStatement[]): Buffer {
-  const parts: Uint8Array[] = []
+  const bodies: Uint8Array[] = []
   for (let at = 0; at < statements.length; at += PER_POST) {
-    const body = encodeCborSequence(statements.slice(at, at + PER_POST).map(({ bytes }) => bytes))
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(body.length)
-    parts.push(length, body)
+    bodies.push(encodeCborSequence(statements.slice(at, at + PER_POST).map(({ bytes }) => bytes)))
   }
-  return Buffer.concat(parts)
+  return preparedBodies(bodies)
 }
 
 /** Signatures a second when nothing else is done: all of the thread pool, and always work for it. */

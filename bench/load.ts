@@ -36,7 +36,7 @@ export interface LoadResult {
   /** Milliseconds. */
   readonly p50: number
   readonly p99: number
-  /** Answers other than 200. */
+  /** Answers other than 200 and 201. */
   readonly failures: number
 }
 
@@ -109,7 +109,7 @@ async function generate(load: Load): Promise<LoadResult> {
         const status = await answered()
         const now = performance.now()
         latencies.push(now - at)
-        if (status !== 200) failures++
+        if (status !== 200 && status !== 201) failures++
         at = now
         if (load.reconnect) {
           socket.destroy()
@@ -156,6 +156,17 @@ function preparedRequests(path: string, { file, type }: NonNullable<Load['bodies
     at += 4 + body.length
     return Buffer.concat([postHead(path, type, body.length), body])
   }
+}
+
+/** The contents of the file of {@link Load.bodies}. */
+export function preparedBodies(bodies: readonly Uint8Array[]): Buffer {
+  return Buffer.concat(
+    bodies.flatMap((body) => {
+      const length = Buffer.alloc(4)
+      length.writeUInt32BE(body.length)
+      return [length, body]
+    }),
+  )
 }
 
 function postHead(path: string, type: string, length: number): Buffer {

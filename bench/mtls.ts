@@ -1,7 +1,8 @@
 /**
  * Mutual TLS: what it takes from a log that is asked in clear text, and what our own judgement adds to a handshake.
  *
- *     GET /checkpoint, keep-alive    by certificate, through the door, with its audit line    /  in clear text, and by TLS alone, open
+ *     POST /entries, keep-alive      by certificate, through the door, with its audit line    /  in clear text, open
+ *     GET /checkpoint, keep-alive    likewise                                                  /  in clear text, and by TLS alone, open
  *     handshakes                     chain verified by us against its own trust domain         /  by OpenSSL against all anchors
  *
  * Both are counted by what they cost the server: its processor time, all threads of it. A client that speaks TLS is as dear as its
@@ -31,10 +32,11 @@ import { Peers } from '../log-server/access/peer.ts'
 import { TrustDomains } from '../log-server/access/trust-domains.ts'
 import { createServer } from '../log-server/http-server.ts'
 import { initLog } from '../log-server/init.ts'
-import { startServer } from '../log-server/main.ts'
+import { type RunningServer, startServer } from '../log-server/main.ts'
 import { ServerTls } from '../log-server/tls.ts'
-import { type Load, LoadProcess } from './load.ts'
+import { type Load, LoadProcess, preparedBodies } from './load.ts'
 import { type BenchOptions, type BenchResult, median } from './result.ts'
+import { createSignedLog } from './signed-log.ts'
 
 const CONNECTIONS = 64
 const READER = 'spiffe://bench.example/reader'
@@ -44,20 +46,71 @@ export async function benchMutualTls(options: BenchOptions): Promise<BenchResult
   const load = new LoadProcess()
   try {
     const world = await certificates(directory)
-    return [...(await keptAlive(options, directory, world, load)), await handshakes(options, world, load)]
+    return [
+      await registrations(options, directory, world, load),
+      ...(await keptAlive(options, directory, world, load)),
+      await handshakes(options, world, load),
+    ]
   } finally {
     load.close()
     await rm(directory, { recursive: true })
   }
 }
 
+/** What the door is for: sealed records, one to a request, each signature verified. */
+async function registrations(
+  { quick }: BenchOptions,
+  directory: string,
+  world: World,
+  load: LoadProcess,
+): Promise<BenchResult> {
+  const [rounds, perRound] = quick ? [1, 200] : [7, 3000]
+  const sides = await Promise.all(
+    (['clear', 'certified'] as const).map(async (name) => {
+      const dataDir = join(directory, name)
+      const signed = await createSignedLog(dataDir, 'ES256')
+      await signed.log.close()
+      return { dataDir, signed, tls: name === 'certified' ? world.reader : undefined }
+    }),
+  )
+  const [plain, mutual] = [
+    await serve(sides[0]!.dataDir, {}),
+    await serve(sides[1]!.dataDir, guarded(directory, world)),
+  ]
+  const file = join(directory, 'bodies')
+  const run = async ({ signed, tls }: (typeof sides)[number], { url }: { url: string }) => {
+    const bodies: Uint8Array[] = []
+    while (bodies.length < perRound) bodies.push((await signed.provenance()).bytes)
+    await writeFile(file, preparedBodies(bodies))
+    return perCpuSecond(load, {
+      port: Number(new URL(url).port),
+      connections: CONNECTIONS,
+      seconds: 60,
+      paths: ['/entries'],
+      bodyBytes: 0,
+      bodies: { file, type: 'application/cose' },
+      ...(tls && { tls }),
+    })
+  }
+  try {
+    return await interleaved('registrations by mutual TLS, audited / in clear text, per CPU s', '/s', rounds, {
+      ours: () => run(sides[1]!, mutual),
+      bound: () => run(sides[0]!, plain),
+      must: 0.8,
+    })
+  } finally {
+    await Promise.all([plain.close(), mutual.close()])
+  }
+}
+
 async function keptAlive(
   { quick }: BenchOptions,
   directory: string,
-  { bundle, files, reader }: World,
+  world: World,
   load: LoadProcess,
 ): Promise<BenchResult[]> {
-  const serve = async (name: string, server: object) => {
+  const { files, reader } = world
+  const empty = async (name: string) => {
     const dataDir = join(directory, name)
     await initLog({
       dataDir,
@@ -65,23 +118,12 @@ async function keptAlive(
       now: clock,
       random: (n) => new Uint8Array(randomBytes(n)),
     })
-    const config = join(dataDir, 'config.json')
-    const text: object = JSON.parse(await readFile(config, 'utf8'))
-    await writeFile(config, JSON.stringify({ ...text, server }))
-    return startServer({ dataDir, listen: { host: '127.0.0.1', port: 0 } })
+    return dataDir
   }
   const [plain, oneSided, mutual] = [
-    await serve('plain', {}),
-    await serve('one-sided', { tls: files }),
-    await serve('mutual', {
-      tls: files,
-      access: {
-        clientCertificate: 'required',
-        trustDomains: { 'bench.example': { bundle } },
-        rules: [{ who: [READER], may: ['read'] }],
-        audit: { file: join(directory, 'audit.jsonl') },
-      },
-    }),
+    await serve(await empty('plain'), {}),
+    await serve(await empty('one-sided'), { tls: files }),
+    await serve(await empty('mutual'), guarded(directory, world)),
   ]
   const [rounds, seconds] = quick ? [1, 0.2] : [9, 0.5]
   const run = ({ url }: { url: string }, tls?: Load['tls']) => {
@@ -150,6 +192,26 @@ async function handshakes(
       server.closeAllConnections()
       server.close()
     }
+  }
+}
+
+async function serve(dataDir: string, server: object): Promise<RunningServer> {
+  const config = join(dataDir, 'config.json')
+  const text: object = JSON.parse(await readFile(config, 'utf8'))
+  await writeFile(config, JSON.stringify({ ...text, server }))
+  return startServer({ dataDir, listen: { host: '127.0.0.1', port: 0 } })
+}
+
+/** The `server` section of a log that asks everybody for a certificate. */
+function guarded(directory: string, { bundle, files }: World): object {
+  return {
+    tls: files,
+    access: {
+      clientCertificate: 'required',
+      trustDomains: { 'bench.example': { bundle } },
+      rules: [{ who: [READER], may: ['read', 'append:issuer'] }],
+      audit: { file: join(directory, 'audit.jsonl') },
+    },
   }
 }
 
