@@ -125,8 +125,8 @@ export class AuditLog {
 
   /** Until nothing waits: what comes while a piece is being written is the next one. Never rejects. */
   async #writeAll(at: number): Promise<void> {
-    // What else this turn of the event loop has to say goes with it: all that one commit answers, and not only the first of them.
-    await new Promise((resolve) => setImmediate(resolve))
+    // What else this turn of the event loop has to say goes with it.
+    await Promise.resolve()
     while (this.#waiting.length > 0) {
       const lines = this.#waiting
       const lost = this.#lost
