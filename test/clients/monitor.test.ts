@@ -4,7 +4,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -421,6 +421,22 @@ describe('provlog monitor', () => {
         [key.kid, 1, 1],
       ],
     )
+  })
+
+  it('tells, and exits with, what a run before remembered and did not come to tell', async (t) => {
+    const log = await serveLog(t)
+    const command = await commandFor(t, log)
+    await writeFile(command.path('watch.json'), JSON.stringify({ issuers: [ORIGIN] }))
+    const words = [...ONCE, '--log', log.url, '--watch', '@watch.json']
+    const { out } = await command.run(...words)
+    // As it is on disk after a crash before the first line.
+    const [directory] = await readdir(command.path('state'))
+    const path = command.path(`state/${directory}/monitor.json`)
+    const state = JSON.parse(await readFile(path, 'utf8'))
+    state.pending = [{ alert: JSON.parse(out), channels: ['output'] }]
+    await writeFile(path, JSON.stringify(state))
+    assert.deepEqual(await command.run(...words), { exit: 1, out, err: '' })
+    assert.equal((await command.run(...words)).exit, 0)
   })
 
   it('refuses one log twice, and a URL that the trust file leaves open', async (t) => {

@@ -6,6 +6,7 @@ import type { Trust, TrustedLog } from '../../../provenance/index.ts'
 import { replay, seenRecords } from '../../auditor/index.ts'
 import { type LogClient, memoryInFile } from '../../log-client/index.ts'
 import {
+  type Alert,
   type Channel,
   type FollowedLog,
   followLog,
@@ -45,9 +46,10 @@ export const monitor: Command = {
     const trust = await readTrust(io, args.text('trust'))
     const watchFile = args.optional('watch')
     const address = args.optional('webhook')
+    const told: Alert[] = []
     const options: RoundOptions = {
       watch: watchFile === undefined ? [] : parseWatch(await io.readFile(watchFile)),
-      channels: [printed(args, io), ...(address === undefined ? [] : [webhook(address)])],
+      channels: [printed(told, args, io), ...(address === undefined ? [] : [webhook(address)])],
       stalledAfter: args.count('stalled-after') ?? 0,
       now: io.now,
     }
@@ -55,7 +57,7 @@ export const monitor: Command = {
     const clients: LogClient[] = []
     try {
       const logs = await followedLogs(trust, args, io, clients)
-      if (args.has('once')) return exitOf(await round(logs, options, args, io))
+      if (args.has('once')) return exitOf(await round(logs, options, args, io), told)
 
       let stopped = false
       const stop = io.untilAskedToStop().then(() => {
@@ -63,6 +65,7 @@ export const monitor: Command = {
       })
       while (!stopped) {
         await round(logs, options, args, io)
+        told.length = 0
         // A second at a time: a timer that is left over would keep the process.
         for (let waited = 0; waited < seconds && !stopped; waited++) await Promise.race([io.sleep(1000), stop])
       }
@@ -85,11 +88,14 @@ async function round(logs: readonly FollowedLog[], options: RoundOptions, args: 
   return outcomes
 }
 
-/** The worst of all logs. What was found goes before what could not be: that is asked for again anyway. */
-function exitOf(outcomes: readonly Outcome[]): Exit {
+/**
+ * The worst of all logs. What was found goes before what could not be: that is asked for again anyway. What was printed counts, and not what was
+ * raised: a run that crashed in between had no exit code.
+ */
+function exitOf(outcomes: readonly Outcome[], told: readonly Alert[]): Exit {
   if (outcomes.some(({ sight }) => sight === 'misbehaved')) return Exit.misbehaved
-  const found = ({ kind }: Outcome['alerts'][number]) => kind !== 'log-unreachable'
-  if (outcomes.some(({ sight, alerts }) => sight === 'refused' || alerts.some(found))) return Exit.refused
+  const found = told.some(({ kind }) => kind !== 'log-unreachable')
+  if (found || outcomes.some(({ sight }) => sight === 'refused')) return Exit.refused
   return outcomes.some(({ unavailable }) => unavailable.length > 0) ? Exit.unavailable : Exit.ok
 }
 
@@ -128,10 +134,11 @@ function trustedAt(trust: Trust, url: string): TrustedLog {
   return only
 }
 
-function printed(args: Arguments, io: Io): Channel {
+function printed(told: Alert[], args: Arguments, io: Io): Channel {
   return {
     name: 'output',
     send: async (alert) => {
+      told.push(alert)
       const { severity, kind, origin, summary } = alert
       const style = severity === 'info' ? 'dim' : 'red'
       io.out(
