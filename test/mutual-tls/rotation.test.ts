@@ -1,7 +1,7 @@
 // Certificates of both ends and the anchors of their trust domain are exchanged three times, while requests go on: none of them fails.
 import 'reflect-metadata'
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { renameSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { after, describe, it } from 'node:test'
 import tls from 'node:tls'
@@ -24,6 +24,12 @@ async function bundleOf(...anchors: readonly Holder[]): Promise<string> {
     return { use: 'x509-svid', kty, crv, x, y, x5c: [toBase64(der)] }
   })
   return JSON.stringify({ keys: await Promise.all(keys), spiffe_sequence: ++sequence })
+}
+
+/** Whole, or as it was: whoever begins while a half of it is there has none to go on with. */
+function replace(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text)
+  renameSync(`${path}.new`, path)
 }
 
 const serverOf = async (issuer: Holder) => ({
@@ -73,7 +79,7 @@ class Client {
 }
 
 describe('three rotations under load', () => {
-  it('fail no honest request', async () => {
+  it('fail no honest request', async (test) => {
     let anchor = await issue('anchor 0')
     const ofServer = write('trust-of-server.json', await bundleOf(anchor))
     const ofClients = write('trust-of-clients.json', await bundleOf(anchor))
@@ -93,6 +99,7 @@ describe('three rotations under load', () => {
     const told: string[] = []
     const logger = { level: 'info', stream: { write: (line: string) => void told.push(line) } }
     const { server, tls: ofLog } = await serveLog('rotation', { access, shown: await serverOf(anchor), logger })
+    test.after(() => server.close())
     // Of the clients: moved on instead of waited for.
     let now = NOW
     const fromFiles = async () => ({
@@ -119,6 +126,9 @@ describe('three rotations under load', () => {
       opened.push(fetcher(async () => whole))
       return opened.at(-1)!
     }
+    test.after(() => {
+      for (const each of [...kept, ...opened]) each.close()
+    })
     const clients = [
       ...kept.flatMap((one) => Array.from({ length: 4 }, () => new Client(() => one, failures))),
       ...Array.from({ length: 4 }, () => new Client(fresh, failures)),
@@ -141,7 +151,7 @@ describe('three rotations under load', () => {
     for (let round = 1; round <= 3; round++) {
       const next = await issue(`anchor ${round}`)
       // Both anchors, then certificates of the next, file by file, then the next anchor alone.
-      for (const file of [ofServer, ofClients]) writeFileSync(file, await bundleOf(anchor, next))
+      for (const file of [ofServer, ofClients]) replace(file, await bundleOf(anchor, next))
       await everybodyLooks()
       const [log, client] = [await pairOf(await serverOf(next)), await readerOf(next)]
       for (const half of ['key', 'cert'] as const) {
@@ -154,7 +164,7 @@ describe('three rotations under load', () => {
       }
       whole = client
       await stretch()
-      for (const file of [ofServer, ofClients]) writeFileSync(file, await bundleOf(next))
+      for (const file of [ofServer, ofClients]) replace(file, await bundleOf(next))
       await everybodyLooks()
       // A bundle that is being written.
       writeFileSync(ofServer, '{"keys": [')
@@ -169,8 +179,6 @@ describe('three rotations under load', () => {
     assert.ok(told.filter((line) => line.includes('are in force')).length >= 9, told.join(''))
     assert.ok(told.filter((line) => line.includes('is kept')).length >= 6, told.join(''))
     assert.doesNotMatch(told.join(''), /BEGIN|"x5c"/)
-    for (const each of [...kept, ...opened]) each.close()
-    await server.close()
   })
 })
 
