@@ -137,7 +137,7 @@ async function keptAlive(
       await interleaved('GET by mutual TLS, kept alive, audited / in clear text, per CPU s', '/s', rounds, {
         ours,
         bound: () => run(plain),
-        // Of so small an answer TLS alone, Node's own, takes more than a fifth of what there is in clear text.
+        // Of so small an answer TLS alone, Node's own, takes about a fifth of what there is in clear text.
         goal: 0.8,
       }),
       await interleaved('GET by mutual TLS, kept alive, audited / by TLS alone, per CPU s', '/s', rounds, {

@@ -201,7 +201,7 @@ class FileSink implements AuditSink {
 
   /** Whoever rotates it renames it, and needs to tell nobody: looked at before each write, of which there is one for many lines. */
   async write(text: string): Promise<void> {
-    // At once: what the system has in memory takes 2 µs, and in a thread of the pool it would be a tenth of what an append costs.
+    // At once: the system has it in memory, and a turn through the pool's threads costs an append more than the look itself.
     const there = statSync(this.#path, { throwIfNoEntry: false })
     if (!this.#file || !there || inodeOf(there) !== this.#inode) await this.open()
     const file = this.#file!
