@@ -41,11 +41,19 @@ interface Slot extends Mark {
   readonly number: number
 }
 
+/** What the guard asks of its file: a `FileHandle` is one. A write resolves when it is on the disk, where {@link GuardFile.datasync} need not follow. */
+export interface GuardFile {
+  read(bytes: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }>
+  write(bytes: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesWritten: number }>
+  datasync(): Promise<void>
+  close(): Promise<void>
+}
+
 export class Guard {
-  readonly #file: FileHandle
+  readonly #file: GuardFile
   #last: Slot
 
-  private constructor(file: FileHandle, last: Slot) {
+  private constructor(file: GuardFile, last: Slot) {
     this.#file = file
     this.#last = last
   }
@@ -60,7 +68,11 @@ export class Guard {
   /** @throws {@link LogError} `guard_missing`, `guard_damaged` */
   static async open(path: string): Promise<Guard> {
     // Windows has no O_DSYNC; there, and where it does less than it says (macOS), fdatasync follows each write.
-    const file = await openExisting(path, constants.O_RDWR | (constants.O_DSYNC ?? 0))
+    return Guard.over(await openExisting(path, constants.O_RDWR | (constants.O_DSYNC ?? 0)), path)
+  }
+
+  /** The guard in a file that is open for synced writes, and is closed with it. @throws {@link LogError} `guard_damaged` */
+  static async over(file: GuardFile, path: string): Promise<Guard> {
     try {
       return new Guard(file, newest(await readAll(file), path))
     } catch (error) {
@@ -178,7 +190,7 @@ async function openExisting(path: string, flags: number): Promise<FileHandle> {
   })
 }
 
-async function readAll(file: FileHandle): Promise<Uint8Array> {
+async function readAll(file: GuardFile): Promise<Uint8Array> {
   // One byte more than there should be, to see what was appended.
   const bytes = new Uint8Array(FILE_BYTES + 1)
   const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)

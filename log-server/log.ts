@@ -62,13 +62,29 @@ export interface OpenOptions {
  * @throws {@link LogError} `log_missing`, `malformed_config`, `log_locked`, `log_damaged`, `log_behind_guard`, `log_forked`,
  *   `guard_missing`, `guard_damaged`, `signing_key_missing`
  */
-export async function openLog({ dataDir, now, limits, fatal = exit }: OpenOptions): Promise<Log> {
+export async function openLog({ dataDir, fatal = exit, ...options }: OpenOptions): Promise<Log> {
   const config = await readLogConfig(dataDir)
   const keys = new SigningKeys(dataDir, config)
   const store = await Store.open(paths(dataDir).store)
-  let guard: Guard | undefined
+  const guard = await Guard.open(paths(dataDir).guard).catch(async (error: unknown) => {
+    await store.close()
+    throw error
+  })
+  return openOver({ config, keys, store, guard, dataDir, fatal, ...options })
+}
+
+/** A log out of its open parts. They are closed with it, and when it cannot be opened. @throws {@link LogError} as {@link openLog} */
+export async function openOver(
+  parts: Omit<OpenOptions, 'fatal'> & {
+    readonly config: LogConfig
+    readonly keys: SigningKeys
+    readonly store: Store
+    readonly guard: Guard
+    readonly fatal: (error: unknown) => void
+  },
+): Promise<Log> {
+  const { config, keys, store, guard, dataDir, now, limits, fatal } = parts
   try {
-    guard = await Guard.open(paths(dataDir).guard)
     const { signed, signedBy, edge, reader, publication, authorities } = await openStored(store, config)
     await checkGuard(guard.last, signed, reader, dataDir)
     const policy = () => authorities.policy().fields
@@ -100,10 +116,10 @@ export async function openLog({ dataDir, now, limits, fatal = exit }: OpenOption
       reader,
       sequencer,
       authorities,
-      close: () => closeAll(sequencer, store, guard!),
+      close: () => closeAll(sequencer, store, guard),
     }
   } catch (error) {
-    await guard?.close()
+    await guard.close()
     await store.close()
     throw error
   }

@@ -93,6 +93,38 @@ export function changesAuthority(type: string): boolean {
   return type === 'key-authorization' || type === 'log-policy' || type === 'retraction'
 }
 
+/** What the store asks of a database. LevelDB is one; a simulated disk is another. Values handed out are never written again. */
+export interface Database extends Sweepable {
+  getMany(keys: Uint8Array[]): Promise<(Uint8Array | undefined)[]>
+  batch(): DatabaseBatch
+  iterator(range: DatabaseRange): Rows<[key: Uint8Array, value: Uint8Array]>
+  keys(range: DatabaseRange): Rows<Uint8Array>
+  values(range: DatabaseRange): Rows<Uint8Array>
+  close(): Promise<void>
+}
+
+/** Puts and deletions that happen together or not at all, in this order. What was put may be written over once `put` has returned. */
+export interface DatabaseBatch {
+  put(key: Uint8Array, value: Uint8Array): unknown
+  del(key: Uint8Array): unknown
+  /** Resolves when all of it, and all that was written before, is on the disk. */
+  write(options: { sync: true }): Promise<void>
+}
+
+/** Of one state of the database, in the order of keys as bytes. */
+export interface Rows<T> extends AsyncIterable<T> {
+  all(): Promise<T[]>
+}
+
+export interface DatabaseRange {
+  readonly gte: Uint8Array
+  readonly lt?: Uint8Array
+  readonly lte?: Uint8Array
+  readonly reverse?: boolean
+  readonly limit?: number
+  readonly highWaterMarkBytes?: number
+}
+
 /** A read that waits for the end of this turn of the event loop. */
 interface Wanted {
   readonly key: Uint8Array
@@ -101,7 +133,7 @@ interface Wanted {
 }
 
 export class Store {
-  readonly #db: Level<Uint8Array, Uint8Array>
+  readonly #db: Database
   readonly #sweep: Sweep
   #wanted: Wanted[] = []
   /** The last tile, as the last commit left it. */
@@ -111,10 +143,14 @@ export class Store {
   #committedFrom: number | undefined
   #lastStatus = -1
 
-  private constructor(db: Level<Uint8Array, Uint8Array>) {
+  private constructor(db: Database) {
     this.#db = db
-    // On Node a Level is a ClassicLevel, which can be told to compact; its type says only what browsers have too.
-    this.#sweep = new Sweep(db as unknown as Sweepable, { touch: textKey('k', 'sweep'), swept: SWEPT_KEY })
+    this.#sweep = new Sweep(db, { touch: textKey('k', 'sweep'), swept: SWEPT_KEY })
+  }
+
+  /** The store in a database that is open. It closes with it. */
+  static over(db: Database): Store {
+    return new Store(db)
   }
 
   /** @throws {@link LogError} `log_locked` (one process at a time), `log_missing`, `log_damaged` */
@@ -134,7 +170,8 @@ export class Store {
     } catch (cause) {
       throw openFailure(cause, location)
     }
-    return new Store(db)
+    // On Node a Level is a ClassicLevel, which can be told to compact; its type says only what browsers have too.
+    return Store.over(db as Level<Uint8Array, Uint8Array> & Sweepable)
   }
 
   async close(): Promise<void> {
@@ -429,8 +466,6 @@ export class Store {
   }
 }
 
-type ChainedBatch = ReturnType<Level<Uint8Array, Uint8Array>['batch']>
-
 function pushNames(keys: Uint8Array[], { entry, identity }: NewEntry): void {
   keys.push(hashKey('d', entry))
   if (identity) keys.push(hashKey('i', identity))
@@ -446,7 +481,7 @@ function isNothing(values: readonly unknown[]): boolean {
   return true
 }
 
-function putIndexes(batch: ChainedBatch, index: number, entry: NewEntry): void {
+function putIndexes(batch: DatabaseBatch, index: number, entry: NewEntry): void {
   batch.put(hashKey('d', entry.entry), encodeMeta(index, entry))
   if (changesAuthority(entry.type)) batch.put(integerKey('a', index), NOTHING)
   if (!entry.identity && !entry.uniqueKeys) return // raw: nothing else to find it by
