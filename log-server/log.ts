@@ -27,7 +27,7 @@ import { Edge } from './edge.ts'
 import { Guard, type Mark } from './guard.ts'
 import { Publication, Publisher } from './publisher.ts'
 import { StoredLog } from './reader.ts'
-import { Sequencer, type SequencerOptions } from './sequencer.ts'
+import { Sequencer, type SequencerObserver, type SequencerOptions } from './sequencer.ts'
 import { type NamedKeys, type Signers, SigningKeys } from './signing-keys.ts'
 import { changesAuthority, type Signed, Store, unpack } from './store.ts'
 import { type Clock, DEFAULT_LIMITS, LogError, type LogReader, type SequencerLimits } from './types.ts'
@@ -56,6 +56,7 @@ export interface OpenOptions {
   readonly limits?: Partial<SequencerLimits>
   /** Called once when the log can no longer be trusted to be durable. The default writes one line to stderr and exits with 1. */
   readonly fatal?: (error: unknown) => void
+  readonly observer?: SequencerObserver
 }
 
 /**
@@ -83,7 +84,7 @@ export async function openOver(
     readonly fatal: (error: unknown) => void
   },
 ): Promise<Log> {
-  const { config, keys, store, guard, dataDir, now, limits, fatal } = parts
+  const { config, keys, store, guard, dataDir, now, limits, fatal, observer } = parts
   try {
     const { signed, signedBy, edge, reader, publication, authorities } = await openStored(store, config)
     await checkGuard(guard.last, signed, reader, dataDir)
@@ -95,7 +96,7 @@ export async function openOver(
     await store.sweep()
     const { origin } = config
     const sequencer = createSequencer({
-      ...{ origin, store, guard, edge, publication, reader, keys, policy: policy(), now, limits, fatal },
+      ...{ origin, store, guard, edge, publication, reader, keys, policy: policy(), now, limits, fatal, observer },
     })
     sequencer.onCommitted((batch) => {
       for (const { index, candidate } of batch) {
@@ -139,6 +140,8 @@ export function createSequencer(parts: {
   readonly now: Clock
   readonly limits?: Partial<SequencerLimits> | undefined
   readonly fatal: (error: unknown) => void
+  readonly observer?: SequencerObserver | undefined
+  readonly milliseconds?: () => number
 }): Sequencer {
   const { origin, keys, policy, publication, reader, limits, now, ...rest } = parts
   const lastIssuedAt = publication.size === 0 ? 0 : publication.current.head.issuedAt

@@ -72,6 +72,28 @@ export interface SequencerOptions {
   readonly limits: SequencerLimits
   /** Ends the process. Called once, with whatever went wrong; nothing is acknowledged after it. */
   readonly fatal: (error: unknown) => void
+  readonly observer?: SequencerObserver | undefined
+  /** Milliseconds of a clock that nobody sets. */
+  readonly milliseconds?: (() => number) | undefined
+}
+
+/** Whoever counts. Has no say in anything, and must not throw. */
+export interface SequencerObserver {
+  /** Told of each batch once, when everybody in it has an answer but for those who wait for another entry. */
+  sequenced(batch: SequencedBatch): void
+}
+
+/** What became of a batch and when, in milliseconds of {@link SequencerOptions.milliseconds}. */
+export interface SequencedBatch {
+  /** When each that got an index was queued. */
+  readonly queuedAt: readonly number[]
+  readonly bytes: number
+  /** Taken from the queue; signed; on the disk; noted by the guard; published and answered. */
+  readonly takenAt: number
+  readonly signedAt: number
+  readonly committedAt: number
+  readonly guardedAt: number
+  readonly answeredAt: number
 }
 
 /** What becomes of one entry. Only statements get a receipt. */
@@ -81,6 +103,7 @@ type Outcome = { readonly index: number; readonly receipt: Uint8Array | undefine
 interface Group {
   readonly outcomes: Outcome[]
   missing: number
+  readonly queuedAt: number
   readonly settle: (outcomes: readonly Outcome[]) => void
 }
 
@@ -145,10 +168,12 @@ export class Sequencer {
   #running = false
   /** To be called when everybody has an answer, or the log has stopped. */
   #drained: (() => void)[] = []
+  readonly #milliseconds: () => number
 
   constructor(options: SequencerOptions) {
     assert(options.limits.batchEntries <= MAX_BATCH_ENTRIES, 'a larger batch would step over widths of tiles')
     this.#options = options
+    this.#milliseconds = options.milliseconds ?? (() => performance.now())
     this.#durable = options.edge.size
   }
 
@@ -173,6 +198,16 @@ export class Sequencer {
   /** Entries waiting for an answer. */
   get waiting(): number {
     return this.#waiting
+  }
+
+  get waitingBytes(): number {
+    return this.#waitingBytes
+  }
+
+  /** For how many milliseconds whoever waits longest has waited; 0 when nobody does. A disk that hangs shows here, and nowhere else. */
+  get longestWait(): number {
+    for (const { queuedAt } of this.#unanswered) return this.#milliseconds() - queuedAt
+    return 0
   }
 
   /**
@@ -251,7 +286,12 @@ export class Sequencer {
     }
     // Not at once: the requests that arrive in the same turn of the event loop are looked up together.
     if (this.#queue.length === this.#asked) setImmediate(() => this.#lookUp())
-    const group: Group = { outcomes: new Array(entries.length), missing: entries.length, settle }
+    const group: Group = {
+      outcomes: new Array(entries.length),
+      missing: entries.length,
+      queuedAt: this.#milliseconds(),
+      settle,
+    }
     this.#unanswered.add(group)
     this.#waiting += entries.length
     this.#waitingBytes += bytes
@@ -324,7 +364,8 @@ export class Sequencer {
   }
 
   async #sequence(batch: readonly Waiter[]): Promise<void> {
-    const { store, edge, publisher, publication, guard } = this.#options
+    const { store, edge, publisher, publication, guard, observer } = this.#options
+    const takenAt = this.#milliseconds()
     const first = edge.size
     const { fresh, held } = this.#judge(batch, first)
     if (fresh.length === 0) {
@@ -333,6 +374,7 @@ export class Sequencer {
     }
     await inPieces(fresh.length, (i) => edge.append(fresh[i]!.entry.entry))
     const signed = await publisher.sign(edge.size, edge.root(), policyOf(fresh.at(-1)))
+    const signedAt = this.#milliseconds()
     const receipts: (Uint8Array | undefined)[] = []
     const prover = new InclusionProver(edge.size, edge.node)
     const receipt = receiptBuilder(signed.head, fresh.length)
@@ -356,13 +398,20 @@ export class Sequencer {
     ])
     edge.settle()
     this.#durable = edge.size
+    const committedAt = this.#milliseconds()
 
     await guard.write(signed.head)
+    const guardedAt = this.#milliseconds()
     publication.advance(signed)
     this.#announce(first, fresh)
     for (const [i, waiter] of fresh.entries()) {
       this.#settle(waiter, { index: first + i, receipt: receipts[i], duplicate: false })
     }
+    observer?.sequenced({
+      queuedAt: fresh.map(({ group }) => group.queuedAt),
+      bytes: fresh.reduce((sum, { bytes }) => sum + bytes, 0),
+      ...{ takenAt, signedAt, committedAt, guardedAt, answeredAt: this.#milliseconds() },
+    })
     this.#answerHeld(held)
   }
 

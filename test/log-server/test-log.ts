@@ -15,7 +15,7 @@ import { Guard } from '../../log-server/guard.ts'
 import { initLog, type NewLog } from '../../log-server/init.ts'
 import { createSequencer, openStored, paths, readLogConfig } from '../../log-server/log.ts'
 import type { StoredLog } from '../../log-server/reader.ts'
-import type { Sequencer } from '../../log-server/sequencer.ts'
+import type { SequencedBatch, Sequencer } from '../../log-server/sequencer.ts'
 import { SigningKeys } from '../../log-server/signing-keys.ts'
 import { Store } from '../../log-server/store.ts'
 import type { Candidate, SequencerLimits, StatementBundle } from '../../log-server/types.ts'
@@ -112,6 +112,9 @@ export class TestLog {
   disk = new Disk()
   /** What `fatal` was called with. */
   fatal: unknown[] = []
+  /** What an observer was told, and the milliseconds of its clock, which stands still. */
+  observed: SequencedBatch[] = []
+  milliseconds = 0
   sequencer!: Sequencer
   reader!: StoredLog
   #close: () => Promise<void> = async () => undefined
@@ -178,6 +181,8 @@ export class TestLog {
       limits,
       now: () => NOW,
       fatal: (error) => this.fatal.push(error),
+      observer: { sequenced: (batch) => this.observed.push(batch) },
+      milliseconds: () => this.milliseconds,
     })
     this.#close = async () => {
       await this.sequencer.drain()
