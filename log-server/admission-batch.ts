@@ -54,8 +54,8 @@ export type Admissible = Candidate & { readonly recheck: () => void }
 
 /** What is done to a single statement, step by step. All throw to refuse. */
 export interface AdmissionSteps {
-  /** So many pieces, of all requests together, are read and verified at one time. */
-  readonly pieces: Slots
+  /** Reads and verifies a piece, when its sender's turn has come: so many of all requests together at one time. */
+  readonly pieces: { readonly areFree: boolean; run(work: () => Promise<void>): Promise<void> }
   read(submission: Uint8Array): Submitted
   /** The index of a statement that is on the log. */
   locate(entry: Hash): Promise<number | undefined>

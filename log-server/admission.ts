@@ -58,6 +58,7 @@ import { candidateOf, foreignCandidateOf } from './candidate.ts'
 import { hasContent, KnownTargets } from './known-targets.ts'
 import { Newest } from './newest.ts'
 import type { Sequencer } from './sequencer.ts'
+import { SharedRoom } from './shared-room.ts'
 import type { NamedKeys, SigningKeys } from './signing-keys.ts'
 import { Slots } from './turns.ts'
 import { BusyError, type Clock, LogError, type LogReader } from './types.ts'
@@ -84,7 +85,15 @@ export const DEFAULT_ADMISSION_LIMITS: AdmissionLimits = {
   maxClockSkew: 300,
   maxWrapBytes: 64 * 1024,
   maxPending: 8192,
-  maxPendingBytes: 128 * 1024 * 1024,
+  maxPendingBytes: 64 * 1024 * 1024,
+}
+
+/** Whose a submission is. */
+export interface Sender {
+  /** Those of one caller share a place with each other and take turns with those of others: who it is, or the address. */
+  readonly caller: string
+  /** Throws for a statement that its sender may not send: before anything is said of what the log has. */
+  readonly permit?: Permit | undefined
 }
 
 export type Permit = (statement: SignedStatement) => void
@@ -110,14 +119,14 @@ export class Admission {
   readonly #pieces = new Slots(PIECES_AT_ONCE)
   readonly #verifying = new Slots(VERIFYING_AT_ONCE)
   readonly #known: KnownTargets
-  #pending = 0
-  #pendingBytes = 0
+  readonly #room: SharedRoom
 
   constructor({ log, now, limits }: AdmissionOptions) {
     this.#log = log
     this.#known = new KnownTargets(log.authorities)
     this.#now = now
     this.#limits = { ...DEFAULT_ADMISSION_LIMITS, ...limits }
+    this.#room = new SharedRoom({ count: this.#limits.maxPending, bytes: this.#limits.maxPendingBytes })
   }
 
   /** The largest submission that can be admitted under the policy in force: a statement and its wraps, in bytes. */
@@ -127,14 +136,22 @@ export class Admission {
   }
 
   /**
+   * Whether anything of so many bytes would be taken now: asked before they are read.
+   *
+   * @throws {@link BusyError} `queue_full`
+   */
+  expect(caller: string, bytes: number): void {
+    if (!this.#room.has(caller, 1, bytes)) throw full()
+  }
+
+  /**
    * Registers one statement as a client sent it, and resolves when it is durable and published.
    *
-   * @param permit - throws for a statement that its sender may not send: before anything is said of what the log has
    * @throws StatementError, ProvenanceError, LogError: refused, for good
    * @throws {@link BusyError} not taken now
    */
-  admit(submission: Uint8Array, permit?: Permit): Promise<Admitted> {
-    return this.#holding(1, submission.length, () => this.#register(submission, permit))
+  admit(submission: Uint8Array, sender = NOBODY): Promise<Admitted> {
+    return this.#holding(sender, 1, submission.length, () => this.#register(submission, sender))
   }
 
   /**
@@ -143,47 +160,48 @@ export class Admission {
    *
    * @throws {@link BusyError} not taken now, none of them
    */
-  admitAll(submissions: readonly Uint8Array[], permit?: Permit): Promise<readonly (Admitted | Error)[]> {
+  admitAll(submissions: readonly Uint8Array[], sender = NOBODY): Promise<readonly (Admitted | Error)[]> {
+    const { caller, permit } = sender
+    const pieces = this.#pieces
     const steps: AdmissionSteps = {
-      pieces: this.#pieces,
+      pieces: {
+        get areFree() {
+          return pieces.areFree
+        },
+        run: (work) => pieces.run(work, caller),
+      },
       read: (submission) => this.#read(submission, permit),
-      verifyAll: (submitted) => this.#verifyAll(submitted),
+      verifyAll: (submitted) => this.#verifyAll(submitted, caller),
       locate: async (entry) => (await this.#log.reader.locate(entry))?.index,
       receipt: (index) => this.#log.reader.receipt(index),
-      appendAll: (candidates) => this.#log.sequencer.appendAll(candidates),
+      appendAll: (candidates) => this.#log.sequencer.appendAll(candidates, caller),
     }
     const bytes = submissions.reduce((sum, { length }) => sum + length, 0)
-    return this.#holding(submissions.length, bytes, () => admitInOrder(submissions, steps))
+    return this.#holding(sender, submissions.length, bytes, () => admitInOrder(submissions, steps))
   }
 
-  async #holding<T>(count: number, bytes: number, work: () => Promise<T>): Promise<T> {
-    const { maxPending, maxPendingBytes } = this.#limits
-    if (this.#pending + count > maxPending || this.#pendingBytes + bytes > maxPendingBytes) {
-      throw new BusyError('queue_full', 'too many statements are being registered')
-    }
-    this.#pending += count
-    this.#pendingBytes += bytes
+  async #holding<T>({ caller }: Sender, count: number, bytes: number, work: () => Promise<T>): Promise<T> {
+    if (!this.#room.take(caller, count, bytes)) throw full()
     try {
       return await work()
     } finally {
-      this.#pending -= count
-      this.#pendingBytes -= bytes
+      this.#room.giveBack(caller, count, bytes)
     }
   }
 
-  async #register(submission: Uint8Array, permit?: Permit): Promise<Admitted> {
+  async #register(submission: Uint8Array, { caller, permit }: Sender): Promise<Admitted> {
     const { reader } = this.#log
     const submitted = this.#read(submission, permit)
     const { entry } = submitted.statement
     // The entry is the hash of every byte we keep, the signature included: this one was checked when it came first.
     const known = await reader.locate(entry)
     if (known) return { entry, index: known.index, receipt: await reader.receipt(known.index), duplicate: true }
-    const readVerified = await this.#verify(submitted)
+    const readVerified = await this.#verifying.run(() => this.#verify(submitted), caller)
     const admissible = await readVerified().lookUp()
     const candidate = admissible()
     // In one go with the append: an authority that changes from here on, the sequencer knows of, and asks again.
     candidate.recheck()
-    return { entry, ...(await this.#log.sequencer.append(candidate)) }
+    return { entry, ...(await this.#log.sequencer.append(candidate, caller)) }
   }
 
   /** Step 1. The submission is ours from here on: nobody writes to it, and what is read of it may be views. */
@@ -223,7 +241,7 @@ export class Admission {
   }
 
   /** As {@link #verify} for each: records together, in threads of their own, and what is no record its own way meanwhile. */
-  async #verifyAll(submitted: readonly Submitted[]): Promise<readonly ((() => Verified) | Error)[]> {
+  async #verifyAll(submitted: readonly Submitted[], caller: string): Promise<readonly ((() => Verified) | Error)[]> {
     if (submitted.length < FEW) return Promise.all(submitted.map((each) => settled(this.#verify(each))))
     const outcomes = new Array<(() => Verified) | Error>(submitted.length)
     const checks: SignatureCheck[] = []
@@ -236,7 +254,7 @@ export class Admission {
           checks.push(new SignatureCheck(each.statement, key instanceof Promise ? await key : key))
           places.push(place)
         } else {
-          const other = settled(this.#verifying.run(() => this.#verify(each)))
+          const other = settled(this.#verifying.run(() => this.#verify(each), caller))
           others.push(
             other.then((outcome) => {
               outcomes[place] = outcome
@@ -481,13 +499,19 @@ function settled<T>(promise: Promise<T>): Promise<T | Error> {
   return promise.catch((error: unknown) => error as Error)
 }
 
+function full(): BusyError {
+  return new BusyError('queue_full', 'too many statements are being registered')
+}
+
+const NOBODY: Sender = { caller: '' }
+
 /** Fewer than these are verified one by one: a thread would be woken for them, and its piece be small. */
 const FEW = 8
 const MAX_CACHED_KEYS = 4096
 const NO_LINKS: readonly Hash[] = []
 
 /**
- * Statements of batches that are no records. What waits in the thread pool is what the next commit waits behind, so a thousand signatures
- * must not be in it; and so many that the pool has work when the main thread is busy for 5 ms.
+ * Statements of requests that bring one, and of batches those that are no records. What is in the thread pool is what the next commit waits
+ * behind, and everybody's next statement, whoever filled it: so there are only so many that it has work when the main thread is busy for 5 ms.
  */
 const VERIFYING_AT_ONCE = 64

@@ -26,6 +26,7 @@ import type { DescribedRoute, Operation } from './openapi.ts'
 import { PendingRegistrations } from './pending.ts'
 import { RequestError, registerProblems, sendProblem } from './problem.ts'
 import { batchRoutes } from './routes/batch.ts'
+import { roomForBodies } from './routes/body.ts'
 import { checkpointRoutes } from './routes/checkpoint.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { entryRoutes } from './routes/entries.ts'
@@ -81,6 +82,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   const { reader, authorities } = log
   const pending = new PendingRegistrations({ now })
   const admission = new Admission({ log, now, ...(limits && { limits }) })
+  const bodies = roomForBodies()
   const app = fastify({
     ...HTTP_LIMITS,
     ...(logger && { logger: redactingLogger(logger) }),
@@ -115,12 +117,12 @@ export function buildApp(options: AppOptions): FastifyInstance {
   app.register(checkpointRoutes, { log: reader })
   app.register(tileRoutes, { log: reader })
   // SCRAPI
-  app.register(registerRoutes, { admission, pending, door, deadline, timer })
+  app.register(registerRoutes, { admission, bodies, pending, door, deadline, timer })
   app.register(entryRoutes, { log: reader, pending, door })
   app.register(keyRoutes, { authorities })
   // Our own
-  app.register(batchRoutes, { admission, door })
-  app.register(provenanceRoutes, { log: reader, authorities, door })
+  app.register(batchRoutes, { admission, bodies, door })
+  app.register(provenanceRoutes, { log: reader, authorities, bodies, door })
   app.register(latestRoutes, { log: reader, authorities })
   app.register(statementRoutes, { log: reader })
   app.register(proofRoutes, { log: reader })

@@ -2,15 +2,18 @@
  * The sequencer: the one place where entries get their index.
  *
  * ```
- *   append ─► queue ─► known already? ─┐                                (fsync)    (fsync)
- *   append ─► queue ─► known already? ─┼─► batch ─► edge ─► sign ─► commit ─┬─► guard ─► published ─► answers
- *   append ─► queue ─► known already? ─┘     ▲                              │
- *                                            └── the next batch: all that arrived meanwhile
+ *   append ─► queue ─┐                                                (fsync)    (fsync)
+ *   append ─► queue ─┼─► known already? ─► batch ─► edge ─► sign ─► commit ─┬─► guard ─► published ─► answers
+ *   append ─► queue ─┘                       ▲                              │
+ *                                            └── the next batch: of what arrived meanwhile
  * ```
  *
  * Self-clocked group commit: a batch is what arrived while the batch before it was being committed. An idle log answers
- * after one commit; a loaded one shares each commit among all who wait, with no timer to tune. The store is asked about entries
- * as they arrive, beside the commit; what it could not know of yet is in memory ({@link Sequencer.#recent}).
+ * after one commit; a loaded one shares each commit among all who wait, with no timer to tune. The store is asked about the entries of the
+ * next batch beside the commit; what it could not know of yet is in memory ({@link Sequencer.#recent}).
+ *
+ * Callers take turns until they are asked about (`fair-queue.ts`), and share the room for those who wait (`shared-room.ts`): so behind any amount
+ * of somebody else's, an entry waits for the commit under way and for the batch that is being looked up, and is in the one after.
  *
  * **Why no crash makes this log sign two trees of one size.** For each batch, in this order:
  *
@@ -45,9 +48,11 @@ import { InclusionProver } from '../merkle/inclusion.ts'
 import type { FieldsOf } from '../provenance/records/index.ts'
 import { receiptBuilder } from '../statement/receipt.ts'
 import type { Edge } from './edge.ts'
+import { FairQueue } from './fair-queue.ts'
 import type { Guard } from './guard.ts'
 import { entryName } from './names.ts'
 import type { Publication, Publisher } from './publisher.ts'
+import { SharedRoom } from './shared-room.ts'
 import { changesAuthority, type Holders, type NewEntry, type Store } from './store.ts'
 import { inPieces, PIECE } from './turns.ts'
 import {
@@ -101,6 +106,7 @@ type Outcome = { readonly index: number; readonly receipt: Uint8Array | undefine
 
 /** Entries that came together: each is judged for itself, and one promise answers for all. */
 interface Group {
+  readonly caller: string
   readonly outcomes: Outcome[]
   missing: number
   readonly queuedAt: number
@@ -143,18 +149,19 @@ interface Brought {
 
 export class Sequencer {
   readonly #options: SequencerOptions
-  /** In order of arrival. */
-  #queue: Waiter[] = []
-  /** So many at the head of the queue were asked about. */
-  #asked = 0
+  /** Of each caller in order of arrival; the callers in turn. */
+  readonly #queue = new FairQueue<Waiter>()
+  /** Those out of the queue whom the store is being asked about, or was: no more than the next batch, in the order of their indexes. */
+  #line: Waiter[] = []
+  #lineBytes = 0
+  #lookingUp = false
   /** With somebody who has no answer, queued or in a batch. */
   readonly #unanswered = new Set<Group>()
-  /** Entries without an answer. Bounded by `limits`, as their bytes are. */
-  #waiting = 0
-  #waitingBytes = 0
+  /** For entries without an answer. */
+  readonly #room: SharedRoom
   /** Entries below this are in the store. */
   #durable: number
-  /** The batches that the store may not have known of when it was asked about the head of the queue, and the newest. */
+  /** The batches that the store may not have known of when it was asked about the head of the line, and the newest. */
   #recent: Brought[] = []
   /** Those whose answer names another entry are answered one after another, and so many were. */
   #answering: Promise<void> = Promise.resolve()
@@ -174,6 +181,7 @@ export class Sequencer {
     assert(options.limits.batchEntries <= MAX_BATCH_ENTRIES, 'a larger batch would step over widths of tiles')
     this.#options = options
     this.#milliseconds = options.milliseconds ?? (() => performance.now())
+    this.#room = new SharedRoom({ count: options.limits.queueEntries, bytes: options.limits.queueBytes })
     this.#durable = options.edge.size
   }
 
@@ -197,11 +205,11 @@ export class Sequencer {
 
   /** Entries waiting for an answer. */
   get waiting(): number {
-    return this.#waiting
+    return this.#room.count
   }
 
   get waitingBytes(): number {
-    return this.#waitingBytes
+    return this.#room.bytes
   }
 
   /** For how many milliseconds whoever waits longest has waited; 0 when nobody does. A disk that hangs shows here, and nowhere else. */
@@ -215,12 +223,13 @@ export class Sequencer {
    *
    * The same statement again is answered with its index and a receipt, and changes nothing (its wraps neither).
    *
+   * @param caller - with whose other entries it waits in one line
    * @throws {@link LogError} `conflict_signature`, `duplicate_…`, `already_revoked`, each
    *   with the index of the entry in the way; what `recheck` throws; {@link BusyError} `queue_full`, `shutting_down`, `log_stopped`
    */
-  append(candidate: Candidate): Promise<Appended> {
+  append(candidate: Candidate, caller = NOBODY): Promise<Appended> {
     return new Promise((resolve, reject) => {
-      this.#enqueue([candidate], true, ([outcome]) => {
+      this.#enqueue(caller, [candidate], true, ([outcome]) => {
         if (outcome instanceof Error) reject(outcome)
         else resolve(outcome as Appended)
       })
@@ -231,20 +240,20 @@ export class Sequencer {
    * As {@link append} for each of `candidates`, which get their indexes in this order. Resolves when every one is published or refused;
    * what {@link append} would have thrown stands in the place of the one it is about. When not all of them can wait, none does.
    */
-  appendAll(candidates: readonly Candidate[]): Promise<readonly (Appended | Error)[]> {
+  appendAll(candidates: readonly Candidate[], caller = NOBODY): Promise<readonly (Appended | Error)[]> {
     return new Promise((resolve) => {
-      this.#enqueue(candidates, true, (outcomes) => resolve(outcomes as readonly (Appended | Error)[]))
+      this.#enqueue(caller, candidates, true, (outcomes) => resolve(outcomes as readonly (Appended | Error)[]))
     })
   }
 
   /** Logs bytes as they are, under their SHA-256, without a receipt: for the bench personality, which speaks no COSE. */
-  async appendRaw(body: Uint8Array): Promise<number> {
-    const [index] = await this.appendRawAll([body])
+  async appendRaw(body: Uint8Array, caller = NOBODY): Promise<number> {
+    const [index] = await this.appendRawAll([body], caller)
     return index!
   }
 
   /** As {@link appendRaw} for each, in this order. */
-  appendRawAll(bodies: readonly Uint8Array[]): Promise<number[]> {
+  appendRawAll(bodies: readonly Uint8Array[], caller = NOBODY): Promise<number[]> {
     const entries = bodies.map((statement) => ({
       statement,
       entry: sha256(statement),
@@ -253,7 +262,7 @@ export class Sequencer {
       signer: '',
     }))
     return new Promise((resolve, reject) => {
-      this.#enqueue(entries, false, (outcomes) => {
+      this.#enqueue(caller, entries, false, (outcomes) => {
         const refused = outcomes.find((outcome) => outcome instanceof Error)
         if (refused) reject(refused)
         else resolve(outcomes.map((outcome) => (outcome as Appended).index))
@@ -269,60 +278,76 @@ export class Sequencer {
   /** Accepts nothing more; resolves when everybody who was accepted has an answer. */
   async drain(): Promise<void> {
     if (this.#state === 'open') this.#state = 'draining'
-    if (this.#waiting > 0 && this.#state === 'draining') {
+    if (this.#room.count > 0 && this.#state === 'draining') {
       await new Promise<void>((resolve) => this.#drained.push(resolve))
     }
     await this.#loop
   }
 
   /** Settles at once, with an error for each, when not all of them can wait. */
-  #enqueue(entries: readonly NewEntry[], statements: boolean, settle: Group['settle']): void {
+  #enqueue(caller: string, entries: readonly NewEntry[], statements: boolean, settle: Group['settle']): void {
     const sizes = entries.map(bytesOf)
     const bytes = sizes.reduce((sum, size) => sum + size, 0)
-    const busy = this.#busy(entries.length, bytes)
+    const busy = this.#busy(caller, entries.length, bytes)
     if (busy || entries.length === 0) {
       settle(entries.map(() => busy!))
       return
     }
-    // Not at once: the requests that arrive in the same turn of the event loop are looked up together.
-    if (this.#queue.length === this.#asked) setImmediate(() => this.#lookUp())
+    this.#room.take(caller, entries.length, bytes)
     const group: Group = {
+      caller,
       outcomes: new Array(entries.length),
       missing: entries.length,
       queuedAt: this.#milliseconds(),
       settle,
     }
     this.#unanswered.add(group)
-    this.#waiting += entries.length
-    this.#waitingBytes += bytes
     const epoch = this.#authorityEpoch
     for (let place = 0; place < entries.length; place++) {
       const entry = entries[place]!
       const candidate = statements ? (entry as Candidate) : undefined
-      this.#queue.push({ entry, bytes: sizes[place]!, candidate, epoch, group, place, since: 0, known: undefined })
+      const waiter = { entry, bytes: sizes[place]!, candidate, epoch, group, place, since: 0, known: undefined }
+      this.#queue.push(caller, waiter)
     }
+    this.#lookUpSoon()
   }
 
   /** Why so many more entries cannot wait. */
-  #busy(entries: number, bytes: number): BusyError | undefined {
-    const { queueEntries, queueBytes } = this.#options.limits
+  #busy(caller: string, entries: number, bytes: number): BusyError | undefined {
     if (this.#state !== 'open') {
       const code = this.#state === 'stopped' ? 'log_stopped' : 'shutting_down'
       return new BusyError(code, 'the log is going down and accepts nothing more', 5)
     }
-    if (this.#waiting + entries > queueEntries || this.#waitingBytes + bytes > queueBytes) {
-      return new BusyError('queue_full', `${this.#waiting} entries are waiting already`)
+    if (!this.#room.has(caller, entries, bytes)) {
+      return new BusyError('queue_full', `${this.#room.count} entries are waiting already`)
     }
     return undefined
   }
 
-  /** Asks the store about those who were not asked about yet, and starts the loop when it has answered. */
+  /** Not at once: the requests that arrive in the same turn of the event loop are looked up together. */
+  #lookUpSoon(): void {
+    const { batchEntries, batchBytes } = this.#options.limits
+    if (this.#lookingUp || this.#queue.length === 0) return
+    if (this.#line.length >= batchEntries || this.#lineBytes >= batchBytes) return
+    this.#lookingUp = true
+    setImmediate(() => this.#lookUp())
+  }
+
+  /** Asks the store about those whose turn it is, and starts the loop when it has answered. */
   #lookUp(): void {
-    const waiters = this.#queue.slice(this.#asked, this.#asked + PIECE)
-    if (waiters.length === 0) return // the log stopped meanwhile
-    this.#asked += waiters.length
-    if (this.#asked < this.#queue.length) setImmediate(() => this.#lookUp())
-    for (const waiter of waiters) waiter.since = this.#durable
+    this.#lookingUp = false
+    const { batchEntries, batchBytes } = this.#options.limits
+    const waiters: Waiter[] = []
+    while (waiters.length < PIECE && this.#line.length < batchEntries && this.#lineBytes < batchBytes) {
+      const waiter = this.#queue.shift()
+      if (!waiter) break // or the log stopped meanwhile
+      waiter.since = this.#durable
+      waiters.push(waiter)
+      this.#line.push(waiter)
+      this.#lineBytes += waiter.bytes
+    }
+    if (waiters.length === 0) return
+    this.#lookUpSoon()
     this.#options.store.holders(waiters.map(({ entry }) => entry)).then(
       (holders) => {
         for (const [i, waiter] of waiters.entries()) waiter.known = holders[i]
@@ -347,20 +372,22 @@ export class Sequencer {
     }
   }
 
-  /** Those at the head of the queue whom the store was asked about, up to the bounds; a change of authority is the last of its batch. */
+  /** Those at the head of the line whom the store has answered about, up to the bounds; a change of authority is the last of its batch. */
   #takeBatch(): Waiter[] {
     const { batchEntries, batchBytes } = this.#options.limits
     let count = 0
     let bytes = 0
-    while (count < this.#queue.length && count < batchEntries) {
-      const { entry, bytes: more, known } = this.#queue[count]!
+    while (count < this.#line.length && count < batchEntries) {
+      const { entry, bytes: more, known } = this.#line[count]!
       if (!known || (count > 0 && bytes + more > batchBytes)) break
       bytes += more
       count++
       if (changesAuthority(entry.type)) break
     }
-    this.#asked -= count
-    return this.#queue.splice(0, count)
+    this.#lineBytes -= bytes
+    const batch = this.#line.splice(0, count)
+    this.#lookUpSoon()
+    return batch
   }
 
   async #sequence(batch: readonly Waiter[]): Promise<void> {
@@ -506,12 +533,11 @@ export class Sequencer {
   #settle({ group, place, bytes }: Waiter, outcome: Outcome): void {
     if (group.outcomes[place]) return // the log has stopped, and said so
     group.outcomes[place] = outcome
-    this.#waiting--
-    this.#waitingBytes -= bytes
+    this.#room.giveBack(group.caller, 1, bytes)
     if (--group.missing > 0) return
     this.#unanswered.delete(group)
     group.settle(group.outcomes)
-    if (this.#waiting === 0) this.#wakeDrained()
+    if (this.#room.count === 0) this.#wakeDrained()
   }
 
   #wakeDrained(): void {
@@ -529,9 +555,9 @@ export class Sequencer {
       'the log has stopped after an error; try again and learn the outcome',
       5,
     )
-    this.#queue = []
-    this.#asked = 0
-    this.#waiting = 0
+    this.#queue.clear()
+    this.#line = []
+    this.#room.empty()
     for (const { outcomes, settle } of this.#unanswered) {
       for (let place = 0; place < outcomes.length; place++) outcomes[place] ??= stopped
       settle(outcomes)
@@ -541,6 +567,8 @@ export class Sequencer {
   }
 }
 
+/** Whoever names no caller. */
+const NOBODY = ''
 const TILE_BYTES = 256 * 32
 const RECEIPTS_TOGETHER = 16
 

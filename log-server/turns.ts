@@ -4,6 +4,7 @@
  * @module
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { FairQueue } from './fair-queue.ts'
 
 /**
  * How many entries are worked on in one turn of the event loop. At some 10 µs a step a whole batch would hold up everybody else, and several
@@ -19,10 +20,10 @@ export async function inPieces(length: number, work: (i: number) => void, piece 
   }
 }
 
-/** At most so many at one time; the others wait in the order in which they came. */
+/** At most so many at one time; of the others each caller's wait in the order in which they came, and the callers take turns. */
 export class Slots {
   #free: number
-  readonly #waiting: (() => void)[] = []
+  readonly #waiting = new FairQueue<() => void>()
 
   constructor(count: number) {
     this.#free = count
@@ -33,9 +34,9 @@ export class Slots {
     return this.#free > 0
   }
 
-  async run<T>(work: () => Promise<T>): Promise<T> {
+  async run<T>(work: () => Promise<T>, caller = ''): Promise<T> {
     if (this.#free > 0) this.#free--
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    else await new Promise<void>((resolve) => this.#waiting.push(caller, resolve))
     try {
       return await work()
     } finally {

@@ -19,8 +19,8 @@ import { toHex } from '../../merkle/bytes.ts'
 import { assert } from '../../merkle/error.ts'
 import type { Authorities } from '../../provenance/authorities.ts'
 import { checkContentDigest } from '../../provenance/proof-of-possession/content-digest.ts'
-import type { SignedStatement } from '../../statement/signed-statement.ts'
 import { wrapRecipientKid } from '../../statement/wrap.ts'
+import type { Sender } from '../admission.ts'
 import type { Admitted } from '../admission-batch.ts'
 import { isLoopback } from '../config.ts'
 import { operationOf } from '../openapi.ts'
@@ -30,7 +30,7 @@ import { type AuditLine, type AuditLog, rangesOf } from './audit-line.ts'
 import { checkMaySend, demand, isRecipient, type Rules } from './authorize.ts'
 import type { Caller, Callers, Identified } from './caller.ts'
 import { limitRequest } from './limit-request.ts'
-import type { Limits } from './limits.ts'
+import { type Limits, networkOf } from './limits.ts'
 import { EVERYTHING, type Grants, grantsOf } from './rights.ts'
 
 /** Who sent a request, and what they may do. */
@@ -43,8 +43,10 @@ export interface Door {
   /** To be called before any route is registered. */
   attachTo(app: FastifyInstance): void
   visitOf(request: FastifyRequest): Visit
-  /** What each statement of the request is shown to, once it is parsed: throws for one that this caller may not send. */
-  permitOf(request: FastifyRequest): ((statement: SignedStatement) => void) | undefined
+  /** Who shares with whom what there is only so much of: the identifier, or the address of whoever has none. */
+  nameOf(request: FastifyRequest): string
+  /** And what each statement of the request is shown to, once it is parsed: throws for one that this caller may not send. */
+  senderOf(request: FastifyRequest): Sender
   /** Resolves when it is written down who brought a statement; to be called before that is answered. @throws {@link BusyError} `audit_unavailable` */
   recordAppend(request: FastifyRequest, status: number, admitted: Admitted): Promise<void>
   /** Likewise for a batch, whole. */
@@ -61,7 +63,8 @@ const SOMEBODY: Visit = { caller: { by: 'none' }, grants: EVERYTHING }
 export const OPEN: Door = {
   attachTo: () => {},
   visitOf: () => SOMEBODY,
-  permitOf: () => undefined,
+  nameOf: addressOf,
+  senderOf: (request) => ({ caller: addressOf(request) }),
   recordAppend: async () => {},
   recordAppends: async () => {},
   followAppend: async () => {},
@@ -181,10 +184,14 @@ export class GuardedDoor implements Door {
     }
   }
 
-  permitOf(request: FastifyRequest): (statement: SignedStatement) => void {
+  nameOf(request: FastifyRequest): string {
+    return this.visitOf(request).caller.identifier ?? addressOf(request)
+  }
+
+  senderOf(request: FastifyRequest): Sender {
     const { grants } = this.visitOf(request)
     const adminHere = !this.#options.adminElsewhere
-    return (statement) => checkMaySend(grants, statement, adminHere)
+    return { caller: this.nameOf(request), permit: (statement) => checkMaySend(grants, statement, adminHere) }
   }
 
   async recordAppend(request: FastifyRequest, status: number, admitted: Admitted): Promise<void> {
@@ -295,6 +302,10 @@ async function checkContent(
     throw new RequestError('malformed_request', 'content that was signed, on a path that reads none')
   }
   await checkContentDigest(digest, new Uint8Array())
+}
+
+function addressOf({ raw }: Pick<FastifyRequest, 'raw'>): string {
+  return networkOf(raw.socket.remoteAddress ?? '')
 }
 
 function aboutAppended({ index, entry, duplicate }: Admitted): Pick<AuditLine, 'index' | 'entry' | 'duplicate'> {

@@ -21,8 +21,9 @@ import type { Admission } from '../admission.ts'
 import type { Admitted } from '../admission-batch.ts'
 import { bytes, operation } from '../openapi.ts'
 import { encodeConcise, problemOf, RequestError } from '../problem.ts'
+import type { SharedRoom } from '../shared-room.ts'
 import { inPieces } from '../turns.ts'
-import { BodyRoom, readBody } from './body.ts'
+import { announcedBytes, readBody } from './body.ts'
 import { octets } from './http.ts'
 
 const MEDIA_TYPE = 'application/cbor-seq'
@@ -31,8 +32,6 @@ const MEDIA_TYPE = 'application/cbor-seq'
 export const MAX_STATEMENTS = 1000
 /** A thousand statements of 4 KiB, or a dozen of the largest with all their wraps. */
 export const MAX_BODY_BYTES = 4 * 1024 * 1024
-/** All such bodies on their way in, as far as they have arrived. */
-const MAX_BODIES_BYTES = 64 * 1024 * 1024
 
 const schema = operation({
   operationId: 'registerAll',
@@ -56,14 +55,15 @@ const schema = operation({
 })
 
 interface BatchOptions {
-  readonly admission: Pick<Admission, 'admitAll'>
+  readonly admission: Pick<Admission, 'admitAll' | 'expect'>
+  /** For bodies on their way in. */
+  readonly bodies: SharedRoom
   readonly door: Door
 }
 
-export const batchRoutes: FastifyPluginAsync<BatchOptions> = async (app, { admission, door }) => {
-  const room = new BodyRoom(MAX_BODIES_BYTES)
-  app.addContentTypeParser(MEDIA_TYPE, (_request: FastifyRequest, payload: IncomingMessage) =>
-    readBody(payload, MAX_BODY_BYTES, room),
+export const batchRoutes: FastifyPluginAsync<BatchOptions> = async (app, { admission, bodies, door }) => {
+  app.addContentTypeParser(MEDIA_TYPE, (request: FastifyRequest, payload: IncomingMessage) =>
+    readBody(payload, MAX_BODY_BYTES, { room: bodies, caller: door.nameOf(request) }),
   )
 
   app.post('/v1/entries', {
@@ -73,13 +73,14 @@ export const batchRoutes: FastifyPluginAsync<BatchOptions> = async (app, { admis
       if (request.headers['content-type']?.toLowerCase() !== MEDIA_TYPE) {
         throw new RequestError('unsupported_media_type', `statements come as ${MEDIA_TYPE}`)
       }
+      admission.expect(door.nameOf(request), announcedBytes(request, MAX_BODY_BYTES))
     },
     handler: async (request, reply) => {
       const { body } = request
       assert(body instanceof Uint8Array, 'a request with this media type passed its parser')
       const statements = splitByteStrings(body, MAX_STATEMENTS)
       if (statements.length === 0) throw new RequestError('malformed_request', 'a batch of no statements')
-      const outcomes = await admission.admitAll(statements, door.permitOf(request))
+      const outcomes = await admission.admitAll(statements, door.senderOf(request))
       await door.recordAppends(request, outcomes)
       const answer = await encodeAnswer(outcomes, request)
       return reply.type(MEDIA_TYPE).header('cache-control', 'no-store').send(octets(answer))

@@ -2,40 +2,35 @@
  * Request bodies, counted as they arrive.
  *
  * What a client says it will send bounds nothing: a few connections that claim much and send nothing would take the room of everybody
- * else. What has arrived is memory, and whoever fills it had to send it.
+ * else. What has arrived is memory, and whoever fills it had to send it. Of that each caller has a share (`shared-room.ts`).
  *
  * @module
  */
 import type { IncomingMessage } from 'node:http'
+import type { FastifyRequest } from 'fastify'
 import { RequestError } from '../problem.ts'
+import { SharedRoom } from '../shared-room.ts'
 import { BusyError, LogError } from '../types.ts'
 
-/** Room for bodies on their way in. A body that is whole is admission's to count. */
-export class BodyRoom {
-  readonly #maxBytes: number
-  #bytes = 0
-
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes
-  }
-
-  /** @throws {@link BusyError} `queue_full` */
-  take(bytes: number): void {
-    if (this.#bytes + bytes > this.#maxBytes) throw new BusyError('queue_full', 'too many bodies are on their way')
-    this.#bytes += bytes
-  }
-
-  giveBack(bytes: number): void {
-    this.#bytes -= bytes
-  }
+/** Room for bodies on their way in, of one caller. A body that is whole is admission's to count. */
+export interface BodyRoom {
+  readonly room: SharedRoom
+  readonly caller: string
 }
+
+/** Of one application, for all of its routes. */
+export function roomForBodies(): SharedRoom {
+  return new SharedRoom({ count: Number.POSITIVE_INFINITY, bytes: MAX_BODIES_BYTES })
+}
+
+const MAX_BODIES_BYTES = 64 * 1024 * 1024
 
 /**
  * A body of at most `limit` bytes, whole.
  *
  * @throws {@link LogError} `too_large`, as soon as it is known; {@link BusyError} `queue_full`; {@link RequestError} `malformed_request`
  */
-export function readBody(payload: IncomingMessage, limit: number, room?: BodyRoom): Promise<Uint8Array> {
+export function readBody(payload: IncomingMessage, limit: number, { room, caller }: BodyRoom): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let length = 0
@@ -43,7 +38,7 @@ export function readBody(payload: IncomingMessage, limit: number, room?: BodyRoo
     function end(error?: unknown): void {
       if (done) return
       done = true
-      room?.giveBack(length)
+      if (length > 0) room.giveBack(caller, 0, length)
       if (error === undefined) resolve(wholeOf(chunks, length))
       else reject(error as Error)
       chunks.length = 0
@@ -57,10 +52,8 @@ export function readBody(payload: IncomingMessage, limit: number, room?: BodyRoo
         end(tooLarge())
         return
       }
-      try {
-        room?.take(chunk.length)
-      } catch (error) {
-        end(error)
+      if (!room.take(caller, 0, chunk.length)) {
+        end(new BusyError('queue_full', 'too many bodies are on their way'))
         return
       }
       length += chunk.length
@@ -73,6 +66,11 @@ export function readBody(payload: IncomingMessage, limit: number, room?: BodyRoo
       if (!done) end(brokenOff())
     })
   })
+}
+
+/** What a client says it will send, up to what it may: enough to be refused for, and no more than that. */
+export function announcedBytes({ headers }: Pick<FastifyRequest, 'headers'>, limit: number): number {
+  return Math.min(Number(headers['content-length'] ?? 0), limit)
 }
 
 function brokenOff(): RequestError {

@@ -24,6 +24,7 @@ import { type BundleSource, collectBundle, collectBundles } from '../collect.ts'
 import { KnownStatements } from '../known-statements.ts'
 import { bytes, operation } from '../openapi.ts'
 import { encodeConcise, problemOf, RequestError } from '../problem.ts'
+import type { SharedRoom } from '../shared-room.ts'
 import type { LogReader } from '../types.ts'
 import { readBody } from './body.ts'
 import { HexDigest, octets } from './http.ts'
@@ -55,17 +56,19 @@ const findProvenance = operation({
     mediaTypes: [DIGESTS_TYPE],
   },
   answers: { 200: bytes('A bundle set, all of it at one tree head.', BUNDLE_SET_MEDIA_TYPE) },
-  problems: ['malformed_cbor', 'too_large', 'unsupported_media_type'],
+  problems: ['malformed_cbor', 'too_large', 'unsupported_media_type', 'queue_full'],
 })
 
 interface ProvenanceOptions extends BundleSource {
   readonly log: BundleSource['log'] & Pick<LogReader, 'meta' | 'statement'>
   readonly door: Door
+  /** For bodies on their way in. */
+  readonly bodies: SharedRoom
 }
 
 export const provenanceRoutes: FastifyPluginAsyncTypebox<ProvenanceOptions> = async (
   app,
-  { log, authorities, door },
+  { log, authorities, bodies, door },
 ) => {
   const known = new KnownStatements()
   function sourceFor(request: FastifyRequest): BundleSource {
@@ -90,8 +93,8 @@ export const provenanceRoutes: FastifyPluginAsyncTypebox<ProvenanceOptions> = as
     )
   })
 
-  app.addContentTypeParser(DIGESTS_TYPE, (_request: FastifyRequest, payload: IncomingMessage) =>
-    readBody(payload, MAX_BODY_BYTES),
+  app.addContentTypeParser(DIGESTS_TYPE, (request: FastifyRequest, payload: IncomingMessage) =>
+    readBody(payload, MAX_BODY_BYTES, { room: bodies, caller: door.nameOf(request) }),
   )
   app.post('/v1/provenance', {
     schema: findProvenance,

@@ -20,7 +20,8 @@ import { bytes, operation } from '../openapi.ts'
 import type { PendingRegistrations } from '../pending.ts'
 import { appliedOf, type Wishes, wishesOf } from '../prefer.ts'
 import { REGISTRATION_PROBLEMS, RequestError } from '../problem.ts'
-import { readBody } from './body.ts'
+import type { SharedRoom } from '../shared-room.ts'
+import { announcedBytes, readBody } from './body.ts'
 import { coseType, octets, RECEIPT_TYPES, RETRY_AFTER } from './http.ts'
 
 const MEDIA_TYPES = ['application/cose', 'application/scitt-statement+cose']
@@ -64,7 +65,9 @@ const schema = operation({
 export type Timer = (callback: () => void, milliseconds: number) => () => void
 
 export interface RegisterOptions {
-  readonly admission: Pick<Admission, 'admit' | 'maxBytes'>
+  readonly admission: Pick<Admission, 'admit' | 'expect' | 'maxBytes'>
+  /** For bodies on their way in. */
+  readonly bodies: SharedRoom
   readonly pending: PendingRegistrations
   readonly door: Door
   /** Seconds after which a client that said nothing is sent away. */
@@ -73,10 +76,10 @@ export interface RegisterOptions {
 }
 
 export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, options) => {
-  const { admission, pending, door, deadline, timer } = options
+  const { admission, bodies, pending, door, deadline, timer } = options
   // As large as the policy in force allows, which may change at any time.
-  app.addContentTypeParser(MEDIA_TYPES, (_request: FastifyRequest, payload: IncomingMessage) =>
-    readBody(payload, admission.maxBytes),
+  app.addContentTypeParser(MEDIA_TYPES, (request: FastifyRequest, payload: IncomingMessage) =>
+    readBody(payload, admission.maxBytes, { room: bodies, caller: door.nameOf(request) }),
   )
 
   app.post('/entries', {
@@ -87,12 +90,13 @@ export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, o
       const type = request.headers['content-type'] ?? ''
       if (!EXACT.test(type))
         throw new RequestError('unsupported_media_type', `a statement is ${MEDIA_TYPES.join(' or ')}`)
+      admission.expect(door.nameOf(request), announcedBytes(request, admission.maxBytes))
     },
     handler: async (request, reply) => {
       const { body } = request
       assert(body instanceof Uint8Array, 'a request with one of these media types passed its parser')
       const wishes = wishesOf(request.raw.url ?? '', request.headers['prefer']?.toString())
-      const registration = admission.admit(body, door.permitOf(request))
+      const registration = admission.admit(body, door.senderOf(request))
       const admitted = await within(registration, wishes)
 
       reply.header('cache-control', 'no-store')

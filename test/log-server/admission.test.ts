@@ -454,14 +454,21 @@ describe('what the admission holds at one time', () => {
     const { reader, authorities, sequencer, keys } = world.log
     const stuck = { authorities, sequencer, keys, reader: { ...pick(reader), locate: () => forever } }
     const { submission } = await status()
-    for (const limits of [{ maxPending: 2 }, { maxPendingBytes: 2 * submission.length }]) {
+    const isFull = (error: unknown) => error instanceof BusyError && error.code === 'queue_full'
+    for (const limits of [{ maxPending: 3 }, { maxPendingBytes: 3 * submission.length }]) {
       const admission = new Admission({ log: stuck, now: () => NOW, limits })
-      void admission.admit(submission)
-      void admission.admit(submission)
-      await assert.rejects(
-        admission.admit(submission),
-        (error) => error instanceof BusyError && error.code === 'queue_full',
-      )
+      const bytes = submission.length
+      void admission.admit(submission, { caller: 'one' })
+      void admission.admit(submission, { caller: 'another' })
+      // Each has as much as is left.
+      for (const caller of ['one', 'another']) {
+        assert.throws(() => admission.expect(caller, bytes), isFull)
+        await assert.rejects(admission.admit(submission, { caller }), isFull)
+      }
+      admission.expect('a third', bytes)
+      void admission.admit(submission, { caller: 'a third' })
+      assert.throws(() => admission.expect('a fourth', bytes), isFull)
+      await assert.rejects(admission.admit(submission, { caller: 'a fourth' }), isFull)
     }
   })
 })

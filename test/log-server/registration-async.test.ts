@@ -8,6 +8,7 @@ import type { Admitted } from '../../log-server/admission-batch.ts'
 import { PendingRegistrations } from '../../log-server/pending.ts'
 import { wishesOf } from '../../log-server/prefer.ts'
 import { registerProblems } from '../../log-server/problem.ts'
+import { roomForBodies } from '../../log-server/routes/body.ts'
 import { entryRoutes } from '../../log-server/routes/entries.ts'
 import { registerRoutes } from '../../log-server/routes/register.ts'
 import { BusyError } from '../../log-server/types.ts'
@@ -39,8 +40,9 @@ function slow(): Slow {
   const waiting: { register: () => void; refuse: (error: Error) => void }[] = []
   const timers = new Set<() => void>()
   const deadlines: number[] = []
-  const admission: Pick<Admission, 'admit' | 'maxBytes'> = {
+  const admission: Pick<Admission, 'admit' | 'expect' | 'maxBytes'> = {
     maxBytes: 100_000,
+    expect: () => {},
     admit: (body) =>
       new Promise<Admitted>((resolve, refuse) => {
         waiting.push({
@@ -62,7 +64,7 @@ function slow(): Slow {
     timers.add(callback)
     return () => void timers.delete(callback)
   }
-  app.register(registerRoutes, { admission, pending, door: OPEN, timer, deadline: 5 })
+  app.register(registerRoutes, { admission, bodies: roomForBodies(), pending, door: OPEN, timer, deadline: 5 })
   app.register(entryRoutes, { log: world.log.reader, pending, door: OPEN })
   return {
     app,

@@ -46,9 +46,15 @@ before(async () => {
 })
 after(() => world.close())
 
-const post = (body: Uint8Array, headers = {}, log = world): Promise<LightMyRequestResponse> =>
+const post = (
+  body: Uint8Array,
+  headers = {},
+  log = world,
+  remoteAddress = '127.0.0.1',
+): Promise<LightMyRequestResponse> =>
   log.app.inject({
     method: 'POST',
+    remoteAddress,
     url: '/v1/entries',
     headers: { 'content-type': 'application/cbor-seq', ...headers },
     payload: Buffer.from(body),
@@ -382,18 +388,19 @@ describe('bodies on their way in', () => {
         while (received.bytesRead < head.length + sent) await nextTurn()
       }
     }
-    const batch = async () => {
+    const batch = async (remoteAddress?: string) => {
       const { submission } = await policy(undefined, busy)
-      return (await post(encodeCborSequence([submission]), {}, busy)).statusCode
+      return (await post(encodeCborSequence([submission]), {}, busy, remoteAddress)).statusCode
     }
     try {
       await requests(40, 0)
       assert.equal(await batch(), 200)
-      // 64 MiB, to the byte.
-      await requests(32, half)
+      // Half of 64 MiB, to the byte: as much as one address gets.
+      await requests(16, half)
       const refused = await policy(undefined, busy)
       const answer = await post(encodeCborSequence([refused.submission]), {}, busy)
       assertRefused(answer, { status: 503, code: 'queue_full', type: JSON_PROBLEM })
+      assert.equal(await batch('127.0.0.2'), 200)
       // Whoever gives up gives back.
       const closed = sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve)))
       for (const socket of sockets) socket.destroy()

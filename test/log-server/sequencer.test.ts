@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fsckData } from '../../log-server/fsck.ts'
 import { Guard } from '../../log-server/guard.ts'
 import { paths } from '../../log-server/log.ts'
@@ -56,7 +57,7 @@ describe('the tree that the sequencer builds', () => {
         await log.appendRaw(300)
         await log.checkLog(65_837)
       },
-      { queueEntries: 100_000 },
+      { queueEntries: 200_000 },
     ))
 
   it('is the same after opening again at every size around a tile edge', () =>
@@ -395,16 +396,66 @@ describe('the queue', () => {
     withLog(
       async (log) => {
         const commit = log.disk.holdNext('commit')
-        const accepted = [log.appendRaw(1)]
+        const first = log.appendRaw(1, 'first')
         await commit.arrived
-        accepted.push(log.appendRaw(3))
-        await assert.rejects(log.appendRaw(1), { name: 'UnavailableError', code: 'queue_full', retryAfter: 1 })
+        const second = log.appendRaw(2, 'second')
+        const refusal = { name: 'UnavailableError', code: 'queue_full', retryAfter: 1 }
+        for (const caller of ['first', 'second']) await assert.rejects(log.appendRaw(1, caller), refusal)
+        const third = log.appendRaw(1, 'third')
+        for (const caller of ['third', 'fourth']) await assert.rejects(log.appendRaw(1, caller), refusal)
         commit.release()
-        assert.deepEqual((await Promise.all(accepted)).flat(), [1, 2, 3, 4])
+        // In turn.
+        assert.deepEqual(await Promise.all([first, second, third]), [[1], [2, 4], [3]])
         assert.deepEqual(await log.appendRaw(1), [5])
         await log.checkLog(6)
       },
       { queueEntries: 4 },
+    ))
+
+  it('gives one caller no more of itself than it leaves to others', () =>
+    withLog(
+      async (log) => {
+        const commit = log.disk.holdNext('commit')
+        const outcomes = Promise.allSettled(Array.from({ length: 1000 }, () => log.appendRaw(1, 'abuser')))
+        assert.equal(log.sequencer.waiting, 500)
+        const honest = log.appendRaw(100, 'honest')
+        assert.equal(log.sequencer.waiting, 600)
+        commit.release()
+        assert.equal((await honest).length, 100)
+        assert.equal((await outcomes).filter(({ status }) => status === 'rejected').length, 500)
+        await log.checkLog(601)
+      },
+      { queueEntries: 1000 },
+    ))
+
+  it('has nobody wait behind what one caller brought before, single entries nor batches', () =>
+    withLog(
+      async (log) => {
+        const commit = log.disk.holdNext('commit')
+        // Under way, looked up for the next batch, and waiting.
+        const abuser = [log.appendRaw(200, 'abuser')]
+        await commit.arrived
+        const together = Array.from({ length: 150 }, (_, i) => new TextEncoder().encode(`together ${i}`))
+        abuser.push(log.sequencer.appendRawAll(together, 'abuser'))
+        while (log.disk.lookedUp < 32) await nextTurn()
+        const honest = [log.appendRaw(1, 'honest'), log.appendRaw(3, 'another')]
+        commit.release()
+        const indexes = (await Promise.all(honest)).flat()
+        // Of the commit after the one that was looked up already: 16 entries each.
+        assert.ok(
+          indexes.every((index) => index > 32 && index <= 48),
+          indexes.join(),
+        )
+        assert.equal((await Promise.all(abuser)).flat().length, 350)
+        // What came together stays in order.
+        const [, batch] = await Promise.all(abuser)
+        assert.deepEqual(
+          batch,
+          [...batch!].sort((a, b) => a - b),
+        )
+        await log.checkLog(355)
+      },
+      { batchEntries: 16 },
     ))
 
   it('takes all that come together, or none of them', () =>

@@ -214,16 +214,16 @@ export class TestLog {
   }
 
   /** Appends `count` raw entries in one go. */
-  appendRaw(count: number): Promise<number[]> {
+  appendRaw(count: number, caller?: string): Promise<number[]> {
     const from = rawCount
     rawCount += count
-    return Promise.all(Array.from({ length: count }, (_, i) => this.sequencer.appendRaw(rawBody(from + i))))
+    return Promise.all(Array.from({ length: count }, (_, i) => this.sequencer.appendRaw(rawBody(from + i), caller)))
   }
 
   /** As {@link appendRaw}, while a commit is held: resolves when the next batch will have all of them. */
-  async queueRaw(count: number): Promise<{ appended: Promise<number[]> }> {
+  async queueRaw(count: number, caller?: string): Promise<{ appended: Promise<number[]> }> {
     const end = this.disk.lookedUp + count
-    const appended = this.appendRaw(count)
+    const appended = this.appendRaw(count, caller)
     while (this.disk.lookedUp < end) await nextTurn()
     await nextTurn()
     return { appended }
