@@ -4,6 +4,7 @@
  * @module
  */
 import type { Target } from '../engine.ts'
+import { anchorTargets } from './anchors.ts'
 import { evidenceTargets } from './evidence.ts'
 import { merkleTargets } from './merkle.ts'
 import { possessionTargets } from './possession.ts'
@@ -17,6 +18,7 @@ export async function openTargets(names: readonly string[] = []): Promise<readon
     ...merkleTargets(),
     ...statementTargets(),
     ...provenanceTargets(),
+    ...anchorTargets(),
     ...possessionTargets(),
     ...evidenceTargets(),
     ...(await serverTargets(names)),
