@@ -66,7 +66,7 @@ import { PIECES_AT_ONCE, verifyTogether } from './verification-threads.ts'
 
 export interface AdmissionLog {
   readonly reader: Pick<LogReader, 'byUnique' | 'locate' | 'receipt' | 'statement' | 'statuses'>
-  readonly sequencer: Pick<Sequencer, 'append' | 'appendAll'>
+  readonly sequencer: Pick<Sequencer, 'append' | 'appendAll' | 'size'>
   readonly authorities: Authorities
   readonly keys: Pick<SigningKeys, 'load' | 'signersOf'>
 }
@@ -318,13 +318,14 @@ export class Admission {
     { targets, criteriaRetracted }: Targets,
     wrapRecipients: readonly string[],
   ): void {
-    const { authorities } = this.#log
+    const { authorities, sequencer } = this.#log
     // What the results were judged by has begun to matter, and was not looked up.
     if (authorities.criteriaRetracted !== criteriaRetracted) {
       throw new BusyError('queue_full', 'criteria were withdrawn')
     }
     const { maxClockSkew } = this.#limits
-    checkRecord(record, { authorities, targets, now: this.#now(), maxClockSkew, wrapRecipients })
+    const treeSize = sequencer.size
+    checkRecord(record, { authorities, targets, now: this.#now(), maxClockSkew, treeSize, wrapRecipients })
   }
 
   /**

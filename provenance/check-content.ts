@@ -9,7 +9,7 @@ import type { Hash } from '../merkle/hash.ts'
 import type { Authorization } from './authorities.ts'
 import { parseWorkloadIdentifier } from './identifier.ts'
 import { isErasable, isRetractable } from './link-rules.ts'
-import type { AnyRecordOf, RecordOf, RecordStatement } from './record.ts'
+import { type AnyRecordOf, issuedAtOf, type RecordOf, type RecordStatement } from './record.ts'
 import { groundsOf, type LinkTarget, type RecordContext, refuse } from './record-context.ts'
 
 /** What a type demands beyond its links. */
@@ -38,6 +38,7 @@ export function checkContent(r: RecordStatement, authority: Authorization | 'adm
   if (record.type === 'identity-generalization') checkSameCredential(record, context)
   if (record.type === 'retraction') checkRetraction(record, authority, context)
   if (record.type === 'erasure') checkErasure(record, authority, context)
+  if (record.type === 'audit-report') checkAuditReport(record, issuedAtOf(r), context)
 }
 
 /** A log keeps its name for life, and its policies are one chain. */
@@ -187,6 +188,27 @@ function checkErasure(
   }
   const { type } = targets.get(toHex(links[0]!.entry))!
   if (!isErasable(type)) throw refuse('not_erasable', `a ${type} cannot be erased`)
+}
+
+/** What it says of the entries, whoever replays them sees. That they were there, and that it does not contradict itself, is seen here. */
+function checkAuditReport(
+  { fields, links }: RecordOf<'audit-report'>,
+  issuedAt: number,
+  { index, treeSize = 0, maxClockSkew }: RecordContext,
+): void {
+  const { from, size, verdict, counts, auditedAt, openedWith, opened } = fields
+  const there = index ?? treeSize
+  if (size > there) throw refuse('audit_out_of_range', `reports on ${size} entries, and there were ${there}`)
+  if (from > size) throw refuse('audit_out_of_range', `reports on entries from ${from} on, of ${size}`)
+  const first = !links.some(({ rel }) => rel === 'previous')
+  if (first && from > 0) throw refuse('link_missing', `begins at ${from}, and links to no report before`)
+  if ((verdict === 'passed') !== (counts.error === 0 && counts.warning === 0)) {
+    throw refuse('malformed_record', `${verdict}, with ${counts.error} errors and ${counts.warning} warnings`)
+  }
+  if (auditedAt > issuedAt + maxClockSkew) throw refuse('malformed_record', 'signed before the audit began')
+  if ((openedWith === undefined) !== (opened === undefined)) {
+    throw refuse('malformed_record', 'a key that opened, and how many records it opened, come together')
+  }
 }
 
 function checkPeriod(from: number, until: number | undefined): void {

@@ -41,6 +41,7 @@ export type ProvenanceErrorCode =
   | 'intent_mismatch' //             not the credential that was announced, or on other grounds
   | 'illegal_status' //              a status that cannot follow what the credential has, or with what it cannot have
   | 'status_mismatch' //             changes the status of another credential than the record it links to
+  | 'audit_out_of_range' //          reports on entries that were not on this log yet, or on none
   | 'wrap_required' //               sealed, and not for a recipient that this log requires
   | 'unsupported_content_type' //    a statement about something that this log does not register
   | 'certificate_missing' //         names a certificate by x5t, and does not come with it

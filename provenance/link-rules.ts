@@ -97,6 +97,9 @@ export const LINK_RULES = {
 
   // What was destroyed. An issuer's own; the admin's is not asked whose it was.
   erasure: { signers: ['admin', 'issuer'], links: { erases: ownOne } },
+
+  // What somebody found who replayed all of it.
+  'audit-report': { signers: ['auditor'], links: { previous: ownPrevious, 'key-authorization': one } },
 } as const satisfies Readonly<
   Record<string, { signers: readonly ('admin' | Role)[]; links: Readonly<Record<string, LinkRule>> }>
 >
@@ -128,11 +131,19 @@ export function linkTargetType(from: RecordType, rel: LinkRelation): RecordType 
 
 /**
  * Whether a statement of this type may be erased. Not those by which the log is judged: without the records that say who may write, on
- * what, nobody could replay it, and one that erases an erasure would make it unexplained.
+ * what, nobody could replay it, and one that erases an erasure would make it unexplained. What an auditor found is no operator's to destroy.
  */
 export function isErasable(type: string): boolean {
-  return type !== 'log-policy' && type !== 'key-authorization' && type !== 'retraction' && type !== 'erasure'
+  return !UNERASABLE.has(type)
 }
+
+const UNERASABLE: ReadonlySet<string> = new Set<RecordType>([
+  'log-policy',
+  'key-authorization',
+  'retraction',
+  'erasure',
+  'audit-report',
+])
 
 /** Whether a record of this type can be withdrawn from a time on: what others rely on again and again. */
 export function isRetractable(type: string): boolean {

@@ -51,6 +51,8 @@ export interface RecordContext {
   readonly maxClockSkew: number
   /** Where the record is, when it is on the log. Without it the record is asking for admission, at `now`. */
   readonly index?: number
+  /** At admission: entries of the newest signed tree. Nobody can have audited more than that. */
+  readonly treeSize?: number
   /** At admission: the kids of the recipients for whom a wrap came along. */
   readonly wrapRecipients?: readonly string[]
 }

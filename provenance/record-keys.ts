@@ -50,6 +50,7 @@ function entriesLinked({ links }: ProvenanceRecord, rel: LinkRelation, prefix: s
  *     attestation-result                                    by signer and digest of the result, hex
  *     workload-provenance                                   by signer and subject, hex
  *     log-policy                                            by signer and origin
+ *     audit-report                                          by signer, of whom there is one
  *     retraction                                            by what is retracted (in the place of a kid: both are 32 bytes) and signer
  */
 export function seriesOf(record: ProvenanceRecord, signerKid: string): Series | undefined {
@@ -68,6 +69,8 @@ export function seriesOf(record: ProvenanceRecord, signerKid: string): Series | 
       return { type: record.type, kid: signerKid, id: toHex(record.fields.subject) }
     case 'log-policy':
       return { type: record.type, kid: signerKid, id: record.fields.origin }
+    case 'audit-report':
+      return { type: record.type, kid: signerKid, id: 'log' }
     case 'retraction': {
       const [target] = record.links
       return target && { type: record.type, kid: toBase64url(target.entry), id: signerKid }

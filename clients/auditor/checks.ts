@@ -152,7 +152,7 @@ export const CHECKS = {
   'chain-broken': {
     severity: 'error',
     needs: 'history',
-    meaning: 'A new version of a policy does not follow the latest one.',
+    meaning: 'A new version of a policy, or the next report of an auditor, does not follow the latest one.',
     spec: 'design: supersession is linear',
     whatToDo:
       'The signer may have published from two places. Until it is settled, which version is in force depends on whom one asks.',
@@ -327,9 +327,22 @@ export const CHECKS = {
     spec: 'after RFC 6962 §3.1 (precertificates); domain §2.7: orphans',
     whatToDo: 'Treat it as issued: it may be in use, and names this log. Ask the Credential Issuer.',
   },
+  // What others found
+  'audit-report-differs': {
+    severity: 'error',
+    needs: 'end',
+    meaning:
+      'An auditor’s report names another root than the tree of that size has; or other findings, of those that follow from the entries alone, than this audit has by the same catalogue; or does not go on where the report before it ended.',
+    spec: 'design: audit reports; RFC 9162 §2.1',
+    whatToDo:
+      'Compare with its auditor. With another root: ask for the checkpoint that it was held to, signed by the log. If it verifies, the log showed two trees.',
+  },
 } as const satisfies Readonly<Record<string, CheckDescription>>
 
 export type CheckId = keyof typeof CHECKS
+
+/** Another number whenever a check finds something else than before under the same id. */
+export const CHECKED = 3
 
 /** Severities from the worst. */
 export const SEVERITIES: readonly Severity[] = ['error', 'warning', 'info']

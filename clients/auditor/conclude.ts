@@ -1,19 +1,21 @@
 /**
- * What can only be said at the end: what became of results and intents, and which holes a record explains that came after them.
+ * What can only be said at the end: what became of results and intents, which holes a record explains that came after them, and whether
+ * what other auditors reported is so.
  *
  * Made anew at the end of each audit, and kept in no file: the next one may know better.
  *
  * @module
  */
 import { MAX_CLOCK_SKEW } from './check-clear.ts'
+import { differingReports } from './check-reports.ts'
 import { CHECKS, type Finding } from './checks.ts'
 import type { History } from './history.ts'
 
 /** All findings, in the order of the log. @param now - POSIX seconds */
 export function conclude(findings: readonly Finding[], history: History, now: number): Finding[] {
-  const orphans = orphansOf(history, now)
+  const late = [...orphansOf(history, now), ...differingReports(findings, history)]
   const all = findings.map((finding) => explained(finding, history) ?? finding)
-  return orphans.length === 0 ? all : [...all, ...orphans].sort((a, b) => a.index - b.index)
+  return late.length === 0 ? all : [...all, ...late].sort((a, b) => a.index - b.index)
 }
 
 /** What a record on the log explains needs nobody to be asked. */

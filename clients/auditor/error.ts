@@ -20,6 +20,8 @@ export type AuditErrorCode =
   | 'malformed_answer_file' // not what an auditor wrote with an answer
   | 'untrusted_answer' //     an answer from a log that nobody told us to trust, or about statements that nobody was authorized to make
   | 'answer_too_large' //     more rows than are proven at once
+  | 'not_authorized' //       the log has not authorized the key as that of an auditor
+  | 'behind_report' //        the auditor reported on more entries than this audit has seen
   | 'output_exists' //        the directory for proofs is there already, or is no directory of ours
 
 /** What an auditor was given does not hold. */

@@ -25,7 +25,7 @@ import {
   type VerificationKey,
   verifySignedStatement,
 } from '../../statement/index.ts'
-import type { Recorded } from './recorded.ts'
+import type { Recorded, ReportedAudit } from './recorded.ts'
 import { Column, KeySet } from './tables.ts'
 import { Targets } from './targets.ts'
 
@@ -41,6 +41,8 @@ export class History {
   readonly targets = new Targets()
   /** By erased entry: which record did it. */
   readonly erasures = new Map<string, { readonly index: number; readonly scope: 'keys' | 'statement' }>()
+  /** What other auditors reported, in the order of the log. */
+  readonly reports: (ReportedAudit & { readonly index: number; readonly entry: string })[] = []
   /** Entries below this were read in an earlier run. */
   restored = 0
   /** Index that holds each unique key, and each content. */
@@ -55,6 +57,7 @@ export class History {
   readonly #keys = new Map<string, Promise<VerificationKey>>()
   #latestDate = 0
   #lastErased = -1
+  #firstErased = Number.POSITIVE_INFINITY
 
   /** The key that a statement names, if the log authorized it before; for the very first, if the policy in it names it. */
   async keyOf(statement: SignedStatement): Promise<VerificationKey | undefined> {
@@ -108,6 +111,15 @@ export class History {
     return this.#lastErased
   }
 
+  /** The index of the first entry whose statement is gone, or was erased by a record so that others may not have seen it; infinite without any. */
+  get firstErased(): number {
+    let first = this.#firstErased
+    for (const [entry, { scope }] of this.erasures) {
+      if (scope === 'statement') first = Math.min(first, this.targets.get(entry)?.index ?? first)
+    }
+    return first
+  }
+
   /** Under whose authority a record that may be on the log was signed. */
   authorityOver({ statement: { signer } }: RecordStatement, index: number): Authorization | 'admin' {
     return this.authorities.inForce(signer.kid, index).at(-1) ?? 'admin'
@@ -120,14 +132,16 @@ export class History {
 
   /** Takes in the entry at `index`. `record` is what to apply, when it authorizes somebody and may. */
   apply(index: number, recorded: Recorded, record: RecordStatement | undefined): void {
-    const { entry, identity, target, unique, series, status, period, erases, uses = [] } = recorded
+    const { entry, identity, target, unique, series, status, period, erases, report, uses = [] } = recorded
     this.targets.push(Buffer.from(entry, 'hex'), target, period, recorded.erased === true)
     this.#identities.push(partOf(identity))
     if (recorded.erased) this.#lastErased = index
+    if (recorded.erased) this.#firstErased = Math.min(this.#firstErased, index)
     // The one that took the statement says more than one that took the wraps.
     if (erases && this.erasures.get(erases[0])?.scope !== 'statement') {
       this.erasures.set(erases[0], { index, scope: erases[1] })
     }
+    if (report) this.reports.push({ ...report, index, entry })
     if (target !== undefined) this.#latestDate = Math.max(this.#latestDate, target.issuedAt)
     for (const used of uses) this.targets.use(used, target?.type === 'credential-provenance')
     // The first holder keeps it: the second one is the finding.

@@ -31,5 +31,7 @@ export { type AuditLog, type AuditProgress, type AuditReport, type ReplayInput, 
 export { type EntrySource, type ReplayHashesOptions, replayHashes } from './replay-hashes.ts'
 export { renderReport } from './report/page.ts'
 export { type ReportData, readReport } from './report/read-report.ts'
+export { type ReportToSign, type SignedReport, signReport } from './report/sign-report.ts'
+export { CATALOGUE, type FindingLine, findingsDigest, isSettled } from './settled.ts'
 export { databasePath } from './state.ts'
 export { type SeenRecords, seenRecords } from './watched.ts'

@@ -8,6 +8,7 @@ import {
   type LinkTarget,
   linkTargetOf,
   type ProvenanceRecord,
+  type RecordOf,
   type RecordStatement,
   type RecordType,
   seriesOf,
@@ -32,12 +33,26 @@ export interface Recorded {
   readonly period?: readonly [from: number, until: number | null]
   /** What the record erased: entry in hex, and what of it. */
   readonly erases?: readonly [entry: string, scope: 'keys' | 'statement']
+  /** Of an audit report: what a replay can say of it. */
+  readonly report?: ReportedAudit
   /** The attestation results and intents that came to something by this record, entries in hex. */
   readonly uses?: readonly string[]
   /** What the auditor's key showed, as names that only this key makes: see `marks.ts`. */
   marks?: readonly string[]
   /** Of a record that authorizes somebody. */
   readonly statement?: Uint8Array
+}
+
+/** What an auditor says of the entries below `size`, as `audit-report` has it; digests and entries in lower-case hex. */
+export interface ReportedAudit {
+  readonly from: number
+  readonly size: number
+  readonly root: string
+  readonly settled: string
+  readonly catalogue: string
+  /** POSIX seconds. */
+  readonly auditedAt: number
+  readonly previous?: string
 }
 
 /** Types that change who may sign, and on what. */
@@ -75,6 +90,7 @@ export function recordedOf(
       status: [toHex(record.fields.credentialDigest), record.fields.status],
     }),
     ...(record.type === 'erasure' && { erases: [toHex(record.links[0]!.entry), record.fields.scope] }),
+    ...(record.type === 'audit-report' && { report: reportedAudit(record) }),
     ...(authorizesSomebody(record.type) && { statement: statement.bytes }),
   }
 }
@@ -83,6 +99,20 @@ export function recordedOf(
 export function seriesName(record: ProvenanceRecord, signerKid: string): string | undefined {
   const series = seriesOf(record, signerKid)
   return series && `${series.type}/${series.kid}/${series.id}`
+}
+
+function reportedAudit({ fields, links }: RecordOf<'audit-report'>): ReportedAudit {
+  const { from, size, root, settled, catalogue, auditedAt } = fields
+  const previous = links.find(({ rel }) => rel === 'previous')
+  return {
+    from,
+    size,
+    root: toHex(root),
+    settled: toHex(settled),
+    catalogue: toHex(catalogue),
+    auditedAt,
+    ...(previous && { previous: toHex(previous.entry) }),
+  }
 }
 
 const USES: ReadonlySet<string> = new Set(['attestation-result', 'issuer-attestation', 'issuance-intent'])

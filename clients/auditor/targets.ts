@@ -66,6 +66,16 @@ export class Targets {
     return type && this.#targetAt(index, type)
   }
 
+  /** Its digest: a copy. */
+  entryAt(index: number): Hash {
+    return this.#entries.at(index)
+  }
+
+  /** When its signer says that it was signed, POSIX seconds; 0 where nobody says so. */
+  dateAt(index: number): number {
+    return this.#dates.at(index)
+  }
+
   /** The next entry. `target` is undefined for what nothing can link to. */
   push(entry: Hash, target: LinkTarget | undefined, period: Recorded['period'], erased: boolean): void {
     const row = this.#entries.length

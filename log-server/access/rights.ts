@@ -20,6 +20,7 @@ export const RIGHTS = [
   'append:verifier',
   'append:vendor',
   'append:gateway',
+  'append:auditor',
   'append:foreign',
   'append:any',
   'read:general',
@@ -45,6 +46,7 @@ const EXPANSIONS: Readonly<Record<Right, readonly (Right | Need)[]>> = {
   'append:verifier': ['append', 'receipt'],
   'append:vendor': ['append', 'receipt'],
   'append:gateway': ['append', 'receipt'],
+  'append:auditor': ['append', 'receipt'],
   'append:foreign': ['append', 'receipt'],
   // Not what the admin of the log signs: who may change who may write is said by name.
   'append:any': [
@@ -52,6 +54,7 @@ const EXPANSIONS: Readonly<Record<Right, readonly (Right | Need)[]>> = {
     'append:verifier',
     'append:vendor',
     'append:gateway',
+    'append:auditor',
     'append:foreign',
     'append',
     'receipt',

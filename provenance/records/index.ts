@@ -5,6 +5,7 @@
  */
 import type { RecordType } from '../link-rules.ts'
 import { attestationResult } from './attestation-result.ts'
+import { auditReport } from './audit-report.ts'
 import { credentialProvenance } from './credential-provenance.ts'
 import { credentialStatus } from './credential-status.ts'
 import type { RecordDefinition } from './define-record.ts'
@@ -33,6 +34,7 @@ export const RECORDS = {
   'identity-generalization': identityGeneralization,
   retraction,
   erasure,
+  'audit-report': auditReport,
 } satisfies { readonly [T in RecordType]: RecordDefinition<T, unknown, unknown> }
 
 /** The clear fields of a record type. */

@@ -30,7 +30,7 @@ export async function makeExamples(): Promise<ReadonlyMap<ExampleName, Uint8Arra
     return JSON.parse(lines.at(-1) ?? '') as Record<string, string>
   }
 
-  for (const name of ['issuer', 'verifier', 'attester', 'workload'])
+  for (const name of ['issuer', 'verifier', 'attester', 'workload', 'auditor-signing'])
     await cli('keygen', '--alg', 'ES256', '--out', at(`${name}.jwk`))
   await cli('keygen', '--alg', 'X25519', '--out', at('auditor.jwk'))
   const { vkey = '', adminKey = '' } = await cli(
@@ -190,6 +190,13 @@ export async function makeExamples(): Promise<ReadonlyMap<ExampleName, Uint8Arra
     const policy = toHex(linked('issuance-policy'))
     const withdrawn = await cli('issuer', 'retract', ...issuer, policy, '--reason', 'superseded')
     const retraction = await client.statement(fromHex(withdrawn['entry'] ?? ''))
+    const auditor = ['--id', `spiffe://${TD}/auditor`, '--key', at('auditor-signing.pub.jwk')]
+    await cli('log', 'authorize', ...admin, '--role', 'auditor', ...auditor, '--encryption-key', at('auditor.pub.jwk'))
+    const audited = ['--log', server.url, '--state', at('audit')]
+    await cli('audit', 'run', ...audited, '--trust', at('TRUST.json'), '--key', at('auditor.jwk'))
+    const reported = await cli('audit', 'report', ...audited, '--sign', '--key', at('auditor-signing.jwk'))
+    const signed = reported['signed'] as unknown as { readonly entry: string }
+    const report = await client.statement(fromHex(signed.entry))
     const problem = await fetch(`${server.url}/entries/${'0'.repeat(64)}`)
     const tile = await client.tiles.readTiles([{ level: 0, index: 0, width: size }])
     return new Map<ExampleName, Uint8Array>([
@@ -201,6 +208,7 @@ export async function makeExamples(): Promise<ReadonlyMap<ExampleName, Uint8Arra
       ['statement.cose', attachReceipts(statement.bytes, [])],
       ['intent.cose', attachReceipts(intent.statement.bytes, [])],
       ['retraction.cose', attachReceipts(retraction.statement.bytes, [])],
+      ['audit-report.cose', attachReceipts(report.statement.bytes, [])],
       ['receipt.cose', receipts[0] ?? new Uint8Array()],
       ['transparent-statement.cose', transparent],
       ['wrap.json', decoded.wraps.get(entry)?.[0] ?? new Uint8Array()],

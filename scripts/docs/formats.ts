@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { CHECKS, type CheckId, isSettled } from '../../clients/auditor/index.ts'
 import { fromBase64url, fromUtf8, toHex } from '../../merkle/index.ts'
 import { diagnose } from './diagnose.ts'
 
@@ -30,6 +31,12 @@ function jws(bytes: Uint8Array): string {
 function shortened(json: string): string {
   return json.replace(/"([^"\n]{90})[^"\n]+"/g, '"$1…"')
 }
+
+/** Of the checks that take no key and no end, those that depend on more than the entries. */
+const NOT_SETTLED = Object.entries(CHECKS)
+  .filter(([id, { needs }]) => (needs === 'statement' || needs === 'history') && !isSettled(id as CheckId))
+  .map(([id]) => `\`${id}\``)
+  .join(', ')
 
 const FORMATS = {
   'log.vkey': {
@@ -85,6 +92,12 @@ const FORMATS = {
     specification: 'ours',
     about:
       'A key, a policy or reference values withdrawn from `effectiveAt` on, by whose they are; a key also by the log’s admin. Whatever comes to the log after it rests on that no more, bundles of what did before bring it along, and `verify` refuses a credential issued at `effectiveAt` or later (with `strictRetractions` in the trust file an earlier one too).',
+    show: diagnose,
+  },
+  'audit-report.cose': {
+    title: 'Audit report',
+    specification: 'ours; after the verification summaries of SLSA',
+    about: `What an auditor found who replayed every entry below \`size\`: the root of that tree, counts and verdict (\`passed\` with neither errors nor warnings). \`provlog audit report --sign\` makes it, under the auditor’s key-authorization; \`from\` is the size of the report before, which it links to. The findings stay with the auditor. \`findings\` and \`settled\` are SHA-256 over one line for each, in ASCII, sorted by index and then as bytes: \`<index> <check> <entry that it is about, or ->\` and a line feed. \`settled\` is of those alone that follow from the entries, whoever replays them, whenever and with whichever key: checks that need the statement or what came before it, but for ${NOT_SETTLED}. Whoever replays the log by the same \`catalogue\` holds root and \`settled\` against its own (\`audit-report-differs\` in [audit-checks.md](audit-checks.md)). The log takes no report on entries that it did not have, and its operator cannot erase one.`,
     show: diagnose,
   },
   'receipt.cose': {

@@ -307,6 +307,13 @@ export const FAULTS: Readonly<Record<CheckId, Fault>> = {
   },
   'result-orphaned': { tell: (stage) => result(stage) },
   'intent-orphaned': { tell: (stage) => announce(stage.chapter, stage.roots, instance(stage), []) },
+  'audit-report-differs': {
+    tell: ({ chapter, roots }) => {
+      const { auditor } = chapter.cast
+      const links: Link[] = [{ rel: 'key-authorization', entry: roots.authorizations.get(auditor)! }]
+      return chapter.add({ type: 'audit-report', fields: ofAnotherTree(chapter.now), links }, auditor)
+    },
+  },
   'wrap-missing': {
     tell: async (stage) => {
       const { chapter, workload, logPolicy } = stage
@@ -361,6 +368,21 @@ async function hole(chapter: Chapter, entry: Uint8Array, { issuer }: Workload): 
 
 function replaced(links: readonly Link[], rel: Link['rel'], entry: Uint8Array): Link[] {
   return links.map((link) => (link.rel === rel ? { rel, entry } : link))
+}
+
+function ofAnotherTree(auditedAt: number): FieldsOf<'audit-report'> {
+  const [root, nothing, catalogue] = ['another tree', '', 'another catalogue'].map((text) => sha256(utf8(text)))
+  return {
+    from: 0,
+    size: 1,
+    root: root!,
+    verdict: 'passed',
+    counts: { error: 0, warning: 0, info: 0 },
+    findings: nothing!,
+    settled: nothing!,
+    catalogue: catalogue!,
+    auditedAt,
+  }
 }
 
 /** What the log indexes nothing of. */

@@ -485,6 +485,7 @@ describe('a statement that waits for its index while an authority changes', () =
           return sequencer.append(candidate)
         },
         appendAll: sequencer.appendAll.bind(sequencer),
+        size: sequencer.size,
       }
       const admission = new Admission({ log: { reader, authorities, keys, sequencer: held }, now: () => NOW })
       await admission.admit((await small.build('issuance-policy')).submission)

@@ -195,6 +195,7 @@ describe('a policy that changes while statements wait for their index', () => {
           throw new BusyError('queue_full', 'only to see what was to be appended')
         },
         appendAll: world.log.sequencer.appendAll.bind(world.log.sequencer),
+        size: world.log.sequencer.size,
       }
       const admission = new Admission({ log: { sequencer, reader, authorities, keys }, now: () => AT })
       for (const statement of [byKid('x'), byChain('x'), byThumbprint('x')])

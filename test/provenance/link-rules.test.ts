@@ -36,9 +36,9 @@ describe('the link table', () => {
     assert.equal(linkTargetType('credential-status', 'credential-provenance'), 'credential-provenance')
   })
 
-  it('keeps from erasure what a replay judges by, and nothing else', () => {
+  it('keeps from erasure what a replay judges by, and what one found, and nothing else', () => {
     const kept = RECORD_TYPES.filter((type) => !isErasable(type))
-    assert.deepEqual(kept, ['log-policy', 'key-authorization', 'retraction', 'erasure'])
+    assert.deepEqual(kept, ['log-policy', 'key-authorization', 'retraction', 'erasure', 'audit-report'])
     assert.equal(linkTargetType('erasure', 'erases'), undefined)
   })
 
@@ -70,6 +70,7 @@ describe('the link table', () => {
       'issuance-denied',
       'credential-status',
       'identity-generalization',
+      'audit-report',
     ] as const) {
       assert.deepEqual(linkRule(type, 'key-authorization'), { min: 1, max: 1 })
     }

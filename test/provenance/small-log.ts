@@ -72,6 +72,7 @@ export const admin = await createParty(1, ORIGIN)
 export const issuer = await createParty(2, ISSUER)
 export const verifier = await createParty(3, VERIFIER)
 export const stranger = await createParty(4, 'spiffe://bank.example/stranger')
+export const auditor = await createParty(12, 'spiffe://bank.example/auditor')
 
 /** SHA-256 of a text. */
 export function digestOf(text: string): Uint8Array {
@@ -173,6 +174,17 @@ export const FIELDS: { readonly [T in RecordType]: FieldsOf<T> } = {
   'identity-generalization': { credentialDigest: digestOf('credential') },
   retraction: { effectiveAt: 150, reasonCode: 'keyCompromise' },
   erasure: { scope: 'keys', reasonCode: 'retention' },
+  'audit-report': {
+    from: 0,
+    size: 9,
+    root: digestOf('root'),
+    verdict: 'passed',
+    counts: { error: 0, warning: 0, info: 2 },
+    findings: digestOf('findings'),
+    settled: digestOf(''),
+    catalogue: digestOf('catalogue'),
+    auditedAt: 150,
+  },
 }
 
 const decision: SectionsOf<'credential-provenance'>['decision'] = {
@@ -269,6 +281,7 @@ export const SECTIONS: { readonly [T in RecordType]: SectionsOf<T> } = {
   retraction: { detail: { text: 'A hole in the firmware.\nSee the advisory.' } },
   'credential-status': { detail: { text: 'Stolen.\nSee the report.' } },
   erasure: { detail: { text: 'Asked for by the data subject.' } },
+  'audit-report': {},
 }
 
 /** A log in memory: what each of its records is checked against. */
@@ -288,7 +301,8 @@ export class SmallLog {
 
   /** What the record at the end asking for admission at `now` is checked against. */
   context(now: number): RecordContext {
-    return { authorities: this.authorities, targets: this.targets, now, maxClockSkew: 5, wrapRecipients: [] }
+    const { authorities, targets, records } = this
+    return { authorities, targets, now, maxClockSkew: 5, treeSize: records.length, wrapRecipients: [] }
   }
 
   link(rel: Link['rel'], index: number): Link {
@@ -315,6 +329,7 @@ export function honestLinks(log: SmallLog, type: RecordType): readonly Link[] {
   }
   if (type === 'retraction') return [log.link('retracts', 3)]
   if (type === 'erasure') return [log.link('erases', 8)]
+  if (type === 'audit-report') return [log.link('key-authorization', log.records.length - 1)]
   return []
 }
 
@@ -331,7 +346,7 @@ export function newRecord<T extends RecordType>(
 export function signerOf(type: RecordType): Party {
   if (type === 'log-policy' || type === 'key-authorization') return admin
   if (type === 'appraisal-policy' || type === 'reference-values' || type === 'attestation-result') return verifier
-  return issuer
+  return type === 'audit-report' ? auditor : issuer
 }
 
 /** The nine records above, or the first `length` of them. Each call gives a log of its own, with the same entries. */

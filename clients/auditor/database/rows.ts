@@ -153,6 +153,14 @@ function addRecord({ index, opened }: AuditedEntry, record: ProvenanceRecord, lo
     case 'erasure':
       sink('erasures', [index, linked('erases'), record.fields.scope, record.fields.reasonCode ?? null])
       break
+    case 'audit-report': {
+      const { from, size, root, verdict, counts, findings, settled, catalogue, auditedAt } = record.fields
+      const { openedWith = null, opened: sections = null } = record.fields
+      const { error, warning, info } = counts
+      const found = [verdict, error, warning, info, findings, settled, catalogue]
+      sink('audit_reports', [index, from, size, root, ...found, auditedAt, openedWith, sections])
+      break
+    }
     case 'log-policy':
     case 'issuance-intent':
       break

@@ -11,7 +11,7 @@
  */
 import { sha256, toHex, utf8 } from '../../../merkle/index.ts'
 import { CLAIMS, LINK_RELATIONS, RECORD_TYPES, ROLES, TIERS } from '../../../provenance/index.ts'
-import { CHECKS, SEVERITIES } from '../checks.ts'
+import { CHECKED, CHECKS, SEVERITIES } from '../checks.ts'
 import { type Column, sqlTypeOf } from './cells.ts'
 
 interface DescribedColumn extends Column {
@@ -327,6 +327,29 @@ export const TABLES = {
       { name: 'reason_code', type: 'text', about: '' },
     ],
   },
+  audit_reports: {
+    about: 'What auditors reported, of all entries below a size.',
+    columns: [
+      index,
+      { name: 'from_index', type: 'integer', about: 'Entries below it were in the report before.' },
+      { name: 'size', type: 'integer', about: 'Entries that it is about.' },
+      { name: 'root', type: 'bytes', about: 'Root of the tree of that size, as the report has it.' },
+      { name: 'verdict', type: ['passed', 'refused'], about: '' },
+      { name: 'errors', type: 'integer', about: '' },
+      { name: 'warnings', type: 'integer', about: '' },
+      { name: 'infos', type: 'integer', about: '' },
+      { name: 'findings', type: 'bytes', about: 'Digest of all findings.' },
+      { name: 'settled', type: 'bytes', about: 'Digest of those that follow from the entries alone.' },
+      { name: 'catalogue', type: 'bytes', about: 'Names what was looked for.' },
+      { name: 'audited_at', type: 'integer', about: 'When that audit was begun, by its auditor’s clock.' },
+      {
+        name: 'opened_with',
+        type: 'text',
+        about: 'The kid of the key that opened sealed sections; NULL where none did.',
+      },
+      { name: 'opened', type: 'integer', about: 'Records of which that key opened a section.' },
+    ],
+  },
   findings: {
     about: 'What is wrong, by the catalogue of checks: what the last audit that came to its end said of all entries.',
     columns: finding,
@@ -393,9 +416,6 @@ export function schemaSql(): string {
   )
   return [...tables, ...Object.values(VIEWS).map(({ sql }) => `CREATE ${sql}`)].join(';\n')
 }
-
-/** Of what an audit checks besides what its catalogue names. */
-const CHECKED = 3
 
 /** A database of another version is made again from the log. Any change above makes another. */
 export const SCHEMA_VERSION = `${CHECKED}-${toHex(sha256(utf8(schemaSql()))).slice(0, 16)}`

@@ -156,6 +156,15 @@ export const HISTORY_QUESTIONS: readonly Question[] = [
       LEFT JOIN authorizations a ON a.index = t.target ORDER BY t.index`,
   },
   {
+    id: 'audits',
+    asks: 'Up to which entry did whom report an audit, when, and with what verdict?',
+    arguments: { size: { kind: 'count', about: 'that was about at least so many entries', default: 0 } },
+    sealed: false,
+    sql: `SELECT a.index, r.entry, r.issuer, a.audited_at, a.from_index, a.size, a.root, a.verdict, a.errors, a.warnings, a.opened_with, a.opened,
+        EXISTS (SELECT 1 FROM findings f WHERE f.index = a.index AND f.check_id = 'audit-report-differs') AS differs
+      FROM audit_reports a JOIN records r ON r.index = a.index WHERE a.size >= $size ORDER BY a.index`,
+  },
+  {
     id: 'findings',
     asks: 'What is wrong on this log?',
     arguments: { check: { kind: 'text', about: 'of this check alone', default: null } },

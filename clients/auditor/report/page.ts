@@ -10,6 +10,7 @@ import { countText, Html, html, timeText } from './html.ts'
 import { SCRIPT, STYLE } from './look.ts'
 import { notChecked } from './not-checked.ts'
 import { type Growth, type ReportData, SHOWN } from './read-report.ts'
+import { reportedAudits } from './reports.ts'
 import { sortedTable } from './table.ts'
 
 /**
@@ -38,6 +39,7 @@ ${tiles(data)}
 <section aria-labelledby="findings"><h2 id="findings">Findings</h2>${findingsTable(data.findings)}${findingCards(data.findings)}</section>
 ${data.growth === undefined ? html`` : charts(data.growth)}
 <section aria-labelledby="records"><h2 id="records">What is on the log</h2><div class="card">${types(data)}</div></section>
+<section aria-labelledby="reports"><h2 id="reports">Audits reported on the log</h2><div class="card">${reportedAudits(data)}</div></section>
 <section aria-labelledby="signers"><h2 id="signers">Who signed</h2><div class="card">${signers(data)}</div></section>
 </main>
 <script>${new Html(SCRIPT)}</script>

@@ -31,6 +31,11 @@ export interface ReportData {
   readonly signers: readonly Signer[]
   readonly signerCount: number
   readonly live: number
+  /** Reports of audits that are on the log, the newest first, and how many there are. */
+  readonly reports: readonly ReportedAudit[]
+  readonly reportCount: number
+  /** The record by which this audit was reported, where it was. */
+  readonly signed?: { readonly entry: Uint8Array; readonly index: number }
   /** Over time, by what records say of themselves. Undefined where no record does. */
   readonly growth: Growth | undefined
 }
@@ -51,6 +56,19 @@ export interface Signer {
   readonly last: number
 }
 
+export interface ReportedAudit {
+  readonly index: number
+  readonly entry: string
+  readonly issuer: string
+  readonly auditedAt: number
+  readonly size: number
+  readonly verdict: string
+  readonly errors: number
+  readonly warnings: number
+  /** Whether this audit found the same, as far as that can be compared. */
+  readonly differs: boolean
+}
+
 export interface Growth {
   /** Seconds of one interval. */
   readonly step: number
@@ -64,8 +82,8 @@ export interface Growth {
   readonly elsewhere: number
 }
 
-/** Findings shown of each kind, and signers: `audit query` has the rest. */
-export const SHOWN = { findings: 20, signers: 25 }
+/** Findings shown of each kind, signers, and reports: `audit query` has the rest. */
+export const SHOWN = { findings: 20, signers: 25, reports: 25 }
 
 const MAX_INTERVALS = 48
 const DAY = 86_400
@@ -77,6 +95,7 @@ export async function readReport(questions: Questions, now: number): Promise<Rep
   const [last] = await rowsOf<[number]>(questions, 'SELECT audited_at FROM checkpoints ORDER BY size DESC LIMIT 1')
   const [live] = await rowsOf<[number]>(questions, 'SELECT count(*) FROM live($now)', { now })
   const [signers] = await rowsOf<[number]>(questions, `SELECT count(DISTINCT issuer) FROM records WHERE ${RECORD}`)
+  const [reports] = await rowsOf<[number]>(questions, 'SELECT count(*) FROM audit_reports')
   const { signatures } = parseNote(questions.completeness.note)
   return {
     checkpoint: questions.completeness,
@@ -109,6 +128,8 @@ export async function readReport(questions: Questions, now: number): Promise<Rep
     })),
     signerCount: signers![0],
     live: live![0],
+    reports: await readReports(questions),
+    reportCount: reports![0],
     growth: await readGrowth(questions),
   }
 }
@@ -140,6 +161,27 @@ async function readFindings(questions: Questions): Promise<FindingGroup[]> {
     first: first
       .filter((each) => each[0] === check && each[1] === severity)
       .map(([, , index, entry, detail]) => ({ index, entry: toHex(entry), detail })),
+  }))
+}
+
+async function readReports(questions: Questions): Promise<ReportedAudit[]> {
+  const rows = await rowsOf<[number, Uint8Array, string, number, number, string, number, number, boolean]>(
+    questions,
+    `SELECT a.index, r.entry, r.issuer, a.audited_at, a.size, a.verdict, a.errors, a.warnings,
+            EXISTS (SELECT 1 FROM findings f WHERE f.index = a.index AND f.check_id = 'audit-report-differs')
+     FROM audit_reports a JOIN records r USING (index) ORDER BY a.index DESC LIMIT $most`,
+    { most: SHOWN.reports },
+  )
+  return rows.map(([index, entry, issuer, auditedAt, size, verdict, errors, warnings, differs]) => ({
+    index,
+    entry: toHex(entry),
+    issuer,
+    auditedAt,
+    size,
+    verdict,
+    errors,
+    warnings,
+    differs,
   }))
 }
 

@@ -81,6 +81,7 @@ const APPENDERS: readonly Right[] = [
   'append:verifier',
   'append:vendor',
   'append:gateway',
+  'append:auditor',
   'append:foreign',
   'append:any',
   'admin',
@@ -272,6 +273,7 @@ describe('an append', () => {
     'identity-generalization': ['append:gateway', 'append:any'],
     retraction: ['admin', 'append:issuer', 'append:verifier', 'append:any'],
     erasure: ['admin', 'append:issuer', 'append:any'],
+    'audit-report': ['append:auditor', 'append:any'],
   }
 
   it('is of a type that its sender may send', () => {
