@@ -18,13 +18,17 @@ import type { Authorities } from '../provenance/authorities.ts'
 import { type Door, OPEN } from './access/door.ts'
 import { limitRequest } from './access/limit-request.ts'
 import type { Limits } from './access/limits.ts'
-import { Admission, type AdmissionLimits, type AdmissionLog } from './admission.ts'
+import { Admission, type AdmissionLimits, type AdmissionLog, type AdmissionObserver } from './admission.ts'
 import { answerPreflight, isPreflight, isRead, letPagesRead } from './cors.ts'
 import { answerClientError, createServer, type Timeouts } from './http-server.ts'
 import { redactingLogger } from './logger.ts'
-import type { DescribedRoute, Operation } from './openapi.ts'
+import type { HttpMetrics, Listener } from './metrics/http-metrics.ts'
+import type { Registry } from './metrics/registry.ts'
+import { type DescribedRoute, type Operation, operationOf } from './openapi.ts'
 import { PendingRegistrations } from './pending.ts'
-import { RequestError, registerProblems, sendProblem } from './problem.ts'
+import { type ProblemCode, problemSender, RequestError, registerProblems } from './problem.ts'
+import type { NotReady, Storage } from './readiness.ts'
+import { REQUEST_ID } from './request-id.ts'
 import { batchRoutes } from './routes/batch.ts'
 import { roomForBodies } from './routes/body.ts'
 import { checkpointRoutes } from './routes/checkpoint.ts'
@@ -33,6 +37,7 @@ import { entryRoutes } from './routes/entries.ts'
 import { healthRoutes } from './routes/health.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { latestRoutes } from './routes/latest.ts'
+import { metricsRoutes } from './routes/metrics.ts'
 import { proofRoutes } from './routes/proofs.ts'
 import { provenanceRoutes } from './routes/provenance.ts'
 import { registerRoutes, systemTimer, type Timer } from './routes/register.ts'
@@ -54,7 +59,18 @@ export interface AppOptions {
   readonly log: AppLog
   readonly now: Clock
   /** Why nothing can be appended, when that is so. */
-  readonly notReady?: () => string | undefined
+  readonly notReady?: () => NotReady | undefined
+  /** Asked before a statement is read. */
+  readonly storage?: Pick<Storage, 'demand'>
+  /** What is counted. Served on this listener where `registry` is given: who may see it then is the door's to say. */
+  readonly metrics?: {
+    readonly http: HttpMetrics
+    readonly admission: AdmissionObserver
+    readonly listener: Listener
+    readonly registry?: Registry
+  }
+  /** The framework's own, which are alike in every process, when not given. */
+  readonly requestIds?: () => string
   readonly stage?: () => Stage
   readonly limits?: Partial<AdmissionLimits>
   /** Shorter ones, for tests. */
@@ -78,29 +94,43 @@ export const DEFAULT_REGISTRATION_DEADLINE = 5
 /** The application over `log`, not listening yet. */
 export function buildApp(options: AppOptions): FastifyInstance {
   const { log, now, limits, callerLimits, logger, notReady, stage = () => 'serving', door = OPEN } = options
+  const { storage, metrics, requestIds } = options
   const { registrationDeadline: deadline = DEFAULT_REGISTRATION_DEADLINE, timer = systemTimer } = options
   const { reader, authorities } = log
   const pending = new PendingRegistrations({ now })
-  const admission = new Admission({ log, now, ...(limits && { limits }) })
+  const admission = new Admission({ log, now, ...(limits && { limits }), observer: metrics?.admission })
   const bodies = roomForBodies()
+  const count = (code: ProblemCode) => metrics?.http.refused(code)
+  const sendProblem = problemSender(count)
   const app = fastify({
     ...HTTP_LIMITS,
+    frameworkErrors: (error, request, reply) => {
+      sendProblem(error, request, reply)
+      metrics?.http.answered(request, reply)
+    },
+    clientErrorHandler: (error, socket) => {
+      const code = answerClientError(error, socket)
+      if (code !== undefined) count(code)
+    },
+    ...(requestIds && { genReqId: requestIds }),
     ...(logger && { logger: redactingLogger(logger) }),
     serverFactory: (handler) => createServer(handler, options),
   })
 
   // Nothing is parsed that a route does not ask to have parsed: not JSON, not text.
   app.removeAllContentTypeParsers()
-  registerProblems(app)
+  registerProblems(app, sendProblem)
   const { routes, refuseOtherMethods } = watchRoutes(app)
+  metrics?.http.attachTo(app, metrics.listener)
 
   app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-content-type-options', 'nosniff')
+    reply.headers({ 'x-content-type-options': 'nosniff', [REQUEST_ID]: request.id })
     checkHost(request)
     if (isRead(request)) letPagesRead(reply)
     else {
       if (stage() === 'closing') throw new BusyError('shutting_down', 'this server is shutting down')
       checkCodings(request.headers)
+      if (operationOf(request)?.access === 'append') storage?.demand()
     }
   })
   if (callerLimits) {
@@ -121,7 +151,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   app.register(entryRoutes, { log: reader, pending, door })
   app.register(keyRoutes, { authorities })
   // Our own
-  app.register(batchRoutes, { admission, bodies, door })
+  app.register(batchRoutes, { admission, bodies, door, count })
   app.register(provenanceRoutes, { log: reader, authorities, bodies, door })
   app.register(latestRoutes, { log: reader, authorities })
   app.register(statementRoutes, { log: reader })
@@ -133,6 +163,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
       checkpointAge: () => Math.max(0, now() - reader.treeHead().issuedAt),
     },
   })
+  if (metrics?.registry) app.register(metricsRoutes, { registry: metrics.registry })
   app.register(docsRoutes, { routes })
 
   app.register(refuseOtherMethods)
@@ -161,8 +192,6 @@ const HTTP_LIMITS = {
   // Sockets that idle do not hold up closing; one with a request on it is let finish.
   forceCloseConnections: 'idle',
   logController: new LogController({ disableRequestLogging: true }),
-  frameworkErrors: sendProblem,
-  clientErrorHandler: answerClientError,
 } as const
 
 /** RFC 9112 §3.2: with two hosts a proxy may have gone by the other one. */

@@ -8,6 +8,7 @@
  *                   "access": { … },                            who may come in (access/config.ts)
  *                   "callerLimit": { … },                       of a log that is open: what one address may take (access/limits.ts)
  *                   "registrationDeadline": 5,
+ *                   "readiness": { "minFreeBytes": 1073741824, "maxCommitSeconds": 10 },
  *                   "limits": { "maxClockSkew": 300 } } }      ours, all of it optional
  *
  * What may be on the log is no configuration: it is in the log's policy, where auditors see it.
@@ -51,6 +52,15 @@ const filePath = Type.String({ minLength: 1, maxLength: 4096 })
 /** PEM files; a relative path starts where `config.json` is. */
 const Tls = Type.Object({ cert: filePath, key: filePath }, strict)
 
+/** When nothing is appended (`readiness.ts`). */
+const Readiness = Type.Object(
+  {
+    minFreeBytes: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 50 })),
+    maxCommitSeconds: Type.Optional(Type.Number({ minimum: 0.1, maximum: 3600 })),
+  },
+  strict,
+)
+
 const ServerSection = Type.Object(
   {
     listen: Type.Optional(Listen),
@@ -61,6 +71,7 @@ const ServerSection = Type.Object(
     limits: Type.Optional(Limits),
     callerLimit: Type.Optional(Limit),
     registrationDeadline: Type.Optional(Type.Number({ minimum: 0, maximum: 30 })),
+    readiness: Type.Optional(Readiness),
   },
   strict,
 )
@@ -79,6 +90,7 @@ export interface ServerConfig {
   readonly callerLimit?: LimitConfig
   /** Seconds after which a registration is answered with a redirect. */
   readonly registrationDeadline?: number
+  readonly readiness?: Readonly<Static<typeof Readiness>>
 }
 
 /** What the caller says instead of the file. */
@@ -105,6 +117,7 @@ export async function serverConfig(dataDir: string, overrides: ConfigOverrides =
     listen: given.listen ?? section.listen ?? DEFAULT_LISTEN,
     ...(tls && { tls }),
     ...(section.registrationDeadline !== undefined && { registrationDeadline: section.registrationDeadline }),
+    ...(section.readiness && { readiness: section.readiness }),
     limits: { ...section.limits, ...given.limits },
     ...(section.callerLimit && { callerLimit: section.callerLimit }),
   }

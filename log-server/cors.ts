@@ -7,7 +7,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** Beyond what every page may see: how to ask again, and what part of an answer it got. */
-const EXPOSED = 'etag, retry-after, location, accept-ranges, content-range, content-encoding'
+const EXPOSED = 'etag, retry-after, location, accept-ranges, content-range, content-encoding, x-request-id'
 /** What a reader may ask with. Browsers ask first when a page sets one of these. */
 const ALLOWED = 'accept, if-none-match, if-range, range'
 

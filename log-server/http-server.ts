@@ -9,7 +9,7 @@
 import http, { type RequestListener, STATUS_CODES } from 'node:http'
 import https from 'node:https'
 import type { Duplex } from 'node:stream'
-import { type Problem, problemForm, problemOf, RequestError } from './problem.ts'
+import { type Problem, type ProblemCode, problemForm, problemOf, RequestError } from './problem.ts'
 import { pathOf } from './request-path.ts'
 import type { TlsSettings } from './tls.ts'
 import { LogError } from './types.ts'
@@ -88,19 +88,22 @@ function answerAll(server: http.Server & { httpAllowHalfOpen?: boolean }): void 
   server.maxHeadersCount = 0
   // An expectation that nobody knows may be ignored (RFC 9110 §10.1.1).
   server.on('checkExpectation', (request, response) => server.emit('request', request, response))
-  server.on('connect', (_request, socket) => answerClientError(new Error('this server is no proxy'), socket))
+  server.on('connect', (_request, socket) => void answerClientError(new Error('this server is no proxy'), socket))
 }
 
 /**
  * Answers what Node could not read as HTTP, on the bare socket: there is no request, so no `Accept`, and no path but what the bytes show
- * of it.
+ * of it. Returns the code that it was answered with, if it was.
  */
-export function answerClientError(error: NodeJS.ErrnoException & { rawPacket?: unknown }, socket: Duplex): void {
+export function answerClientError(
+  error: NodeJS.ErrnoException & { rawPacket?: unknown },
+  socket: Duplex,
+): ProblemCode | undefined {
   const { code = '', rawPacket } = error
   // A handshake that failed: nothing that we could write would be read.
   if (code === 'ECONNRESET' || !socket.writable || /^ERR_(?:SSL|TLS)_/.test(code)) {
     socket.destroy()
-    return
+    return undefined
   }
   const refusal = refusalOf(code)
   // The packet that broke the grammar, which need not be the first of its request.
@@ -108,7 +111,9 @@ export function answerClientError(error: NodeJS.ErrnoException & { rawPacket?: u
     /^[A-Z]{3,16} (\S{1,2048}) HTTP\//.exec(
       Buffer.isBuffer(rawPacket) ? rawPacket.toString('latin1', 0, 4096) : '',
     )?.[1] ?? ''
-  writeProblem(socket, problemOf(refusal, ''), url === '' ? (posting.get(socket) ?? '') : pathOf({ raw: { url } }))
+  const problem = problemOf(refusal, '')
+  writeProblem(socket, problem, url === '' ? (posting.get(socket) ?? '') : pathOf({ raw: { url } }))
+  return problem.code
 }
 
 /** By Node's own code. */

@@ -29,7 +29,7 @@ import { Publication, Publisher } from './publisher.ts'
 import { StoredLog } from './reader.ts'
 import { Sequencer, type SequencerObserver, type SequencerOptions } from './sequencer.ts'
 import { type NamedKeys, type Signers, SigningKeys } from './signing-keys.ts'
-import { changesAuthority, type Signed, Store, unpack } from './store.ts'
+import { changesAuthority, type Signed, Store, type StoreObserver, type StoreSizes, unpack } from './store.ts'
 import { type Clock, DEFAULT_LIMITS, LogError, type LogReader, type SequencerLimits } from './types.ts'
 
 export { paths, readLogConfig } from './directory.ts'
@@ -46,6 +46,7 @@ export interface Log {
   readonly sequencer: Sequencer
   /** Kept up to date as records are published. */
   readonly authorities: Authorities
+  storeSizes(): Promise<StoreSizes>
   /** Accepts nothing more, answers everybody who waits, and lets go of the directory. */
   close(): Promise<void>
 }
@@ -56,7 +57,7 @@ export interface OpenOptions {
   readonly limits?: Partial<SequencerLimits>
   /** Called once when the log can no longer be trusted to be durable. The default writes one line to stderr and exits with 1. */
   readonly fatal?: (error: unknown) => void
-  readonly observer?: SequencerObserver
+  readonly observer?: (SequencerObserver & StoreObserver) | undefined
 }
 
 /**
@@ -66,7 +67,7 @@ export interface OpenOptions {
 export async function openLog({ dataDir, fatal = exit, ...options }: OpenOptions): Promise<Log> {
   const config = await readLogConfig(dataDir)
   const keys = new SigningKeys(dataDir, config)
-  const store = await Store.open(paths(dataDir).store)
+  const store = await Store.open(paths(dataDir).store, { observer: options.observer })
   const guard = await Guard.open(paths(dataDir).guard).catch(async (error: unknown) => {
     await store.close()
     throw error
@@ -117,6 +118,7 @@ export async function openOver(
       reader,
       sequencer,
       authorities,
+      storeSizes: () => store.sizes(),
       close: () => closeAll(sequencer, store, guard),
     }
   } catch (error) {

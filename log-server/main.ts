@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { randomBytes } from 'node:crypto'
 import type https from 'node:https'
 import { type AddressInfo, isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -20,6 +21,10 @@ import { TrustDomains } from './access/trust-domains.ts'
 import { type AppOptions, buildApp, type Stage } from './app.ts'
 import { type ListenAddress, type ServerConfig, type ServerLimits, serverConfig } from './config.ts'
 import { openLog } from './log.ts'
+import { registerLogGauges } from './metrics/log-metrics.ts'
+import { ServerMetrics, servesMetrics } from './metrics/server-metrics.ts'
+import { lookAt, type NotReady, Storage } from './readiness.ts'
+import { requestIds } from './request-id.ts'
 import { ServerTls, type TlsFiles } from './tls.ts'
 import type { Clock } from './types.ts'
 import type { FileNotice, Report } from './watched-files.ts'
@@ -70,7 +75,18 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const config = await serverConfig(dataDir, options)
   const live = await openLiveFiles(config, (notice) => report(notice))
   const { tls } = live
-  const log = await openLog({ dataDir, now })
+  const metrics = new ServerMetrics()
+  const log = await openLog({ dataDir, now, observer: metrics.log }).catch((error: unknown) => {
+    metrics.close()
+    throw error
+  })
+  const storage = new Storage({
+    look: () => lookAt(dataDir),
+    longestWait: () => log.sequencer.longestWait,
+    minFreeBytes: config.readiness?.minFreeBytes,
+    maxWait: config.readiness?.maxCommitSeconds && config.readiness.maxCommitSeconds * 1000,
+  })
+  await storage.start()
 
   let stage: Stage = 'serving'
   let doors: Doors | undefined
@@ -82,8 +98,18 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     ...(config.callerLimit && { callerLimits: callerLimits(config.callerLimit) }),
     ...(config.registrationDeadline !== undefined && { registrationDeadline: config.registrationDeadline }),
     stage: () => stage,
-    notReady: () => (log.sequencer.accepting ? doors?.notReady() : 'log_stopped'),
+    notReady,
+    storage,
+    requestIds: requestIds((length) => new Uint8Array(randomBytes(length))),
   }
+  function notReady(): NotReady | undefined {
+    if (stage !== 'serving') return 'shutting_down'
+    return log.sequencer.accepting ? (doors?.notReady() ?? storage.failure()) : 'log_stopped'
+  }
+  const { registry } = metrics
+  const { reader, sequencer } = log
+  registerLogGauges(registry, { reader, sequencer, storage, notReady, storeSizes: () => log.storeSizes() })
+  const counted = { http: metrics.http, admission: metrics.log }
   const apps: FastifyInstance[] = []
   async function serve(app: FastifyInstance, listen: ListenAddress, isTls: boolean): Promise<FastifyInstance> {
     apps.push(app)
@@ -95,6 +121,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   async function closeAll(): Promise<void> {
     await Promise.all(apps.map((each) => each.close()))
     await log.close()
+    storage.close()
+    metrics.close()
     // Last: what became of registrations under way is written down, too.
     await doors?.close()
   }
@@ -107,10 +135,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       const { authorities } = log
       doors = await openDoors(config.access, { authorities, trust: live.trust, now, report: reportAudit })
     }
-    app = await serve(buildApp({ ...settings, ...withTls, ...(doors && { door: doors.main }) }), config.listen, true)
+    const main = { ...counted, listener: 'main', ...(servesMetrics(config) && { registry }) } as const
+    const options = { ...settings, ...withTls, metrics: main, ...(doors && { door: doors.main }) }
+    app = await serve(buildApp(options), config.listen, true)
     if (config.access?.admin && doors?.admin) {
       const { listen, tls: isTls } = config.access.admin
-      const options = { ...settings, ...(isTls && withTls), door: doors.admin }
+      const counting = { ...counted, listener: 'admin', registry } as const
+      const options = { ...settings, ...(isTls && withTls), metrics: counting, door: doors.admin }
       const admin = await serve(buildApp(options), listen, isTls)
       adminUrl = urlOf(admin, listen, isTls)
     }
@@ -120,6 +151,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
 
   function reportAudit(err: unknown): void {
+    metrics.auditFailures.add()
     app.log.error({ err }, 'the audit line cannot be written, and nothing is appended until it can')
   }
   function report({ event, ...notice }: FileNotice): void {

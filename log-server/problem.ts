@@ -21,6 +21,7 @@ import type { StatementErrorCode } from '../statement/error.ts'
 import { encodeProblem, PROBLEM_MEDIA_TYPE } from '../statement/problem-details.ts'
 import { parseAccept, weightNamed } from './accept.ts'
 import { isRead, letPagesRead } from './cors.ts'
+import { REQUEST_ID } from './request-id.ts'
 import { pathOf } from './request-path.ts'
 import { BusyError, type BusyErrorCode, type LogErrorCode } from './types.ts'
 
@@ -301,6 +302,9 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   shutting_down: TRY_LATER,
   audit_unavailable: TRY_LATER,
   log_stopped: TRY_LATER,
+  disk_full: TRY_LATER,
+  storage_unwritable: TRY_LATER,
+  commit_stalled: TRY_LATER,
   // What keeps a log from opening keeps its server from starting, so nobody is answered with these.
   log_exists: BROKEN,
   log_missing: BROKEN,
@@ -418,6 +422,9 @@ export const REGISTRATION_PROBLEMS: readonly ProblemCode[] = [
   'queue_full',
   'shutting_down',
   'log_stopped',
+  'disk_full',
+  'storage_unwritable',
+  'commit_stalled',
 ]
 
 /** What an error answer says. */
@@ -451,7 +458,7 @@ export function problemOf(error: unknown, requestId: string): Problem {
 /**
  * Makes every error of `app`, its own and the framework's, a problem. Call before any route is registered.
  */
-export function registerProblems(app: FastifyInstance): void {
+export function registerProblems(app: FastifyInstance, sendProblem: ProblemSender = problemSender(() => {})): void {
   app.setErrorHandler(sendProblem)
   app.setNotFoundHandler(async (request) => {
     // Node reads some methods that the router has never heard of (PROPFIND, LINK, …).
@@ -463,7 +470,14 @@ export function registerProblems(app: FastifyInstance): void {
 }
 
 /** Answers `request` with the problem that `error` amounts to. Fits both `setErrorHandler` and `frameworkErrors`. */
-export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+export type ProblemSender = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void
+
+/** @param count - told the code of each answer */
+export function problemSender(count: (code: ProblemCode) => void): ProblemSender {
+  return (error, request, reply) => count(sendProblem(error, request, reply))
+}
+
+function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): ProblemCode {
   const problem = problemOf(error, request.id)
   if (problem.status === 500) {
     // The route's pattern and the error, of which the logger says what may be said (`logger.ts`): neither the address nor the body.
@@ -473,11 +487,12 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   const { type, body } = problemForm(problem, pathOf(request), request.raw.headers.accept)
   reply.code(problem.status)
   // Also here: the framework's own errors come by no hook.
-  reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+  reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', [REQUEST_ID]: request.id })
   if (isRead(request)) letPagesRead(reply)
   if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
   if (problem.allow) reply.header('allow', problem.allow.join(', '))
   void reply.type(type).send(body)
+  return problem.code
 }
 
 /** As concise problem details (RFC 9290). */

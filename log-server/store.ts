@@ -95,6 +95,9 @@ export function changesAuthority(type: string): boolean {
 
 /** What the store asks of a database. LevelDB is one; a simulated disk is another. Values handed out are never written again. */
 export interface Database extends Sweepable {
+  /** Bytes in files, between two keys. Not of every database, as {@link getProperty}. */
+  approximateSize?(start: Uint8Array, end: Uint8Array): Promise<number>
+  getProperty?(name: string): string
   getMany(keys: Uint8Array[]): Promise<(Uint8Array | undefined)[]>
   batch(): DatabaseBatch
   iterator(range: DatabaseRange): Rows<[key: Uint8Array, value: Uint8Array]>
@@ -125,6 +128,30 @@ export interface DatabaseRange {
   readonly highWaterMarkBytes?: number
 }
 
+/** Whoever counts. Has no say in anything, and must not throw. */
+export interface StoreObserver {
+  /** How long a batch took to be written and synced. */
+  synced(milliseconds: number): void
+}
+
+/** What the database takes. Of one that does not tell, nothing. */
+export interface StoreSizes {
+  /** In files, by what it is. */
+  readonly bytes: Readonly<Partial<Record<keyof typeof KINDS, number>>>
+  readonly level0Files?: number
+  readonly memoryBytes?: number
+}
+
+/** By the letters of their keys. */
+const KINDS = {
+  statements: 's',
+  entries: 'e',
+  tiles: 'h',
+  wraps: 'w',
+  certificates: 'x',
+  index: 'dircuap',
+} as const
+
 /** A read that waits for the end of this turn of the event loop. */
 interface Wanted {
   readonly key: Uint8Array
@@ -134,6 +161,7 @@ interface Wanted {
 
 export class Store {
   readonly #db: Database
+  readonly #observer: StoreObserver | undefined
   readonly #sweep: Sweep
   #wanted: Wanted[] = []
   /** The last tile, as the last commit left it. */
@@ -143,18 +171,22 @@ export class Store {
   #committedFrom: number | undefined
   #lastStatus = -1
 
-  private constructor(db: Database) {
+  private constructor(db: Database, observer?: StoreObserver) {
     this.#db = db
+    this.#observer = observer
     this.#sweep = new Sweep(db, { touch: textKey('k', 'sweep'), swept: SWEPT_KEY })
   }
 
   /** The store in a database that is open. It closes with it. */
-  static over(db: Database): Store {
-    return new Store(db)
+  static over(db: Database, observer?: StoreObserver): Store {
+    return new Store(db, observer)
   }
 
   /** @throws {@link LogError} `log_locked` (one process at a time), `log_missing`, `log_damaged` */
-  static async open(location: string, { create = false } = {}): Promise<Store> {
+  static async open(
+    location: string,
+    { create = false, observer }: { readonly create?: boolean; readonly observer?: StoreObserver | undefined } = {},
+  ): Promise<Store> {
     const db = new Level<Uint8Array, Uint8Array>(location, {
       keyEncoding: 'view',
       valueEncoding: 'view',
@@ -171,7 +203,24 @@ export class Store {
       throw openFailure(cause, location)
     }
     // On Node a Level is a ClassicLevel, which can be told to compact; its type says only what browsers have too.
-    return Store.over(db as Level<Uint8Array, Uint8Array> & Sweepable)
+    return Store.over(db as Level<Uint8Array, Uint8Array> & Sweepable, observer)
+  }
+
+  /** What lies in files; what was written lately is in memory and its journal. */
+  async sizes(): Promise<StoreSizes> {
+    const db = this.#db
+    if (!db.approximateSize || !db.getProperty) return { bytes: {} }
+    const sizeOf = async (letter: string) =>
+      db.approximateSize!(textKey(letter, ''), textKey(String.fromCharCode(letter.charCodeAt(0) + 1), ''))
+    const bytes = Object.entries(KINDS).map(async ([kind, letters]) => {
+      const sizes = await Promise.all(letters.split('').map(sizeOf))
+      return [kind, sizes.reduce((sum, size) => sum + size, 0)] as const
+    })
+    return {
+      bytes: Object.fromEntries(await Promise.all(bytes)),
+      level0Files: Number(db.getProperty('leveldb.num-files-at-level0')),
+      memoryBytes: Number(db.getProperty('leveldb.approximate-memory-usage')),
+    }
   }
 
   async close(): Promise<void> {
@@ -205,7 +254,9 @@ export class Store {
     for (const [key, value] of holes.puts) batch.put(key, value)
     for (const key of holes.deletions) batch.del(key)
     batch.put(HEAD_KEY, encodeSigned(signed))
+    const began = performance.now()
     await batch.write({ sync: true })
+    this.#observer?.synced(performance.now() - began)
     if (holes.newest !== undefined) this.#recent.forget()
     else for (const piece of packed) this.#recent.add(piece)
 

@@ -184,6 +184,9 @@ export type BusyErrorCode =
   | 'shutting_down' //  the server is going down
   | 'audit_unavailable' // who brought it could not be written down
   | 'log_stopped' //    a write failed, and the log no longer knows what its disk holds
+  | 'disk_full' //      less is free than the database may need to go on
+  | 'storage_unwritable' // the directory of the log is read-only, gone, or does not answer
+  | 'commit_stalled' // whoever waits longest for a commit has waited longer than any commit takes
 
 /** The log cannot take an entry now. The same request may succeed after `retryAfter` seconds. */
 export class BusyError extends UnavailableError {

@@ -25,6 +25,7 @@ import type { Admitted } from '../admission-batch.ts'
 import { isLoopback } from '../config.ts'
 import { operationOf } from '../openapi.ts'
 import { type ProblemCode, problemOf, RequestError } from '../problem.ts'
+import { idOfProxy, REQUEST_ID } from '../request-id.ts'
 import { BusyError, type Clock } from '../types.ts'
 import { type AuditLine, type AuditLog, rangesOf } from './audit-line.ts'
 import { checkMaySend, demand, isRecipient, type Rules } from './authorize.ts'
@@ -162,6 +163,11 @@ export class GuardedDoor implements Door {
     if (identified.peerRefused) reply.header('connection', 'close')
     const grants = refusal ? NOTHING : admin === 'local' ? LOCAL_ADMIN : rules.grantsOf(caller)
     this.#visits.set(request, { ...identified, grants })
+    const id = caller.via === undefined ? undefined : idOfProxy(request.headers[REQUEST_ID])
+    if (id !== undefined) {
+      request.id = id
+      reply.header(REQUEST_ID, id)
+    }
     // Before it is refused: what is refused is paid for as well.
     if (limits) limitRequest(limits, request, reply, refusal ? undefined : caller)
     if (refusal) throw refusal
@@ -169,7 +175,8 @@ export class GuardedDoor implements Door {
     const need = operationOf(request)?.access
     // No such path, or no such method on it: that is said in the API's description.
     if (need === undefined || need === 'anyone') return
-    demand(grants, admin ? 'admin' : need)
+    // Who scrapes there needs no more than that.
+    demand(grants, admin && need !== 'metrics' ? 'admin' : need)
     if (need === 'append' && audit.failing)
       throw new BusyError('audit_unavailable', 'who does this cannot be written down now')
   }

@@ -4,6 +4,7 @@
  *     audit ──► read ──► read:general ──► receipt          admin ──► read
  *       └─────► wraps                        ▲
  *     append:any ──► append:<role> ──► append┘             append:foreign ──► append
+ *     metrics, which admin has as well
  *
  * The door is in front of the log and takes nothing from it: whoever may append here still has to sign with a key that the log
  * knows, and a right to read opens nothing that is sealed.
@@ -27,6 +28,7 @@ export const RIGHTS = [
   'read',
   'wraps',
   'audit',
+  'metrics',
   'admin',
 ] as const
 export type Right = (typeof RIGHTS)[number]
@@ -63,7 +65,8 @@ const EXPANSIONS: Readonly<Record<Right, readonly (Right | Need)[]>> = {
   read: ['read:general', 'receipt'],
   wraps: [],
   audit: ['wraps', 'read', 'read:general', 'receipt'],
-  admin: ['append', 'read', 'read:general', 'receipt'],
+  metrics: [],
+  admin: ['append', 'read', 'read:general', 'receipt', 'metrics'],
 }
 
 /** All that `rights` come to. */

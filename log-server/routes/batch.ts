@@ -20,7 +20,7 @@ import type { Door } from '../access/door.ts'
 import type { Admission } from '../admission.ts'
 import type { Admitted } from '../admission-batch.ts'
 import { bytes, operation } from '../openapi.ts'
-import { encodeConcise, problemOf, RequestError } from '../problem.ts'
+import { encodeConcise, type ProblemCode, problemOf, RequestError } from '../problem.ts'
 import type { SharedRoom } from '../shared-room.ts'
 import { inPieces } from '../turns.ts'
 import { announcedBytes, readBody } from './body.ts'
@@ -51,7 +51,17 @@ const schema = operation({
       MEDIA_TYPE,
     ),
   },
-  problems: ['malformed_cbor', 'too_large', 'unsupported_media_type', 'queue_full', 'shutting_down', 'log_stopped'],
+  problems: [
+    ...([
+      'malformed_cbor',
+      'too_large',
+      'unsupported_media_type',
+      'queue_full',
+      'shutting_down',
+      'log_stopped',
+    ] as const),
+    ...(['disk_full', 'storage_unwritable', 'commit_stalled'] as const),
+  ],
 })
 
 interface BatchOptions {
@@ -59,9 +69,11 @@ interface BatchOptions {
   /** For bodies on their way in. */
   readonly bodies: SharedRoom
   readonly door: Door
+  /** Told the code of each statement that is refused. */
+  readonly count: (code: ProblemCode) => void
 }
 
-export const batchRoutes: FastifyPluginAsync<BatchOptions> = async (app, { admission, bodies, door }) => {
+export const batchRoutes: FastifyPluginAsync<BatchOptions> = async (app, { admission, bodies, door, count }) => {
   app.addContentTypeParser(MEDIA_TYPE, (request: FastifyRequest, payload: IncomingMessage) =>
     readBody(payload, MAX_BODY_BYTES, { room: bodies, caller: door.nameOf(request) }),
   )
@@ -82,18 +94,22 @@ export const batchRoutes: FastifyPluginAsync<BatchOptions> = async (app, { admis
       if (statements.length === 0) throw new RequestError('malformed_request', 'a batch of no statements')
       const outcomes = await admission.admitAll(statements, door.senderOf(request))
       await door.recordAppends(request, outcomes)
-      const answer = await encodeAnswer(outcomes, request)
+      const answer = await encodeAnswer(outcomes, request, count)
       return reply.type(MEDIA_TYPE).header('cache-control', 'no-store').send(octets(answer))
     },
   })
 }
 
 /** All outcomes, written into one array: a byte string for each receipt, and refusals as they encode. */
-async function encodeAnswer(outcomes: readonly (Admitted | Error)[], request: FastifyRequest): Promise<Uint8Array> {
+async function encodeAnswer(
+  outcomes: readonly (Admitted | Error)[],
+  request: FastifyRequest,
+  count: BatchOptions['count'],
+): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   await inPieces(outcomes.length, (i) => {
     const outcome = outcomes[i]!
-    parts.push(outcome instanceof Error ? encodeRefusal(outcome, request) : outcome.receipt)
+    parts.push(outcome instanceof Error ? encodeRefusal(outcome, request, count) : outcome.receipt)
   })
   let length = 0
   for (const [i, part] of parts.entries()) {
@@ -109,8 +125,9 @@ async function encodeAnswer(outcomes: readonly (Admitted | Error)[], request: Fa
   return answer
 }
 
-function encodeRefusal(refusal: Error, request: FastifyRequest): Uint8Array {
+function encodeRefusal(refusal: Error, request: FastifyRequest, count: BatchOptions['count']): Uint8Array {
   const problem = problemOf(refusal, request.id)
+  count(problem.code)
   if (problem.status === 500) request.log.error({ reqId: request.id, err: refusal }, 'a statement of a batch failed')
   return encodeConcise(problem)
 }

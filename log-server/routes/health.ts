@@ -9,10 +9,11 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { Type } from 'typebox'
 import { json, operation } from '../openapi.ts'
+import type { NotReady } from '../readiness.ts'
 
 export interface Health {
   /** Why nothing can be appended now, or undefined when it can: the sequencer's own state, not a guess from outside. */
-  notReady(): string | undefined
+  notReady(): NotReady | undefined
   /** Leaves in the published tree. */
   size(): number
   /** Seconds since the last checkpoint was signed. A log that nobody writes to signs none, so age alone is no fault. */

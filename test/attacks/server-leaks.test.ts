@@ -66,7 +66,7 @@ before(async () => {
   const access = {
     trustDomains: { 'bank.example': { bundle: 'trust/bank.json' } },
     audience: ['https://log.bank.example'],
-    rules: [{ who: [SUBJECT], may: ['append:issuer', 'append:verifier', 'append:foreign', 'audit'] }],
+    rules: [{ who: [SUBJECT], may: ['append:issuer', 'append:verifier', 'append:foreign', 'audit', 'metrics'] }],
     limits: { default: { requestsPerSecond: 10_000 } },
     audit: { file: 'audit.jsonl' },
   }
@@ -144,7 +144,7 @@ describe('a server', () => {
     const statuses = await Promise.all(TARGETS.map((target) => send(target)))
     assert.deepEqual(
       statuses.map((status) => status < 300),
-      TARGETS.map((target) => !/metrics|none/.test(target)),
+      TARGETS.map((target) => !/none/.test(target)),
     )
   })
 
@@ -349,6 +349,29 @@ describe('a server', () => {
     ]) {
       await sendBytes(bytes, 'what is no HTTP')
     }
+  })
+
+  it('has numbers that name nobody and nothing that came in, however much of it', async () => {
+    await send('/metrics')
+    await send('/metrics', {
+      fields: [['Accept', `application/openmetrics-text, text/${canaries.text('a type')};q=0`]],
+    })
+    const numbers = outlets.from('answer to GET a path')
+    const text = numbers.slice(numbers.lastIndexOf('# HELP provlog_entries_total'))
+    const labels = [...text.matchAll(/(\w+)="([^"\n]*)"/g)].map(([, name, value]) => [name, value] as const)
+    assert.ok(labels.length > 300 && labels.length < 3000, `${labels.length}`)
+    const forms: Readonly<Record<string, RegExp>> = {
+      // Routes as the application wrote them down.
+      route: /^(?:none|[/a-zA-Z0-9.:*-]{2,40})$/,
+      method: /^(?:GET|HEAD|POST|OPTIONS|other)$/,
+      status: /^[1-5]xx$/,
+      code: /^[a-z0-9_]+$/,
+      le: /^(?:[0-9.]+|\+Inf)$/,
+    }
+    const routes = new Set(labels.flatMap(([name, value]) => (name === 'route' ? [value] : [])))
+    assert.ok(routes.size < 40, [...routes].join())
+    for (const [name, value] of labels) assert.match(value!, forms[name!] ?? /^[a-z0-9_]{1,24}$/, `${name}="${value}"`)
+    assert.ok(!new RegExp(`spiffe|bank|example|${issuer.kid}`).test(text))
   })
 
   it('says of a failure of its own what failed and where, and nothing of what was being done', async () => {

@@ -209,11 +209,13 @@ describe('a path', () => {
           guarded.app.inject(requestOf(path, url)),
         ),
       )
-      const said = answers.map(({ statusCode, headers: { date: _date, ...headers }, rawPayload }) => ({
-        statusCode,
-        headers,
-        body: rawPayload.toString('latin1'),
-      }))
+      const said = answers.map(
+        ({ statusCode, headers: { date: _date, 'x-request-id': _id, ...headers }, rawPayload }) => ({
+          statusCode,
+          headers,
+          body: rawPayload.toString('latin1'),
+        }),
+      )
       assert.deepEqual(said[1], said[0], operation)
       assert.deepEqual(said[2], said[0], operation)
     }

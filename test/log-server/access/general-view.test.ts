@@ -134,7 +134,11 @@ describe('the general view', () => {
   }
 
   it('says of what it hides, to the byte, what it says of what is nowhere', async () => {
-    const said = ({ statusCode, headers: { date: _date, ...headers }, rawPayload }: LightMyRequestResponse) => ({
+    const said = ({
+      statusCode,
+      headers: { date: _date, 'x-request-id': _id, ...headers },
+      rawPayload,
+    }: LightMyRequestResponse) => ({
       statusCode,
       headers,
       text: rawPayload.toString('latin1'),
