@@ -7,10 +7,10 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
-import type { AuditLine } from '../../log-server/access/audit-line.ts'
 import { signCompactJws } from '../../provenance/index.ts'
 import { kidOf, parsePrivateJwk, publicJwkOf } from '../../statement/index.ts'
 import { TestCommand } from '../clients/test-io.ts'
+import { readLines, type WrittenLine } from '../log-server/access/guarded-log.ts'
 
 const TD = 'bank.example'
 const NAME = 'urn:example:log'
@@ -97,11 +97,7 @@ after(async () => {
   cli.remove()
 })
 
-const lines = () =>
-  readFileSync(cli.path('log/audit.jsonl'), 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as AuditLine)
+const lines = () => readLines(readFileSync(cli.path('log/audit.jsonl'), 'utf8'))
 
 describe('a log that asks who calls', () => {
   it('serves a credential’s whole story to those whose part it is', async () => {
@@ -208,7 +204,7 @@ describe('a log that asks who calls', () => {
       )
       assert.equal(exit, 1, err)
       assert.match(err, /access_denied/)
-      let denied: AuditLine | undefined
+      let denied: WrittenLine | undefined
       // Of a refusal nobody waits for the line.
       for (let turn = 0; turn < 1000 && denied?.who !== `spiffe://${TD}/${who}`; turn++) {
         await new Promise(setImmediate)

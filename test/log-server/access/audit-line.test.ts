@@ -4,7 +4,9 @@ import { mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { type AuditLine, AuditLog, type AuditSink, openSink, rangesOf } from '../../../log-server/access/audit-line.ts'
+import { type AuditLine, lineText, rangesOf } from '../../../log-server/access/audit-line.ts'
+import { AuditLog, type AuditSink } from '../../../log-server/access/audit-log.ts'
+import { openSink } from '../../../log-server/access/audit-sink.ts'
 import { initLog } from '../../../log-server/init.ts'
 import { startServer } from '../../../log-server/main.ts'
 import { toHex } from '../../../merkle/bytes.ts'
@@ -12,7 +14,7 @@ import { encodeCborSequence } from '../../../statement/index.ts'
 import { AT, SUBJECT } from '../../provenance/proof-of-possession/caller.ts'
 import { digestOf, ISSUER, notRandom, ORIGIN } from '../../provenance/small-log.ts'
 import { problemIn, type ServedLog, serveLog } from '../served-log.ts'
-import { guard, KeptLines, may } from './guarded-log.ts'
+import { ENVOY, guard, KeptLines, may, readLines, written } from './guarded-log.ts'
 
 let world: ServedLog
 let dir: string
@@ -32,7 +34,16 @@ const register = (payload: Uint8Array) =>
     headers: { 'content-type': 'application/cose' },
     payload: Buffer.from(payload),
   }) as const
-const anyLine: AuditLine = { at: 1, request: 'r', who: null, by: 'none', operation: null, status: 200 }
+const anyLine: AuditLine = {
+  at: 1,
+  request: 'r',
+  caller: { by: 'none' },
+  operation: null,
+  listener: undefined,
+  status: 200,
+  code: undefined,
+  appended: undefined,
+}
 const freshRecord = (subject: string) =>
   world.build('workload-provenance', { fields: { subject: digestOf(subject), subjectKind: 'measurement' } })
 
@@ -46,6 +57,7 @@ describe('the audit line', () => {
     await guarded.app.inject('/v1/policies')
     await guarded.app.inject(`/v1/provenance/${'0'.repeat(64)}`)
     await guarded.app.inject(register(Buffer.from('nonsense')))
+    await written()
     const { index } = (await world.log.reader.locate(statement.entry))!
     const said = guarded.sink.lines.map(({ credential, request, ...line }) => {
       assert.match(credential ?? '', /^[0-9a-f]{64}$/)
@@ -66,10 +78,12 @@ describe('the audit line', () => {
   it('has no line for nobody, but for what nobody claims, and for whom we were told the wrong name of', async () => {
     const guarded = guard(world, [may('anonymous', 'read:general')])
     await guarded.app.inject('/checkpoint')
+    await written()
     assert.equal(guarded.sink.text, '')
     await guarded.app.inject({ url: '/checkpoint', headers: { 'x-forwarded-client-cert': `URI=${SUBJECT}` } })
     guarded.peer = ISSUER
     await guarded.app.inject({ url: '/checkpoint', headers: { 'x-forwarded-client-cert': `URI=${SUBJECT}` } })
+    await written()
     assert.deepEqual(
       guarded.sink.lines.map(({ who, by, asserted, status, code }) => [who, by, asserted, status, code]),
       [
@@ -88,12 +102,12 @@ describe('the audit line', () => {
         headers: { 'x-spiffe-id': Buffer.from(value).toString('latin1') },
       })
     }
-    const lines = guarded.sink.text.trimEnd().split('\n')
-    assert.equal(lines.length, 4)
-    for (const line of lines) {
-      assert.ok(line.length < 400)
-      assert.equal((JSON.parse(line) as AuditLine).asserted, 'x-spiffe-id')
-    }
+    await written()
+    assert.ok(guarded.sink.text.length < 4 * 400)
+    assert.deepEqual(
+      guarded.sink.lines.map(({ asserted }) => asserted),
+      new Array(4).fill('x-spiffe-id'),
+    )
     await guarded.app.close()
   })
 
@@ -105,7 +119,8 @@ describe('the audit line', () => {
     const answer = await guarded.app.inject({ ...request, headers: { ...request.headers, prefer: 'respond-async' } })
     assert.equal(answer.statusCode, 303)
     const { index } = await located(statement.entry)
-    await new Promise(setImmediate)
+    await written()
+    await written()
     const [answered, appended] = guarded.sink.lines
     assert.deepEqual([answered?.status, answered?.index], [303, undefined])
     assert.deepEqual([appended?.status, appended?.index, appended?.request], [201, index, answered?.request])
@@ -119,6 +134,31 @@ describe('the audit line', () => {
       await new Promise(setImmediate)
     }
   }
+})
+
+describe('the text of a line', () => {
+  it('is the JSON of what it says, with what is said of the caller first', () => {
+    const caller = {
+      identifier: 'spiffe://bank.example/"quoted"\\',
+      by: 'proxy',
+      via: ENVOY,
+      trustDomain: 'bank.example',
+      credential: '5e3f',
+      asserted: 'a"\n\u2028',
+    } as const
+    const appended = { index: 8, entry: '77ab', duplicate: true, indexes: '8-250,252', refused: { bad_signature: 2 } }
+    const [listener, status, code] = ['admin', 400, 'bad_signature'] as const
+    const line = { ...anyLine, caller, operation: 'registerAll', listener, status, code, appended }
+    const { identifier, ...how } = caller
+    const [type, at, request] = ['provlog-access/1', 1, 'r']
+    const said = { type, at, request, who: identifier, ...how, operation: 'registerAll', listener, status, code }
+    assert.equal(lineText(line), `${JSON.stringify({ ...said, ...appended })}\n`)
+    const nobody = { type, at, request, who: null, by: 'none', operation: null, status: 200 }
+    // The second time it is remembered who the caller was, and nothing of the line.
+    for (const more of [{ appended: { index: 0 } }, { appended: undefined }]) {
+      assert.equal(lineText({ ...anyLine, ...more }), `${JSON.stringify({ ...nobody, ...more.appended })}\n`)
+    }
+  })
 })
 
 describe('where it cannot be written', () => {
@@ -156,7 +196,7 @@ describe('where it cannot be written', () => {
     guarded.sink.failure = undefined
     guarded.at = AT + 1
     await guarded.app.inject('/v1/policies')
-    await new Promise(setImmediate)
+    await written()
     const again = await guarded.app.inject(register(first.submission))
     assert.equal(again.statusCode, 201)
     const { lines } = guarded.sink
@@ -182,17 +222,9 @@ describe('where it cannot be written', () => {
     const sink = new KeptLines()
     sink.failure = new Error('no space left')
     const audit = new AuditLog(sink, () => {})
-    const line = (at: number): AuditLine => ({
-      at,
-      request: 'r',
-      who: null,
-      by: 'none',
-      operation: 'x',
-      status: 200,
-      asserted: 'a'.repeat(1000),
-    })
+    const line = (at: number): AuditLine => ({ ...anyLine, at, caller: { by: 'none', asserted: 'a'.repeat(1000) } })
     for (let i = 0; i < 9000; i++) audit.note(line(1))
-    await new Promise(setImmediate)
+    await written()
     sink.failure = undefined
     audit.note(line(2))
     await audit.record({ ...line(3), status: 201 })
@@ -211,7 +243,7 @@ describe('where it cannot be written', () => {
     guarded.sink.slow = slow
     const asked = { url: '/checkpoint', headers: { 'x-spiffe-id': ISSUER } }
     await guarded.app.inject(asked)
-    guarded.audit.record({ ...anyLine, asserted: 'a'.repeat(9 * 1024 * 1024) }).catch(() => {})
+    guarded.audit.record({ ...anyLine, caller: { by: 'none', asserted: 'a'.repeat(9 * 1024 * 1024) } }).catch(() => {})
     let isAnswered = false
     const waiting = guarded.app.inject(asked).then(() => {
       isAnswered = true
@@ -270,30 +302,18 @@ describe('AuditLog', () => {
       close: async () => {},
     }
     const audit = new AuditLog(sink, () => {})
-    const line = (request: string): AuditLine => ({
-      at: 1,
-      request,
-      who: null,
-      by: 'none',
-      operation: null,
-      status: 200,
-    })
+    const line = (request: string): AuditLine => ({ ...anyLine, request })
     const first = audit.record(line('1'))
-    await new Promise(setImmediate)
+    await written()
     const others = ['2', '3', '4'].map((request) => audit.record(line(request)))
     assert.equal(texts.length, 1)
     finish()
     await first
-    await new Promise(setImmediate)
+    await written()
     finish()
     await Promise.all(others)
     assert.deepEqual(
-      texts.map((text) =>
-        text
-          .trimEnd()
-          .split('\n')
-          .map((each) => (JSON.parse(each) as AuditLine).request),
-      ),
+      texts.map((text) => readLines(text).map(({ request }) => request)),
       [['1'], ['2', '3', '4']],
     )
     await audit.close()

@@ -28,7 +28,7 @@ import { AT, added, changed, newCaller, SUBJECT, signed, withWpt } from '../../p
 import { createParty, digestOf, ISSUER, SECTIONS } from '../../provenance/small-log.ts'
 import { OTHER_X25519_JWK, X25519_JWK } from '../../statement/fixtures.ts'
 import { type Built, problemIn, type ServedLog, serveLog } from '../served-log.ts'
-import { guard, may, PROXY } from './guarded-log.ts'
+import { guard, may, PROXY, written } from './guarded-log.ts'
 
 const AUDITOR = 'spiffe://bank.example/auditor'
 const SHOP = 'spiffe://shop.example/till'
@@ -365,6 +365,7 @@ describe('an append', () => {
     assert.equal(codeIn(await admin.app.inject(send(1))), 'access_denied')
     admin.peer = SUBJECT
     assert.equal((await admin.app.inject(send(1))).statusCode, 201)
+    await written()
     assert.equal(admin.sink.lines.at(-1)?.listener, 'admin')
     // An address for admins is for nobody else, whatever they may elsewhere.
     const reader = guard(world, [may(SUBJECT, 'audit', 'append:any')], { admin: 'by-rules' })
@@ -432,6 +433,7 @@ describe('content', () => {
     assert.equal(codeIn(emptied), 'content_digest_mismatch')
     const given = await send(guarded.app, await signed(caller, { fields: [type] }), content)
     assert.equal(codeIn(given), 'content_digest_missing')
+    await written()
     assert.deepEqual(
       guarded.sink.lines.map(({ who, by, status, code }) => [who, by, status, code]),
       [
@@ -453,6 +455,8 @@ describe('content', () => {
     const stolen = changed(added(await withWpt(caller), type), 'Workload-Proof-Token', () => undefined)
     assert.equal(codeIn(await send(guarded.app, stolen, content)), 'proof_missing')
     // None of it is in what is written down.
+    await written()
+    assert.equal(guarded.sink.lines.length, 3)
     for (const secret of [
       caller.wit,
       caller.wit.split('.')[1]!,
@@ -506,6 +510,7 @@ describe('a connection whose certificate does not hold', () => {
     for (const url of ['/checkpoint', '/healthz', '/v1/nothing']) {
       assert.equal(codeIn(await guarded.app.inject(url)), 'credential_expired')
     }
+    await written()
     assert.deepEqual(
       guarded.sink.lines.map(({ at, who, by, operation, status, code }) => [at, who, by, operation, status, code]),
       [

@@ -6,9 +6,10 @@
  * @module
  */
 import type { FastifyInstance } from 'fastify'
-import { type AuditLine, AuditLog, type AuditSink } from '../../../log-server/access/audit-line.ts'
+import type { Appended } from '../../../log-server/access/audit-line.ts'
+import { AuditLog, type AuditSink } from '../../../log-server/access/audit-log.ts'
 import { Rules } from '../../../log-server/access/authorize.ts'
-import { Callers, type TlsPeer } from '../../../log-server/access/caller.ts'
+import { type Caller, Callers, type TlsPeer } from '../../../log-server/access/caller.ts'
 import type { RuleConfig } from '../../../log-server/access/config.ts'
 import { GuardedDoor, type GuardedDoorOptions } from '../../../log-server/access/door.ts'
 import type { Right } from '../../../log-server/access/rights.ts'
@@ -20,6 +21,25 @@ import type { ServedLog } from '../served-log.ts'
 
 export const PROXY = 'spiffe://bank.example/edge'
 export const ENVOY = 'spiffe://bank.example/envoy'
+
+/** A line as whoever reads the file finds it. */
+export interface WrittenLine extends Omit<Caller, 'identifier'>, Appended {
+  readonly type: string
+  readonly at: number
+  readonly request: string
+  readonly who: string | null
+  readonly operation: string | null
+  readonly listener?: string
+  readonly status: number
+  readonly code?: string
+  readonly lost?: number
+}
+
+export const readLines = (text: string): readonly WrittenLine[] =>
+  text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as WrittenLine)
 
 /** A sink in memory, that can be told to fail. */
 export class KeptLines implements AuditSink {
@@ -38,11 +58,8 @@ export class KeptLines implements AuditSink {
 
   async close(): Promise<void> {}
 
-  get lines(): readonly (AuditLine & { readonly type: string; readonly lost?: number })[] {
-    return this.text
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as AuditLine & { type: string })
+  get lines(): readonly WrittenLine[] {
+    return readLines(this.text)
   }
 }
 
@@ -110,6 +127,9 @@ export function guard(
   const guarded: Guarded = { app, sink, audit, reports, peer: undefined, at: AT }
   return guarded
 }
+
+/** Until the lines of what was answered are written. */
+export const written = () => new Promise(setImmediate)
 
 /** A rule for one caller. */
 export const may = (who: string, ...rights: readonly Right[]): Partial<RuleConfig> => ({ who: [who], may: rights })
