@@ -16,6 +16,8 @@ export interface Load {
   readonly port: number
   readonly connections: number
   readonly seconds: number
+  /** Ends before that, with so many requests. */
+  readonly requests?: number
   /** Asked for in turn. */
   readonly paths: readonly string[]
   /** POST entries of that many bytes, different each time; GET when 0. */
@@ -97,7 +99,9 @@ async function generate(load: Load): Promise<LoadResult> {
   let failures = 0
   const started = performance.now()
   const end = started + load.seconds * 1000
-  const next = load.bodies ? preparedRequests(load.paths[0]!, load.bodies) : requests(load)
+  const make = load.bodies ? preparedRequests(load.paths[0]!, load.bodies) : requests(load)
+  let left = load.requests ?? Number.POSITIVE_INFINITY
+  const next = () => (left-- > 0 ? make() : undefined)
   await Promise.all(
     sockets.map(async (first, i) => {
       let socket = first

@@ -2,7 +2,8 @@
  * `npm run bench`: each figure of ours beside the bound it is held to, measured interleaved in one run.
  *
  * Absolute figures drift by a factor of two between minutes on a shared machine; the ratios are what is quoted.
- * `--quick` makes every measurement short, `--json` prints one object a line.
+ * `--quick` makes every measurement short, `--json` prints one object a line; names choose some of them. `soak` takes long, and is run only by its
+ * name.
  *
  * @module
  */
@@ -15,21 +16,41 @@ import { benchIssue } from './issue.ts'
 import { benchMutualTls } from './mtls.ts'
 import { benchReplay } from './replay.ts'
 import type { BenchOptions, BenchResult } from './result.ts'
+import { benchSoak } from './soak.ts'
 import { benchTiles } from './tiles.ts'
 
-const { values } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    entries: { type: 'string', default: '10000000' },
+  },
 })
 const options: BenchOptions = { quick: values.quick }
+
+const USUAL = {
+  append: benchAppend,
+  batch: benchBatch,
+  issue: benchIssue,
+  replay: benchReplay,
+  questions: benchQuestions,
+  tiles: benchTiles,
+  mtls: benchMutualTls,
+}
+const BY_NAME: Readonly<Record<string, (options: BenchOptions) => Promise<BenchResult[]>>> = {
+  ...USUAL,
+  soak: ({ quick }) => benchSoak({ entries: quick ? 100_000 : Number(values.entries) }),
+}
+const names = positionals.length > 0 ? positionals : Object.keys(USUAL)
+for (const name of names) if (!Object.hasOwn(BY_NAME, name)) throw new Error(`there is no bench ${name}`)
 
 const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.versions.node}`
 if (!values.json) {
   console.log(machine)
   console.log(`${'measured'.padEnd(66)} ${'ours'.padStart(12)} ${'bound'.padStart(12)}  ratio  must  goal`)
 }
-for (const bench of [benchAppend, benchBatch, benchIssue, benchReplay, benchQuestions, benchTiles, benchMutualTls]) {
-  for (const result of await bench(options)) print(result)
-}
+for (const name of names) for (const result of await BY_NAME[name]!(options)) print(result)
 
 function print(result: BenchResult): void {
   if (values.json) {
