@@ -43,6 +43,7 @@ import { provenanceRoutes } from './routes/provenance.ts'
 import { registerRoutes, systemTimer, type Timer } from './routes/register.ts'
 import { statementRoutes } from './routes/statements.ts'
 import { tileRoutes } from './routes/tiles.ts'
+import { SharedRoom } from './shared-room.ts'
 import type { TlsSettings } from './tls.ts'
 import { BusyError, type Clock, type LogReader } from './types.ts'
 
@@ -75,6 +76,8 @@ export interface AppOptions {
   readonly limits?: Partial<AdmissionLimits>
   /** Shorter ones, for tests. */
   readonly timeouts?: Partial<Timeouts>
+  /** Connections at one time, of which one address has no more than it leaves to others. */
+  readonly maxConnections?: number
   /** Seconds after which a client that registers something is sent away to ask again; {@link DEFAULT_REGISTRATION_DEADLINE}. */
   readonly registrationDeadline?: number
   readonly timer?: Timer
@@ -114,7 +117,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
     },
     ...(requestIds && { genReqId: requestIds }),
     ...(logger && { logger: redactingLogger(logger) }),
-    serverFactory: (handler) => createServer(handler, options),
+    serverFactory: (handler) => createServer(handler, { ...options, count }),
   })
 
   // Nothing is parsed that a route does not ask to have parsed: not JSON, not text.
@@ -138,6 +141,12 @@ export function buildApp(options: AppOptions): FastifyInstance {
   }
   door.attachTo(app)
 
+  const answers = new SharedRoom({ count: Number.POSITIVE_INFINITY, bytes: MAX_ANSWERS_BYTES })
+  app.addHook('onSend', (request, reply, payload, done) => {
+    const refusal = holdAnswer(answers, door, request, reply, payload)
+    if (refusal) done(refusal)
+    else done(null, payload)
+  })
   // A client that keeps its connection must not send its next request into the moment that we drop it.
   app.addHook('onSend', async (_request, reply) => {
     if (stage() === 'closing') reply.header('connection', 'close')
@@ -168,6 +177,26 @@ export function buildApp(options: AppOptions): FastifyInstance {
 
   app.register(refuseOtherMethods)
   return app
+}
+
+/** Answers that are whole in memory until their clients have read them. */
+const MAX_ANSWERS_BYTES = 128 * 1024 * 1024
+/** Below this the connection costs about as much. */
+const LARGE_ANSWER = 32 * 1024
+
+/** What one caller leaves unread may be half of what there is room for: whoever reads gets an answer still. */
+function holdAnswer(
+  room: SharedRoom,
+  door: Door,
+  request: FastifyRequest,
+  { raw: response }: FastifyReply,
+  payload: unknown,
+): BusyError | undefined {
+  if (!(payload instanceof Uint8Array) || payload.length < LARGE_ANSWER) return undefined
+  const [caller, { length }] = [door.nameOf(request), payload]
+  if (!room.take(caller, 0, length)) return new BusyError('queue_full', 'too many answers have not been read')
+  response.once('close', () => room.giveBack(caller, 0, length))
+  return undefined
 }
 
 const HTTP_LIMITS = {

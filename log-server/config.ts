@@ -9,6 +9,7 @@
  *                   "callerLimit": { … },                       of a log that is open: what one address may take (access/limits.ts)
  *                   "registrationDeadline": 5,
  *                   "readiness": { "minFreeBytes": 1073741824, "maxCommitSeconds": 10 },
+ *                   "maxConnections": 16384,                    fewer where the process may not have so many files (connections.ts)
  *                   "limits": { "maxClockSkew": 300 } } }      ours, all of it optional
  *
  * What may be on the log is no configuration: it is in the log's policy, where auditors see it.
@@ -72,6 +73,7 @@ const ServerSection = Type.Object(
     callerLimit: Type.Optional(Limit),
     registrationDeadline: Type.Optional(Type.Number({ minimum: 0, maximum: 30 })),
     readiness: Type.Optional(Readiness),
+    maxConnections: count(2 ** 20),
   },
   strict,
 )
@@ -91,6 +93,7 @@ export interface ServerConfig {
   /** Seconds after which a registration is answered with a redirect. */
   readonly registrationDeadline?: number
   readonly readiness?: Readonly<Static<typeof Readiness>>
+  readonly maxConnections?: number
 }
 
 /** What the caller says instead of the file. */
@@ -118,6 +121,7 @@ export async function serverConfig(dataDir: string, overrides: ConfigOverrides =
     ...(tls && { tls }),
     ...(section.registrationDeadline !== undefined && { registrationDeadline: section.registrationDeadline }),
     ...(section.readiness && { readiness: section.readiness }),
+    ...(section.maxConnections !== undefined && { maxConnections: section.maxConnections }),
     limits: { ...section.limits, ...given.limits },
     ...(section.callerLimit && { callerLimit: section.callerLimit }),
   }

@@ -8,11 +8,13 @@
  */
 import http, { type RequestListener, STATUS_CODES } from 'node:http'
 import https from 'node:https'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { DEFAULT_MAX_CONNECTIONS, limitConnections } from './connections.ts'
 import { type Problem, type ProblemCode, problemForm, problemOf, RequestError } from './problem.ts'
 import { pathOf } from './request-path.ts'
 import type { TlsSettings } from './tls.ts'
-import { LogError } from './types.ts'
+import { BusyError, LogError } from './types.ts'
 
 /** How long a client may take, in milliseconds. */
 export interface Timeouts {
@@ -24,7 +26,9 @@ export interface Timeouts {
   readonly connection: number
   /** Between two requests. */
   readonly keepAlive: number
-  /** How often the first two are looked at: they are late by up to this much. */
+  /** For which an answer may lie unread; after that it must have been taken at 10 KiB/s (`connections.ts`). */
+  readonly answer: number
+  /** How often the first two are looked at, and unread answers: they are late by up to this much. */
   readonly interval: number
 }
 
@@ -33,6 +37,7 @@ const TIMEOUTS: Timeouts = {
   request: 30_000,
   connection: 60_000,
   keepAlive: 65_000,
+  answer: 30_000,
   interval: 2_000,
 }
 
@@ -49,14 +54,19 @@ export interface HttpServerOptions {
   readonly tls?: TlsSettings
   /** Shorter ones, for tests. */
   readonly timeouts?: Partial<Timeouts>
+  /** Connections at one time; {@link DEFAULT_MAX_CONNECTIONS} when not said. */
+  readonly maxConnections?: number
+  /** Told of each that is refused. */
+  readonly count?: (code: ProblemCode) => void
 }
 
 /** The path of the last POST on a socket. */
 const posting = new WeakMap<Duplex, string>()
 
 /** Not listening yet. It listens on one address, also where a name has several: all of a log's connections are under these bounds. */
-export function createServer(handler: RequestListener, { tls, timeouts }: HttpServerOptions): http.Server {
-  const { headers, request, connection, keepAlive, interval } = { ...TIMEOUTS, ...timeouts }
+export function createServer(handler: RequestListener, options: HttpServerOptions): http.Server {
+  const { tls, maxConnections: max = DEFAULT_MAX_CONNECTIONS } = options
+  const { headers, request, connection, keepAlive, answer, interval } = { ...TIMEOUTS, ...options.timeouts }
   const limits = {
     ...SERVER_LIMITS,
     headersTimeout: headers,
@@ -75,6 +85,13 @@ export function createServer(handler: RequestListener, { tls, timeouts }: HttpSe
     : http.createServer(limits, noting)
   server.setTimeout(connection)
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET
+  const refuse = (socket: Socket) => {
+    options.count?.('too_many_connections')
+    // What could be said in clear text nobody would read.
+    if (tls) socket.destroy()
+    else refuseConnection(socket)
+  }
+  limitConnections(server, { max, answer, interval, refuse, isTls: tls !== undefined })
   answerAll(server)
   return server
 }
@@ -125,11 +142,26 @@ function refusalOf(code: string): Error {
   return new RequestError('malformed_request', 'not an HTTP request that this server reads')
 }
 
+/** One more than there is room for. Its path is not known, nor will it be. */
+function refuseConnection(socket: Socket): void {
+  socket.write(tooManyConnections)
+  socket.destroySoon()
+}
+
+const tooManyConnections = problemAnswer(
+  problemOf(new BusyError('too_many_connections', 'as many connections as this server, or one address, may have'), ''),
+  '',
+)
+
 function writeProblem(socket: Duplex, problem: Problem, path: string): void {
+  socket.end(problemAnswer(problem, path))
+}
+
+function problemAnswer(problem: Problem, path: string): Buffer {
   const { type, body } = problemForm(problem, path, undefined)
-  socket.write(
+  const retryAfter = problem.retryAfter === undefined ? '' : `retry-after: ${problem.retryAfter}\r\n`
+  const head =
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: ${type}\r\ncache-control: no-store\r\n` +
-      `content-length: ${body.length}\r\nconnection: close\r\n\r\n`,
-  )
-  socket.end(body)
+    `${retryAfter}content-length: ${body.length}\r\nconnection: close\r\n\r\n`
+  return Buffer.concat([Buffer.from(head), body])
 }

@@ -20,6 +20,7 @@ import { type Doors, openDoors } from './access/open-door.ts'
 import { TrustDomains } from './access/trust-domains.ts'
 import { type AppOptions, buildApp, type Stage } from './app.ts'
 import { type ListenAddress, type ServerConfig, type ServerLimits, serverConfig } from './config.ts'
+import { connectionsFor, DEFAULT_MAX_CONNECTIONS } from './connections.ts'
 import { openLog } from './log.ts'
 import { registerLogGauges } from './metrics/log-metrics.ts'
 import { ServerMetrics, servesMetrics } from './metrics/server-metrics.ts'
@@ -97,6 +98,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     limits: config.limits,
     ...(config.callerLimit && { callerLimits: callerLimits(config.callerLimit) }),
     ...(config.registrationDeadline !== undefined && { registrationDeadline: config.registrationDeadline }),
+    maxConnections: await connectionsFor(config.maxConnections ?? DEFAULT_MAX_CONNECTIONS),
     stage: () => stage,
     notReady,
     storage,

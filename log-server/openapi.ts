@@ -65,6 +65,8 @@ export const COMMON_PROBLEMS: readonly ProblemCode[] = [
   'request_timeout',
   'uri_too_long',
   'headers_too_large',
+  'too_many_connections',
+  'queue_full',
   'internal',
 ]
 

@@ -299,6 +299,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   already_revoked: CONFLICT,
   statement_erased: [410, 'Gone', 'nobody'],
   queue_full: TRY_LATER,
+  too_many_connections: TRY_LATER,
   shutting_down: TRY_LATER,
   audit_unavailable: TRY_LATER,
   log_stopped: TRY_LATER,

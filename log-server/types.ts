@@ -180,7 +180,8 @@ export class LogError extends EvidenceError<LogErrorCode> {
 
 /** Why the log takes nothing now. Codes are API. */
 export type BusyErrorCode =
-  | 'queue_full' //     as much is waiting as the log will hold
+  | 'queue_full' //     as much is waiting as the log will hold, of this caller or of all
+  | 'too_many_connections' // as many connections as the log will hold, of this address or of all
   | 'shutting_down' //  the server is going down
   | 'audit_unavailable' // who brought it could not be written down
   | 'log_stopped' //    a write failed, and the log no longer knows what its disk holds

@@ -25,6 +25,7 @@ import { KnownStatements } from '../known-statements.ts'
 import { bytes, operation } from '../openapi.ts'
 import { encodeConcise, problemOf, RequestError } from '../problem.ts'
 import type { SharedRoom } from '../shared-room.ts'
+import { Slots } from '../turns.ts'
 import type { LogReader } from '../types.ts'
 import { readBody } from './body.ts'
 import { HexDigest, octets } from './http.ts'
@@ -40,6 +41,8 @@ const getProvenance = operation({
 })
 
 const DIGESTS_TYPE = 'application/cbor'
+/** More than are needed to have something to do while the store reads. */
+const COLLECTED_AT_ONCE = 16
 /** Of so many digests, and the heads before them. */
 const MAX_BODY_BYTES = 3 + 34 * MAX_BUNDLES
 
@@ -56,7 +59,7 @@ const findProvenance = operation({
     mediaTypes: [DIGESTS_TYPE],
   },
   answers: { 200: bytes('A bundle set, all of it at one tree head.', BUNDLE_SET_MEDIA_TYPE) },
-  problems: ['malformed_cbor', 'too_large', 'unsupported_media_type', 'queue_full'],
+  problems: ['malformed_cbor', 'too_large', 'unsupported_media_type'],
 })
 
 interface ProvenanceOptions extends BundleSource {
@@ -71,6 +74,8 @@ export const provenanceRoutes: FastifyPluginAsyncTypebox<ProvenanceOptions> = as
   { log, authorities, bodies, door },
 ) => {
   const known = new KnownStatements()
+  // What is collected is in memory, up to 16 MiB for each request.
+  const collecting = new Slots(COLLECTED_AT_ONCE)
   function sourceFor(request: FastifyRequest): BundleSource {
     const view = viewOf(door.visitOf(request))
     return {
@@ -83,7 +88,9 @@ export const provenanceRoutes: FastifyPluginAsyncTypebox<ProvenanceOptions> = as
   }
 
   app.get('/v1/provenance/:digest', { schema: getProvenance }, async (request, reply) => {
-    const bundle = await collectBundle(fromHex(request.params.digest), sourceFor(request))
+    const digest = fromHex(request.params.digest)
+    const collect = () => collectBundle(digest, sourceFor(request))
+    const bundle = await collecting.run(collect, door.nameOf(request))
     return (
       reply
         .type(BUNDLE_MEDIA_TYPE)
@@ -107,7 +114,9 @@ export const provenanceRoutes: FastifyPluginAsyncTypebox<ProvenanceOptions> = as
     handler: async (request, reply) => {
       const { body } = request
       assert(body instanceof Uint8Array, 'a request with this media type passed its parser')
-      const { bundles, ...set } = await collectBundles(readDigests(body), sourceFor(request), MAX_BUNDLED_BYTES)
+      const digests = readDigests(body)
+      const collect = () => collectBundles(digests, sourceFor(request), MAX_BUNDLED_BYTES)
+      const { bundles, ...set } = await collecting.run(collect, door.nameOf(request))
       const outcomes = bundles.map((each) =>
         each instanceof EvidenceError ? encodeConcise(problemOf(each, request.id)) : each,
       )
