@@ -57,7 +57,8 @@ export async function fillDatabase(directory: string, size: number): Promise<voi
       indexes.set(toHex(entryAt(index)), index)
     }
     audited = { ...audited, note: 'bench', range: appendLeaves(audited.range, leaves), records: start + entries.length }
-    await state.add(entries, [], audited, (entry) => indexes.get(entry))
+    await state.add(entries, [], (entry) => indexes.get(entry))
+    await state.reached(audited)
   }
   const root = rangeRoot(audited.range ?? EMPTY_RANGE)
   await state.finish({ origin: ORIGIN, size, root, note: 'bench', cosignatures: [] } as never, START, [])

@@ -14,7 +14,6 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { replay, replayHashes } from '../clients/auditor/index.ts'
-import { SignatureThreads, type Signed } from '../clients/auditor/signature-threads.ts'
 import { LogClient } from '../clients/log-client/index.ts'
 import { initLog } from '../log-server/init.ts'
 import { openLog } from '../log-server/log.ts'
@@ -22,8 +21,9 @@ import { startServer } from '../log-server/main.ts'
 import { hashEntryBundle, hashPairs, TILE_WIDTH, tileWidth } from '../merkle/index.ts'
 import { decodePublicKey, parseTrust, recordOfStatement } from '../provenance/index.ts'
 import { makeLog } from '../scripts/make-log/make.ts'
-import { kidOf, type PublicJwk, parseSignedStatement } from '../statement/index.ts'
+import { kidOf, type PublicJwk, parseSignedStatement, sigStructure } from '../statement/index.ts'
 import { type BenchOptions, type BenchResult, median } from './result.ts'
+import { type Signed, VerifyBound } from './verify-bound.ts'
 
 interface Served {
   readonly url: string
@@ -80,15 +80,13 @@ async function benchAudit({ quick }: BenchOptions): Promise<BenchResult[]> {
   const dataDir = join(directory, 'log')
   const made = await makeLog({ dataDir, entries, seed: 'bench', faults: false, wrapEvery: 0, jobs: quick ? 0 : 2 })
   const child = fork(new URL(import.meta.url), ['--serve-made', dataDir])
-  const threads = new SignatureThreads()
+  let signatures: VerifyBound | undefined
   try {
     const [served] = (await once(child, 'message')) as [Served]
     const client = new LogClient({ url: served.url, pinned: served, clock: () => made.now })
     const trust = parseTrust(await readFile(join(dataDir, 'TRUST.json'), 'utf8'))
-    const signed = await signedBundles(client, made.size)
-    const verifyAll = async () => {
-      for (const bundle of signed) await threads.verify(bundle)
-    }
+    signatures = await VerifyBound.start(await signedOf(client, made.size))
+    const verifyAll = () => signatures!.run()
     let audits = 0
     const audit = async () => {
       const stateDir = join(directory, `audit ${audits++}`)
@@ -113,30 +111,29 @@ async function benchAudit({ quick }: BenchOptions): Promise<BenchResult[]> {
       },
     ]
   } finally {
-    threads.close()
+    signatures?.close()
     child.kill()
     await rm(directory, { recursive: true })
   }
 }
 
-/** Every statement with the key that it names, a bundle's at a time. */
-async function signedBundles(client: LogClient, size: number): Promise<Signed[][]> {
+/** Every statement with the key that it names. */
+async function signedOf(client: LogClient, size: number): Promise<Signed[]> {
   const keys = new Map<string, PublicJwk>()
-  const bundles: Signed[][] = []
+  const signed: Signed[] = []
   for (let n = 0; n * TILE_WIDTH < size; n++) {
-    const signed: Signed[] = []
     for (const bytes of await client.statementBundle(n, tileWidth(0, n, size))) {
       const statement = parseSignedStatement(bytes)
       const record = recordOfStatement(statement)
       const named = record.type === 'log-policy' ? record.fields.adminKeys : []
       const authorized = record.type === 'key-authorization' ? [record.fields.key] : []
       for (const jwk of [...named, ...authorized].map(decodePublicKey)) keys.set(kidOf(jwk), jwk)
-      const { kid = '' } = statement.header
-      signed.push({ statement, kid, jwk: keys.get(kid)! })
+      const { sign1, payload, header } = statement
+      const content = sigStructure(sign1.protectedBytes, payload)
+      signed.push({ content, signature: sign1.signature, jwk: keys.get(header.kid ?? '')! })
     }
-    bundles.push(signed)
   }
-  return bundles
+  return signed
 }
 
 /** The bound: leaves and the pairs above them, up to one hash per bundle. */

@@ -8,7 +8,7 @@ import { sha256, sha256Into } from '#sha256'
 import { fromHex } from './bytes.ts'
 import { assert, MerkleError } from './error.ts'
 
-export { sha256 }
+export { sha256, sha256Into }
 
 /** A SHA-256 value: 32 bytes. */
 export type Hash = Uint8Array

@@ -221,7 +221,7 @@ const SIGN1_TAG = 18
 const EMPTY: Uint8Array = new Uint8Array()
 const EMPTY_MAP = 0xa0
 /** The Sig_structure up to its protected header: an array of four, of which the first is the context. */
-const SIGNATURE1 = concatBytes(Uint8Array.of(0x84, 0x6a), utf8('Signature1'))
+export const SIGNATURE1 = concatBytes(Uint8Array.of(0x84, 0x6a), utf8('Signature1'))
 /** A header is tens of items; real ones that carry certificate chains and attestation reports stay below a hundred. */
 const MAX_HEADER_ITEMS = 4096
 const ENVELOPE: CborLimits = { ...DEFAULT_LIMITS, maxItems: MAX_HEADER_ITEMS, tags: [SIGN1_TAG], sortedKeys: false }

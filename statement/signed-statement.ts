@@ -81,10 +81,14 @@ export type VerifiedStatement = SignedStatement & {
 /**
  * Reads a Signed Statement and checks what RFC 9943 demands of its headers.
  *
+ * @param limits - also `entry`: SHA-256 of `bytes`, for whoever has it already
  * @throws {@link StatementError} `malformed_cbor`, `too_large`, `malformed_cose`, `malformed_statement`, `missing_payload`,
  *   `unsupported_algorithm` for an `x5t` by another hash than SHA-256
  */
-export function parseSignedStatement(bytes: Uint8Array, limits: Sign1Limits = {}): SignedStatement {
+export function parseSignedStatement(
+  bytes: Uint8Array,
+  limits: Sign1Limits & { readonly entry?: Hash } = {},
+): SignedStatement {
   const sign1 = decodeCoseSign1(bytes, limits)
   const { payload, unprotected } = sign1
   // RFC 9943 lets the payload be detached; then a log could not give it to an auditor.
@@ -92,7 +96,8 @@ export function parseSignedStatement(bytes: Uint8Array, limits: Sign1Limits = {}
   const header = readingAs('malformed_statement', () => readHeader(sign1, payload))
   // The envelope has one form, so a statement that came without unprotected headers is already what is registered.
   const statement = unprotected.size > 0 ? registeredBytes(sign1) : limits.views ? bytes : new Uint8Array(bytes)
-  return { bytes: statement, entry: sha256(statement), header, payload, sign1, unprotected }
+  const known = unprotected.size > 0 ? undefined : limits.entry
+  return { bytes: statement, entry: known ?? sha256(statement), header, payload, sign1, unprotected }
 }
 
 /** What is registered of any COSE_Sign1, statement or not: the message with its unprotected header emptied. Its SHA-256 is the entry. */

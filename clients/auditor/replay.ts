@@ -12,8 +12,11 @@
  * @module
  */
 import {
+  appendLeaves,
+  concatBytes,
   EvidenceError,
   type Hash,
+  hashLeaf,
   TILE_WIDTH,
   tileWidth,
   toHex,
@@ -26,7 +29,7 @@ import { AnswerError, checkSigner, type LogClient, MisbehaviourError, RefusedErr
 import type { Finding } from './checks.ts'
 import { conclude } from './conclude.ts'
 import { History } from './history.ts'
-import { type ReadStatement, StatementReader } from './read-statements.ts'
+import { type BundleAhead, StatementReader } from './read-statements.ts'
 import { replayHashes } from './replay-hashes.ts'
 import { SealedReader } from './sealed.ts'
 import { SeenBundles } from './seen-bundles.ts'
@@ -138,25 +141,37 @@ async function replayFrom(state: AuditState, input: ReplayInput): Promise<AuditR
 
   let audited: AuditedSoFar = before
   const found = [...before.findings]
-  const reader = new StatementReader((kid) => history.authorities.keyOf(kid))
+  const reader = new StatementReader((kid) => history.authorities.keyOf(kid), { keep: sealed !== undefined })
+  const together = sealed ? TILE_WIDTH : READ_TOGETHER
   try {
-    for await (const { bundle, read, entries } of readAhead(client, checkpoint, { first, end, seen, reader })) {
-      const start = Math.max(bundle * TILE_WIDTH, audited.range.size)
-      const known = start - bundle * TILE_WIDTH
-      const logged = entries.slice(known).map((entry, i) => ({ index: start + i, entry, read: read[known + i]! }))
-      const { entries: added, findings, records, foreign, opened } = await audit.take(logged)
-      found.push(...findings)
-      audited = {
-        ...audited,
-        note: checkpoint.note,
-        range: seen.append(audited.range, bundle),
-        records: audited.records + records,
-        foreign: audited.foreign + foreign,
-        opened: audited.opened + opened,
-        findings: found,
+    for await (const { bundle, ahead, entries } of readAhead(client, checkpoint, { first, end, seen, reader })) {
+      const start = bundle * TILE_WIDTH
+      const known = Math.max(0, audited.range.size - start)
+      let at = known
+      try {
+        for (; at < entries.length; at += together) {
+          const logged = entries.slice(at, at + together).map((entry, i) => {
+            return { index: start + at + i, entry, read: reader.read(ahead, at + i) }
+          })
+          const { entries: added, findings, records, foreign, opened } = await audit.take(logged)
+          await state.add(added, findings, (entry) => history.targets.get(entry)?.index)
+          found.push(...findings)
+          audited = {
+            ...audited,
+            records: audited.records + records,
+            foreign: audited.foreign + foreign,
+            opened: audited.opened + opened,
+          }
+        }
+      } catch (error) {
+        // What was judged of this bundle is kept: the next audit begins in the middle of it.
+        const range = appendLeaves(audited.range, concatBytes(...entries.slice(known, at).map(hashLeaf)))
+        await state.reached({ ...audited, note: checkpoint.note, range, findings: found })
+        throw error
       }
+      audited = { ...audited, note: checkpoint.note, range: seen.append(audited.range, bundle), findings: found }
       onProgress({ phase: 'statements', done: audited.range.size, total: checkpoint.size })
-      await state.add(added, findings, audited, (entry) => history.targets.get(entry)?.index)
+      await state.reached(audited)
     }
   } finally {
     reader.close()
@@ -184,32 +199,26 @@ async function checkTrusted({ client, trust }: ReplayInput): Promise<void> {
   }
 }
 
-/** Bundles read before they are judged: one is checked by the threads while another one travels. */
-const AHEAD = 3
+/** Bundles fetched before they are judged: each thread checks one while another one travels. */
+const AHEAD = 4
+/** Statements read and judged at a time: what is read lives for as long as the collector would otherwise take to move it. */
+const READ_TOGETHER = 32
 
 interface ReadBundle {
   readonly bundle: number
-  readonly read: readonly ReadStatement[]
+  readonly ahead: BundleAhead
   readonly entries: readonly Hash[]
 }
 
-/** The bundles in order, each read, held against the tree, and its signatures checked. */
+/** The bundles in order, each held against the tree, and its signatures checked. */
 async function* readAhead(
   client: AuditLog,
   checkpoint: VerifiedCheckpoint,
   { first, end, seen, reader }: { first: number; end: number; seen: SeenBundles; reader: StatementReader },
 ): AsyncGenerator<ReadBundle> {
   const readOne = async (bundle: number): Promise<ReadBundle> => {
-    const { read, done } = reader.read(await readStatements(client, bundle, checkpoint))
-    const [entries] = await Promise.all([
-      seen.entriesOf(
-        bundle,
-        read.map(({ entry }) => entry),
-        client,
-      ),
-      done,
-    ])
-    return { bundle, read, entries }
+    const ahead = await reader.ahead(await readStatements(client, bundle, checkpoint))
+    return { bundle, ahead, entries: await seen.entriesOf(bundle, ahead.entries, client) }
   }
   const ahead: Promise<ReadBundle>[] = []
   for (let asked = first; asked < end || ahead.length > 0; ) {

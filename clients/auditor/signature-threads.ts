@@ -1,14 +1,15 @@
 /**
- * The signatures of a bundle, checked in threads of their own, while the main thread reads the next bundle and judges the one before.
+ * Statements hashed, and their signatures checked, in threads of their own, while the main thread judges those before.
  *
  * ```
- *   main thread   [key · signature ‖ what was signed …]  one buffer, handed over ──▶  thread
- *                 [valid · SHA-256 of what was signed …] ◀── one buffer back ───────
+ *   main thread   [key · places │ statement …]               one buffer for a bundle, handed over ──▶  thread
+ *                 [valid · entry · identity …]               ◀── one buffer back ─────────────────────
  * ```
  *
  * Node's own way, one call of `crypto.verify` for each signature, costs the main thread 20 µs a statement besides the check (measured), and
- * its thread pool is the one that files and names are looked up in. A signature that verifies is a fact about bytes: who may sign is asked
- * afterwards, in the order of the log (`statements.ts`).
+ * its thread pool is the one that files and names are looked up in. A signature that verifies is a fact about bytes: whether they are a
+ * statement, and who may sign, is asked afterwards, in the order of the log (`statements.ts`). What is to be read of a statement is read there:
+ * records that were read ahead lay in the way of the collector, which took longer than all the reading.
  *
  * This file is both sides: the thread runs it too.
  *
@@ -16,27 +17,48 @@
  */
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, type Worker, workerData } from 'node:worker_threads'
-import { HASH_LENGTH, type Hash, sha256 } from '../../merkle/index.ts'
+import { HASH_LENGTH, type Hash, sha256Into } from '../../merkle/index.ts'
 import {
   importVerificationKey,
   type PublicJwk,
-  type SignedStatement,
-  sigStructure,
+  type Sign1Layout,
+  SIGNATURE1,
   type VerificationKey,
 } from '../../statement/index.ts'
 import { startThread } from './thread.ts'
 
-/** A statement, and the key that it names. */
-export interface Signed {
-  readonly statement: SignedStatement
-  readonly kid: string
-  readonly jwk: PublicJwk
+/** A statement as it came. */
+export interface Job {
+  readonly bytes: Uint8Array
+  /** With the key that it names, where both are known; otherwise it is hashed and nothing more. */
+  readonly signed?: { readonly layout: Sign1Layout; readonly kid: string; readonly jwk: PublicJwk }
 }
 
-export interface Verdict {
-  readonly valid: boolean
-  /** `statementIdentity`. */
-  readonly identity: Hash
+/** What the threads say of the statements of a bundle, by place. */
+export class Verdicts {
+  readonly #bytes: Uint8Array
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+  }
+
+  /** Whether the signature holds; undefined where that was not asked. */
+  validAt(place: number): boolean | undefined {
+    const verdict = this.#bytes[place * VERDICT_BYTES]!
+    return verdict === UNASKED ? undefined : verdict === VALID
+  }
+
+  /** SHA-256 of the bytes. */
+  entryAt(place: number): Hash {
+    const at = place * VERDICT_BYTES + 1
+    return this.#bytes.subarray(at, at + HASH_LENGTH)
+  }
+
+  /** `statementIdentity`, where the signature was checked. */
+  identityAt(place: number): Hash {
+    const at = place * VERDICT_BYTES + 1 + HASH_LENGTH
+    return this.#bytes.subarray(at, at + HASH_LENGTH)
+  }
 }
 
 interface Request {
@@ -54,10 +76,12 @@ interface Reply {
   readonly failure?: string
 }
 
-const VERDICT_BYTES = 1 + HASH_LENGTH
-/** u16 key, u16 length of the signature, u32 length of what was signed. */
-const JOB_HEAD = 8
-const MAX_LENGTH = 0xffff
+const UNASKED = 2
+const VALID = 1
+const VERDICT_BYTES = 1 + 2 * HASH_LENGTH
+/** u32 key or {@link NO_KEY}, then of the statement u32 length and u32 places: unprotected header, end of what is signed, signature. */
+const JOB_HEAD = 20
+const NO_KEY = 0xffffffff
 
 /** Started when first needed, and until {@link close}. */
 export class SignatureThreads {
@@ -68,16 +92,10 @@ export class SignatureThreads {
     this.#threads = Array.from({ length: count }, () => new Thread())
   }
 
-  /** Whether each signature holds, in this order. Rejects when that cannot be found out, and then nothing is known of any. */
-  async verify(all: readonly Signed[]): Promise<Verdict[]> {
-    if (all.length === 0) return []
-    const share = Math.ceil(all.length / this.#threads.length)
-    const pieces: Promise<Verdict[]>[] = []
-    for (let at = 0; at < all.length; at += share) {
-      const thread = this.#threads[this.#turn++ % this.#threads.length]!
-      pieces.push(thread.verify(all.slice(at, at + share)))
-    }
-    return (await Promise.all(pieces)).flat()
+  /** Rejects when it cannot be found out, and then nothing is known of any. */
+  check(jobs: readonly Job[]): Promise<Verdicts> {
+    if (jobs.length === 0) return Promise.resolve(new Verdicts(new Uint8Array(0)))
+    return this.#threads[this.#turn++ % this.#threads.length]!.check(jobs)
   }
 
   close(): void {
@@ -91,18 +109,16 @@ class Thread {
   #next = 0
   readonly #waiting = new Map<number, { resolve: (verdicts: Uint8Array) => void; reject: (error: Error) => void }>()
 
-  async verify(signed: readonly Signed[]): Promise<Verdict[]> {
-    const request = requestOf(this.#next++, signed)
-    const verdicts = await new Promise<Uint8Array>((resolve, reject) => {
-      if (this.#closed) return reject(new Error('the audit has ended'))
-      this.#waiting.set(request.id, { resolve, reject })
-      this.#worker ??= this.#start()
-      this.#worker.postMessage(request, [request.jobs.buffer as ArrayBuffer])
-    })
-    return signed.map((_, i) => {
-      const at = i * VERDICT_BYTES
-      return { valid: verdicts[at] === 1, identity: verdicts.subarray(at + 1, at + VERDICT_BYTES) }
-    })
+  async check(all: readonly Job[]): Promise<Verdicts> {
+    const request = requestOf(this.#next++, all)
+    return new Verdicts(
+      await new Promise<Uint8Array>((resolve, reject) => {
+        if (this.#closed) return reject(new Error('the audit has ended'))
+        this.#waiting.set(request.id, { resolve, reject })
+        this.#worker ??= this.#start()
+        this.#worker.postMessage(request, [request.jobs.buffer as ArrayBuffer])
+      }),
+    )
   }
 
   close(): void {
@@ -133,40 +149,43 @@ class Thread {
 
 const THREAD = 'provlog auditor: signatures'
 
-function requestOf(id: number, signed: readonly Signed[]): Request {
+/** All of it in one buffer, which is handed over: what is cloned costs as much as what is checked. */
+function requestOf(id: number, all: readonly Job[]): Request {
   const keys: { kid: string; jwk: PublicJwk }[] = []
   const places = new Map<string, number>()
-  const contents = signed.map(({ statement: { sign1, payload } }) => sigStructure(sign1.protectedBytes, payload))
   let length = 0
-  for (const [i, { statement }] of signed.entries()) {
-    length += JOB_HEAD + Math.min(statement.sign1.signature.length, MAX_LENGTH) + contents[i]!.length
-  }
+  for (const { bytes } of all) length += JOB_HEAD + bytes.length
   const jobs = new Uint8Array(length)
   const view = new DataView(jobs.buffer)
   let at = 0
-  for (const [i, { statement, kid, jwk }] of signed.entries()) {
-    let place = places.get(kid)
-    if (place === undefined) {
-      place = keys.push({ kid, jwk }) - 1
-      places.set(kid, place)
+  for (const { bytes, signed } of all) {
+    view.setUint32(at, NO_KEY)
+    view.setUint32(at + 4, bytes.length)
+    if (signed) {
+      const { layout, kid, jwk } = signed
+      let place = places.get(kid)
+      if (place === undefined) {
+        place = keys.push({ kid, jwk }) - 1
+        places.set(kid, place)
+      }
+      view.setUint32(at, place)
+      view.setUint32(at + 8, layout.unprotected)
+      view.setUint32(at + 12, layout.end)
+      view.setUint32(at + 16, layout.signature)
     }
-    // One that is too long to be a signature is cut, which leaves it none.
-    const signature = statement.sign1.signature.subarray(0, MAX_LENGTH)
-    const content = contents[i]!
-    view.setUint16(at, place)
-    view.setUint16(at + 2, signature.length)
-    view.setUint32(at + 4, content.length)
-    jobs.set(signature, at + JOB_HEAD)
-    jobs.set(content, at + JOB_HEAD + signature.length)
-    at += JOB_HEAD + signature.length + content.length
+    jobs.set(bytes, at + JOB_HEAD)
+    at += JOB_HEAD + bytes.length
   }
-  return { id, keys, count: signed.length, jobs }
+  return { id, keys, count: all.length, jobs }
 }
 
 // The thread's side.
 
 const imported = new Map<string, Promise<VerificationKey>>()
 const MAX_IMPORTED = 4096
+const EMPTY_BYTES = 0x40
+/** Of the two bytes that a COSE_Sign1 begins with, and a Sig_structure does not. */
+const MESSAGE_HEAD = 2
 
 async function answer({ id, keys, count, jobs }: Request): Promise<Reply> {
   const verdicts = new Uint8Array(count * VERDICT_BYTES)
@@ -174,16 +193,33 @@ async function answer({ id, keys, count, jobs }: Request): Promise<Reply> {
   const ready = await Promise.all(keys.map(({ kid, jwk }) => importedKey(kid, jwk)))
   let at = 0
   for (let i = 0; i < count; i++) {
-    const key = ready[view.getUint16(at)]!
-    const signed = at + JOB_HEAD + view.getUint16(at + 2)
-    const end = signed + view.getUint32(at + 4)
-    const content = jobs.subarray(signed, end)
-    const valid = await key.verify(content, jobs.subarray(at + JOB_HEAD, signed))
-    verdicts[i * VERDICT_BYTES] = valid ? 1 : 0
-    verdicts.set(sha256(content), i * VERDICT_BYTES + 1)
-    at = end
+    const key = ready[view.getUint32(at)]
+    const start = at + JOB_HEAD
+    const next = start + view.getUint32(at + 4)
+    const verdict = i * VERDICT_BYTES
+    sha256Into(jobs.subarray(start, next), verdicts, verdict + 1)
+    if (key === undefined) verdicts[verdict] = UNASKED
+    else {
+      const end = start + view.getUint32(at + 12)
+      const signature = jobs.subarray(start + view.getUint32(at + 16), next)
+      const content = signedIn(jobs, start, start + view.getUint32(at + 8), end)
+      verdicts[verdict] = (await key.verify(content, signature)) ? VALID : 0
+      sha256Into(content, verdicts, verdict + 1 + HASH_LENGTH)
+    }
+    at = next
   }
   return { id, verdicts }
+}
+
+/**
+ * The Sig_structure of a statement, made where the statement is: the same bytes in the same order, but for the unprotected header, in whose
+ * place stands the external data, which is empty too, and for the beginning, which has room in the head of the job.
+ */
+function signedIn(jobs: Uint8Array, start: number, unprotected: number, end: number): Uint8Array {
+  const from = start + MESSAGE_HEAD - SIGNATURE1.length
+  jobs.set(SIGNATURE1, from)
+  jobs[unprotected] = EMPTY_BYTES
+  return jobs.subarray(from, end)
 }
 
 function importedKey(kid: string, jwk: PublicJwk): Promise<VerificationKey> {

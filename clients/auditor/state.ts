@@ -31,9 +31,10 @@ import {
 import type { AuditedEntry } from './audited-entry.ts'
 import type { CheckId, Finding } from './checks.ts'
 import type { Cell } from './database/cells.ts'
-import type { Database, TableWriter } from './database/duckdb.ts'
+import type { Database } from './database/duckdb.ts'
 import { addEntry, addFinding, type Locate } from './database/rows.ts'
 import { SCHEMA_VERSION, schemaSql, TABLES, type TableName } from './database/schema.ts'
+import type { TableWriter } from './database/table-writer.ts'
 import { AuditError } from './error.ts'
 import type { Recorded } from './recorded.ts'
 
@@ -65,11 +66,13 @@ export class AuditState {
   /** What was audited before; nothing for an empty directory, or where another key, or none, opened things. */
   readonly before: AuditedSoFar
   readonly #database: Database
+  readonly #writers: Writers
   readonly #runEntries: number
   #run: Run | undefined
 
   private constructor(database: Database, before: AuditedSoFar, runEntries: number) {
     this.#database = database
+    this.#writers = new Map(tableNames().map((table) => [table, database.writer(table, TABLES[table].columns)]))
     this.before = before
     this.#runEntries = runEntries
   }
@@ -125,25 +128,28 @@ export class AuditState {
     }
   }
 
-  /** Takes the next entries in, `audited` being the audit with them. They are durable when a run is full, or at the end. */
-  async add(
-    entries: readonly AuditedEntry[],
-    findings: readonly Finding[],
-    audited: AuditedSoFar,
-    locate: Locate,
-  ): Promise<void> {
-    this.#run ??= await Run.begin(this.#database)
+  /** Takes the next entries in. */
+  async add(entries: readonly AuditedEntry[], findings: readonly Finding[], locate: Locate): Promise<void> {
+    this.#run ??= await Run.begin(this.#database, this.#writers)
     const run = this.#run
+    run.whole = false
     for (const entry of entries) addEntry(entry, formatMemory(entry.recorded), locate, run.sink)
     for (const finding of findings) addFinding('observations', finding, run.sink)
     run.entries += entries.length
+  }
+
+  /** `audited` is the audit with all that was added. It is durable when a run is full, or at the end. */
+  async reached(audited: AuditedSoFar): Promise<void> {
+    const run = this.#run
+    if (run === undefined) return
     run.audited = audited
+    run.whole = true
     if (run.entries >= this.#runEntries || run.rows >= RUN_ROWS) await this.save()
   }
 
   /** The audit came to the end of a checkpoint, and says this about all entries under it. */
   async finish({ size, root, note }: VerifiedCheckpoint, now: number, findings: readonly Finding[]): Promise<void> {
-    this.#run ??= await Run.begin(this.#database)
+    this.#run ??= await Run.begin(this.#database, this.#writers)
     const { sink } = this.#run
     const known = await this.#database.rows('SELECT 1 FROM checkpoints WHERE size = $size', { size })
     if (known.length === 0) sink('checkpoints', [size, root, note, now])
@@ -158,7 +164,7 @@ export class AuditState {
   async save(): Promise<void> {
     const run = this.#run
     this.#run = undefined
-    await run?.commit()
+    if (run?.whole) await run.commit()
   }
 
   close(): void {
@@ -166,25 +172,30 @@ export class AuditState {
   }
 }
 
+type Writers = ReadonlyMap<TableName, TableWriter>
+
+function tableNames(): TableName[] {
+  return Object.keys(TABLES) as TableName[]
+}
+
 /** A transaction. */
 class Run {
   audited: AuditedSoFar | undefined
+  /** Otherwise rows of entries are in it that `audited` does not speak of, and the next audit would add them again. */
+  whole = true
   entries = 0
   rows = 0
   readonly #database: Database
-  readonly #writers: ReadonlyMap<TableName, TableWriter>
+  readonly #writers: Writers
 
-  private constructor(database: Database, writers: ReadonlyMap<TableName, TableWriter>) {
+  private constructor(database: Database, writers: Writers) {
     this.#database = database
     this.#writers = writers
   }
 
-  static async begin(database: Database): Promise<Run> {
+  static async begin(database: Database, writers: Writers): Promise<Run> {
     await database.run('BEGIN')
-    const writers = new Map<TableName, TableWriter>()
-    for (const table of Object.keys(TABLES) as TableName[]) {
-      writers.set(table, await database.writer(table, TABLES[table].columns))
-    }
+    for (const writer of writers.values()) await writer.begin()
     return new Run(database, writers)
   }
 

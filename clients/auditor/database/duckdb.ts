@@ -1,11 +1,8 @@
 /**
- * DuckDB, and what it does that one would not expect. The only file that knows the library; measured with `@duckdb/node-api` 1.5.6
- * on Node 20. It is loaded when a database is opened, and not before: every command would pay half a second (on a busy machine) and 30 MB.
+ * DuckDB, and what it does that one would not expect. Only this file and `table-writer.ts` know the library; measured with `@duckdb/node-api`
+ * 1.5.6 on Node 20. It is loaded when a database is opened, and not before: every command would pay half a second (on a busy machine) and 30 MB.
  *
  * * A 64-bit integer is a `bigint` both ways, and a column of POSIX seconds is one: numbers go in and come out here.
- * * Whole columns of a chunk are written through one typed array; text and bytes cost a call into C++ each (some 0.5 µs). A word
- *   of a closed list is therefore an ENUM, which is a small number: four links a record would otherwise cost more than the record.
- * * A chunk has at most 2048 rows, and its row count must be set before its columns.
  * * An appender writes into the transaction that is open on its connection, and only what was flushed.
  * * An empty file is no database: the file cannot be made beforehand with the mode that it should have. The directory has it.
  * * A second process is refused by a lock on the file, also one that only reads; within one process nothing stops anybody.
@@ -17,29 +14,23 @@
  */
 import {
   BIGINT,
-  BLOB,
-  BOOLEAN,
   DuckDBBlobValue,
   type DuckDBConnection,
-  DuckDBDataChunk,
   DuckDBDecimalValue,
   DuckDBInstance,
   DuckDBListValue,
-  type DuckDBType,
   type DuckDBValue,
-  ENUM,
-  VARCHAR,
 } from '@duckdb/node-api'
 import { UnavailableError } from '../../../merkle/index.ts'
 import { AuditError } from '../error.ts'
-import type { Answer, Cell, Column, ColumnType, Row } from './cells.ts'
+import type { Answer, Cell, Column, Row } from './cells.ts'
+import { TableWriter } from './table-writer.ts'
 
 /**
  * Memory that the engine may take. It writes a million entries in the first (measured), and joins over as many need more than that; it spills
  * nothing to files, because it may open none.
  */
 const MEMORY_LIMIT = { writing: '256MB', asking: '1GB' }
-const CHUNK_ROWS = 2048
 /** `duckdb_statement_type`: SELECT. */
 const SELECT = 1
 
@@ -125,60 +116,15 @@ export class Database {
     }
   }
 
-  /** Appends to a table, within the transaction that is open. */
-  async writer(table: string, columns: readonly Column[]): Promise<TableWriter> {
-    const appender = await this.#connection.createAppender(table)
-    return new TableWriter(appender, columns)
+  /** Appends to a table, from {@link TableWriter.begin} on within the transaction that is open then. */
+  writer(table: string, columns: readonly Column[]): TableWriter {
+    return new TableWriter(columns, () => this.#connection.createAppender(table), named)
   }
 
   close(): void {
     this.#connection.closeSync()
     this.#instance.closeSync()
   }
-}
-
-/** Rows on their way into a table, kept by column: that is how a chunk takes them, and makes no garbage for each row. */
-export class TableWriter {
-  readonly #appender: Awaited<ReturnType<DuckDBConnection['createAppender']>>
-  readonly #types: DuckDBType[]
-  readonly #columns: DuckDBValue[][]
-  #length = 0
-
-  constructor(appender: Awaited<ReturnType<DuckDBConnection['createAppender']>>, columns: readonly Column[]) {
-    this.#appender = appender
-    this.#types = columns.map(({ type }) => duckTypeOf(type))
-    this.#columns = columns.map(() => [])
-  }
-
-  add(row: Row): void {
-    if (row.length !== this.#columns.length) throw new Error(`${row.length} cells for ${this.#columns.length} columns`)
-    for (const [i, column] of this.#columns.entries()) column.push(duckValueOf(row[i]!))
-    if (++this.#length === CHUNK_ROWS) this.#flushChunk()
-  }
-
-  /** Nothing can be added afterwards. */
-  close(): void {
-    try {
-      this.#flushChunk()
-      this.#appender.closeSync()
-    } catch (error) {
-      throw named(error)
-    }
-  }
-
-  #flushChunk(): void {
-    if (this.#length === 0) return
-    const chunk = DuckDBDataChunk.create(this.#types)
-    chunk.setColumns(this.#columns)
-    this.#appender.appendDataChunk(chunk)
-    for (const column of this.#columns) column.length = 0
-    this.#length = 0
-  }
-}
-
-function duckTypeOf(type: ColumnType): DuckDBType {
-  if (typeof type === 'object') return ENUM([...type])
-  return { integer: BIGINT, text: VARCHAR, bytes: BLOB, flag: BOOLEAN }[type]
 }
 
 function duckValueOf(cell: Cell): DuckDBValue {
