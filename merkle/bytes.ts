@@ -99,11 +99,24 @@ function hexOfHash(hash: Uint8Array): string {
 
 /** @throws {@link MerkleError} `malformed_encoding` unless `text` is lower-case hex of whole bytes. */
 export function fromHex(text: string): Uint8Array {
-  if (text.length % 2 !== 0 || !/^[0-9a-f]*$/.test(text))
-    throw new MerkleError('malformed_encoding', 'not lower-case hex')
-  const bytes = new Uint8Array(text.length / 2)
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16)
+  const bytes = new Uint8Array(text.length >> 1)
+  let wrong = text.length % 2
+  for (let i = 0; i < bytes.length; i++) {
+    const value = (digitAt(text, 2 * i) << 4) | digitAt(text, 2 * i + 1)
+    wrong |= value & NO_HEX
+    bytes[i] = value
+  }
+  if (wrong !== 0) throw new MerkleError('malformed_encoding', 'not lower-case hex')
   return bytes
+}
+
+/** A bit that no byte has. */
+const NO_HEX = 0x1000
+
+function digitAt(text: string, at: number): number {
+  const code = text.charCodeAt(at)
+  if (code >= 0x30 && code <= 0x39) return code - 0x30
+  return code >= 0x61 && code <= 0x66 ? code - 0x57 : NO_HEX
 }
 
 /** Base64 with padding (RFC 4648 §4). */

@@ -150,7 +150,9 @@ function checkNotRetracted(r: RecordStatement, context: RecordContext): void {
   for (const { rel, entry } of links) {
     if (rel === 'previous' || rel === 'erases' || rel === 'retracts') continue
     const target = targets.get(toHex(entry))!
-    const relied = [entry, ...(target.criteria ?? []).map(fromHex)]
+    // Only where criteria were ever withdrawn: in most logs none were, and this is asked for each link.
+    const criteria = authorities.criteriaRetracted ? (target.criteria ?? []).map(fromHex) : []
+    const relied = [entry, ...criteria]
     if (target.type === 'attestation-result') {
       const verifier = authorities.inForce(target.signer, target.index).findLast(({ role }) => role === 'verifier')
       if (verifier) relied.push(verifier.entry)

@@ -130,7 +130,7 @@ export {
   recordTyp,
 } from './record.ts'
 export { contentOf, type LinkTarget, linkTargetOf, type RecordContext } from './record-context.ts'
-export { type Series, seriesOf, statusKey, uniqueKeys } from './record-keys.ts'
+export { recordKey, type Series, seriesOf, statusKey, uniqueKeys } from './record-keys.ts'
 export {
   type Author,
   type BuiltRecord,

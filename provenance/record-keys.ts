@@ -26,7 +26,7 @@ export interface Series {
  *     unique:<kid>:<tag>    each signer's tags
  */
 export function uniqueKeys(record: ProvenanceRecord, signerKid: string): string[] {
-  const keys = [`record:${toHex(record.id)}`]
+  const keys = [recordKey(record.id)]
   if (record.type === 'credential-provenance') {
     keys.push(
       `credential:${toHex(record.fields.credentialDigest)}`,
@@ -85,4 +85,9 @@ export function statusKey(record: ProvenanceRecord): string | undefined {
   return record.type === 'credential-status' || record.type === 'identity-generalization'
     ? toHex(record.fields.credentialDigest)
     : undefined
+}
+
+/** The unique name of whatever record has this id: the first of its {@link uniqueKeys}. */
+export function recordKey(id: Uint8Array): string {
+  return `record:${toHex(id)}`
 }

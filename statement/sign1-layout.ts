@@ -12,8 +12,9 @@
  *
  * @module
  */
-import { LABEL, kidText } from './cose-sign1.ts'
+
 import { textOf } from './cbor-read.ts'
+import { kidText, LABEL } from './cose-sign1.ts'
 import { StatementError } from './error.ts'
 import { CWT } from './signed-statement.ts'
 

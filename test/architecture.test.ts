@@ -54,6 +54,7 @@ const ONE_IMPORTER: Readonly<Record<string, readonly string[]>> = {
   '@sigstore/protobuf-specs': ['clients/issuer/sigstore-library.ts'],
   '@sigstore/verify': ['clients/issuer/sigstore-library.ts'],
   '@duckdb/node-api': ['clients/auditor/database/duckdb.ts'],
+  '@duckdb/node-bindings': ['clients/auditor/database/table-writer.ts'],
   koffi: ['clients/issuer/service/peer.ts'],
   '@cedar-policy/cedar-wasm': ['provenance/cedar.ts', 'provenance/cedar.node.ts'],
 }

@@ -21,8 +21,8 @@ import { HASH_LENGTH, type Hash, sha256Into } from '../../merkle/index.ts'
 import {
   importVerificationKey,
   type PublicJwk,
-  type Sign1Layout,
   SIGNATURE1,
+  type Sign1Layout,
   type VerificationKey,
 } from '../../statement/index.ts'
 import { startThread } from './thread.ts'

@@ -28,9 +28,10 @@ import {
   UnavailableError,
   type VerifiedCheckpoint,
 } from '../../merkle/index.ts'
+import { type LinkTarget, type RecordType, recordKey } from '../../provenance/index.ts'
 import type { AuditedEntry } from './audited-entry.ts'
 import type { CheckId, Finding } from './checks.ts'
-import type { Cell } from './database/cells.ts'
+import type { Cell, Row } from './database/cells.ts'
 import type { Database } from './database/duckdb.ts'
 import { addEntry, addFinding, type Locate } from './database/rows.ts'
 import { SCHEMA_VERSION, schemaSql, TABLES, type TableName } from './database/schema.ts'
@@ -114,11 +115,12 @@ export class AuditState {
       filled = 0
     }
     let next = 0
-    for await (const [index, entry, memory] of (await this.#database.query(RECORDS_IN_ORDER)).rows) {
+    for await (const row of (await this.#database.query(RECORDS_IN_ORDER)).rows) {
+      const [index, entry] = row as MemoryRow
       if (index !== next++) throw damaged('its entries are not in the order of the log')
-      leaves.set(hashLeaf(entry as Uint8Array), filled++ * HASH_LENGTH)
+      leaves.set(hashLeaf(entry), filled++ * HASH_LENGTH)
       if (filled === 256) append()
-      yield parseMemory(memory as string, entry as Uint8Array)
+      yield parseMemory(row)
     }
     append()
     // Otherwise a bit that flipped here would make the next audit say that the log does not lead to the root it signed.
@@ -133,7 +135,7 @@ export class AuditState {
     this.#run ??= await Run.begin(this.#database, this.#writers)
     const run = this.#run
     run.whole = false
-    for (const entry of entries) addEntry(entry, formatMemory(entry.recorded), locate, run.sink)
+    for (const entry of entries) addEntry(entry, formatMemory(entry), locate, run.sink)
     for (const finding of findings) addFinding('observations', finding, run.sink)
     run.entries += entries.length
   }
@@ -217,7 +219,18 @@ class Run {
 }
 
 /** As they were written, which is in the order of the log: to sort a million of them takes more memory than there is. */
-const RECORDS_IN_ORDER = 'SELECT index, entry, memory FROM records'
+const RECORDS_IN_ORDER = 'SELECT index, entry, identity, type, issued_at, kid, record_id, memory FROM records'
+
+type MemoryRow = [
+  index: number,
+  entry: Uint8Array,
+  identity: Uint8Array | null,
+  type: RecordType | null,
+  issuedAt: number,
+  signer: string,
+  id: Uint8Array | null,
+  memory: string,
+]
 
 /** The row of `audit`; undefined where an audit left the database before it had anything, or another version did. */
 export async function readAudit(database: Database): Promise<Omit<AuditedSoFar, 'findings'> | undefined> {
@@ -294,14 +307,40 @@ async function makePrivate(directory: string): Promise<void> {
   await chmod(directory, 0o700)
 }
 
-function formatMemory({ entry: _entry, statement, ...rest }: Recorded): string {
-  return JSON.stringify(statement === undefined ? rest : { ...rest, statement: toBase64(statement) })
+/** Kept of an entry beside what the other columns of its row say: each letter of it is written, packed and read again for every entry. */
+type Memory = Omit<Recorded, 'entry' | 'identity' | 'statement' | 'target'> & {
+  /** Of a record without its type, date and signer. */
+  readonly target?: Partial<LinkTarget>
+  readonly statement?: string
 }
 
-function parseMemory(memory: string, entry: Uint8Array): Recorded {
-  const { statement, ...rest } = JSON.parse(memory)
-  const recorded = { entry: toHex(entry), ...rest }
-  return statement === undefined ? recorded : { ...recorded, statement: fromBase64(statement) }
+function formatMemory({ recorded, record }: AuditedEntry): string {
+  const { entry: _entry, identity: _identity, statement, target, unique, ...rest } = recorded
+  return JSON.stringify({
+    // The first unique name of a record is its id.
+    unique: record === undefined ? unique : unique.slice(1),
+    ...rest,
+    ...(target && { target: record === undefined ? target : ownPartOf(target) }),
+    ...(statement && { statement: toBase64(statement) }),
+  } satisfies Memory)
+}
+
+function ownPartOf({ index: _index, type: _type, issuedAt: _issuedAt, signer: _signer, ...own }: LinkTarget) {
+  return own
+}
+
+function parseMemory(row: Row): Recorded {
+  const [index, entry, identity, type, issuedAt, signer, id, memory] = row as MemoryRow
+  const { statement, target, unique, ...rest } = JSON.parse(memory) as Memory
+  const common = type === null ? {} : { type, issuedAt, signer }
+  return {
+    entry: toHex(entry),
+    identity: identity === null ? '' : toHex(identity),
+    unique: id === null ? unique : [recordKey(id), ...unique],
+    ...rest,
+    ...(target && { target: { index, ...common, ...target } as LinkTarget }),
+    ...(statement !== undefined && { statement: fromBase64(statement) }),
+  }
 }
 
 function damaged(why: string): AuditError {

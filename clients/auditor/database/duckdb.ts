@@ -16,6 +16,7 @@ import {
   BIGINT,
   DuckDBBlobValue,
   type DuckDBConnection,
+  DuckDBDataChunk,
   DuckDBDecimalValue,
   DuckDBInstance,
   DuckDBListValue,
@@ -24,7 +25,7 @@ import {
 import { UnavailableError } from '../../../merkle/index.ts'
 import { AuditError } from '../error.ts'
 import type { Answer, Cell, Column, Row } from './cells.ts'
-import { TableWriter } from './table-writer.ts'
+import { type DataChunk, TableWriter } from './table-writer.ts'
 
 /**
  * Memory that the engine may take. It writes a million entries in the first (measured), and joins over as many need more than that; it spills
@@ -118,7 +119,14 @@ export class Database {
 
   /** Appends to a table, from {@link TableWriter.begin} on within the transaction that is open then. */
   writer(table: string, columns: readonly Column[]): TableWriter {
-    return new TableWriter(columns, () => this.#connection.createAppender(table), named)
+    const open = async () => {
+      const appender = await this.#connection.createAppender(table)
+      return {
+        append: (chunk: DataChunk) => appender.appendDataChunk(new DuckDBDataChunk(chunk)),
+        close: () => appender.closeSync(),
+      }
+    }
+    return new TableWriter(columns, open, named)
   }
 
   close(): void {

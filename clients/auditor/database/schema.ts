@@ -417,5 +417,8 @@ export function schemaSql(): string {
   return [...tables, ...Object.values(VIEWS).map(({ sql }) => `CREATE ${sql}`)].join(';\n')
 }
 
+/** What is in `records.memory`. */
+const MEMORY = 'without what other columns have'
+
 /** A database of another version is made again from the log. Any change above makes another. */
-export const SCHEMA_VERSION = `${CHECKED}-${toHex(sha256(utf8(schemaSql()))).slice(0, 16)}`
+export const SCHEMA_VERSION = `${CHECKED}-${toHex(sha256(utf8(`${schemaSql()};${MEMORY}`))).slice(0, 16)}`

@@ -14,34 +14,32 @@
  *
  * @module
  */
-import {
-  BIGINT,
-  BLOB,
-  BOOLEAN,
-  type DuckDBAppender,
-  DuckDBDataChunk,
-  type DuckDBType,
-  ENUM,
-  VARCHAR,
-} from '@duckdb/node-api'
-import duckdb, { type DataChunk, type Vector } from '@duckdb/node-bindings'
+import duckdb, { type DataChunk, type LogicalType, type Vector } from '@duckdb/node-bindings'
 import type { Cell, Column, ColumnType, Row } from './cells.ts'
+
+export type { DataChunk } from '@duckdb/node-bindings'
 
 /** Of a chunk, at most: the engine's vectors have as many. */
 const CHUNK_ROWS = 2048
 
+/** Where chunks go, within one transaction. */
+export interface Appender {
+  append(chunk: DataChunk): void
+  close(): void
+}
+
 export class TableWriter {
   readonly #types: readonly ColumnType[]
-  readonly #open: () => Promise<DuckDBAppender>
+  readonly #open: () => Promise<Appender>
   readonly #named: (error: unknown) => unknown
-  #appender: DuckDBAppender | undefined
+  #appender: Appender | undefined
   /** Made for the first row, and used again: most tables get none. */
   #chunk: DataChunk | undefined
   #columns: readonly ColumnWriter[] = []
   #length = 0
 
   /** @param named - what to throw for an error of the engine */
-  constructor(columns: readonly Column[], open: () => Promise<DuckDBAppender>, named: (error: unknown) => unknown) {
+  constructor(columns: readonly Column[], open: () => Promise<Appender>, named: (error: unknown) => unknown) {
     this.#types = columns.map(({ type }) => type)
     this.#open = open
     this.#named = named
@@ -62,7 +60,7 @@ export class TableWriter {
   close(): void {
     try {
       this.#flushChunk()
-      this.#appender?.closeSync()
+      this.#appender?.close()
     } catch (error) {
       throw this.#named(error)
     }
@@ -70,7 +68,7 @@ export class TableWriter {
   }
 
   #makeChunk(): DataChunk {
-    const chunk = duckdb.create_data_chunk(this.#types.map((type) => duckTypeOf(type).toLogicalType().logical_type))
+    const chunk = duckdb.create_data_chunk(this.#types.map((type) => logicalTypeOf(type)))
     this.#columns = this.#types.map((type, i) => columnWriter(type, duckdb.data_chunk_get_vector(chunk, i)))
     return chunk
   }
@@ -79,7 +77,7 @@ export class TableWriter {
     if (this.#chunk === undefined || this.#length === 0) return
     duckdb.data_chunk_set_size(this.#chunk, this.#length)
     for (const column of this.#columns) column.flush(this.#length)
-    this.#appender!.appendDataChunk(new DuckDBDataChunk(this.#chunk))
+    this.#appender!.append(this.#chunk)
     duckdb.data_chunk_reset(this.#chunk)
     this.#length = 0
   }
@@ -92,9 +90,10 @@ interface ColumnWriter {
   flush(rows: number): void
 }
 
-function duckTypeOf(type: ColumnType): DuckDBType {
-  if (typeof type === 'object') return ENUM([...type])
-  return { integer: BIGINT, text: VARCHAR, bytes: BLOB, flag: BOOLEAN }[type]
+function logicalTypeOf(type: ColumnType): LogicalType {
+  if (typeof type === 'object') return duckdb.create_enum_type(type)
+  const { BIGINT, VARCHAR, BLOB, BOOLEAN } = duckdb.Type
+  return duckdb.create_logical_type({ integer: BIGINT, text: VARCHAR, bytes: BLOB, flag: BOOLEAN }[type])
 }
 
 function columnWriter(type: ColumnType, vector: Vector): ColumnWriter {
@@ -198,13 +197,7 @@ class Nulls {
   flush(): void {
     if (!this.#any) return
     duckdb.vector_ensure_validity_writable(this.#vector)
-    duckdb.copy_data_to_vector_validity(
-      this.#vector,
-      0,
-      this.#valid.buffer as ArrayBuffer,
-      0,
-      this.#valid.byteLength,
-    )
+    duckdb.copy_data_to_vector_validity(this.#vector, 0, this.#valid.buffer as ArrayBuffer, 0, this.#valid.byteLength)
     this.#valid.fill(ALL_VALID)
     this.#any = false
   }
