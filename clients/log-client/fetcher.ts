@@ -304,7 +304,10 @@ function verdict(path: string, answer: FetchAnswer): Error | undefined {
   const { status, headers } = answer
   if (status >= 500 || status === 429) {
     const retryAfter = parseRetryAfter(headers)
-    return new UnavailableError(`${path}: HTTP ${status}`, retryAfter === undefined ? {} : { retryAfter })
+    return new UnavailableError(
+      `${path}: HTTP ${status}${whyOf(answer)}`,
+      retryAfter === undefined ? {} : { retryAfter },
+    )
   }
   if (status >= 400) return readRefusal(answer)
   const encoding = headers['content-encoding']
@@ -318,16 +321,34 @@ export function parseRetryAfter(headers: http.IncomingHttpHeaders): number | und
   return text !== undefined && /^[0-9]{1,6}$/.test(text) ? Number(text) : undefined
 }
 
-/** Problem details of RFC 9290 (CBOR) or RFC 9457 (JSON); of anything else, the status alone. */
-function readRefusal({ status, headers, body }: FetchAnswer): RefusedError {
+/** The one word by which a log says why it cannot: of a problem its code, of `/readyz` its reason. */
+function whyOf(answer: FetchAnswer): string {
+  const { code, reason = code } = readProblem(answer)
+  return typeof reason === 'string' && /^[a-z_]{1,64}$/.test(reason) ? ` (${reason})` : ''
+}
+
+interface Problem {
+  readonly title?: unknown
+  readonly detail?: unknown
+  readonly code?: unknown
+  readonly reason?: unknown
+}
+
+/** Problem details of RFC 9290 (CBOR) or RFC 9457 (JSON); of anything else, nothing. */
+function readProblem({ headers, body }: FetchAnswer): Problem {
   const type = headers['content-type'] ?? ''
-  let problem: { title?: unknown; detail?: unknown; code?: unknown } = {}
   try {
-    if (type.includes('cbor')) problem = decodeProblem(body)
-    else if (type.includes('json')) problem = Object(JSON.parse(fromUtf8(body)))
+    if (type.includes('cbor')) return decodeProblem(body)
+    if (type.includes('json')) return Object(JSON.parse(fromUtf8(body)))
   } catch {
     // An unreadable refusal is still a refusal.
   }
+  return {}
+}
+
+function readRefusal(answer: FetchAnswer): RefusedError {
+  const { status } = answer
+  const problem = readProblem(answer)
   const text = (value: unknown, otherwise: string) => (typeof value === 'string' ? value.slice(0, 1000) : otherwise)
   return new RefusedError({
     status,

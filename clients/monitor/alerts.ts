@@ -40,8 +40,9 @@ export const ALERTS = {
   'log-stalled': {
     severity: 'error',
     meaning:
-      'The log answers readers and has refused new statements, by its own /readyz, for longer than you said. A log that nobody writes to signs no checkpoints and is not stalled.',
-    whatToDo: 'Ask the operator. Issuers that fail closed issue nothing meanwhile.',
+      'The log answers readers, and either has refused new statements, by its own /readyz, for longer than you said, or (`no_heartbeat`) shows no entry more though you said that somebody appends. A log that nobody writes to signs no checkpoints and is not stalled.',
+    whatToDo:
+      'Ask the operator. Issuers that fail closed issue nothing meanwhile. Without a heartbeat, look at whoever appends it, and whether a cache answers in the place of the log.',
   },
   'cosignatures-missing': {
     severity: 'warning',

@@ -66,6 +66,8 @@ export interface Known {
   readonly size: number
   /** When that was, POSIX seconds; absent before the first time. */
   readonly seenAt?: number
+  /** When it was first seen with as many entries as it has. */
+  readonly grownAt?: number
   /** What is wrong now, since when, and whether that was told. */
   readonly troubles: Readonly<Record<string, Trouble>>
   /** Keys of the findings of the last audit. */
@@ -89,6 +91,8 @@ export interface Rules {
   readonly now: number
   /** Seconds for which a log may be unreachable, or not ready, before somebody is told. */
   readonly stalledAfter: number
+  /** Seconds within which somebody is known to append. Without it a log may be quiet for ever. */
+  readonly heartbeat?: number
 }
 
 export interface Followed {
@@ -103,7 +107,8 @@ export function follow(known: Known, sight: Sight, rules: Rules): Followed {
   const alerts: Alert[] = []
   const evidence = new Map<string, Readonly<Record<string, string>>>()
 
-  const wrong = troublesIn(sight, rules)
+  const grownAt = sight.kind === 'audited' && sight.size > known.size ? now : (known.grownAt ?? now)
+  const wrong = troublesIn(sight, rules, grownAt)
   // Whoever cannot be reached may still be all that it was; whoever was audited is nothing but what was seen now.
   const ended = (name: string) => (sight.kind === 'audited' ? true : name === 'log-unreachable')
   const troubles = Object.fromEntries(
@@ -125,7 +130,7 @@ export function follow(known: Known, sight: Sight, rules: Rules): Followed {
     const keys = sight.findings.filter(({ severity }) => severity !== 'info').map(keyOf)
     const watched = { ...known.watched, ...Object.fromEntries(sight.watchedFor.map((each) => [each, sight.size])) }
     alerts.push(...findingAlerts(known, sight, rules), ...sight.watched.map((seen) => watchAlert(seen, rules)))
-    next = { ...next, size: sight.size, seenAt: now, findings: keys, watched }
+    next = { ...next, size: sight.size, seenAt: now, grownAt, findings: keys, watched }
   }
   const counts: Partial<Record<AlertKind, number>> = { ...known.counts }
   for (const { kind } of alerts) counts[kind] = (counts[kind] ?? 0) + 1
@@ -141,7 +146,7 @@ interface Wrong {
   readonly proof?: Readonly<Record<string, string>>
 }
 
-function troublesIn(sight: Sight, { stalledAfter }: Rules): Map<string, Wrong> {
+function troublesIn(sight: Sight, { now, stalledAfter, heartbeat }: Rules, grownAt: number): Map<string, Wrong> {
   const wrong = new Map<string, Wrong>()
   const add = (kind: AlertKind, reason: string, more: { code?: string; patience?: number } = {}) => {
     const { code, patience = 0 } = more
@@ -171,6 +176,10 @@ function troublesIn(sight: Sight, { stalledAfter }: Rules): Map<string, Wrong> {
     }
     case 'audited':
       if (sight.notReady !== undefined) add('log-stalled', sight.notReady, { patience: stalledAfter })
+      if (heartbeat !== undefined && now - grownAt >= heartbeat) {
+        const reason = `no entry after the ${sight.size} that it had at ${grownAt}, and one was due within ${heartbeat} s`
+        add('log-stalled', reason, { code: 'no_heartbeat' })
+      }
       if (sight.uncosigned !== undefined) add('cosignatures-missing', sight.uncosigned)
   }
   return wrong

@@ -45,6 +45,7 @@ export interface RoundOptions {
   readonly watch: readonly Watched[]
   readonly channels: readonly Channel[]
   readonly stalledAfter: number
+  readonly heartbeat?: number
   /** POSIX seconds. */
   readonly now: () => number
 }
@@ -68,7 +69,9 @@ export async function followLog(log: FollowedLog, options: RoundOptions): Promis
   const { known: before, pending } = await loadState(directory, origin)
   const sight = await look(log, before, options)
   const now = options.now()
-  const { alerts, known, evidence } = follow(before, sight, { origin, now, stalledAfter: options.stalledAfter })
+  const { stalledAfter, heartbeat } = options
+  const rules = { origin, now, stalledAfter, ...(heartbeat !== undefined && { heartbeat }) }
+  const { alerts, known, evidence } = follow(before, sight, rules)
 
   const told: Alert[] = []
   for (const alert of alerts) {
@@ -83,7 +86,7 @@ export async function followLog(log: FollowedLog, options: RoundOptions): Promis
   const channels = options.channels.map(({ name }) => name)
   const state = { known, pending: [...pending, ...told.map((alert) => ({ alert, channels }))] }
   await saveState(directory, origin, state)
-  const { left, failures } = await deliver(state, log, options.channels)
+  const { left, failures } = await deliver(state, log, options)
   const unavailable = sight.kind === 'unreachable' ? [sight.reason, ...failures] : failures
   return { origin, sight: sight.kind, alerts: told, undelivered: left, unavailable, known }
 }
@@ -127,17 +130,25 @@ function missingCosignatures({ note }: VerifiedCheckpoint, policy: WitnessPolicy
   }
 }
 
-/** Sends what is pending, the oldest first. A channel that fails is left alone until the next round. */
+/** Seconds of a round after which no more is sent: a receiver that takes ten seconds for each alert must not keep us from looking. */
+const DELIVERY = 30
+
+/** Sends what is pending, the oldest first. A channel that fails, or takes too long, is left alone until the next round. */
 async function deliver(
   { known, pending }: MonitorState,
   { directory, origin }: FollowedLog,
-  channels: readonly Channel[],
+  { channels, now }: RoundOptions,
 ): Promise<{ left: number; failures: string[] }> {
   const left = [...pending]
   const failed = new Map<string, string>()
+  const begun = now()
   for (const { alert, channels: wanted } of pending) {
     for (const channel of channels) {
       if (!wanted.includes(channel.name) || failed.has(channel.name)) continue
+      if (now() - begun >= DELIVERY) {
+        failed.set(channel.name, `${channel.name} takes too long, and the rest waits`)
+        continue
+      }
       try {
         await channel.send(alert)
       } catch (error) {

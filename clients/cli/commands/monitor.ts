@@ -10,6 +10,8 @@ import {
   type Channel,
   type FollowedLog,
   followLog,
+  listenForMetrics,
+  type MetricsListener,
   metricsText,
   type Outcome,
   parseWatch,
@@ -35,10 +37,18 @@ export const monitor: Command = {
     watch: { value: 'FILE', about: 'JSON lists: identifiers, policies, issuers, keys; compared whole' },
     webhook: { value: 'URL', about: 'also post alerts as JSON: https, or this machine; again until one is taken' },
     metrics: { value: 'FILE', about: 'also write numbers for Prometheus (node_exporter’s textfile collector)' },
+    'metrics-listen': {
+      value: '[HOST:]PORT',
+      about: 'also answer GET /metrics with them; to this machine alone, unless HOST says otherwise',
+    },
     'stalled-after': {
       value: 'SECONDS',
       about: 'that a log may be unreachable, or refuse statements by its /readyz; being quiet is no fault',
       default: '3600',
+    },
+    heartbeat: {
+      value: 'SECONDS',
+      about: 'within which each log has a new entry, for somebody appends one that often: then being quiet is a fault',
     },
   },
 
@@ -46,25 +56,29 @@ export const monitor: Command = {
     const trust = await readTrust(io, args.text('trust'))
     const watchFile = args.optional('watch')
     const address = args.optional('webhook')
+    const heartbeat = args.count('heartbeat')
     const told: Alert[] = []
     const options: RoundOptions = {
       watch: watchFile === undefined ? [] : parseWatch(await io.readFile(watchFile)),
-      channels: [printed(told, args, io), ...(address === undefined ? [] : [webhook(address)])],
+      channels: [printed(told, args, io), ...(address === undefined ? [] : [webhook(address, { sleep: io.sleep })])],
       stalledAfter: args.count('stalled-after') ?? 0,
+      ...(heartbeat !== undefined && { heartbeat }),
       now: io.now,
     }
     const seconds = args.count('interval') ?? 0
     const clients: LogClient[] = []
+    const numbers = new Numbers(args, io)
     try {
       const logs = await followedLogs(trust, args, io, clients)
-      if (args.has('once')) return exitOf(await round(logs, options, args, io), told)
+      if (args.has('once')) return exitOf(await round(logs, options, numbers, io), told)
 
+      await numbers.listen()
       let stopped = false
       const stop = io.untilAskedToStop().then(() => {
         stopped = true
       })
       while (!stopped) {
-        await round(logs, options, args, io)
+        await round(logs, options, numbers, io)
         told.length = 0
         // A second at a time: a timer that is left over would keep the process.
         for (let waited = 0; waited < seconds && !stopped; waited++) await Promise.race([io.sleep(1000), stop])
@@ -72,16 +86,55 @@ export const monitor: Command = {
       return Exit.ok
     } finally {
       for (const client of clients) client.close()
+      await numbers.close()
     }
   },
 }
 
+/** For Prometheus: the numbers of the last round, in a file and at an address. */
+class Numbers {
+  readonly #args: Arguments
+  readonly #io: Io
+  #text: string | undefined
+  #listener: MetricsListener | undefined
+
+  /** @throws {@link UsageError} */
+  constructor(args: Arguments, io: Io) {
+    if (args.has('once') && args.optional('metrics-listen') !== undefined) {
+      throw new UsageError('--metrics-listen is for whoever stays: with --once give --metrics')
+    }
+    this.#args = args
+    this.#io = io
+  }
+
+  async listen(): Promise<void> {
+    const address = this.#args.optional('metrics-listen')
+    if (address === undefined) return
+    this.#listener = await listenForMetrics(address, () => this.#text)
+    this.#io.err(this.#io.style('dim', `metrics: ${this.#listener.url}`))
+  }
+
+  async tell(outcomes: readonly Outcome[]): Promise<void> {
+    this.#text = metricsText(outcomes, this.#io.now())
+    const path = this.#args.optional('metrics')
+    if (path !== undefined) await this.#io.writeFile(path, this.#text)
+  }
+
+  async close(): Promise<void> {
+    await this.#listener?.close()
+  }
+}
+
 /** Each log by itself: whatever becomes of one, the others are followed and the numbers written. */
-async function round(logs: readonly FollowedLog[], options: RoundOptions, args: Arguments, io: Io): Promise<Outcome[]> {
+async function round(
+  logs: readonly FollowedLog[],
+  options: RoundOptions,
+  numbers: Numbers,
+  io: Io,
+): Promise<Outcome[]> {
   const settled = await Promise.allSettled(logs.map((log) => followLog(log, options)))
   const outcomes = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-  const metrics = args.optional('metrics')
-  if (metrics !== undefined) await io.writeFile(metrics, metricsText(outcomes, io.now()))
+  await numbers.tell(outcomes)
   for (const { origin, unavailable } of outcomes) for (const reason of unavailable) io.err(`${origin}: ${reason}`)
   const failed = settled.find((each) => each.status === 'rejected')
   if (failed) throw failed.reason
