@@ -144,9 +144,9 @@ function ask(
 }
 
 async function listener(t: TestContext, text: () => string | undefined = () => metricsText([OUTCOME], 1000)) {
-  const { url, close } = await listenForMetrics('0', text)
-  t.after(close)
-  return url
+  const listening = await listenForMetrics('0', text)
+  t.after(() => listening.close())
+  return listening.url
 }
 
 describe('the numbers', () => {
