@@ -10,6 +10,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import tls from 'node:tls'
 
 export interface Load {
@@ -24,8 +25,14 @@ export interface Load {
   readonly bodyBytes: number
   /** So many entries to a POST, as a CBOR sequence of byte strings. Without it, one, as it is. */
   readonly batch?: number
-  /** POST the bodies in this file instead, each once, and end with the last: u32 length ‖ body, of `type`. */
-  readonly bodies?: { readonly file: string; readonly type: string }
+  /** POST the bodies in this file instead, each once, and end with the last, or begin again: u32 length ‖ body, of `type`. */
+  readonly bodies?: { readonly file: string; readonly type: string; readonly again?: boolean }
+  /** Each body ends otherwise than it did: of a signed statement, with another signature. */
+  readonly vary?: boolean
+  /** Requests a second at most. */
+  readonly rate?: number
+  /** The address to come from. */
+  readonly from?: string
   /** Over TLS, with this certificate of the client, in PEM. Whose certificate the server has is not asked. */
   readonly tls?: { readonly cert: string; readonly key: string }
   /** Every request on a connection of its own. */
@@ -40,6 +47,8 @@ export interface LoadResult {
   readonly p99: number
   /** Answers other than 200 and 201. */
   readonly failures: number
+  /** How many of each. */
+  readonly statuses: Readonly<Record<number, number>>
 }
 
 const STARTED = 'started'
@@ -97,9 +106,10 @@ async function generate(load: Load): Promise<LoadResult> {
   process.send?.(STARTED)
   const latencies: number[] = []
   let failures = 0
+  const statuses: Record<number, number> = {}
   const started = performance.now()
   const end = started + load.seconds * 1000
-  const make = load.bodies ? preparedRequests(load.paths[0]!, load.bodies) : requests(load)
+  const make = load.bodies ? preparedRequests(load.paths[0]!, load.bodies, load.vary) : requests(load)
   let left = load.requests ?? Number.POSITIVE_INFINITY
   const next = () => (left-- > 0 ? make() : undefined)
   await Promise.all(
@@ -114,7 +124,13 @@ async function generate(load: Load): Promise<LoadResult> {
         const now = performance.now()
         latencies.push(now - at)
         if (status !== 200 && status !== 201) failures++
+        statuses[status] = (statuses[status] ?? 0) + 1
         at = now
+        if (load.rate !== undefined) {
+          const early = started + (1000 * latencies.length) / load.rate - now
+          if (early > 0) await delay(early)
+          at = performance.now()
+        }
         if (load.reconnect) {
           socket.destroy()
           socket = await open()
@@ -128,7 +144,14 @@ async function generate(load: Load): Promise<LoadResult> {
   latencies.sort((a, b) => a - b)
   const quantile = (q: number) => latencies[Math.floor((latencies.length - 1) * q)] ?? Number.NaN
   const count = latencies.length
-  return { requests: count, requestsPerSecond: count / seconds, p50: quantile(0.5), p99: quantile(0.99), failures }
+  return {
+    requests: count,
+    requestsPerSecond: count / seconds,
+    p50: quantile(0.5),
+    p99: quantile(0.99),
+    failures,
+    statuses,
+  }
 }
 
 /** Makes the next request: one buffer each, made of a prepared head and, for POST, a body of entries that are unlike all others. */
@@ -151,13 +174,19 @@ function requests({ paths, bodyBytes, batch }: Load): () => Buffer {
   }
 }
 
-function preparedRequests(path: string, { file, type }: NonNullable<Load['bodies']>): () => Buffer | undefined {
+function preparedRequests(
+  path: string,
+  { file, type, again = false }: NonNullable<Load['bodies']>,
+  vary = false,
+): () => Buffer | undefined {
   const all = readFileSync(file)
-  let at = 0
+  let [at, count] = [0, 0]
   return () => {
+    if (at === all.length && again) at = 0
     if (at === all.length) return undefined
     const body = all.subarray(at + 4, at + 4 + all.readUInt32BE(at))
     at += 4 + body.length
+    if (vary) body.writeUInt32BE(count++, body.length - 4)
     return Buffer.concat([postHead(path, type, body.length), body])
   }
 }
@@ -214,8 +243,9 @@ function answers(socket: Socket): () => Promise<number> {
     })
 }
 
-function connector({ port, tls: pair }: Load): () => Promise<Socket> {
-  if (!pair) return () => connected((done) => connect({ port, host: '127.0.0.1', noDelay: true }, done))
+function connector({ port, tls: pair, from: localAddress }: Load): () => Promise<Socket> {
+  const to = { port, host: '127.0.0.1', noDelay: true, ...(localAddress !== undefined && { localAddress }) }
+  if (!pair) return () => connected((done) => connect(to, done))
   const secureContext = tls.createSecureContext(pair)
   const options = { port, host: '127.0.0.1', secureContext, rejectUnauthorized: false }
   return () => connected((done) => tls.connect(options, done).setNoDelay(true))

@@ -14,6 +14,7 @@ import { benchQuestions } from './audit-questions.ts'
 import { benchBatch } from './batch.ts'
 import { benchIssue } from './issue.ts'
 import { benchMutualTls } from './mtls.ts'
+import { benchOverload } from './overload.ts'
 import { benchReplay } from './replay.ts'
 import type { BenchOptions, BenchResult } from './result.ts'
 import { benchSoak } from './soak.ts'
@@ -37,6 +38,7 @@ const USUAL = {
   questions: benchQuestions,
   tiles: benchTiles,
   mtls: benchMutualTls,
+  overload: benchOverload,
 }
 const BY_NAME: Readonly<Record<string, (options: BenchOptions) => Promise<BenchResult[]>>> = {
   ...USUAL,
@@ -63,6 +65,7 @@ function print(result: BenchResult): void {
     `${result.name.padEnd(66)} ${figures.join(' ')}  ${result.ratio.toFixed(2).padStart(5)}  ` +
       `${result.must?.toFixed(2) ?? '    '}  ${result.goal?.toFixed(2) ?? ''}${verdict}`,
   )
+  if (result.notes !== undefined) console.log(`  ${result.notes}`)
 }
 
 function rounded(figure: number): string {

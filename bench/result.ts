@@ -20,6 +20,8 @@ export interface BenchResult {
   /** The ratio below which we have failed, and the one we aim at. */
   readonly must?: number
   readonly goal?: number
+  /** What else was seen. */
+  readonly notes?: string
 }
 
 /** The middle of `values`, the upper one when their number is even. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { type ChildProcess, fork } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { startServer } from '../log-server/main.ts'
 
 export class ServerProcess {
@@ -22,6 +23,12 @@ export class ServerProcess {
       child.once('exit', (code) => reject(new Error(`the log ended with ${code}`)))
       child.once('message', (url) => resolve(new ServerProcess(child, url as string)))
     })
+  }
+
+  /** Its memory in bytes. Of Linux alone. */
+  async rss(): Promise<number> {
+    const status = await readFile(`/proc/${this.#child.pid}/status`, 'utf8')
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024
   }
 
   close(): Promise<void> {
