@@ -2,7 +2,7 @@
  * What lies where in the directory of a log.
  *
  * ```
- *   DIR/config.json       {"format":1,"origin","vkey","kid"}: public, written last by init; without it there is no log
+ *   DIR/config.json       {"format":2,"origin","vkey","kid"}: public, written last by init; without it there is no log
  *   DIR/checkpoint.jwk    Ed25519, signs checkpoints          ─┐
  *   DIR/receipt.jwk       P-256, signs tree heads (receipts)   ├ mode 0600
  *   DIR/admin.jwk         P-256, the first admin               ─┘ not needed to serve: keep it elsewhere
@@ -35,8 +35,17 @@ export function paths(dataDir: string) {
   }
 }
 
+/**
+ * How the values in `store/` are written. 1 has no checksums, but where LevelDB has them; such a log is served as it is, and a backup of it restores as 2.
+ * Whatever is newer than {@link NEWEST_FORMAT} is refused: nothing here knows what it would break.
+ */
+export type DataFormat = 1 | 2
+
+export const NEWEST_FORMAT: DataFormat = 2
+
 /** What is public about a log and never changes, `config.json`. */
 export interface LogConfig {
+  readonly format: DataFormat
   readonly origin: string
   /** Of the checkpoint key that it was founded with. */
   readonly vkey: string
@@ -47,13 +56,33 @@ export interface LogConfig {
 /** @throws {@link LogError} `log_missing`, `malformed_config` */
 export async function readLogConfig(dataDir: string): Promise<LogConfig> {
   const path = paths(dataDir).config
-  const value = (await readJson(path)) as Partial<Record<string, unknown>> | null | undefined
+  const value = await readJson(path)
   if (value === undefined) throw new LogError('log_missing', `there is no log in ${dataDir}: ${path} is missing`)
-  const { format, origin, vkey, kid } = value ?? {}
-  if (format !== 1 || typeof origin !== 'string' || typeof vkey !== 'string' || typeof kid !== 'string') {
-    throw new LogError('malformed_config', `${path} is not the configuration of a log, format 1`)
+  return parseLogConfig(value, path)
+}
+
+/** @throws {@link LogError} `malformed_config` */
+export function parseLogConfig(value: unknown, path: string): LogConfig {
+  const { format, origin, vkey, kid, server: _, ...others } = (value ?? {}) as Partial<Record<string, unknown>>
+  if (typeof format === 'number' && Number.isSafeInteger(format) && format > NEWEST_FORMAT) {
+    throw new LogError(
+      'malformed_config',
+      `${path} is of a log of format ${format}, made by a newer version than this one, which knows formats 1 to ${NEWEST_FORMAT}: use the newer one`,
+    )
   }
-  return { origin, vkey, kid }
+  if (
+    (format !== 1 && format !== 2) ||
+    typeof origin !== 'string' ||
+    typeof vkey !== 'string' ||
+    typeof kid !== 'string'
+  ) {
+    throw new LogError('malformed_config', `${path} is not the configuration of a log, format 1 or 2`)
+  }
+  // A member whose name was mistyped, or damaged, would be one that is not there: `server` says who may come in.
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined)
+    throw new LogError('malformed_config', `${path} has a member ${JSON.stringify(unknown).slice(0, 64)}`)
+  return { format, origin, vkey, kid }
 }
 
 /** What a file of ours says; undefined when there is none. @throws {@link LogError} `malformed_config` */

@@ -22,6 +22,9 @@ import { LogError } from './types.ts'
 /** What an `erasure` record has destroyed: the keys to what is sealed, or the statement with them. */
 export type ErasureScope = 'keys' | 'statement'
 
+/** In the note, by their places here. */
+const SCOPES: readonly ErasureScope[] = ['keys', 'statement']
+
 /** What a new entry has erased. */
 export interface Erases {
   readonly entry: Hash
@@ -40,18 +43,21 @@ export function encodeErasure({ entry, by, scope }: Erasure): Uint8Array {
   const view = new DataView(value.buffer)
   view.setUint16(HASH_LENGTH, Math.floor(by / 2 ** 32))
   view.setUint32(HASH_LENGTH + 2, by % 2 ** 32)
-  value[HASH_LENGTH + 6] = scope === 'statement' ? 1 : 0
+  value[HASH_LENGTH + 6] = SCOPES.indexOf(scope)
   return value
 }
 
 /** @throws {@link LogError} `log_damaged` */
 export function decodeErasure(value: Uint8Array): Erasure {
-  if (value.length !== HASH_LENGTH + 7) throw new LogError('log_damaged', 'a note about an erasure cannot be read')
+  const scope = SCOPES[value[HASH_LENGTH + 6] ?? -1]
+  if (value.length !== HASH_LENGTH + 7 || scope === undefined) {
+    throw new LogError('log_damaged', 'a note about an erasure cannot be read')
+  }
   const view = new DataView(value.buffer, value.byteOffset)
   return {
     entry: value.slice(0, HASH_LENGTH),
     by: view.getUint16(HASH_LENGTH) * 2 ** 32 + view.getUint32(HASH_LENGTH + 2),
-    scope: value[HASH_LENGTH + 6] === 1 ? 'statement' : 'keys',
+    scope,
   }
 }
 

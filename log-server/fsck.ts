@@ -7,16 +7,19 @@
  *        └► indexes, in both directions: each statement is found by its keys, and each key leads to such a statement
  * ```
  *
+ * and the checksums: of each value that no root tells, of LevelDB's files. And the keys of the log, config.json, the guard.
+ *
  * Reads from front to back with memory for one tile a level. Statements' own signatures, authorities and links are the
  * auditor's: this asks whether the store holds what the log signed, not whether the log should have admitted it.
  *
- * LevelDB has no read-only mode: opening takes the lock, replays its own write-ahead log and may compact. Nothing is put.
+ * LevelDB has no read-only mode: opening takes the lock, replays its own write-ahead log and may compact. Nothing is put. Its files are looked at
+ * before that, as they are.
  *
  * @module
  */
-import { equalBytes, fromUtf8, toHex } from '../merkle/bytes.ts'
+import { equalBytes, toHex } from '../merkle/bytes.ts'
 import { EvidenceError } from '../merkle/error.ts'
-import { HASH_LENGTH, type Hash, sha256 } from '../merkle/hash.ts'
+import { EMPTY_ROOT, HASH_LENGTH, type Hash, sha256 } from '../merkle/hash.ts'
 import { TILE_WIDTH } from '../merkle/tile.ts'
 import type { Authorities } from '../provenance/authorities.ts'
 import { foreignSigner } from '../provenance/foreign.ts'
@@ -26,13 +29,16 @@ import { lacksCertificates } from '../statement/transparent-statement.ts'
 import { FOREIGN, indexedBy } from './candidate.ts'
 import { type LogConfig, paths, readLogConfig } from './directory.ts'
 import { Edge, type EdgeTile } from './edge.ts'
-import type { Erasure } from './erased.ts'
+import { decodeErasure, type Erasure } from './erased.ts'
+import { checkKeyFiles } from './fsck-keys.ts'
+import { checkValues } from './fsck-values.ts'
 import { Guard, type Mark } from './guard.ts'
+import { checkLevelFiles } from './level/files.ts'
 import { checkConfig, checkSignatures, rebuildAuthorities } from './log.ts'
 import { Publication } from './publisher.ts'
 import { StoredLog } from './reader.ts'
 import { changesAuthority, type NewEntry, readInteger, type Signed, Store, unpack } from './store.ts'
-import { LogError } from './types.ts'
+import { type EntryMeta, LogError } from './types.ts'
 
 /** What may be wrong. */
 export type FsckCode =
@@ -51,6 +57,10 @@ export type FsckCode =
   | 'guard_unreadable' //      no guard, or not as we write it
   | 'behind_guard' //          more was signed than is stored
   | 'forked' //                another tree was signed at the guard's size
+  | 'file_damaged' //          a file of the database is not as LevelDB wrote it
+  | 'value_damaged' //         a stored value, or its key, is not as we wrote it
+  | 'stray_value' //           something is stored that belongs to no entry
+  | 'key_damaged' //           the file of a private key holds none, or not the one that it is named after
 
 export interface FsckFinding {
   readonly code: FsckCode
@@ -74,22 +84,37 @@ const MAX_FINDINGS = 100
 
 /**
  * @param progress called now and then with how many statements were read, and of how many
- * @throws {@link LogError} `log_missing`, `log_locked`, `malformed_config`, `log_damaged` when the database cannot be read at all
+ * @throws {@link LogError} `log_missing`, `log_locked`, `malformed_config`
  */
 export async function fsckData(dataDir: string, progress?: (done: number, size: number) => void): Promise<FsckReport> {
   const config = await readLogConfig(dataDir)
-  const store = await Store.open(paths(dataDir).store)
+  const at = paths(dataDir)
+  const found: FsckFinding[] = []
+  for (const { file, detail } of await checkLevelFiles(at.store))
+    found.push({ code: 'file_damaged', detail: `${file}: ${detail}` })
+  found.push(...(await checkKeyFiles(dataDir, config)))
+  const store = await Store.open(at.store, config).catch((error: unknown) => {
+    // What there is, LevelDB would not open, or not all of it.
+    if (!(error instanceof LogError) || error.code !== 'log_damaged') throw error
+    if (found.every(({ code }) => code !== 'file_damaged')) found.push({ code: 'file_damaged', detail: error.message })
+    return undefined
+  })
+  if (!store) return reportOf(found, 0, EMPTY_ROOT)
   try {
-    return await new Fsck(store, config).run(paths(dataDir).guard, progress)
+    return await new Fsck(store, config, found).run(at.guard, progress)
   } finally {
     await store.close()
   }
 }
 
+function reportOf(findings: readonly FsckFinding[], size: number, root: Hash): FsckReport {
+  return { sound: findings.length === 0, size, root: toHex(root), findings: findings.slice(0, MAX_FINDINGS) }
+}
+
 class Fsck {
   readonly #store: Store
   readonly #config: LogConfig
-  readonly #findings: FsckFinding[] = []
+  readonly #findings: FsckFinding[]
   readonly #edge = new Edge()
   /** How many keys of each letter the statements lead to. */
   readonly #expected = { d: 0, i: 0, u: 0, c: 0, a: 0 }
@@ -97,58 +122,78 @@ class Fsck {
   readonly #holes = new Set<number>()
   /** By erased entry in hex: what the erasure records say. */
   readonly #erased = new Map<string, Erasure[]>()
-  /** Of the tile at hand, as its statements are. */
+  /** Of the tile at hand: where its pieces end, and how many bytes of its bundle are before that. */
+  #pieceEnds = new Map<number, number>()
   #bundleBytes = 0
 
-  constructor(store: Store, config: LogConfig) {
+  constructor(store: Store, config: LogConfig, findings: FsckFinding[]) {
     this.#store = store
     this.#config = config
+    this.#findings = findings
   }
 
   async run(guardPath: string, progress?: (done: number, size: number) => void): Promise<FsckReport> {
     const signed = await this.#store.signed().catch((error: unknown) => this.#unreadable('no_tree_head', error))
     if (signed === undefined) this.#found('no_tree_head', 'the store has no tree head that can be read')
     const guard = await Guard.read(guardPath).catch((error: unknown) => this.#unreadable('guard_unreadable', error))
+    try {
+      await this.#readAll(signed, guard, (done) => progress?.(done, signed?.head.size ?? done))
+    } catch (error) {
+      // A block that LevelDB itself cannot make anything of: there is no reading on behind it.
+      if (!isLevelError(error)) throw error
+      this.#found('file_damaged', (error as Error).message)
+    }
+    return reportOf(this.#findings, this.#edge.size, this.#edge.root())
+  }
 
-    await this.#readStatements(guard, (done) => progress?.(done, signed?.head.size ?? done))
+  async #readAll(signed: Signed | undefined, guard: Mark | undefined, progress: (done: number) => void): Promise<void> {
+    await this.#readStatements(guard, progress)
     const { size } = this.#edge
-    const root = this.#edge.root()
     if (guard && guard.size > size) {
       this.#found('behind_guard', `size ${guard.size} was signed, and ${size} statements are stored`)
     }
     await this.#checkIndexes()
     await this.#checkErasures()
+    for (const { code, detail } of await checkValues(this.#store, size)) this.#found(code, detail)
     const authorities = await this.#authorities()
-    if (signed && authorities) await this.#checkSigned(signed, size, root, authorities)
-    const findings = this.#findings
-    return { sound: findings.length === 0, size, root: toHex(root), findings: findings.slice(0, MAX_FINDINGS) }
+    if (signed && authorities) await this.#checkSigned(signed, size, this.#edge.root(), authorities)
   }
 
   /** Every statement once, in order, with the tiles that it fills. */
   async #readStatements(guard: Mark | undefined, progress: (done: number) => void): Promise<void> {
-    for await (const [key, packed] of this.#store.scan('s')) {
-      const first = readInteger(key, 0)
+    for await (const { key, value: packed } of this.#store.scan('s')) {
+      const first = key.length === 7 ? readInteger(key, 1) : -1
       if (first !== this.#edge.size) {
         // What follows would be at other indexes: there is no tree left to compare with.
         this.#found('statement_gap', `statement ${this.#edge.size} is missing; the next one stored is ${first}`, first)
         return
       }
       const checks: Promise<void>[] = []
-      const lengths: number[] = []
-      for (const bytes of unpack(packed)) {
+      for (const bytes of this.#unpacked(packed, first)) {
         const index = this.#edge.size
         const entry = bytes.length > 0 ? sha256(bytes) : await this.#entryOfHole(index)
         if (!entry) return
         this.#edge.append(entry)
         this.#compareGuard(guard)
-        lengths.push(bytes.length)
         checks.push(this.#checkStatement(index, entry, bytes))
       }
       await Promise.all(checks)
-      await this.#compareWidths(first, lengths)
+      if (this.#edge.size === first) return
+      this.#endPiece(first, packed.length)
+      if (this.#edge.size % TILE_WIDTH === 0) await this.#compareWidths()
       await this.#compareTiles(this.#edge.fullTiles)
       this.#edge.settle()
       progress(this.#edge.size)
+    }
+    if (this.#edge.size % TILE_WIDTH !== 0) await this.#compareWidths()
+  }
+
+  #unpacked(packed: Uint8Array, first: number): Uint8Array[] {
+    try {
+      return [...unpack(packed)]
+    } catch (error) {
+      this.#unreadable('malformed_statement', error, first)
+      return []
     }
   }
 
@@ -163,21 +208,31 @@ class Fsck {
     return undefined
   }
 
-  /** A piece ends where a batch or a tile does, or is full. So it is told of a width by the row that ends where it ends, if there is one. */
-  async #compareWidths(first: number, lengths: readonly number[]): Promise<void> {
-    const n = Math.floor(first / TILE_WIDTH)
-    if (first % TILE_WIDTH === 0) this.#bundleBytes = 0
-    this.#bundleBytes += lengths.reduce((sum, length) => sum + 4 + length, 0)
-    const end = first + lengths.length - n * TILE_WIDTH
-    const rows = await this.#store.widths(n).catch((error: unknown) => this.#unreadable('widths_mismatch', error))
-    const row = rows?.find(({ width }) => width === end)
-    if (row && row.bytes !== this.#bundleBytes) {
-      this.#found(
-        'widths_mismatch',
-        `statement bundle ${n} has ${this.#bundleBytes} bytes at width ${end}, not ${row.bytes}`,
-      )
+  #endPiece(first: number, bytes: number): void {
+    if (first % TILE_WIDTH === 0) {
+      this.#pieceEnds.clear()
+      this.#bundleBytes = 0
     }
-    if (end === TILE_WIDTH && !row) this.#found('widths_mismatch', `tile ${n} is full, and has no row that says so`)
+    this.#bundleBytes += bytes
+    this.#pieceEnds.set(((this.#edge.size - 1) % TILE_WIDTH) + 1, this.#bundleBytes)
+  }
+
+  /** Of the tile at hand. A piece ends where a batch or a tile does, or is full: so there is one that ends where a row does, and none behind the last row. */
+  async #compareWidths(): Promise<void> {
+    const n = Math.floor((this.#edge.size - 1) / TILE_WIDTH)
+    const rows = await this.#store.widths(n).catch((error: unknown) => this.#unreadable('widths_mismatch', error))
+    if (!rows) return
+    for (const { width, bytes } of rows) {
+      const found = this.#pieceEnds.get(width)
+      if (found !== bytes) {
+        this.#found(
+          'widths_mismatch',
+          `statement bundle ${n} has ${found ?? 'no'} bytes at width ${width}, not ${bytes}`,
+        )
+      }
+    }
+    const width = ((this.#edge.size - 1) % TILE_WIDTH) + 1
+    if (rows.at(-1)?.width !== width) this.#found('widths_mismatch', `tile ${n} is ${width} wide, and no row says so`)
   }
 
   #compareGuard(guard: Mark | undefined): void {
@@ -191,6 +246,9 @@ class Fsck {
     if (meta?.index !== index) {
       this.#found('index_mismatch', `by its digest it is at ${meta?.index ?? 'no index'}`, index)
       return
+    }
+    if (meta.type === 'raw' && (meta.issuedAt !== 0 || meta.signer !== '')) {
+      this.#found('index_mismatch', `raw, and of ${meta.signer} at ${meta.issuedAt}`, index)
     }
     if (meta.type === 'raw' || bytes.length === 0) return
     const described = await this.#describe(index, entry, bytes)
@@ -207,16 +265,19 @@ class Fsck {
     this.#expected.u += uniqueKeys.length
     this.#expected.c += status === undefined ? 0 : 1
     this.#expected.a += changesAuthority(type) ? 1 : 0
-    const [holders] = await this.#store.holders([{ ...described, entry, statement: bytes }])
+    const [holders] = await this.#store
+      .holders([{ ...described, entry, statement: bytes }])
+      .catch((error: unknown) => [this.#unreadable('index_mismatch', error, index)])
     if (identity && holders?.identity !== index) this.#found('index_mismatch', 'not found by its identity', index)
     for (const [i, key] of uniqueKeys.entries()) {
       if (holders?.unique[i] !== index) this.#found('index_mismatch', `not the holder of ${key}`, index)
     }
     // A later one of the series may have taken its place, which it will then be asked about itself.
-    if (series !== undefined && ((await this.#store.latest(series)) ?? -1) < index) {
+    const stored = (error: unknown) => this.#unreadable('index_mismatch', error, index)
+    if (series !== undefined && ((await this.#store.latest(series).catch(stored)) ?? -1) < index) {
       this.#found('index_mismatch', `newer than the newest of ${series}`, index)
     }
-    if (status !== undefined && !(await this.#store.hasStatus(status, index))) {
+    if (status !== undefined && !(await this.#store.hasStatus(status, index).catch(stored))) {
       this.#found('index_mismatch', `not among the status records of ${status}`, index)
     }
   }
@@ -295,18 +356,20 @@ class Fsck {
   async #checkIndexes(): Promise<void> {
     for (const [letter, expected] of Object.entries(this.#expected)) {
       let count = 0
-      for await (const [key, value] of this.#store.scan(letter)) {
+      for await (const { key, value, intact } of this.#store.scan(letter)) {
         // Of what the others led to there is nothing left to tell by.
-        const index = readInteger(value.length > 0 ? value : key.subarray(-6), 0)
-        if (letter === 'd' || !this.#holes.has(index)) count++
+        const index = readIndex(value.length > 0 ? value : key.subarray(-6))
+        if (letter === 'd' || !intact || !this.#holes.has(index)) count++
       }
       if (count !== expected)
         this.#found('index_mismatch', `${count} keys under ${letter}, where statements have ${expected}`)
     }
-    for await (const [key, value] of this.#store.scan('r')) {
-      const [series, index] = [fromUtf8(key), readInteger(value, 0)]
-      if (this.#holes.has(index)) continue
-      const bytes = await this.#store.statement(index)
+    for await (const { key, value, intact } of this.#store.scan('r')) {
+      const [series, index] = [Buffer.from(key.subarray(1)).toString(), readIndex(value)]
+      if (!intact || this.#holes.has(index)) continue
+      const bytes = await this.#store
+        .statement(index)
+        .catch((error: unknown) => this.#unreadable('malformed_statement', error))
       if (!bytes || (await this.#describe(index, sha256(bytes), bytes))?.series !== series) {
         this.#found('index_mismatch', `the newest of ${series} is said to be there`, index)
       }
@@ -315,16 +378,21 @@ class Fsck {
       ['w', 'wraps'],
       ['x', 'certificates'],
     ] as const) {
-      for await (const [entry] of this.#store.scan(letter)) {
-        if (!(await this.#store.locate(entry)))
-          this.#found('index_mismatch', `${what} of ${toHex(entry)}, which is not here`)
+      for await (const { key } of this.#store.scan(letter)) {
+        const entry = key.subarray(1)
+        if (!(await this.#locate(entry))) this.#found('stray_value', `${what} of ${toHex(entry)}, which is not here`)
       }
     }
   }
 
   /** What is gone, a record erased; and what a record erased, is gone. */
   async #checkErasures(): Promise<void> {
-    for await (const [index, { entry, by, scope }] of this.#store.erasures()) {
+    for await (const { key, value, intact } of this.#store.scan('g')) {
+      if (!intact) continue
+      const index = readIndex(key.subarray(1))
+      const erasure = this.#decodeErasure(index, value)
+      if (!erasure) continue
+      const { entry, by, scope } = erasure
       const records = this.#erased.get(toHex(entry)) ?? []
       if (!records.some((record) => record.by === by && record.scope === scope)) {
         this.#found('hole_unexplained', `entry ${by} is no record that erased this`, index)
@@ -332,18 +400,37 @@ class Fsck {
     }
     for (const [name, records] of this.#erased) {
       const { entry } = records[0]!
-      const meta = await this.#store.locate(entry)
+      const meta = await this.#locate(entry)
       if (!meta) {
         this.#found('erasure_incomplete', `${name} is not here`, records[0]!.by)
         continue
       }
-      if ((await this.#store.wraps(entry)).length > 0)
-        this.#found('erasure_incomplete', 'has its wraps still', meta.index)
+      if (!(await this.#noted(meta.index))) this.#found('erasure_incomplete', 'no note says so', meta.index)
+      const kept = (parts: Promise<Uint8Array[]>) => parts.then(({ length }) => length > 0).catch(() => true)
+      if (await kept(this.#store.wraps(entry))) this.#found('erasure_incomplete', 'has its wraps still', meta.index)
       if (!records.some(({ scope }) => scope === 'statement')) continue
-      const beside = await this.#store.certificates(entry)
-      if (!this.#holes.has(meta.index) || beside.length > 0) {
+      if (!this.#holes.has(meta.index) || (await kept(this.#store.certificates(entry)))) {
         this.#found('erasure_incomplete', 'has its statement or certificates still', meta.index)
       }
+    }
+  }
+
+  async #locate(entry: Hash): Promise<EntryMeta | undefined> {
+    return this.#store.locate(entry).catch((error: unknown) => this.#unreadable('index_mismatch', error))
+  }
+
+  async #noted(index: number): Promise<boolean> {
+    return this.#store.erasure(index).then(
+      (note) => note !== undefined,
+      () => true, // found where all notes are read
+    )
+  }
+
+  #decodeErasure(index: number, value: Uint8Array): Erasure | undefined {
+    try {
+      return decodeErasure(value)
+    } catch (error) {
+      return this.#unreadable('hole_unexplained', error, index)
     }
   }
 
@@ -356,4 +443,15 @@ class Fsck {
     this.#found(code, error.message, index)
     return undefined
   }
+}
+
+/** An index that is cut short leads nowhere. */
+function readIndex(value: Uint8Array): number {
+  return value.length >= 6 ? readInteger(value, 0) : -1
+}
+
+/** What LevelDB says of its own files. */
+function isLevelError(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code
+  return typeof code === 'string' && code.startsWith('LEVEL_')
 }

@@ -17,7 +17,7 @@ import { encodePublicKey } from '../provenance/records/field-types.ts'
 import { kidOf, publicJwkOf } from '../statement/cose-key.ts'
 import { verifySignedStatement } from '../statement/signed-statement.ts'
 import { candidateOf } from './candidate.ts'
-import { paths } from './directory.ts'
+import { NEWEST_FORMAT, paths } from './directory.ts'
 import { Edge } from './edge.ts'
 import { Guard, isCode, syncDirectory, writeFileDurably } from './guard.ts'
 import { closeAll, createSequencer } from './log.ts'
@@ -81,7 +81,7 @@ export async function initLog({
     adminKeys: [encodePublicKey(publicJwkOf(adminJwk))],
     maxStatementBytes,
   }
-  const config = { origin, vkey, kid: kidOf(publicJwkOf(receiptJwk)) }
+  const config = { format: NEWEST_FORMAT, origin, vkey, kid: kidOf(publicJwkOf(receiptJwk)) }
   const keys = new SigningKeys(dataDir, config)
   await keys.load(fields)
   const { statement } = await buildRecordStatement(
@@ -107,10 +107,10 @@ export async function initLog({
     await closeAll(sequencer, store, guard)
   }
 
-  await writeFileDurably(at.config, jsonBytes({ format: 1, ...config }), 0o644)
+  await writeFileDurably(at.config, jsonBytes(config), 0o644)
   await syncDirectory(dirname(dataDir)).catch((error: unknown) => {
     // The directory above may belong to somebody else; its entry for ours is then theirs to keep.
     if (!isCode(error, 'EACCES')) throw error
   })
-  return { ...config, adminKey: at.adminKey }
+  return { origin, vkey, kid: config.kid, adminKey: at.adminKey }
 }

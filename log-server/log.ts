@@ -67,7 +67,8 @@ export interface OpenOptions {
 export async function openLog({ dataDir, fatal = exit, ...options }: OpenOptions): Promise<Log> {
   const config = await readLogConfig(dataDir)
   const keys = new SigningKeys(dataDir, config)
-  const store = await Store.open(paths(dataDir).store, { observer: options.observer })
+  const { format } = config
+  const store = await Store.open(paths(dataDir).store, { format, observer: options.observer })
   const guard = await Guard.open(paths(dataDir).guard).catch(async (error: unknown) => {
     await store.close()
     throw error
@@ -319,8 +320,8 @@ export async function checkSignatures(signed: Signed, reader: StoredLog, authori
     if (opened.size !== head.size || !equalBytes(opened.root, head.root)) {
       throw new LogError('log_damaged', 'checkpoint and tree head are of two trees')
     }
-    const inOurName = parseNote(checkpoint).signatures.filter(({ name }) => name === origin)
-    if (inOurName.length !== opened.signedBy.length) {
+    // As we signed it there are no other lines: one that reads as another's would be one of ours that got lost.
+    if (parseNote(checkpoint).signatures.length !== opened.signedBy.length) {
       throw new LogError('log_damaged', 'it carries a signature by a key that the log policy in force does not name')
     }
     const last = head.size - 1
@@ -330,6 +331,9 @@ export async function checkSignatures(signed: Signed, reader: StoredLog, authori
     const key = policy.receiptKeys[policy.receiptKids.indexOf(receipt.kid ?? '')]
     if (!key) throw new LogError('log_damaged', `the log policy in force names no receipt key ${receipt.kid}`)
     await verifyReceipt(receipt, entry, await importVerificationKey(key), { origin })
+    if (receipt.issuedAt !== head.issuedAt || head.origin !== origin) {
+      throw new LogError('log_damaged', 'beside the tree head stands what it does not say')
+    }
     return { vkeys: opened.signedBy, kid: kidOf(key) }
   } catch (cause) {
     if (!(cause instanceof EvidenceError)) throw cause

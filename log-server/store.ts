@@ -22,14 +22,19 @@
  *   k erased, k swept      index of the newest erasure record; of the newest whose erasure LevelDB's files have carried out
  * ```
  *
+ * What the tree binds (`s`, `e`, `h`) is as shown. Every other value has the checksum of its key and itself behind it (`checksum.ts`), but in a store
+ * of format 1, which is read and written as it was.
+ *
  * Two shapes that were measured: a put for each statement takes 2.4 times as long as packing (41k and 97k entries/s at 1 KiB); and
  * since a bundle of statements is the concatenation of its packed values, `/v1/statements/{n}` is served without decoding.
  *
  * Values that change are `k …`, `r …`, and `p …` of the last tile; nothing else does, but by an erasure. All writes are synced:
- * LevelDB may lose an unsynced write behind a synced one (google/leveldb#193). `repair` is never called: a damaged database is refused.
+ * LevelDB may lose an unsynced write behind a synced one (google/leveldb#193). Its own `repair` is never called: a damaged database is refused,
+ * and so is one whose logs LevelDB would replay but for a part (`level/files.ts`).
  *
  * @module
  */
+import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Level } from 'level'
 import { equalBytes, fromUtf8, toHex } from '../merkle/bytes.ts'
@@ -38,7 +43,10 @@ import type { Hash } from '../merkle/hash.ts'
 import { TILE_WIDTH } from '../merkle/tile.ts'
 import { asBytes, asMap, asText, asUint, decodeCbor, encodeCbor } from '../statement/cbor.ts'
 import type { SignedTreeHead } from '../statement/receipt.ts'
+import { checkedValue, requireChecked, withChecksum } from './checksum.ts'
+import { type DataFormat, NEWEST_FORMAT } from './directory.ts'
 import { decodeErasure, type Erases, type Erasure, encodeErasure, Sweep, type Sweepable } from './erased.ts'
+import { checkLevelLogs } from './level/files.ts'
 import { type Piece, RecentPieces } from './recent-pieces.ts'
 import { type EntryMeta, LogError } from './types.ts'
 import { decodeWidths, encodeWidths, type TileWidths, type Width, widthsAfter, widthsWithout } from './widths.ts'
@@ -159,9 +167,26 @@ interface Wanted {
   readonly reject: (error: unknown) => void
 }
 
+export interface StoreOptions {
+  /** There must be none yet. */
+  readonly create?: boolean
+  /** What `config.json` says; the newest, when not given. */
+  readonly format?: DataFormat
+  readonly observer?: StoreObserver | undefined
+}
+
+/** What is stored under one key. */
+export interface Stored {
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+  /** Whether the checksum, where there is one, is that of both. */
+  readonly intact: boolean
+}
+
 export class Store {
   readonly #db: Database
   readonly #observer: StoreObserver | undefined
+  readonly #checked: boolean
   readonly #sweep: Sweep
   #wanted: Wanted[] = []
   /** The last tile, as the last commit left it. */
@@ -171,22 +196,27 @@ export class Store {
   #committedFrom: number | undefined
   #lastStatus = -1
 
-  private constructor(db: Database, observer?: StoreObserver) {
+  private constructor(db: Database, { format = NEWEST_FORMAT, observer }: Omit<StoreOptions, 'create'>) {
     this.#db = db
+    this.#checked = format > 1
     this.#observer = observer
-    this.#sweep = new Sweep(db, { touch: textKey('k', 'sweep'), swept: SWEPT_KEY })
+    const disk: Sweepable = {
+      compactRange: (start, end) => db.compactRange(start, end),
+      put: (key, value, options) => db.put(key, this.#sealed(key, value), options),
+    }
+    this.#sweep = new Sweep(disk, { touch: textKey('k', 'sweep'), swept: SWEPT_KEY })
   }
 
   /** The store in a database that is open. It closes with it. */
-  static over(db: Database, observer?: StoreObserver): Store {
-    return new Store(db, observer)
+  static over(db: Database, options: Omit<StoreOptions, 'create'> = {}): Store {
+    return new Store(db, options)
   }
 
   /** @throws {@link LogError} `log_locked` (one process at a time), `log_missing`, `log_damaged` */
-  static async open(
-    location: string,
-    { create = false, observer }: { readonly create?: boolean; readonly observer?: StoreObserver | undefined } = {},
-  ): Promise<Store> {
+  static async open(location: string, { create = false, ...options }: StoreOptions = {}): Promise<Store> {
+    // First: a Level opens by itself, and has read its logs before anybody asks.
+    const [damage] = await checkLevelLogs(location)
+    if (damage) throw new LogError('log_damaged', `${join(location, damage.file)}: ${damage.detail}`)
     const db = new Level<Uint8Array, Uint8Array>(location, {
       keyEncoding: 'view',
       valueEncoding: 'view',
@@ -203,7 +233,7 @@ export class Store {
       throw openFailure(cause, location)
     }
     // On Node a Level is a ClassicLevel, which can be told to compact; its type says only what browsers have too.
-    return Store.over(db as Level<Uint8Array, Uint8Array> & Sweepable, observer)
+    return Store.over(db as Level<Uint8Array, Uint8Array> & Sweepable, options)
   }
 
   /** What lies in files; what was written lately is in memory and its journal. */
@@ -234,10 +264,11 @@ export class Store {
     const reached = await this.#widthsAfter(first, entries)
     const holes = await this.#erase(first, entries, reached)
     const batch = this.#db.batch()
+    const put: Put = (key, value) => batch.put(key, this.#sealed(key, value))
     for (const [i, entry] of entries.entries()) {
       // Up to a dozen puts each: all of a large batch in one go would hold the event loop for 10 ms.
       if (i > 0 && i % PUT_TOGETHER === 0) await nextTurn()
-      putIndexes(batch, first + i, entry)
+      putIndexes(put, first + i, entry)
     }
     const packed: Piece[] = []
     for (const { index, statements } of pieces(first, entries)) {
@@ -250,10 +281,10 @@ export class Store {
     for (const [i, { status }] of entries.entries()) if (status !== undefined) this.#lastStatus = first + i
     for (const { level, index, hashes } of tiles) batch.put(tileKey(level, index), hashes)
     for (const { index, bytes } of bundles) batch.put(integerKey('e', index), bytes)
-    for (const [n, rows] of reached) batch.put(integerKey('p', n), encodeWidths(rows))
-    for (const [key, value] of holes.puts) batch.put(key, value)
+    for (const [n, rows] of reached) put(integerKey('p', n), encodeWidths(rows))
+    for (const [key, value] of holes.puts) put(key, value)
     for (const key of holes.deletions) batch.del(key)
-    batch.put(HEAD_KEY, encodeSigned(signed))
+    put(HEAD_KEY, encodeSigned(signed))
     const began = performance.now()
     await batch.write({ sync: true })
     this.#observer?.synced(performance.now() - began)
@@ -314,8 +345,8 @@ export class Store {
     const values = await this.#db.getMany(keys)
     let at = 0
     const next = () => {
-      const value = values[at++]
-      return value && readInteger(value, 0)
+      const [key, value] = [keys[at]!, values[at++]]
+      return value && readInteger(this.#opened(key, value), 0)
     }
     return entries.map(({ identity, uniqueKeys = [], excludedBy = [] }) => ({
       entry: next(),
@@ -374,7 +405,9 @@ export class Store {
   /** What was erased of the entries from `from` on and before `until`. */
   async *erasures(from = 0, until = 2 ** 48 - 1): AsyncGenerator<[index: number, erasure: Erasure]> {
     const range = { gte: integerKey('g', from), lt: integerKey('g', until) }
-    for await (const [key, value] of this.#db.iterator(range)) yield [readInteger(key, 1), decodeErasure(plain(value))]
+    for await (const [key, value] of this.#db.iterator(range)) {
+      yield [readInteger(key, 1), decodeErasure(this.#opened(key, plain(value)))]
+    }
   }
 
   /** The widths of level-0 tile `n` that there are; none when it was never reached. */
@@ -399,8 +432,8 @@ export class Store {
   }
 
   async latestAll(prefix: string, limit: number): Promise<number[]> {
-    const values = await this.#db.values({ ...prefixRange(textKey('r', prefix)), limit }).all()
-    return values.map((value) => readInteger(value, 0))
+    const found = await this.#db.iterator({ ...prefixRange(textKey('r', prefix)), limit }).all()
+    return found.map(([key, value]) => readInteger(this.#opened(key, value), 0))
   }
 
   async byUnique(key: string): Promise<number | undefined> {
@@ -413,8 +446,8 @@ export class Store {
     // Of what was committed since this was opened, it is known where the last status of any credential is.
     if (of >= (this.#committedFrom ?? Number.POSITIVE_INFINITY) && of > this.#lastStatus) return []
     const range = prefixRange(textKey('c', credentialDigest))
-    const keys = await this.#db.keys({ ...range, reverse: true, limit }).all()
-    return keys.map((key) => readInteger(key, key.length - 6)).reverse()
+    const found = await this.#db.iterator({ ...range, reverse: true, limit }).all()
+    return found.map(([key, value]) => indexInKey(key, this.#opened(key, value))).reverse()
   }
 
   async hasStatus(credentialDigest: string, index: number): Promise<boolean> {
@@ -423,16 +456,29 @@ export class Store {
 
   /** Indexes of the statements that say who may write, in order. */
   async authorityStatements(): Promise<number[]> {
-    const keys = await this.#db.keys(prefixRange(textKey('a', ''))).all()
-    return keys.map((key) => readInteger(key, 1))
+    const found = await this.#db.iterator(prefixRange(textKey('a', ''))).all()
+    return found.map(([key, value]) => indexInKey(key, this.#opened(key, value)))
   }
 
-  /** Everything under one letter, in order: for `fsck`. The key comes without its letter. */
-  async *scan(letter: string): AsyncGenerator<[key: Uint8Array, value: Uint8Array]> {
+  /** Everything under one letter, in order: for `fsck`. */
+  async *scan(letter: string): AsyncGenerator<Stored> {
     const range = prefixRange(textKey(letter, ''))
     for await (const [key, value] of this.#db.iterator({ ...range, highWaterMarkBytes: 1024 * 1024 })) {
-      yield [plain(key).subarray(1), plain(value)]
+      yield this.#stored(plain(key), plain(value))
     }
+  }
+
+  /** Keys that begin with no letter of ours. */
+  async *strays(): AsyncGenerator<Uint8Array> {
+    for (const range of betweenLetters()) {
+      for await (const key of this.#db.keys(range)) yield plain(key)
+    }
+  }
+
+  /** Which of `stored` are not found by their keys. An iterator sees what a get does not, where the filter of a table is damaged. */
+  async notFound(stored: readonly Stored[]): Promise<Stored[]> {
+    const values = await this.#db.getMany(stored.map(({ key }) => key))
+    return stored.filter((_, i) => values[i] === undefined)
   }
 
   /** The widths of each tile that a batch reaches. */
@@ -482,6 +528,24 @@ export class Store {
     return { puts, deletions, newest, keys: [...deletions, ...Array.from(changed.values(), ({ key }) => key)] }
   }
 
+  #isChecked(key: Uint8Array): boolean {
+    return this.#checked && !BOUND.has(key[0]!)
+  }
+
+  #sealed(key: Uint8Array, value: Uint8Array): Uint8Array {
+    return this.#isChecked(key) ? withChecksum(key, value) : value
+  }
+
+  /** @throws {@link LogError} `log_damaged` */
+  #opened(key: Uint8Array, value: Uint8Array): Uint8Array {
+    return this.#isChecked(key) ? requireChecked(key, value) : value
+  }
+
+  #stored(key: Uint8Array, value: Uint8Array): Stored {
+    const opened = this.#isChecked(key) ? checkedValue(key, value) : value
+    return { key, value: opened ?? value, intact: opened !== undefined }
+  }
+
   /** The packed value that statement `index` is in. */
   async #pieceOf(index: number): Promise<{ key: Uint8Array; first: number; value: Uint8Array } | undefined> {
     const gte = integerKey('s', index - (index % TILE_WIDTH))
@@ -507,7 +571,14 @@ export class Store {
       const part = wanted.slice(from, from + READ_TOGETHER)
       this.#db.getMany(part.map(({ key }) => key)).then(
         (values) => {
-          for (const [i, { resolve }] of part.entries()) resolve(values[i] && plain(values[i]))
+          for (const [i, { key, resolve, reject }] of part.entries()) {
+            const value = values[i]
+            try {
+              resolve(value && this.#opened(key, plain(value)))
+            } catch (error) {
+              reject(error)
+            }
+          }
         },
         (error: unknown) => {
           for (const { reject } of part) reject(error)
@@ -516,6 +587,8 @@ export class Store {
     }
   }
 }
+
+type Put = (key: Uint8Array, value: Uint8Array) => unknown
 
 function pushNames(keys: Uint8Array[], { entry, identity }: NewEntry): void {
   keys.push(hashKey('d', entry))
@@ -532,18 +605,18 @@ function isNothing(values: readonly unknown[]): boolean {
   return true
 }
 
-function putIndexes(batch: DatabaseBatch, index: number, entry: NewEntry): void {
-  batch.put(hashKey('d', entry.entry), encodeMeta(index, entry))
-  if (changesAuthority(entry.type)) batch.put(integerKey('a', index), NOTHING)
+function putIndexes(put: Put, index: number, entry: NewEntry): void {
+  put(hashKey('d', entry.entry), encodeMeta(index, entry))
+  if (changesAuthority(entry.type)) put(integerKey('a', index), NOTHING)
   if (!entry.identity && !entry.uniqueKeys) return // raw: nothing else to find it by
   const value = encodeInteger(index)
-  if (entry.identity) batch.put(hashKey('i', entry.identity), value)
-  for (const key of entry.uniqueKeys ?? []) batch.put(textKey('u', key), value)
-  if (entry.series !== undefined) batch.put(textKey('r', entry.series), value)
-  if (entry.status !== undefined) batch.put(statusKey(entry.status, index), NOTHING)
-  if (entry.wraps && entry.wraps.length > 0) batch.put(hashKey('w', entry.entry), pack(entry.wraps))
+  if (entry.identity) put(hashKey('i', entry.identity), value)
+  for (const key of entry.uniqueKeys ?? []) put(textKey('u', key), value)
+  if (entry.series !== undefined) put(textKey('r', entry.series), value)
+  if (entry.status !== undefined) put(statusKey(entry.status, index), NOTHING)
+  if (entry.wraps && entry.wraps.length > 0) put(hashKey('w', entry.entry), pack(entry.wraps))
   if (entry.certificates && entry.certificates.length > 0) {
-    batch.put(hashKey('x', entry.entry), pack(entry.certificates))
+    put(hashKey('x', entry.entry), pack(entry.certificates))
   }
 }
 
@@ -638,6 +711,10 @@ const PUT_TOGETHER = 48
 const PIECE_BYTES = 64 * 1024
 const READ_TOGETHER = 32
 const NOTHING = new Uint8Array(0)
+/** The letters in use. */
+const LETTERS = 'acdeghikprsuwx'
+/** Those whose values the signed root tells. */
+const BOUND: ReadonlySet<number> = new Set(Buffer.from('seh'))
 const HEAD_KEY = textKey('k', 'head')
 const ERASED_KEY = textKey('k', 'erased')
 const SWEPT_KEY = textKey('k', 'swept')
@@ -679,6 +756,15 @@ function statusKey(credentialDigest: string, index: number): Uint8Array {
   return key
 }
 
+/** What lies before, between and behind the keys of {@link LETTERS}. */
+function betweenLetters(): DatabaseRange[] {
+  const ranges = Array.from(LETTERS, (letter) => prefixRange(textKey(letter, '')))
+  return [...ranges, undefined].map((range, i) => {
+    const gte = ranges[i - 1]?.lt ?? Uint8Array.of(0)
+    return { gte, ...(range && { lt: range.gte }) }
+  })
+}
+
 /** All keys that start with `prefix`, which does not end in 0xff. */
 function prefixRange(prefix: Uint8Array): { gte: Uint8Array; lt: Uint8Array } {
   const lt = new Uint8Array(prefix)
@@ -699,6 +785,12 @@ function writeInteger(bytes: Uint8Array, at: number, integer: number): void {
     bytes[i] = rest % 256
     rest = Math.floor(rest / 256)
   }
+}
+
+/** The index that a key ends with. @param value of that key, which holds nothing */
+function indexInKey(key: Uint8Array, value: Uint8Array): number {
+  if (value.length > 0) throw new LogError('log_damaged', 'there is something under a key that stands for itself')
+  return readInteger(key, key.length - 6)
 }
 
 export function readInteger(bytes: Uint8Array, at: number): number {

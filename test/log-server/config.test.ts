@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { DEFAULT_LISTEN, isLoopback, serverConfig } from '../../log-server/config.ts'
+import { parseLogConfig } from '../../log-server/directory.ts'
 
 let dir: string
 before(async () => {
@@ -86,5 +87,30 @@ describe('isLoopback', () => {
     for (const host of ['0.0.0.0', '128.0.0.1', '127.0.0.1.nip.io', '127.1', '::', '', 'localhost.example']) {
       assert.equal(isLoopback(host), false, host)
     }
+  })
+})
+
+describe('parseLogConfig', () => {
+  const refused: readonly (readonly [what: string, value: unknown, says: RegExp])[] = [
+    ['what a newer version wrote', { ...log, format: 3 }, /format 3, made by a newer version .* use the newer one/],
+    ['what a much newer version wrote', { ...log, format: 2 ** 53 - 1 }, /newer version/],
+    ['no format', { ...log, format: undefined }, /format 1 or 2/],
+    ['format 0', { ...log, format: 0 }, /format 1 or 2/],
+    ['a format in text', { ...log, format: '2' }, /format 1 or 2/],
+    ['a format past all numbers', { ...log, format: Number.POSITIVE_INFINITY }, /format 1 or 2/],
+    ['nothing', null, /format 1 or 2/],
+    ['an array', [], /format 1 or 2/],
+    ['a server section under a name that is damaged', { ...log, rerver: {} }, /"rerver"/],
+    ['a prototype', JSON.parse(`{"__proto__": {}, ${JSON.stringify(log).slice(1)}`), /"__proto__"/],
+  ]
+  for (const [what, value, message] of refused) {
+    it(`refuses ${what} (malformed_config)`, () => {
+      assert.throws(() => parseLogConfig(value, 'config.json'), { code: 'malformed_config', message })
+    })
+  }
+
+  it('reads both formats that there are', () => {
+    for (const format of [1, 2])
+      assert.equal(parseLogConfig({ ...log, format, server: {} }, 'config.json').format, format)
   })
 })

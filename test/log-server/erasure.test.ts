@@ -7,7 +7,6 @@ import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { Level } from 'level'
 import { candidateOf } from '../../log-server/candidate.ts'
 import { encodeErasure, Sweep } from '../../log-server/erased.ts'
 import { fsckData } from '../../log-server/fsck.ts'
@@ -38,6 +37,7 @@ import {
   type ServedLog,
   serveLog,
 } from './served-log.ts'
+import { StoredValues } from './stored-values.ts'
 import { notRandom, ORIGIN, policyCandidate, TestLog, testKey } from './test-log.ts'
 
 type Scope = 'keys' | 'statement'
@@ -248,17 +248,11 @@ describe('the files of the store', () => {
       await log.sequencer.append(candidate)
       await log.close()
       // What the commit of an erasure writes, and nothing after it: as a process leaves it that dies right then.
-      const db = new Level<Uint8Array, Uint8Array>(paths(log.dataDir).store, {
-        keyEncoding: 'view',
-        valueEncoding: 'view',
-      })
-      await db.open()
-      const batch = db.batch()
-      batch.put(key('s', 1), new Uint8Array(4))
-      batch.put(key('g', 1), encodeErasure({ entry: candidate.entry, by: 2, scope: 'statement' }))
-      batch.del(concatBytes(utf8('w'), candidate.entry))
-      batch.put(utf8('kerased'), key('', 2))
-      await batch.write({ sync: true })
+      const db = await StoredValues.open(log.dataDir)
+      await db.put(key('s', 1), new Uint8Array(4))
+      await db.put(key('g', 1), encodeErasure({ entry: candidate.entry, by: 2, scope: 'statement' }))
+      await db.del(concatBytes(utf8('w'), candidate.entry))
+      await db.put(utf8('kerased'), key('', 2))
       await db.close()
       assert.notDeepEqual(await filesWith(log.dataDir, candidate.statement.slice(-60)), [])
       const again = await Store.open(paths(log.dataDir).store)

@@ -8,7 +8,6 @@ import { cp, mkdtemp, readdir, readFile, rename, rm, stat, unlink, writeFile } f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { Level } from 'level'
 import { Admission } from '../../log-server/admission.ts'
 import { buildApp } from '../../log-server/app.ts'
 import { paths, readLogConfig } from '../../log-server/directory.ts'
@@ -32,6 +31,7 @@ import {
   publicJwkOf,
   verifyReceipt,
 } from '../../statement/index.ts'
+import { StoredValues } from './stored-values.ts'
 import { NOW, notRandom, ORIGIN } from './test-log.ts'
 
 type Policy = FieldsOf<'log-policy'>
@@ -149,7 +149,7 @@ describe('a rotation', () => {
     await admitOther('after')
     assert.deepEqual(await signers(), { vkeys: [made.vkey], kid })
     await assertSound()
-    assert.deepEqual(await readLogConfig(dataDir), { origin: ORIGIN, ...old })
+    assert.deepEqual(await readLogConfig(dataDir), { format: 2, origin: ORIGIN, ...old })
   })
 
   it('is possible again, and of one kind of key alone', async () => {
@@ -272,6 +272,7 @@ describe('a log policy is refused', () => {
     await rename(file(two), file(one))
     await assert.rejects(publish(begin(one)), { code: 'malformed_config' })
     await admitOther('other')
+    await rename(file(one), file(two))
     await assertSound()
   })
 
@@ -388,9 +389,9 @@ describe('a retired key', () => {
 
 /** Puts another note where the store keeps the newest checkpoint. */
 async function replaceCheckpoint(directory: string, note: string): Promise<void> {
-  const db = new Level<Uint8Array, Uint8Array>(paths(directory).store, { keyEncoding: 'view', valueEncoding: 'view' })
+  const db = await StoredValues.open(directory)
   const key = new TextEncoder().encode('khead')
-  const stored = decodeCbor((await db.get(key))!) as ReadonlyMap<string, never>
+  const stored = decodeCbor(await db.get(key)) as ReadonlyMap<string, never>
   await db.put(key, encodeCbor(new Map([...stored, ['checkpoint', note as never]])))
   await db.close()
 }

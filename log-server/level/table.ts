@@ -1,0 +1,92 @@
+/**
+ * LevelDB's tables: what it has sorted and will not change any more (`000009.ldb`).
+ *
+ * ```
+ *   blocks: bytes ‖ u8 compression ‖ u32 checksum       data, filter, their index, the index of what is neither
+ *   48 bytes: where the last two are ‖ zeros ‖ a number that all tables end with
+ * ```
+ *
+ * Little-endian; the checksum is a masked CRC-32C of bytes and compression (github.com/google/leveldb, doc/table_format.md; our own words and code).
+ *
+ * @module
+ */
+import type { FileHandle } from 'node:fs/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { crc32c } from '../checksum.ts'
+import { isZero, unmask } from './record-log.ts'
+import { Varints } from './varints.ts'
+
+const FOOTER_BYTES = 48
+const TRAILER_BYTES = 5
+const MAGIC = 0xdb4775248b80fb57n
+
+interface BlockHandle {
+  readonly offset: number
+  readonly length: number
+}
+
+/** What is wrong with a table. */
+export async function checkTable(file: FileHandle): Promise<string | undefined> {
+  const { size } = await file.stat()
+  if (size < FOOTER_BYTES) return `${size} bytes are no table`
+  const footer = await readAt(file, size - FOOTER_BYTES, FOOTER_BYTES)
+  if (footer.length < FOOTER_BYTES || footer.readBigUInt64LE(40) !== MAGIC) return 'it does not end as a table does'
+  const numbers = new Varints(footer.subarray(0, 40))
+  const [metaindex, index] = [handleOf(numbers), handleOf(numbers)]
+  if (!metaindex || !index || !isZero(footer.subarray(numbers.at, 40))) return 'its footer cannot be read'
+
+  // Each begins where another one ends, so that there is no byte of which nothing is known.
+  const blocks = [
+    ...(await handlesIn(file, size, index)),
+    ...(await handlesIn(file, size, metaindex)),
+    metaindex,
+    index,
+  ]
+  let at = 0
+  for (const block of blocks.sort((a, b) => a.offset - b.offset)) {
+    if (block.offset !== at) return `nothing says what is at byte ${at}`
+    if (!(await readBlock(file, size, block))) return `the block at byte ${at} is not as it was written`
+    at = block.offset + block.length + TRAILER_BYTES
+    await nextTurn()
+  }
+  return at === size - FOOTER_BYTES ? undefined : `nothing says what is at byte ${at}`
+}
+
+/** Where the blocks are that an index names; none when it is damaged, which is found when it is looked at itself. */
+async function handlesIn(file: FileHandle, size: number, index: BlockHandle): Promise<BlockHandle[]> {
+  const block = await readBlock(file, size, index)
+  if (!block || block.length < 4) return []
+  // Behind the entries: where some of them begin, and how many those are.
+  const entries = block.subarray(0, Math.max(0, block.length - 4 - 4 * block.readUInt32LE(block.length - 4)))
+  const found: BlockHandle[] = []
+  for (let at = 0; at < entries.length; ) {
+    const lengths = new Varints(entries.subarray(at))
+    const [shared, unshared, length] = [lengths.next(), lengths.next(), lengths.next()]
+    if (shared === undefined || unshared === undefined || length === undefined) return found
+    const value = at + lengths.at + unshared
+    const handle = handleOf(new Varints(entries.subarray(value, value + length)))
+    if (handle) found.push(handle)
+    at = value + length
+  }
+  return found
+}
+
+function handleOf(numbers: Varints): BlockHandle | undefined {
+  const [offset, length] = [numbers.next(), numbers.next()]
+  return offset === undefined || length === undefined ? undefined : { offset, length }
+}
+
+/** Undefined when it is not there, or its checksum is not its own. */
+async function readBlock(file: FileHandle, size: number, { offset, length }: BlockHandle): Promise<Buffer | undefined> {
+  if (offset + length + TRAILER_BYTES > size - FOOTER_BYTES) return undefined
+  const bytes = await readAt(file, offset, length + TRAILER_BYTES)
+  if (bytes.length < length + TRAILER_BYTES) return undefined
+  const checksum = unmask(bytes.readUInt32LE(length + 1))
+  return crc32c(bytes.subarray(0, length + 1)) === checksum ? bytes.subarray(0, length) : undefined
+}
+
+async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(length)
+  const { bytesRead } = await file.read(bytes, 0, length, position)
+  return bytes.subarray(0, bytesRead)
+}

@@ -1,0 +1,254 @@
+/**
+ * A log that has a value of every kind, and what a reader is told of it: for tests that change one bit at a time.
+ *
+ *     0–8   the nine records    9–11   sealed ones, of which 9 loses its keys and 10 its statement    12  a status    13  a log-policy with foreign rules
+ *     14    a foreign statement with certificates beside it    then raw entries, past a full tile, and the two erasures
+ *
+ * @module
+ */
+import 'reflect-metadata'
+import assert from 'node:assert/strict'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { buildApp } from '../../log-server/app.ts'
+import { type Log, openLog } from '../../log-server/log.ts'
+import { createSigningKeys } from '../../log-server/signing-keys.ts'
+import {
+  appendLeaves,
+  decodeEntryBundle,
+  EMPTY_RANGE,
+  equalBytes,
+  formatTileIndex,
+  type Hash,
+  hashLeaf,
+  openCheckpoint,
+  parseVkey,
+  rangeRoot,
+  sha256,
+  splitHashes,
+  TILE_WIDTH,
+  tilesOfSize,
+  tileWidth,
+  toHex,
+} from '../../merkle/index.ts'
+import { encodePublicKey } from '../../provenance/index.ts'
+import {
+  importVerificationKey,
+  parseReceipt,
+  parseTransparentStatement,
+  publicJwkOf,
+  type VerificationKey,
+  verifyReceipt,
+} from '../../statement/index.ts'
+import { AT, certify, createAuthority, signForeign, signingKeyOf } from '../provenance/signers.ts'
+import { digestOf, issuer, notRandom, ORIGIN, SECTIONS } from '../provenance/small-log.ts'
+import { X25519_JWK } from '../statement/fixtures.ts'
+import { NOW, type ServedLog, serveLog } from './served-log.ts'
+
+export interface FlippedLog {
+  readonly dataDir: string
+  readonly origin: string
+  readonly size: number
+  /** What each path was answered with before anything was changed. */
+  readonly answers: ReadonlyMap<string, Answer>
+  remove(): Promise<void>
+}
+
+export interface Answer {
+  readonly status: number
+  readonly body: Uint8Array
+}
+
+/** @param raw - how many entries that are no records */
+export async function flippedLog(raw: number): Promise<FlippedLog> {
+  let clock = NOW
+  const world = await serveLog(9, { now: () => clock })
+  await fill(world, raw, (at) => {
+    clock = at
+  })
+  const made = await createSigningKeys(world.dataDir, { checkpoint: true, receipt: true }, notRandom('later keys'))
+  assert.ok(made.vkey)
+  const dataDir = await mkdtemp(join(tmpdir(), 'provlog-flips-'))
+  await world.log.close()
+  await cp(world.dataDir, dataDir, { recursive: true })
+  await world.app.close()
+  await rm(world.dataDir, { recursive: true })
+
+  const log = await openLog({ dataDir, now: () => AT })
+  const { size } = log.reader.treeHead()
+  const answers = await readAll(log, await pathsOf(log))
+  await log.close()
+  for (const [path, { status }] of answers)
+    assert.ok(status === 200 || status === 410 || status === 404, `${status} ${path}`)
+  return { dataDir, origin: ORIGIN, size, answers, remove: () => rm(dataDir, { recursive: true }) }
+}
+
+async function fill(world: ServedLog, raw: number, setClock: (at: number) => void): Promise<void> {
+  const post = async (body: Uint8Array) => {
+    const answer = await world.post(body)
+    assert.equal(answer.statusCode, 201, answer.rawPayload.toString('latin1'))
+  }
+  const sealed: Hash[] = []
+  for (const of of ['one', 'two', 'three']) {
+    const built = await world.build('workload-provenance', {
+      fields: { subject: digestOf(of), subjectKind: 'measurement' },
+      sections: SECTIONS['workload-provenance'],
+      recipients: [publicJwkOf(X25519_JWK)],
+    })
+    sealed.push(built.statement.entry)
+    await post(built.submission)
+  }
+  await post((await world.build('credential-status')).submission)
+  // Certificates are of their own time.
+  setClock(AT)
+  const root = await createAuthority('root')
+  const signer = await certify('signer', { issuer: root })
+  const { entry, fields } = world.log.authorities.policy()
+  const foreign = { keys: [encodePublicKey(issuer.publicJwk)], anchors: [root.der] }
+  const links = [{ rel: 'previous' as const, entry }]
+  await post((await world.build('log-policy', { fields: { ...fields, foreign }, links }, world.admin)).submission)
+  await post(
+    await signForeign(await signingKeyOf(signer), {
+      header: [[34, [-16, sha256(signer.der)]]],
+      unprotected: new Map([[33, [signer.der, root.der]]]),
+      payload: new Uint8Array(3),
+    }),
+  )
+  setClock(NOW)
+  for (let i = 0; i < raw; i += 100) {
+    const bodies = Array.from({ length: Math.min(100, raw - i) }, (_, at) => new TextEncoder().encode(`raw ${i + at}`))
+    await world.log.sequencer.appendRawAll(bodies)
+  }
+  for (const [i, scope] of (['keys', 'statement'] as const).entries()) {
+    const links = [{ rel: 'erases' as const, entry: sealed[i]! }]
+    await post((await world.build('erasure', { fields: { scope }, links }, world.admin, 120)).submission)
+  }
+}
+
+/** All that is served of the records and the tree. */
+async function pathsOf({ reader }: Log): Promise<string[]> {
+  const { size } = reader.treeHead()
+  const paths = ['/checkpoint', '/v1/policies']
+  for (const { level, index, width } of tilesOfSize(size)) {
+    const place = formatTileIndex(index, width)
+    paths.push(`/tile/${level}/${place}`)
+    if (level === 0) paths.push(`/tile/entries/${place}`, `/v1/statements/${place}`)
+  }
+  for (const index of [...Array(20).keys(), size - 2, size - 1]) {
+    const entry = await reader.entryAt(index)
+    const id = toHex(entry!)
+    paths.push(`/entries/${id}`, `/entries/0.${index}/statement`, `/entries/${id}/statement`, `/v1/entries/${id}/wraps`)
+    const meta = await reader.locate(entry!)
+    if (meta?.type === 'issuance-policy') paths.push(`/v1/latest/issuance-policy/${meta.signer}`)
+    if (meta?.type === 'credential-provenance') paths.push(`/v1/provenance/${toHex(digestOfCredential)}`)
+  }
+  return paths
+}
+
+const digestOfCredential = digestOf('credential')
+
+export async function readAll(log: Log, paths: Iterable<string>): Promise<Map<string, Answer>> {
+  const app = buildApp({ log, now: () => AT })
+  const answers = new Map<string, Answer>()
+  for (const url of paths) {
+    const { statusCode, rawPayload } = await app.inject({ method: 'GET', url })
+    answers.set(url, { status: statusCode, body: new Uint8Array(rawPayload) })
+  }
+  await app.close()
+  return answers
+}
+
+/**
+ * Whether a reader who knows the log's keys and an older, true checkpoint takes `answer` for true. What is the same as ever is; an error says
+ * nothing; anything else must fail where a client verifies it.
+ */
+export async function believes(path: string, answer: Answer, log: FlippedLog, keys: Keys): Promise<boolean> {
+  const before = log.answers.get(path)!
+  if (answer.status >= 500) return false
+  if (answer.status !== before.status) return true
+  if (equalBytes(answer.body, before.body) || answer.status !== 200) return false
+  try {
+    return await verifies(path, answer.body, log, keys)
+  } catch {
+    return false
+  }
+}
+
+export interface Keys {
+  readonly vkey: string
+  readonly receiptKey: VerificationKey
+}
+
+async function verifies(path: string, body: Uint8Array, log: FlippedLog, { vkey, receiptKey }: Keys): Promise<boolean> {
+  const pinned = { origin: log.origin, verifiers: [parseVkey(vkey)] }
+  const { root, size } = openCheckpoint(bodyAt(log, '/checkpoint'), pinned)
+  if (path === '/checkpoint') {
+    const opened = openCheckpoint(body, pinned)
+    return opened.size !== size || !equalBytes(opened.root, root)
+  }
+  if (path.startsWith('/tile/entries/')) {
+    const hashes = entriesIn(body).map(hashLeaf)
+    return leadsTo(root, log, path.replace('/tile/entries/', '/tile/0/'), new Uint8Array(Buffer.concat(hashes)))
+  }
+  if (path.startsWith('/tile/')) return leadsTo(root, log, path, body)
+  if (path.startsWith('/v1/statements/')) {
+    const entries = entriesIn(bodyAt(log, path.replace('/v1/statements/', '/tile/entries/')))
+    return statementsIn(body).every(
+      (statement, i) => statement.length === 0 || equalBytes(sha256(statement), entries[i]!),
+    )
+  }
+  if (/\/wraps$|^\/v1\/provenance/.test(path)) return true
+  const entry = entryIn(path, log)
+  if (/^\/entries\/[0-9a-f]+$/.test(path)) {
+    await verifyReceipt(parseReceipt(body), entry!, receiptKey, { origin: log.origin })
+    return false // another form of what it proved before
+  }
+  const { statement, receipts } = parseTransparentStatement(body)
+  await verifyReceipt(parseReceipt(receipts[0]!), statement.entry, receiptKey, { origin: log.origin })
+  return entry === undefined || equalBytes(statement.entry, entry)
+}
+
+const bodyAt = (log: FlippedLog, path: string): Uint8Array => log.answers.get(path)!.body
+
+function entryIn(path: string, log: FlippedLog): Hash | undefined {
+  const [, hex, index] = /\/entries\/(?:([0-9a-f]{64})|0\.(\d+))/.exec(path) ?? []
+  if (hex !== undefined) return new Uint8Array(Buffer.from(hex, 'hex'))
+  if (index === undefined) return undefined
+  const n = Math.floor(Number(index) / TILE_WIDTH)
+  const bundle = bodyAt(log, `/tile/entries/${formatTileIndex(n, tileWidth(0, n, log.size))}`)
+  return entriesIn(bundle)[Number(index) % TILE_WIDTH]
+}
+
+const entriesIn = (bundle: Uint8Array): readonly Hash[] => decodeEntryBundle(bundle, bundle.length / 34)
+
+function statementsIn(bundle: Uint8Array): Uint8Array[] {
+  const view = new DataView(bundle.buffer, bundle.byteOffset, bundle.byteLength)
+  const statements: Uint8Array[] = []
+  for (let at = 0; at < bundle.length; ) {
+    const end = at + 4 + view.getUint32(at)
+    if (end > bundle.length) throw new Error('cut short')
+    statements.push(bundle.subarray(at + 4, end))
+    at = end
+  }
+  return statements
+}
+
+/** Whether the tiles lead to `root`, on every level, with the one at `path` replaced. */
+function leadsTo(root: Hash, log: FlippedLog, path: string, body: Uint8Array): boolean {
+  const levels = new Map<number, Uint8Array[]>()
+  for (const { level, index, width } of tilesOfSize(log.size)) {
+    const name = `/tile/${level}/${formatTileIndex(index, width)}`
+    levels.set(level, [...(levels.get(level) ?? []), name === path ? body : bodyAt(log, name)])
+  }
+  const rootOf = (tiles: readonly Uint8Array[]) =>
+    rangeRoot(appendLeaves(EMPTY_RANGE, new Uint8Array(Buffer.concat(tiles))))
+  const above = splitHashes(new Uint8Array(Buffer.concat(levels.get(1) ?? [])))
+  const tiles = levels.get(0)!
+  return equalBytes(rootOf(tiles), root) && above.every((hash, i) => equalBytes(hash, rootOf([tiles[i]!])))
+}
+
+export async function keysOf(log: Log): Promise<Keys> {
+  const { receiptKeys } = log.authorities.policy()
+  return { vkey: log.vkey, receiptKey: await importVerificationKey(receiptKeys[0]!) }
+}
