@@ -87,15 +87,15 @@ export function parseLogConfig(value: unknown, path: string): LogConfig {
 
 /** What a file of ours says; undefined when there is none. @throws {@link LogError} `malformed_config` */
 export async function readJson(path: string): Promise<unknown> {
-  let text: string
+  let bytes: Uint8Array
   try {
-    text = fromUtf8(await readFile(path))
+    bytes = await readFile(path)
   } catch (cause) {
     if (!isCode(cause, 'ENOENT')) throw cause
     return undefined
   }
   try {
-    return JSON.parse(text)
+    return JSON.parse(fromUtf8(bytes))
   } catch {
     // Without a cause: the parser's message quotes the file, which may be a key.
     throw new LogError('malformed_config', `${path} is not JSON`)

@@ -133,11 +133,8 @@ class Fsck {
   }
 
   async run(guardPath: string, progress?: (done: number, size: number) => void): Promise<FsckReport> {
-    const signed = await this.#store.signed().catch((error: unknown) => this.#unreadable('no_tree_head', error))
-    if (signed === undefined) this.#found('no_tree_head', 'the store has no tree head that can be read')
-    const guard = await Guard.read(guardPath).catch((error: unknown) => this.#unreadable('guard_unreadable', error))
     try {
-      await this.#readAll(signed, guard, (done) => progress?.(done, signed?.head.size ?? done))
+      await this.#readAll(guardPath, progress)
     } catch (error) {
       // A block that LevelDB itself cannot make anything of: there is no reading on behind it.
       if (!isLevelError(error)) throw error
@@ -146,8 +143,11 @@ class Fsck {
     return reportOf(this.#findings, this.#edge.size, this.#edge.root())
   }
 
-  async #readAll(signed: Signed | undefined, guard: Mark | undefined, progress: (done: number) => void): Promise<void> {
-    await this.#readStatements(guard, progress)
+  async #readAll(guardPath: string, progress?: (done: number, size: number) => void): Promise<void> {
+    const signed = await this.#store.signed().catch((error: unknown) => this.#unreadable('no_tree_head', error))
+    if (signed === undefined) this.#found('no_tree_head', 'the store has no tree head that can be read')
+    const guard = await Guard.read(guardPath).catch((error: unknown) => this.#unreadable('guard_unreadable', error))
+    await this.#readStatements(guard, (done) => progress?.(done, signed?.head.size ?? done))
     const { size } = this.#edge
     if (guard && guard.size > size) {
       this.#found('behind_guard', `size ${guard.size} was signed, and ${size} statements are stored`)

@@ -8,7 +8,6 @@
  */
 import assert from 'node:assert/strict'
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import { paths } from '../../log-server/directory.ts'
@@ -16,11 +15,11 @@ import { fsckData } from '../../log-server/fsck.ts'
 import { openLog } from '../../log-server/log.ts'
 import { AT } from '../provenance/signers.ts'
 import { notRandom } from '../provenance/small-log.ts'
-import { believes, type FlippedLog, flippedLog, type Keys, keysOf, readAll } from './flipped-log.ts'
+import { believes, type FlippedLog, flippedLog, type Keys, keysOf, readAll, SCRATCH } from './flipped-log.ts'
 import { StoredValues } from './stored-values.ts'
 
 const EACH =
-  process.env['PROVLOG_FLIPS'] === 'all' ? Number.POSITIVE_INFINITY : Number(process.env['PROVLOG_FLIPS'] ?? 6)
+  process.env['PROVLOG_FLIPS'] === 'all' ? Number.POSITIVE_INFINITY : Number(process.env['PROVLOG_FLIPS'] ?? 2)
 /** Bits of the largest thing of which every one is tried when all are wanted. */
 const SMALL = 4096 * 8
 
@@ -113,7 +112,7 @@ describe('a flipped bit', () => {
       let absent = 0
       const bytes = await readFile(join(store, file))
       for (const bit of bitsOf(bytes.length, file, 4)) {
-        const copy = await mkdtemp(join(tmpdir(), 'provlog-flip-'))
+        const copy = await mkdtemp(join(SCRATCH, 'provlog-flip-'))
         await cp(log.dataDir, copy, { recursive: true })
         await writeFile(join(copy, 'store', file), flipped(bytes, bit))
         counts.flips++
