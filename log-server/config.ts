@@ -10,6 +10,7 @@
  *                   "registrationDeadline": 5,
  *                   "readiness": { "minFreeBytes": 1073741824, "maxCommitSeconds": 10 },
  *                   "maxConnections": 16384,                    fewer where the process may not have so many files (connections.ts)
+ *                   "scrub": { "entriesPerSecond": 2000 },      how fast what is stored is looked at again (scrub.ts)
  *                   "limits": { "maxClockSkew": 300 } } }      ours, all of it optional
  *
  * What may be on the log is no configuration: it is in the log's policy, where auditors see it.
@@ -74,6 +75,7 @@ const ServerSection = Type.Object(
     registrationDeadline: Type.Optional(Type.Number({ minimum: 0, maximum: 30 })),
     readiness: Type.Optional(Readiness),
     maxConnections: count(2 ** 20),
+    scrub: Type.Optional(Type.Object({ entriesPerSecond: Type.Integer({ minimum: 1, maximum: 1_000_000 }) }, strict)),
   },
   strict,
 )
@@ -94,6 +96,7 @@ export interface ServerConfig {
   readonly registrationDeadline?: number
   readonly readiness?: Readonly<Static<typeof Readiness>>
   readonly maxConnections?: number
+  readonly scrub?: { readonly entriesPerSecond: number }
 }
 
 /** What the caller says instead of the file. */
@@ -122,6 +125,7 @@ export async function serverConfig(dataDir: string, overrides: ConfigOverrides =
     ...(section.registrationDeadline !== undefined && { registrationDeadline: section.registrationDeadline }),
     ...(section.readiness && { readiness: section.readiness }),
     ...(section.maxConnections !== undefined && { maxConnections: section.maxConnections }),
+    ...(section.scrub && { scrub: section.scrub }),
     limits: { ...section.limits, ...given.limits },
     ...(section.callerLimit && { callerLimit: section.callerLimit }),
   }

@@ -5,10 +5,8 @@
  */
 import { TILE_WIDTH } from '../merkle/tile.ts'
 import type { FsckFinding } from './fsck.ts'
-import { readInteger, type Store, type Stored } from './store.ts'
+import { CHECKED_LETTERS, readInteger, type Store, type Stored } from './store.ts'
 
-/** Letters of the values with a checksum. */
-const CHECKED = 'acdgikpruwx'
 /** Those that nothing else looks for by their keys while it is checked. */
 const LOOKED_UP = new Set('gkpwx')
 const NAMES = new Set(['head', 'erased', 'swept', 'sweep'])
@@ -17,7 +15,7 @@ const LOOKED_UP_TOGETHER = 256
 /** @param size - how many statements there are */
 export async function checkValues(store: Store, size: number): Promise<FsckFinding[]> {
   const found: FsckFinding[] = []
-  for (const letter of CHECKED) {
+  for (const letter of CHECKED_LETTERS) {
     let asked: Stored[] = []
     const lookUp = async () => {
       for (const { key } of await store.notFound(asked)) {

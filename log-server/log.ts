@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { importVerificationKey } from '#signature'
 import { equalBytes } from '../merkle/bytes.ts'
 import { openCheckpoint } from '../merkle/checkpoint.ts'
@@ -27,6 +28,7 @@ import { Edge } from './edge.ts'
 import { Guard, type Mark } from './guard.ts'
 import { Publication, Publisher } from './publisher.ts'
 import { StoredLog } from './reader.ts'
+import { Scrub } from './scrub.ts'
 import { Sequencer, type SequencerObserver, type SequencerOptions } from './sequencer.ts'
 import { type NamedKeys, type Signers, SigningKeys } from './signing-keys.ts'
 import { changesAuthority, type Signed, Store, type StoreObserver, type StoreSizes, unpack } from './store.ts'
@@ -47,6 +49,8 @@ export interface Log {
   /** Kept up to date as records are published. */
   readonly authorities: Authorities
   storeSizes(): Promise<StoreSizes>
+  /** Not at work until it is started. */
+  readonly scrub: Scrub
   /** Accepts nothing more, answers everybody who waits, and lets go of the directory. */
   close(): Promise<void>
 }
@@ -55,9 +59,14 @@ export interface OpenOptions {
   readonly dataDir: string
   readonly now: Clock
   readonly limits?: Partial<SequencerLimits>
-  /** Called once when the log can no longer be trusted to be durable. The default writes one line to stderr and exits with 1. */
+  /**
+   * Called once when the log can no longer be trusted to be durable, or to be as it was signed. The default writes one line to stderr and
+   * exits, with 5 where what is stored is not what was signed, and with 1 otherwise.
+   */
   readonly fatal?: (error: unknown) => void
   readonly observer?: (SequencerObserver & StoreObserver) | undefined
+  /** Of the scrub. */
+  readonly entriesPerSecond?: number | undefined
 }
 
 /**
@@ -86,7 +95,7 @@ export async function openOver(
     readonly fatal: (error: unknown) => void
   },
 ): Promise<Log> {
-  const { config, keys, store, guard, dataDir, now, limits, fatal, observer } = parts
+  const { config, keys, store, guard, dataDir, now, limits, fatal, observer, entriesPerSecond } = parts
   try {
     const { signed, signedBy, edge, reader, publication, authorities } = await openStored(store, config)
     await checkGuard(guard.last, signed, reader, dataDir)
@@ -107,8 +116,13 @@ export async function openOver(
         authorities.apply(index, candidate.record)
       }
     })
+    const scrub = new Scrub({
+      ...{ store, publication, now, fatal, pause: unlessAborted },
+      ...(entriesPerSecond !== undefined && { entriesPerSecond }),
+    })
     return {
       origin,
+      scrub,
       get vkey() {
         return keys.signersOf(policy()).checkpointKeys[0]!.vkey
       },
@@ -120,7 +134,10 @@ export async function openOver(
       sequencer,
       authorities,
       storeSizes: () => store.sizes(),
-      close: () => closeAll(sequencer, store, guard),
+      async close() {
+        await scrub.stop()
+        await closeAll(sequencer, store, guard)
+      },
     }
   } catch (error) {
     await guard.close()
@@ -343,8 +360,17 @@ export async function checkSignatures(signed: Signed, reader: StoredLog, authori
   }
 }
 
+/** Resolves at the latest when `signal` fires, and keeps no process alive. */
+async function unlessAborted(milliseconds: number, signal: AbortSignal): Promise<void> {
+  await delay(milliseconds, undefined, { ref: false, signal }).catch((error: unknown) => {
+    if (!signal.aborted) throw error
+  })
+}
+
 function exit(error: unknown): void {
   const reason = error instanceof Error ? error.message : String(error)
-  process.stderr.write(`provlog: the log stops, because what it writes may not last: ${reason}\n`)
-  process.exit(1)
+  const damaged = error instanceof LogError && error.code === 'log_damaged'
+  const why = damaged ? 'what it has stored is not what it signed' : 'what it writes may not last'
+  process.stderr.write(`provlog: the log stops, because ${why}: ${reason}\n`)
+  process.exit(damaged ? 5 : 1)
 }

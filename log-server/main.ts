@@ -76,8 +76,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const config = await serverConfig(dataDir, options)
   const live = await openLiveFiles(config, (notice) => report(notice))
   const { tls } = live
+  const { entriesPerSecond } = config.scrub ?? {}
   const metrics = new ServerMetrics()
-  const log = await openLog({ dataDir, now, observer: metrics.log }).catch((error: unknown) => {
+  const log = await openLog({ dataDir, now, observer: metrics.log, entriesPerSecond }).catch((error: unknown) => {
     metrics.close()
     throw error
   })
@@ -160,6 +161,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     if (event === 'kept') app.log.error(notice, 'changed files were refused, and what they held before is kept')
     else app.log.info(notice, 'changed files are in force')
   }
+  log.scrub.start()
   const reloading = setInterval(() => void live.reload(), RELOAD_INTERVAL)
   reloading.unref()
 

@@ -460,10 +460,10 @@ export class Store {
     return found.map(([key, value]) => indexInKey(key, this.#opened(key, value)))
   }
 
-  /** Everything under one letter, in order: for `fsck`. */
-  async *scan(letter: string): AsyncGenerator<Stored> {
+  /** Everything under one letter, in order: for `fsck`, and with a few of them at a time for whoever has other things to do. */
+  async *scan(letter: string, highWaterMarkBytes = 1024 * 1024): AsyncGenerator<Stored> {
     const range = prefixRange(textKey(letter, ''))
-    for await (const [key, value] of this.#db.iterator({ ...range, highWaterMarkBytes: 1024 * 1024 })) {
+    for await (const [key, value] of this.#db.iterator({ ...range, highWaterMarkBytes })) {
       yield this.#stored(plain(key), plain(value))
     }
   }
@@ -711,10 +711,11 @@ const PUT_TOGETHER = 48
 const PIECE_BYTES = 64 * 1024
 const READ_TOGETHER = 32
 const NOTHING = new Uint8Array(0)
-/** The letters in use. */
-const LETTERS = 'acdeghikprsuwx'
-/** Those whose values the signed root tells. */
-const BOUND: ReadonlySet<number> = new Set(Buffer.from('seh'))
+/** The letters of what has a checksum, where the format has any; and of what the signed root tells. */
+export const CHECKED_LETTERS = 'acdgikpruwx'
+const BOUND_LETTERS = 'seh'
+const LETTERS = [...CHECKED_LETTERS, ...BOUND_LETTERS].sort()
+const BOUND: ReadonlySet<number> = new Set(Buffer.from(BOUND_LETTERS))
 const HEAD_KEY = textKey('k', 'head')
 const ERASED_KEY = textKey('k', 'erased')
 const SWEPT_KEY = textKey('k', 'swept')
@@ -758,7 +759,7 @@ function statusKey(credentialDigest: string, index: number): Uint8Array {
 
 /** What lies before, between and behind the keys of {@link LETTERS}. */
 function betweenLetters(): DatabaseRange[] {
-  const ranges = Array.from(LETTERS, (letter) => prefixRange(textKey(letter, '')))
+  const ranges = LETTERS.map((letter) => prefixRange(textKey(letter, '')))
   return [...ranges, undefined].map((range, i) => {
     const gte = ranges[i - 1]?.lt ?? Uint8Array.of(0)
     return { gte, ...(range && { lt: range.gte }) }
