@@ -714,7 +714,7 @@ const NOTHING = new Uint8Array(0)
 /** The letters of what has a checksum, where the format has any; and of what the signed root tells. */
 export const CHECKED_LETTERS = 'acdgikpruwx'
 const BOUND_LETTERS = 'seh'
-const LETTERS = [...CHECKED_LETTERS, ...BOUND_LETTERS].sort()
+const LETTERS = (CHECKED_LETTERS + BOUND_LETTERS).split('').sort()
 const BOUND: ReadonlySet<number> = new Set(Buffer.from(BOUND_LETTERS))
 const HEAD_KEY = textKey('k', 'head')
 const ERASED_KEY = textKey('k', 'erased')
