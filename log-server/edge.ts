@@ -41,7 +41,7 @@ export class Edge {
   #size = 0
   /** The growing tile of each level; of width 0 when the one before it has just filled up. */
   readonly #growing: EdgeTile[] = [newTile(0, 0)]
-  /** Filled by the current batch, lowest level first where one filled another. */
+  /** Filled by the current batch and by what is ahead of it, lowest level first where one filled another. */
   #full: EdgeTile[] = []
 
   /**
@@ -93,7 +93,7 @@ export class Edge {
     return foldCover(coverRange(0, this.#size).map(({ level, index }) => this.node(level, index))).slice()
   }
 
-  /** A node on the edge or in a tile that this batch filled, as a view. What `buildInclusionProof` asks for the newest entries. */
+  /** A node on the edge or in a tile that is not in the store yet, as a view. What `buildInclusionProof` asks for the newest entries. */
   readonly node: NodeLookup = (level, index) => {
     const tileLevel = Math.floor(level / TILE_HEIGHT)
     const row = level % TILE_HEIGHT
@@ -111,14 +111,14 @@ export class Edge {
     return this.#full.find((tile) => tile.level === level && tile.index === index)
   }
 
-  /** What the current batch must store. */
+  /** Those that are not in the store yet. */
   get fullTiles(): readonly EdgeTile[] {
     return this.#full
   }
 
-  /** The full tiles are in the store, durably. */
-  settle(): void {
-    this.#full = []
+  /** These full tiles, or all that there are, are in the store, durably. */
+  settle(stored: readonly EdgeTile[] = this.#full): void {
+    this.#full = this.#full.filter((tile) => !stored.includes(tile))
   }
 
   /** Row 0 of `tile` has one hash more. */

@@ -1,7 +1,7 @@
 /**
  * Reading what is published: the right edge from memory, the rest from the store, and nothing past the published size.
  *
- * The edge and the store run ahead of what is published by the batches that are being committed. Tiles and bundles grow only
+ * The edge runs ahead of what is published by the batch that is being committed and the one behind it, the store by the first. Tiles and bundles grow only
  * at their ends, so cutting them to the published width is enough; a lookup that finds a later index waits for it.
  *
  * @module

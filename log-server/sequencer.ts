@@ -3,14 +3,15 @@
  *
  * ```
  *   append ─► queue ─┐                                                (fsync)    (fsync)
- *   append ─► queue ─┼─► known already? ─► batch ─► edge ─► sign ─► commit ─┬─► guard ─► published ─► answers
- *   append ─► queue ─┘                       ▲                              │
- *                                            └── the next batch: of what arrived meanwhile
+ *   append ─► queue ─┼─► known already? ─► judged ─► edge ─► sign ─► commit ─► guard ─► published ─► answers
+ *   append ─► queue ─┘                                 │       ▲
+ *                        the next batch, of what arrives meanwhile: waits here until the one before it is published
  * ```
  *
  * Self-clocked group commit: a batch is what arrived while the batch before it was being committed. An idle log answers
- * after one commit; a loaded one shares each commit among all who wait, with no timer to tune. The store is asked about the entries of the
- * next batch beside the commit; what it could not know of yet is in memory ({@link Sequencer.#recent}).
+ * after one commit; a loaded one shares each commit among all who wait, with no timer to tune. The entries of the next batch are looked up,
+ * judged and hashed into the edge beside that commit, as they come; what the store could not know of yet is in memory ({@link Sequencer.#recent}).
+ * Of a batch that changes who may write nobody knows before its end how to judge the next one: then that begins after it.
  *
  * Callers take turns until they are asked about (`fair-queue.ts`), and share the room for those who wait (`shared-room.ts`): so behind any amount
  * of somebody else's, an entry waits for the commit under way and for the batch that is being looked up, and is in the one after.
@@ -32,9 +33,10 @@
  * then it is refused (`log.ts`). The other order, guard before commit, would leave after a plain crash what a restored backup leaves, and one of
  * the two would have to be guessed. Writing both at once has the same fault.
  *
- * One batch goes through all four steps before the next one begins. Writing the guard beside the next commit was tried: the two
- * flushes get in each other's way, and as batches become smaller each entry pays more for signatures and flushes (15 % more CPU).
- * So the database is ahead of the guard by at most one batch.
+ * One batch goes through all four steps before the next one is signed. What runs ahead of that, lookups and hashes, is in memory alone, and
+ * when a batch fails it is gone with everything else. Writing the guard beside the next commit was tried: the two flushes get in each other's
+ * way, and as batches become smaller each entry pays more for signatures and flushes (15 % more CPU). So the database is ahead of the guard by
+ * at most one batch.
  *
  * Any error in here ends the process (`fatal`). After a failed fsync nobody knows what the disk holds, and a second try may report
  * success for pages that the kernel has dropped.
@@ -147,6 +149,19 @@ interface Brought {
   end: number
 }
 
+/** The next batch, as far as it was judged. What is new of it is on the edge. */
+interface Judged {
+  readonly first: number
+  /** So many at the head of the line. */
+  count: number
+  bytes: number
+  readonly fresh: Waiter[]
+  readonly held: Held[]
+  readonly brought: Brought
+  /** Then that is its last. */
+  changesAuthority: boolean
+}
+
 export class Sequencer {
   readonly #options: SequencerOptions
   /** Of each caller in order of arrival; the callers in turn. */
@@ -155,6 +170,10 @@ export class Sequencer {
   #line: Waiter[] = []
   #lineBytes = 0
   #lookingUp = false
+  /** Undefined before anybody in the line is judged. */
+  #next: Judged | undefined
+  /** Whether the next batch may be judged while there is one under way. */
+  #ahead = false
   /** With somebody who has no answer, queued or in a batch. */
   readonly #unanswered = new Set<Group>()
   /** For entries without an answer. */
@@ -348,22 +367,28 @@ export class Sequencer {
     }
     if (waiters.length === 0) return
     this.#lookUpSoon()
-    this.#options.store.holders(waiters.map(({ entry }) => entry)).then(
-      (holders) => {
+    this.#options.store
+      .holders(waiters.map(({ entry }) => entry))
+      .then((holders) => {
         for (const [i, waiter] of waiters.entries()) waiter.known = holders[i]
         if (!this.#running) this.#loop = this.#run()
-      },
-      (error: unknown) => this.#stop(error),
-    )
+        else if (this.#ahead) this.#judgeMore()
+      })
+      .catch((error: unknown) => this.#stop(error))
   }
 
   async #run(): Promise<void> {
     this.#running = true
     try {
-      for (let batch = this.#takeBatch(); batch.length > 0; batch = this.#takeBatch()) {
-        await this.#sequence(batch)
+      while (this.#isReady()) {
+        const takenAt = this.#milliseconds()
+        while (this.#judgeMore()) await nextTurn()
+        const batch = this.#takeBatch()
+        if (!batch) break // the log stopped meanwhile
+        await this.#sequence(batch, takenAt)
+        this.#ahead = false
         // Everybody after this batch is judged by what it changed.
-        if (batch.some(({ entry }) => changesAuthority(entry.type))) this.#authorityEpoch++
+        if (batch.changesAuthority) this.#authorityEpoch++
       }
     } catch (error) {
       this.#stop(error)
@@ -372,49 +397,74 @@ export class Sequencer {
     }
   }
 
-  /** Those at the head of the line whom the store has answered about, up to the bounds; a change of authority is the last of its batch. */
-  #takeBatch(): Waiter[] {
-    const { batchEntries, batchBytes } = this.#options.limits
-    let count = 0
-    let bytes = 0
-    while (count < this.#line.length && count < batchEntries) {
-      const { entry, bytes: more, known } = this.#line[count]!
-      if (!known || (count > 0 && bytes + more > batchBytes)) break
-      bytes += more
-      count++
-      if (changesAuthority(entry.type)) break
+  #isReady(): boolean {
+    return this.#next !== undefined || this.#line[0]?.known !== undefined
+  }
+
+  /** Judges the next few in the line, and puts what is new on the edge. Whether there is more to be judged. */
+  #judgeMore(): boolean {
+    if (!this.#next && !this.#line[0]?.known) return false
+    this.#next ??= this.#newBatch()
+    const batch = this.#next
+    for (const end = batch.count + PIECE; batch.count < end && this.#hasRoom(batch); batch.count++) {
+      const waiter = this.#line[batch.count]!
+      batch.bytes += waiter.bytes
+      batch.changesAuthority = changesAuthority(waiter.entry.type)
+      this.#judge(waiter, batch)
     }
-    this.#lineBytes -= bytes
-    const batch = this.#line.splice(0, count)
+    return this.#hasRoom(batch)
+  }
+
+  /** Whether the next in the line, whom the store has answered about, goes with this batch. A change of authority is the last of its batch. */
+  #hasRoom({ count, bytes, changesAuthority }: Judged): boolean {
+    const { batchEntries, batchBytes } = this.#options.limits
+    const waiter = this.#line[count]
+    if (!waiter?.known || changesAuthority || count === batchEntries) return false
+    return count === 0 || bytes + waiter.bytes <= batchBytes
+  }
+
+  #newBatch(): Judged {
+    const first = this.#options.edge.size
+    const brought: Brought = { entries: new Map(), identities: new Map(), unique: new Map(), end: first }
+    // Whoever is behind the first of this batch was looked up no earlier: what the store knew by then needs no memory.
+    const { since } = this.#line[0]!
+    this.#recent = [...this.#recent.filter(({ end }) => end > since), brought]
+    return { first, count: 0, bytes: 0, fresh: [], held: [], brought, changesAuthority: false }
+  }
+
+  /** All that was judged. */
+  #takeBatch(): Judged | undefined {
+    const batch = this.#next
+    if (!batch) return undefined
+    this.#next = undefined
+    this.#line.splice(0, batch.count)
+    this.#lineBytes -= batch.bytes
     this.#lookUpSoon()
     return batch
   }
 
-  async #sequence(batch: readonly Waiter[]): Promise<void> {
+  async #sequence({ first, fresh, held, changesAuthority }: Judged, takenAt: number): Promise<void> {
     const { store, edge, publisher, publication, guard, observer } = this.#options
-    const takenAt = this.#milliseconds()
-    const first = edge.size
-    const { fresh, held } = this.#judge(batch, first)
     if (fresh.length === 0) {
       this.#answerHeld(held)
       return
     }
-    await inPieces(fresh.length, (i) => edge.append(fresh[i]!.entry.entry))
-    const signed = await publisher.sign(edge.size, edge.root(), policyOf(fresh.at(-1)))
+    const size = first + fresh.length
+    assert(edge.size === size, 'nothing of the next batch is on the edge yet')
+    const full = [...edge.fullTiles]
+    const signing = publisher.sign(size, edge.root(), policyOf(fresh.at(-1)))
+    this.#ahead = !changesAuthority
+    const signed = await signing
     const signedAt = this.#milliseconds()
     const receipts: (Uint8Array | undefined)[] = []
-    const prover = new InclusionProver(edge.size, edge.node)
+    const prover = new InclusionProver(size, edge.node)
     const receipt = receiptBuilder(signed.head, fresh.length)
     await Promise.all([
       store.commit({
         first,
         entries: fresh.map(({ entry }) => entry),
-        tiles: edge.fullTiles.map(({ level, index, nodes }) => ({
-          level,
-          index,
-          hashes: nodes.subarray(0, TILE_BYTES),
-        })),
-        bundles: edge.fullTiles.flatMap(({ index, bundle }) => (bundle ? [{ index, bytes: bundle }] : [])),
+        tiles: full.map(({ level, index, nodes }) => ({ level, index, hashes: nodes.subarray(0, TILE_BYTES) })),
+        bundles: full.flatMap(({ index, bundle }) => (bundle ? [{ index, bytes: bundle }] : [])),
         signed,
       }),
       // While the disk works. Nothing of it leaves before the guard has been written.
@@ -423,8 +473,8 @@ export class Sequencer {
         receipts[i] = fresh[i]!.candidate && receipt({ index, proof: prover.proof(index) })
       }),
     ])
-    edge.settle()
-    this.#durable = edge.size
+    edge.settle(full)
+    this.#durable = size
     const committedAt = this.#milliseconds()
 
     await guard.write(signed.head)
@@ -442,38 +492,28 @@ export class Sequencer {
     this.#answerHeld(held)
   }
 
-  /** Who gets an index, counted from `first` in this order, and who is answered with somebody else's. */
-  #judge(batch: readonly Waiter[], first: number): { fresh: Waiter[]; held: Held[] } {
-    const fresh: Waiter[] = []
-    const held: Held[] = []
-    const brought: Brought = { entries: new Map(), identities: new Map(), unique: new Map(), end: first }
-    // Whoever is behind the first of this batch was looked up no earlier: what the store knew by then needs no memory.
-    const { since } = batch[0]!
-    this.#recent = [...this.#recent.filter(({ end }) => end > since), brought]
-
-    for (const waiter of batch) {
-      const { entry, candidate, epoch } = waiter
-      const found = this.#holder(waiter)
-      if (found) {
-        held.push(found)
-        continue
-      }
-      if (epoch !== this.#authorityEpoch && candidate?.recheck) {
-        try {
-          candidate.recheck()
-        } catch (error) {
-          this.#settle(waiter, error as Error)
-          continue
-        }
-      }
-      const index = first + fresh.length
-      fresh.push(waiter)
-      brought.entries.set(entryName(entry.entry), index)
-      if (entry.identity) brought.identities.set(entryName(entry.identity), index)
-      if (entry.uniqueKeys) for (const key of entry.uniqueKeys) brought.unique.set(key, index)
+  /** Whether somebody gets the next index, or is answered with somebody else's, or refused. */
+  #judge(waiter: Waiter, { fresh, held, brought }: Judged): void {
+    const { entry, candidate, epoch } = waiter
+    const found = this.#holder(waiter)
+    if (found) {
+      held.push(found)
+      return
     }
-    brought.end = first + fresh.length
-    return { fresh, held }
+    if (epoch !== this.#authorityEpoch && candidate?.recheck) {
+      try {
+        candidate.recheck()
+      } catch (error) {
+        this.#settle(waiter, error as Error)
+        return
+      }
+    }
+    const index = brought.end++
+    fresh.push(waiter)
+    this.#options.edge.append(entry.entry)
+    brought.entries.set(entryName(entry.entry), index)
+    if (entry.identity) brought.identities.set(entryName(entry.identity), index)
+    if (entry.uniqueKeys) for (const key of entry.uniqueKeys) brought.unique.set(key, index)
   }
 
   /** Who has what this entry would have, when somebody does. */
@@ -557,6 +597,7 @@ export class Sequencer {
     )
     this.#queue.clear()
     this.#line = []
+    this.#next = undefined
     this.#room.empty()
     for (const { outcomes, settle } of this.#unanswered) {
       for (let place = 0; place < outcomes.length; place++) outcomes[place] ??= stopped

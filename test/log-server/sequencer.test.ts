@@ -389,6 +389,88 @@ describe('a change of authority', () => {
       )
       await log.checkLog(4)
     }))
+
+  it('is waited for by whoever comes while it is committed', () =>
+    withLog(async (log) => {
+      const [authority, behind] = await Promise.all(['authority', 'behind'].map((id) => policyCandidate(id)))
+      const commit = log.disk.holdNext('commit')
+      const changed = log.sequencer.append({ ...authority!, type: 'key-authorization' })
+      await commit.arrived
+      let isAsked = false
+      const recheck = () => {
+        isAsked = true
+      }
+      const appended = log.sequencer.append({ ...behind!, recheck })
+      while (log.disk.lookedUp < 2) await nextTurn()
+      await nextTurn()
+      assert.equal(isAsked, false)
+      commit.release()
+      assert.deepEqual([(await changed).index, (await appended).index, isAsked], [1, 2, true])
+    }))
+})
+
+describe('the next batch', () => {
+  it('is on the edge before the one under way is on the disk, and nobody sees it', () =>
+    withLog(async (log) => {
+      const candidates = await Promise.all(['one', 'two'].map((id) => policyCandidate(id)))
+      for (const held of ['commit', 'guard'] as const) {
+        const { size } = log.sequencer
+        const step = log.disk.holdNext(held)
+        const under = log.appendRaw(200)
+        await step.arrived
+        // It fills the tile that the other began, and one more.
+        const { appended } = await log.queueRaw(400)
+        assert.equal(log.edge.size, size + 600)
+        await log.checkLog(size)
+        const known = log.sequencer.append(candidates.pop()!)
+        step.release()
+        await under
+        const indexes = await appended
+        assert.deepEqual(
+          indexes,
+          indexes.map((_, i) => size + 200 + i),
+        )
+        await log.checkReceipt((await known).receipt, (await log.reader.entryAt(size + 600))!, size + 600)
+        await log.checkLog(size + 601)
+        await log.reopen()
+        await log.checkLog(size + 601)
+      }
+    }))
+
+  it('refuses what the one under way has, and names it when it is published', () =>
+    withLog(async (log) => {
+      const original = await policyCandidate('original')
+      const commit = log.disk.holdNext('commit')
+      const first = log.sequencer.append(original)
+      await commit.arrived
+      const again = log.sequencer.appendAll([original, await signedAgain(original)])
+      assert.equal(await stateOf(again), 'pending')
+      commit.release()
+      const [repeated, refused] = await again
+      assert.deepEqual([(await first).index, (repeated as { index: number }).index], [1, 1])
+      assert.equal((refused as LogError).code, 'conflict_signature')
+      assert.deepEqual(log.disk.events, ['commit 2', 'guard 2'])
+    }))
+
+  it('is never signed when the one under way cannot be committed', () =>
+    withLog(async (log) => {
+      for (const kind of ['commit', 'guard'] as const) {
+        const { size } = log.sequencer
+        const { events } = log.disk
+        const step = log.disk.holdNext(kind, new Error(`EIO in ${kind}`))
+        const under = log.appendRaw(2)
+        await step.arrived
+        const { appended } = await log.queueRaw(300)
+        step.release()
+        for (const lost of [under, appended]) await assert.rejects(lost, { code: 'log_stopped' })
+        assert.deepEqual(events.slice(-1), kind === 'commit' ? [] : [`commit ${size + 2}`])
+        await log.close()
+        await log.open()
+        await log.checkLog(kind === 'commit' ? size : size + 2)
+      }
+      await log.close()
+      assert.deepEqual((await fsckData(log.dataDir)).findings, [])
+    }))
 })
 
 describe('the queue', () => {

@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { candidateOf } from '../../log-server/candidate.ts'
+import type { Edge } from '../../log-server/edge.ts'
 import { Guard } from '../../log-server/guard.ts'
 import { initLog, type NewLog } from '../../log-server/init.ts'
 import { createSequencer, openStored, paths, readLogConfig } from '../../log-server/log.ts'
@@ -84,14 +85,14 @@ export class Disk {
     this.#gates.set(kind, { fail: new Error(`EIO in ${kind}`), arrived: () => undefined, open: Promise.resolve() })
   }
 
-  /** The next operation of this kind waits until `release` is called; `arrived` resolves when it waits. */
-  holdNext(kind: 'lookup' | 'commit' | 'guard'): { arrived: Promise<void>; release: () => void } {
+  /** The next operation of this kind waits until `release` is called, and then fails if it is to; `arrived` resolves when it waits. */
+  holdNext(kind: 'lookup' | 'commit' | 'guard', fail?: Error): { arrived: Promise<void>; release: () => void } {
     let release = () => {}
     const open = new Promise<void>((resolve) => {
       release = resolve
     })
     const arrived = new Promise<void>((resolve) => {
-      this.#gates.set(kind, { fail: undefined, arrived: resolve, open })
+      this.#gates.set(kind, { fail, arrived: resolve, open })
     })
     return { arrived, release }
   }
@@ -117,6 +118,7 @@ export class TestLog {
   milliseconds = 0
   sequencer!: Sequencer
   reader!: StoredLog
+  edge!: Edge
   #close: () => Promise<void> = async () => undefined
   #receiptKey!: VerificationKey
   /** Every checkpoint that was ever seen: each later one must be consistent with all of them. */
@@ -151,6 +153,7 @@ export class TestLog {
     this.fatal = []
     const { disk } = this
     this.reader = reader
+    this.edge = edge
     this.sequencer = createSequencer({
       store: {
         async holders(entries) {
