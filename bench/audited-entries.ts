@@ -10,8 +10,8 @@
 
 import type { AuditedEntry } from '../clients/auditor/audited-entry.ts'
 import { sha256, toHex, utf8 } from '../merkle/index.ts'
-import type { EarClaims, LinkRelation, ProvenanceRecord, RecordType } from '../provenance/index.ts'
-import { encodePublicKey } from '../provenance/index.ts'
+import type { EarClaims, LinkRelation, ProvenanceRecord, RecordType, Vulnerability } from '../provenance/index.ts'
+import { encodePublicKey, VULNERABILITY_STATES } from '../provenance/index.ts'
 import type { SignedStatement } from '../statement/index.ts'
 
 export const START = 1_760_000_000
@@ -102,6 +102,7 @@ function workloadAt(index: number): AuditedEntry {
         components,
         others: [{ name: 'package-37', version: '0.9' }],
         cpes: [`cpe:2.3:a:vendor-${number % 50}:product:1.0:*:*:*:*:*:*:*`],
+        vulnerabilities: [vulnerabilityOf(number)],
       },
     ],
     build: [
@@ -120,6 +121,12 @@ function workloadAt(index: number): AuditedEntry {
   }
   const fields = { subject: digestOf(`image ${number}`), subjectKind: 'measurement' }
   return of(index, 'workload-provenance', fields, [], { sections: { workload } })
+}
+
+/** One in seven without a state. */
+function vulnerabilityOf(number: number): Vulnerability {
+  const state = VULNERABILITY_STATES[number % 7]
+  return { id: `CVE-2026-${number % 5}`, ...(state && { state }) }
 }
 
 function resultAt(index: number): AuditedEntry {

@@ -190,5 +190,6 @@ export { canonicalPurl, formatPurl, type Purl, packageOf, parsePurl, releaseOf }
 export { readSbom, readSbomDocument, type Sbom, type SbomContent, sbomOf } from './workload/sbom.ts'
 export { type SignerIdentity, signerIdentity } from './workload/signer-identity.ts'
 export { type CertifiedEnvelope, type LogEntry, readCertified } from './workload/sigstore-bundle.ts'
+export { VULNERABILITY_STATES, type Vulnerability, type VulnerabilityState } from './workload/vulnerabilities.ts'
 export { checkCertificatePath, type TlsRole } from './workload-certificate.ts'
 export { type ProvenanceRecordFacts, type WorkloadFacts, workloadFacts } from './workload-facts.ts'

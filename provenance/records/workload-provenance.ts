@@ -14,6 +14,7 @@ import { MAX_RESULTS } from '../workload/compliance.ts'
 import { MAX_COMPONENTS, MAX_NAME_LENGTH } from '../workload/component-index.ts'
 import { canonicalPurl, MAX_PURL_LENGTH } from '../workload/purl.ts'
 import { MAX_SUBJECTS } from '../workload/subject-digest.ts'
+import { MAX_VULNERABILITIES, VULNERABILITY_STATES } from '../workload/vulnerabilities.ts'
 import { defineRecord } from './define-record.ts'
 import { digest, kid } from './field-types.ts'
 
@@ -47,6 +48,14 @@ const sbom = map({
       { max: MAX_COMPONENTS },
     ),
     cpes: list(text({ max: MAX_NAME_LENGTH }), { max: MAX_COMPONENTS }),
+    /** What the document says of known vulnerabilities (VEX). Without a state nobody analysed it. */
+    vulnerabilities: list(
+      map({
+        required: { id: text({ max: MAX_NAME_LENGTH }) },
+        optional: { state: oneOf(...VULNERABILITY_STATES) },
+      }),
+      { max: MAX_VULNERABILITIES },
+    ),
     /** SHA-256 of what the document says that it is about. Absent: it does not say. */
     subjects: list(digest, { max: MAX_SUBJECTS }),
     /** Who signed it, if it came in an attestation whose signature the author checked: by its key, or by its certificate. */

@@ -1,8 +1,8 @@
 /**
  * CycloneDX (ECMA-424) in JSON, 1.2 to 1.7: which components a document lists, and what it is about.
  *
- * Read are `metadata.component` and `components`, and whatever these contain. Not read is what is no part of the workload: the tools
- * that made the document, the formulation, services, and the pedigree of a component; nor licences, dependencies and vulnerabilities.
+ * Read are `metadata.component` and `components`, and whatever these contain; and `vulnerabilities` by name and state. Not read is what is no
+ * part of the workload: the tools that made the document, the formulation, services, and the pedigree of a component; nor licences and dependencies.
  * What the schema asks of what is read is checked in `cyclonedx-form.ts`.
  *
  * @module
@@ -13,6 +13,7 @@ import { array, ComponentCollector, refuse } from './component-index.ts'
 import { checkComponent, checkDocument } from './cyclonedx-form.ts'
 import type { SbomContent } from './sbom.ts'
 import { sha256OfImage, sha256sOf } from './subject-digest.ts'
+import { readVulnerabilities } from './vulnerabilities.ts'
 
 /** 1.0 and 1.1 had no JSON. A later version may list components in places that nobody looks at here, so it is refused until somebody does. */
 const VERSIONS: ReadonlySet<Json | undefined> = new Set(['1.2', '1.3', '1.4', '1.5', '1.6', '1.7'])
@@ -33,12 +34,14 @@ export function readCycloneDx(document: JsonObject): SbomContent {
   const check = (component: JsonObject) => checkComponent(component, specVersion, references)
   if (described !== undefined) collect([described], collector, check)
   collect(components, collector, check)
+  const vulnerabilities = readVulnerabilities(document['vulnerabilities'])
   return {
     format: 'CycloneDX',
     specVersion,
     ...(typeof serialNumber === 'string' && serialNumber !== '' ? { serialNumber } : {}),
     subjects: isJsonObject(described) ? subjectsOf(described) : [],
     ...collector.index(),
+    ...(vulnerabilities.length > 0 && { vulnerabilities }),
   }
 }
 

@@ -24,6 +24,7 @@ import { readCycloneDx } from './cyclonedx.ts'
 import { isSpdxTagValue, parseSpdxTagValue } from './spdx-tag-value.ts'
 import { readSpdx2 } from './spdx2.ts'
 import { isSpdx3, readSpdx3 } from './spdx3.ts'
+import type { Vulnerability } from './vulnerabilities.ts'
 
 /** What one of the formats says. */
 export interface SbomContent extends ComponentIndex {
@@ -33,6 +34,8 @@ export interface SbomContent extends ComponentIndex {
   readonly serialNumber?: string
   /** SHA-256 of what the document says that it is about, lower-case hex, sorted. Often there is none: then it matches nothing. */
   readonly subjects: readonly string[]
+  /** Of CycloneDX alone, and not there where it names none. */
+  readonly vulnerabilities?: readonly Vulnerability[]
 }
 
 export interface Sbom extends Omit<SbomContent, 'subjects'> {

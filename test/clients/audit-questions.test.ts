@@ -139,6 +139,25 @@ describe('a question', () => {
     const bare = await ask('by-component-name', { name: 'package-37', versions: '=0.9' })
     assert.deepEqual(indexesOf(bare), named(live(AT).filter(({ targets }) => targets.has('workload-provenance'))))
     assert.ok(bare.every((row) => row[7] === null))
+    // Each workload has one of five, in some state or none: what is asked for without a state, and what rules it out, are all of them.
+    const found: number[] = []
+    for (const id of [0, 1, 2, 3, 4]) {
+      const open = await ask('by-vulnerability', { vulnerability: `cve-2026-${id}` })
+      assert.ok(open.every((row) => row[6] === 'exploitable' || row[6] === 'in_triage' || row[6] === null))
+      found.push(...(indexesOf(open) as number[]))
+      for (const state of ['resolved', 'resolved_with_pedigree', 'false_positive', 'not_affected']) {
+        const ruledOut = await ask('by-vulnerability', { vulnerability: `CVE-2026-${id}`, state })
+        assert.ok(ruledOut.every((row) => row[5] === `CVE-2026-${id}` && row[6] === state))
+        found.push(...(indexesOf(ruledOut) as number[]))
+      }
+    }
+    assert.deepEqual(
+      found.toSorted((a, b) => a - b),
+      named(live(AT).filter(({ targets }) => targets.has('workload-provenance'))),
+    )
+    await assert.rejects(ask('by-vulnerability', { vulnerability: 'CVE-2026-0', state: 'affected' }), {
+      code: 'bad_argument',
+    })
     const first = await ask('by-cpe', { cpe: 'cpe:2.3:a:vendor-0:' })
     assert.ok(first.length > 0 && first.every((row) => String(row[5]).startsWith('cpe:2.3:a:vendor-0:')))
   })

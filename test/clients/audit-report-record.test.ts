@@ -150,6 +150,17 @@ describe('audit report --sign', () => {
     assert.deepEqual([behind.exit, /behind_report/.test(behind.err)], [1, true], behind.err)
   })
 
+  it('is nothing that a log takes on entries which it does not have (audit_out_of_range)', async (t) => {
+    const { log } = await served(t)
+    const party = await log.authorize('auditor', 'spiffe://bank.example/hasty')
+    const links: Link[] = [{ rel: 'key-authorization', entry: party.entry }]
+    const fields = { ...FIELDS['audit-report'], auditedAt: NOW }
+    const report = (size: number) =>
+      log.client.registerRecord({ type: 'audit-report', fields: { ...fields, size }, links }, party)
+    await assert.rejects(report(4), { name: 'RefusedError', code: 'audit_out_of_range' })
+    assert.equal((await report(3)).index, 3)
+  })
+
   it('has to be told what to do', async (t) => {
     const { cli } = await served(t)
     assert.equal((await cli.run('audit', 'report', '--state', '@state')).exit, 2)

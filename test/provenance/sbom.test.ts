@@ -55,6 +55,44 @@ describe('readSbom, of CycloneDX', () => {
     })
   })
 
+  it('says of vulnerabilities what the document says, each once, and nothing of one without a name', () => {
+    const vulnerabilities = [
+      { id: 'GHSA-b', ratings: [{ severity: 'high' }] },
+      { id: 'CVE-2021-44228', analysis: { state: 'not_affected', detail: 'The class is not in it.' } },
+      { id: 'CVE-2021-44228', analysis: { state: 'exploitable' }, affects: [{ ref: 'a' }] },
+      { id: 'CVE-2021-44228', analysis: { state: 'exploitable' }, affects: [{ ref: 'b' }] },
+      { id: 'CVE-2', analysis: {} },
+      { 'bom-ref': 'nameless' },
+      { id: '' },
+    ]
+    assert.deepEqual(read({ ...bom, vulnerabilities }).vulnerabilities, [
+      { id: 'CVE-2' },
+      { id: 'CVE-2021-44228', state: 'exploitable' },
+      { id: 'CVE-2021-44228', state: 'not_affected' },
+      { id: 'GHSA-b' },
+    ])
+    assert.equal(read({ ...bom, vulnerabilities: [] }).vulnerabilities, undefined)
+    const many = Array.from({ length: 1024 }, (_, i) => ({ id: `CVE-${i}` }))
+    assert.equal(read({ ...bom, vulnerabilities: many }).vulnerabilities?.length, 1024)
+  })
+
+  const wrong: [what: string, vulnerabilities: unknown][] = [
+    ['no list', {}],
+    ['none that is an object', ['CVE-1']],
+    ['a name that is no text', [{ id: 1 }]],
+    ['a name of two lines', [{ id: 'CVE-1\nCVE-2' }]],
+    ['a state that there is not', [{ id: 'CVE-1', analysis: { state: 'Not_Affected' } }]],
+    ['a state of what has no name', [{ analysis: { state: 'fixed' } }]],
+    ['a prototype’s name for a state', [{ id: 'CVE-1', analysis: { state: 'constructor' } }]],
+    ['an analysis that is no object', [{ id: 'CVE-1', analysis: 'not_affected' }]],
+    ['more than can be recorded', Array.from({ length: 1025 }, (_, i) => ({ id: `CVE-${i}` }))],
+  ]
+  for (const [what, vulnerabilities] of wrong) {
+    it(`is refused with vulnerabilities that are ${what} (malformed_sbom)`, () => {
+      assert.throws(() => read({ ...bom, vulnerabilities }), { code: 'malformed_sbom' })
+    })
+  }
+
   const subjects: [what: string, component: object][] = [
     [
       'its hashes',

@@ -214,6 +214,7 @@ export const SECTIONS: { readonly [T in RecordType]: SectionsOf<T> } = {
           digest: digestOf('bom'),
           serialNumber: 'urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79',
           components: ['pkg:npm/fastify@5.12.8', 'pkg:npm/level@10.0.0'],
+          vulnerabilities: [{ id: 'CVE-2026-1', state: 'not_affected' }, { id: 'CVE-2026-2' }],
         },
       ],
       build: [

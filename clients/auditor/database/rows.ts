@@ -177,8 +177,9 @@ function addWorkload(
   const formats = workload ? [...new Set(workload.sbom.map(({ format }) => format))].join(',') : null
   const of = [vendor?.name ?? null, vendor?.id ?? null, vendor?.saas ?? null]
   sink('workloads', [index, subject, subjectKind ?? null, name, ...of, formats])
-  for (const { components, others = [], cpes = [] } of workload?.sbom ?? []) {
+  for (const { components, others = [], cpes = [], vulnerabilities = [] } of workload?.sbom ?? []) {
     for (const cpe of cpes) sink('cpes', [index, cpe])
+    for (const { id, state = null } of vulnerabilities) sink('vulnerabilities', [index, id, state])
     for (const purl of components) sink('components', [index, ...componentOf(purl)])
     for (const other of others) {
       const { version = null } = other

@@ -10,7 +10,7 @@
  * @module
  */
 import { sha256, toHex, utf8 } from '../../../merkle/index.ts'
-import { CLAIMS, LINK_RELATIONS, RECORD_TYPES, ROLES, TIERS } from '../../../provenance/index.ts'
+import { CLAIMS, LINK_RELATIONS, RECORD_TYPES, ROLES, TIERS, VULNERABILITY_STATES } from '../../../provenance/index.ts'
 import { CHECKED, CHECKS, SEVERITIES } from '../checks.ts'
 import { type Column, sqlTypeOf } from './cells.ts'
 
@@ -179,6 +179,19 @@ export const TABLES = {
     about:
       'The names by which vulnerability databases know what is in a workload (CPE), as its bills of materials have them.',
     columns: [of('workload', 'The `workload-provenance` record.'), { name: 'cpe', type: 'text', about: '', opened }],
+  },
+  vulnerabilities: {
+    about: 'What the bills of materials of a workload say of known vulnerabilities in it (VEX).',
+    columns: [
+      of('workload', 'The `workload-provenance` record.'),
+      { name: 'vulnerability', type: 'text', about: 'Its name: CVE, GHSA, …', opened },
+      {
+        name: 'state',
+        type: VULNERABILITY_STATES,
+        about: 'As CycloneDX has it; NULL where nobody analysed it.',
+        opened,
+      },
+    ],
   },
   builds: {
     about: 'How a workload was built.',

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CLAIMS, ROLES, TIERS } from '../../../provenance/index.ts'
+import { CLAIMS, ROLES, TIERS, VULNERABILITY_STATES } from '../../../provenance/index.ts'
 import { type Argument, inRange, type Question } from './question.ts'
 
 const at: Argument = { kind: 'time', about: 'credentials that hold then', default: 'now' }
@@ -153,6 +153,24 @@ export const LIVE_QUESTIONS: readonly Question[] = [
     sealed: true,
     sql: `SELECT DISTINCT ${CREDENTIAL}, k.cpe, k.workload ${LIVE} ${WORKLOAD} JOIN cpes k ON k.workload = l.target
       WHERE starts_with(k.cpe, $cpe) ORDER BY c.index, k.cpe`,
+  },
+  {
+    id: 'by-vulnerability',
+    asks: 'Which live credentials are of workloads that have this vulnerability, as they say themselves or do not rule out?',
+    arguments: {
+      vulnerability: { kind: 'text', about: 'its name, as CVE-2021-44228; capitals do not matter' },
+      state: {
+        kind: VULNERABILITY_STATES,
+        about:
+          'what the bill of materials says (VEX); when not given, all that do not say it is not affected, resolved or a false positive',
+        default: null,
+      },
+      at,
+    },
+    sealed: true,
+    sql: `SELECT DISTINCT ${CREDENTIAL}, v.vulnerability, v.state, v.workload ${LIVE} ${WORKLOAD} JOIN vulnerabilities v ON v.workload = l.target
+      WHERE upper(v.vulnerability) = upper($vulnerability) AND CASE WHEN $state::VARCHAR IS NOT NULL THEN v.state::VARCHAR = $state
+        ELSE v.state IS NULL OR v.state IN ('exploitable', 'in_triage') END ORDER BY c.index, v.vulnerability, v.state, v.workload`,
   },
   {
     id: 'by-builder',
