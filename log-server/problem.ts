@@ -452,6 +452,10 @@ export function problemOf(error: unknown, requestId: string): Problem {
   if (error instanceof EvidenceError && Object.hasOwn(PROBLEMS, error.code)) {
     return describe(error.code as ProblemCode, error.message)
   }
+  // Of the descriptors that everybody shares none is left: that passes, and says nothing of what was asked.
+  if (EXHAUSTED.includes(codeOf(error))) {
+    return { ...describe('unavailable', 'this server has as many files and connections open as it may'), retryAfter: 1 }
+  }
   const code = frameworkCode(error)
   return code ? describe(code, (error as Error).message) : describe('internal', `request ${requestId}`)
 }
@@ -547,9 +551,16 @@ const FRAMEWORK: Readonly<Record<string, RequestErrorCode | 'too_large'>> = {
 }
 
 function frameworkCode(error: unknown): RequestErrorCode | 'too_large' | undefined {
-  const code = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' && Object.hasOwn(FRAMEWORK, code) ? FRAMEWORK[code] : undefined
+  const code = codeOf(error)
+  return Object.hasOwn(FRAMEWORK, code) ? FRAMEWORK[code] : undefined
 }
+
+function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null | undefined)?.code
+  return typeof code === 'string' ? code : ''
+}
+
+const EXHAUSTED: readonly string[] = ['EMFILE', 'ENFILE']
 
 /** Whether `path` is one of SCRAPI's, whose clients read CBOR and nothing else. */
 function isScittPath(path: string): boolean {

@@ -43,6 +43,13 @@ describe('problemOf', () => {
     }
   })
 
+  it('has those come back who came when no descriptor was left', () => {
+    const error = Object.assign(new Error("EMFILE: too many open files, open '/secret'"), { code: 'EMFILE' })
+    const { status, code, detail, retryAfter } = problemOf(error, 'req-1')
+    assert.deepEqual([status, code, retryAfter], [503, 'unavailable', 1])
+    assert.doesNotMatch(detail, /secret/)
+  })
+
   it('is not fooled by a code of an error that is none of ours', () => {
     const error = Object.assign(new Error('secret'), { code: 'not_found', statusCode: 404 })
     assert.equal(problemOf(error, 'req-1').status, 500)
