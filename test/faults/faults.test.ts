@@ -12,7 +12,7 @@ import { runFaults } from './run.ts'
 const SEED = Number(process.env['PROVLOG_FAULTS_SEED'] ?? 7)
 
 it('whatever befalls a server, nothing acknowledged is lost and no failure is quiet', {
-  timeout: 240_000,
+  timeout: 900_000,
 }, async (t) => {
   const say = (line: string) => t.diagnostic(line)
   const { report, findings, kept } = await runFaults({ seed: SEED, jobs: 2, say })

@@ -76,6 +76,7 @@ export async function haltUnderLoad(sites: Sites): Promise<void> {
   await sites.discard(site)
 }
 
-export function loadOn(sites: Sites, site: Site, { client }: Served): Load {
-  return new Load(client, { random: sites.random, writer: sites.writer, ledger: site.ledger })
+export function loadOn(sites: Sites, site: Site, { client }: Served, writers?: number): Load {
+  const { random, writer } = sites
+  return new Load(client, { random, writer, ledger: site.ledger, ...(writers !== undefined && { writers }) })
 }

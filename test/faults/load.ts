@@ -4,7 +4,7 @@
  * @module
  */
 import type { Random } from '../fuzz/random.ts'
-import type { Client } from './client.ts'
+import type { Client, Outcome } from './client.ts'
 import type { Ledger } from './ledger.ts'
 import type { Writer } from './writer.ts'
 
@@ -29,7 +29,7 @@ export class Load {
   readonly #client: Client
   readonly #options: LoadOptions
   #stopped = false
-  #wanted: { readonly count: number; readonly reached: () => void }[] = []
+  #wanted: { readonly outcome: Outcome; readonly count: number; readonly reached: () => void }[] = []
 
   constructor(client: Client, options: LoadOptions) {
     this.#client = client
@@ -43,12 +43,12 @@ export class Load {
     this.#done.catch(() => {})
   }
 
-  /** Resolves when so many requests were acknowledged, or the load has ended. */
-  async reached(count: number): Promise<void> {
+  /** Resolves when so many requests had this outcome, or the load has ended. */
+  async reached(count: number, outcome: Outcome = 'acknowledged'): Promise<void> {
     await Promise.race([
       this.#done,
       new Promise<void>((reached) => {
-        this.#wanted.push({ count, reached })
+        this.#wanted.push({ outcome, count, reached })
         this.#wake(this.#stopped)
       }),
     ])
@@ -73,7 +73,7 @@ export class Load {
       const statements = await writer.statements(batches ? 2 + random.below(60) : 1)
       const outcome = await this.#client.register(statements)
       this.result[outcome]++
-      if (outcome === 'acknowledged') this.#wake(false)
+      this.#wake(false)
       if (outcome === 'broken') this.#stopped = true
     }
   }
@@ -88,8 +88,8 @@ export class Load {
   }
 
   #wake(all: boolean): void {
-    const { acknowledged } = this.result
-    for (const { count, reached } of this.#wanted) if (all || acknowledged >= count) reached()
-    this.#wanted = this.#wanted.filter(({ count }) => !all && acknowledged < count)
+    const due = this.#wanted.filter(({ outcome, count }) => all || this.result[outcome] >= count)
+    this.#wanted = this.#wanted.filter((wanted) => !due.includes(wanted))
+    for (const { reached } of due) reached()
   }
 }

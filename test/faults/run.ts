@@ -45,7 +45,7 @@ interface Run {
 
 const CYCLES: readonly CycleName[] = ['append', 'start', 'tables']
 /** In the short form, of each cycle. */
-const FEW = 5
+const FEW = 4
 
 export async function runFaults({ seed, deadline, jobs, only, say }: RunOptions): Promise<Outcome> {
   const report = new Report()
