@@ -80,7 +80,7 @@ export class Client {
   async look(): Promise<number | undefined> {
     const { newest } = this.#ledger
     const answer = await this.#connections.ask({ path: 'checkpoint' })
-    if (!answer) return undefined
+    if (!answer || (answer.status === 503 && this.#unavailable(answer))) return undefined
     if (answer.status !== 200) throw wrongAnswer('the checkpoint', answer)
     return this.#ledger.see(fromUtf8(answer.body), newest)
   }
@@ -88,7 +88,7 @@ export class Client {
   /** A receipt of something that was acknowledged before, made now. */
   async lookUp(entry: Hash): Promise<void> {
     const answer = await this.#connections.ask({ path: `entries/${Buffer.from(entry).toString('hex')}` })
-    if (!answer || answer.status === 503) return
+    if (!answer || (answer.status === 503 && this.#unavailable(answer))) return
     if (answer.status !== 200) throw wrongAnswer('an acknowledged entry', answer, 'I1')
     await this.#ledger.keep(entry, answer.body)
   }
@@ -114,6 +114,7 @@ export class Client {
     throw answer ? wrongAnswer(path, answer) : new Violation('I8', `${path}: no answer from a log at rest`)
   }
 
+  /** @throws {@link Violation} I8 when it does not say when to come back */
   #unavailable(answer: Answer): Outcome {
     if (answer.headers['retry-after'] === undefined) throw wrongAnswer('503 without Retry-After', answer)
     return 'unavailable'
