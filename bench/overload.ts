@@ -69,7 +69,7 @@ class World {
     await signed.log.close()
     const world = new World(directory, signed, quick)
     await writeFile(world.forged, preparedBodies(await world.#statements(100)))
-    const statements = await world.#statements(quick ? 1000 : 20_000)
+    const statements = await world.#statements(quick ? 1000 : 10_000)
     const batches: Uint8Array[] = []
     for (let at = 0; at < statements.length; at += 100) {
       batches.push(encodeCborSequence(statements.slice(at, at + 100)))
@@ -102,12 +102,12 @@ class World {
       const slow = await SlowProcess.start({ port, connections, addresses, path: '/openapi.json' })
       const result = await honest()
       const { opened, refused } = await slow.end()
-      return { result, notes: `${opened} connections opened, ${refused} of them refused` }
+      return { result, notes: `${opened} connections opened, ${refused} of them answered with 503` }
     })
   }
 
   get #seconds(): number {
-    return this.#quick ? 1 : 8
+    return this.#quick ? 1 : 4
   }
 
   async #served(
@@ -151,7 +151,7 @@ class World {
   /** @param rate - requests a second at most, for whoever has a limit to keep to */
   async #honestly(port: number, rate?: number): Promise<LoadResult> {
     const file = join(this.#directory, 'honest')
-    const count = Math.min(rate ?? 800, 800) * this.#seconds
+    const count = (rate ?? 500) * this.#seconds
     await writeFile(file, preparedBodies(await this.#statements(count)))
     const bodies = { file, type: ENTRIES.type }
     const load = { port, from: HONEST, connections: 4, seconds: this.#seconds, paths: ENTRIES.paths, bodyBytes: 0 }

@@ -18,7 +18,7 @@ export interface SlowClients {
   readonly path: string
 }
 
-/** How many were opened, and how many of those the server had no room for. */
+/** How many were opened, and how many of those the server had no room for, or none for what they asked for. */
 export interface SlowResult {
   readonly opened: number
   readonly refused: number

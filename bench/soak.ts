@@ -4,7 +4,7 @@
  * A server in a process of its own is filled in batches, one entry in two hundred of them a signed record, and looked at where it has a tenth of
  * the entries and where it has all:
  *
- *     memory    of the process, as much as it ever had since the last hundredth began
+ *     memory    of the process while it appended the last fiftieth, the median of many looks
  *     latency   of single appends on 256 connections, while nothing else runs
  *     opening   from the start of the process to its first answer, after SIGKILL in the midst of appends; what was acknowledged is there
  *     disk      bytes an entry
@@ -20,9 +20,9 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { encodeCborSequence } from '../statement/index.ts'
 import { LoadProcess, preparedBodies } from './load.ts'
-import type { BenchResult } from './result.ts'
+import { type BenchResult, median } from './result.ts'
 import { createSignedLog, type SignedLog } from './signed-log.ts'
-import { SoakServer } from './soak-server.ts'
+import { type Memory, SoakServer } from './soak-server.ts'
 
 export interface SoakOptions {
   readonly entries: number
@@ -56,8 +56,9 @@ export async function benchSoak({ entries }: SoakOptions): Promise<BenchResult[]
   try {
     const soak = await Soak.start(directory)
     try {
-      const before = await soak.markAt(Math.round(entries / 10))
-      return resultsOf(before, await soak.markAt(entries))
+      const round = Math.max(PER_POST * CONNECTIONS, Math.round(entries / 200))
+      const before = await soak.markAt(Math.round(entries / 10), round)
+      return resultsOf(before, await soak.markAt(entries, round))
     } finally {
       await soak.close()
     }
@@ -72,8 +73,8 @@ class Soak {
   readonly #load = new LoadProcess()
   readonly #started = performance.now()
   #server: SoakServer
-  /** The most at one time, since it was last forgotten. */
-  #memory = { rss: 0, anonymous: 0 }
+  /** In each of the last rounds. */
+  #memory: Memory[][] = []
 
   private constructor(directory: string, signed: SignedLog, server: SoakServer) {
     this.#directory = directory
@@ -87,17 +88,18 @@ class Soak {
     return new Soak(directory, signed, await SoakServer.start(join(directory, 'log')))
   }
 
-  /** Fills the log up to so many entries, and looks at it. */
-  async markAt(entries: number): Promise<Mark> {
-    const round = Math.max(PER_POST * CONNECTIONS, Math.round(entries / 100))
+  /** Fills the log up to so many entries, so many in a round, and looks at it. */
+  async markAt(entries: number, round: number): Promise<Mark> {
     for (let size = await this.#server.size(); size < entries; size = await this.#server.size()) {
-      this.#memory = { rss: 0, anonymous: 0 }
       const began = performance.now()
-      await this.#append(Math.min(round, entries - size))
+      const seen = await this.#append(Math.min(round, entries - size))
+      this.#memory = [...this.#memory.slice(1 - ROUNDS_LOOKED_AT), seen]
       const rate = (1000 * ((await this.#server.size()) - size)) / (performance.now() - began)
-      this.#say(`${size} of ${entries} entries, ${Math.round(rate)}/s, ${megabytes(this.#memory.rss)}`)
+      const { rss, anonymous } = medianOf(seen)
+      const memory = `${megabytes(rss)}, without files ${megabytes(anonymous)}`
+      this.#say(`${size} of ${entries} entries, ${Math.round(rate)}/s, ${memory}`)
     }
-    const { rss, anonymous } = this.#memory
+    const { rss, anonymous } = medianOf(this.#memory.flat())
     const { p50, p99 } = await this.#latency()
     this.#say(`appends alone: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`)
     const diskBytes = await bytesIn(join(this.#directory, 'log'))
@@ -113,14 +115,15 @@ class Soak {
     await this.#server.end('SIGTERM')
   }
 
-  async #append(count: number): Promise<void> {
+  /** What memory it had meanwhile. */
+  async #append(count: number): Promise<Memory[]> {
     const records = Math.floor(count / (RAW_TO_SIGNED + 1))
     const statements: Uint8Array[] = []
     while (statements.length < records) statements.push((await this.#signed.provenance()).bytes)
     const watching = this.#watch()
     await this.#fill(Math.max(PER_POST, count - records))
     if (records > 0) await this.#post(statements)
-    await watching.end()
+    return watching.end()
   }
 
   async #fill(count: number): Promise<void> {
@@ -194,21 +197,15 @@ class Soak {
     return acknowledged
   }
 
-  #watch(): { end(): Promise<void> } {
+  #watch(): { end(): Promise<Memory[]> } {
     const ended = new AbortController()
-    const look = async () => {
-      const { rss, anonymous } = await this.#server.memory()
-      this.#memory = {
-        rss: Math.max(rss, this.#memory.rss),
-        anonymous: Math.max(anonymous, this.#memory.anonymous),
-      }
-    }
     const looking = (async () => {
+      const seen = [await this.#server.memory()]
       while (!ended.signal.aborted) {
-        await look()
-        await delay(500, undefined, { signal: ended.signal }).catch(() => undefined)
+        await delay(100, undefined, { signal: ended.signal }).catch(() => undefined)
+        seen.push(await this.#server.memory())
       }
-      await look()
+      return seen
     })()
     return {
       end: () => {
@@ -226,6 +223,11 @@ class Soak {
 /** In milliseconds: until LevelDB has compacted what there is to compact. */
 const QUIET = 10_000
 const ANSWERS_BEFORE_KILL = 1000
+const ROUNDS_LOOKED_AT = 4
+
+function medianOf(seen: readonly Memory[]): Memory {
+  return { rss: median(seen.map(({ rss }) => rss)), anonymous: median(seen.map(({ anonymous }) => anonymous)) }
+}
 
 function resultsOf(before: Mark, after: Mark): BenchResult[] {
   const [some, all] = [before, after].map(({ entries }) => `${entries / 1e6}M`)

@@ -157,7 +157,7 @@ describe('signatures to be checked', () => {
     const abuse = Array.from({ length: 100 }, () => slots.run(work('abuser'), 'abuser'))
     const honest = [slots.run(work('honest'), 'honest'), slots.run(work('another'), 'another')]
     await Promise.all(honest)
-    assert.ok(order.length <= 8, `${order}`)
+    assert.ok(order.length <= 8, order.join())
     await Promise.all(abuse)
     assert.equal(order.length, 102)
   })
