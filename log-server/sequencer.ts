@@ -372,9 +372,18 @@ export class Sequencer {
       .then((holders) => {
         for (const [i, waiter] of waiters.entries()) waiter.known = holders[i]
         if (!this.#running) this.#loop = this.#run()
-        else if (this.#ahead) this.#judgeMore()
+        else this.#judgeAhead()
       })
       .catch((error: unknown) => this.#stop(error))
+  }
+
+  /** Beside a batch that is under way. */
+  #judgeAhead(): void {
+    try {
+      if (this.#ahead && this.#judgeMore()) setImmediate(() => this.#judgeAhead())
+    } catch (error) {
+      this.#stop(error)
+    }
   }
 
   async #run(): Promise<void> {

@@ -420,6 +420,7 @@ describe('the next batch', () => {
         await step.arrived
         // It fills the tile that the other began, and one more.
         const { appended } = await log.queueRaw(400)
+        for (let turn = 0; turn < 1000 && log.edge.size < size + 600; turn++) await nextTurn()
         assert.equal(log.edge.size, size + 600)
         await log.checkLog(size)
         const known = log.sequencer.append(candidates.pop()!)
