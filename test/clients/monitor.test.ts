@@ -4,7 +4,9 @@
  * @module
  */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { replay, seenRecords } from '../../clients/auditor/index.ts'
@@ -333,6 +335,15 @@ async function commandFor(
   await writeFile(command.path('trust.json'), JSON.stringify({ ...trust, logs }))
   return command
 }
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
 const ONCE = ['monitor', '--once', '--json', '--trust', '@trust.json', '--state', '@state'] as const
 
 describe('provlog monitor', () => {
@@ -475,6 +486,24 @@ describe('provlog monitor', () => {
     )
     const { exit, out } = await command.run(...ONCE, '--log', url)
     assert.deepEqual([exit, (JSON.parse(out) as Alert).details['code']], [1, 'unknown_signer'])
+  })
+
+  it('gives its numbers to Prometheus while it runs, the same as to the file', async (t) => {
+    const log = await serveLog(t)
+    const command = await commandFor(t, log)
+    await writeFile(command.path('watch.json'), JSON.stringify({ issuers: [ORIGIN] }))
+    const port = await freePort()
+    const words = ['--log', log.url, '--watch', '@watch.json', '--metrics', '@m.prom', '--metrics-listen', String(port)]
+    assert.equal((await command.run(...ONCE, ...words)).exit, 2)
+    const monitor = await command.start(...ONCE.filter((word) => !/^--(once|json)$/.test(word)), ...words)
+    assert.equal(monitor.first['kind'], 'watched-seen')
+    let answer = await fetch(`http://127.0.0.1:${port}/metrics`)
+    while (answer.status === 503) answer = await fetch(`http://127.0.0.1:${port}/metrics`)
+    const text = await answer.text()
+    assert.match(text, /^provlog_monitor_up\{log="log\.example\/test"\} 1$/m)
+    assert.equal(await monitor.stop(), 0)
+    assert.match(await readFile(command.path('m.prom'), 'utf8'), /^provlog_monitor_up\{log="log\.example\/test"\} 1$/m)
+    await assert.rejects(fetch(`http://127.0.0.1:${port}/metrics`))
   })
 
   it('runs until it is asked to stop', async (t) => {
