@@ -71,10 +71,19 @@ export class Guard {
     return Guard.over(await openExisting(path, constants.O_RDWR | (constants.O_DSYNC ?? 0)), path)
   }
 
-  /** The guard in a file that is open for synced writes, and is closed with it. @throws {@link LogError} `guard_damaged` */
+  /**
+   * The guard in a file that is open for synced writes, and is closed with it.
+   *
+   * What it says is on the disk from then on. A write that failed may have left it in the kernel's memory alone, where it can be read until the
+   * power goes; then the slots would no longer follow, or the guard would have forgotten what was published since.
+   *
+   * @throws {@link LogError} `guard_damaged`
+   */
   static async over(file: GuardFile, path: string): Promise<Guard> {
     try {
-      return new Guard(file, newest(await readAll(file), path))
+      const guard = new Guard(file, newest(await readAll(file), path))
+      await guard.#put(guard.#last)
+      return guard
     } catch (error) {
       await file.close()
       throw error
@@ -100,6 +109,10 @@ export class Guard {
     assert(mark.size >= this.#last.size, `the guard never goes back, as from ${this.#last.size} to ${mark.size}`)
     const slot = { ...mark, number: this.#last.number + 1 }
     this.#last = slot
+    await this.#put(slot)
+  }
+
+  async #put(slot: Slot): Promise<void> {
     const bytes = encodeSlot(slot)
     const { bytesWritten } = await this.#file.write(bytes, 0, bytes.length, (slot.number % 2) * SLOT_SPACING)
     if (bytesWritten !== bytes.length) throw new Error(`the guard file took ${bytesWritten} of ${bytes.length} bytes`)

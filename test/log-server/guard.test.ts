@@ -55,6 +55,27 @@ describe('the guard file', () => {
       assert.equal((await Guard.read(path)).size, 3)
     }))
 
+  it('writes what it read once more before it counts: the kernel may have shown what the disk does not have', () =>
+    withGuard(async (path) => {
+      await write(path, 1, 2)
+      const written: [length: number, position: number][] = []
+      const bytes = await readFile(path)
+      const file = {
+        read: async (into: Uint8Array) => ({ bytesRead: bytes.copy(into) }),
+        write: async (slot: Uint8Array, _: number, length: number, position: number) => {
+          assert.deepEqual(Buffer.from(slot), bytes.subarray(position, position + length))
+          written.push([length, position])
+          return { bytesWritten: length }
+        },
+        datasync: async () => undefined,
+        close: async () => undefined,
+      }
+      assert.equal((await Guard.over(file, path)).last.size, 2)
+      assert.deepEqual(written, [[512, 0]])
+      const failing = { ...file, write: () => Promise.reject(new Error('EIO')) }
+      await assert.rejects(Guard.over(failing, path), /EIO/)
+    }))
+
   it('is never replaced, and never goes back', () =>
     withGuard(async (path) => {
       await write(path, 7)
