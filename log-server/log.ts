@@ -11,7 +11,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { importVerificationKey } from '#signature'
-import { equalBytes } from '../merkle/bytes.ts'
+import { equalBytes, toHex } from '../merkle/bytes.ts'
 import { openCheckpoint } from '../merkle/checkpoint.ts'
 import { assert, EvidenceError } from '../merkle/error.ts'
 import { HASH_LENGTH, type Hash, hashPairs, sha256 } from '../merkle/hash.ts'
@@ -166,7 +166,11 @@ export function createSequencer(parts: {
   const { origin, keys, policy, publication, reader, limits, now, ...rest } = parts
   const lastIssuedAt = publication.size === 0 ? 0 : publication.current.head.issuedAt
   const publisher = new Publisher({ origin, keys, policy, now, lastIssuedAt })
-  const receipt = (index: number) => reader.receipt(index)
+  const receipt = async (index: number, entry: Hash) => {
+    const there = await reader.entryAt(index)
+    if (there && equalBytes(there, entry)) return reader.receipt(index)
+    throw new LogError('log_damaged', `the index of ${toHex(entry)} leads to entry ${index}, which is another one`)
+  }
   return new Sequencer({ ...rest, publication, publisher, receipt, limits: { ...DEFAULT_LIMITS, ...limits } })
 }
 

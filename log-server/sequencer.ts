@@ -74,8 +74,8 @@ export interface SequencerOptions {
   readonly guard: Pick<Guard, 'write'>
   readonly publisher: Pick<Publisher, 'sign'>
   readonly publication: Publication
-  /** The receipt of a published entry: what an exact repetition is answered with. */
-  readonly receipt: (index: number) => Promise<Uint8Array>
+  /** The receipt of a published entry: what an exact repetition is answered with. Rejects when another entry is at that index. */
+  readonly receipt: (index: number, entry: Hash) => Promise<Uint8Array>
   readonly limits: SequencerLimits
   /** Ends the process. Called once, with whatever went wrong; nothing is acknowledged after it. */
   readonly fatal: (error: unknown) => void
@@ -564,11 +564,13 @@ export class Sequencer {
 
   /** Answers that name another entry, once that entry is published. One after another: a receipt out of the store may take 100 µs. */
   async #settleHeld(held: readonly Held[]): Promise<void> {
-    const { publication, receipt } = this.#options
+    const { edge, publication, receipt } = this.#options
     for (const { waiter, index, refusal } of held) {
       if (++this.#answered % RECEIPTS_TOGETHER === 0) await nextTurn()
+      // A damaged index: whoever waited for that entry would wait for good.
+      if (index >= edge.size) throw new LogError('log_damaged', `an index leads to entry ${index} of ${edge.size}`)
       await publication.reached(index + 1)
-      const found = waiter.candidate && !refusal ? await receipt(index) : undefined
+      const found = waiter.candidate && !refusal ? await receipt(index, waiter.entry.entry) : undefined
       this.#settle(waiter, refusal ?? { index, receipt: found, duplicate: true })
     }
   }

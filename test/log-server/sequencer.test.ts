@@ -271,6 +271,23 @@ describe('what the log has already', () => {
       await log.checkLog(2)
     }))
 
+  for (const [index, what] of [
+    [2, 'another entry'],
+    [99, 'no entry'],
+  ] as const) {
+    it(`answers a repetition with no place but its own: an index that leads to ${what} stops the log`, () =>
+      withLog(async (log) => {
+        const candidates = await Promise.all(['one', 'two'].map((id) => policyCandidate(`misplaced ${id}`)))
+        await log.sequencer.appendAll(candidates)
+        log.disk.misread = (holders) => ({ ...holders, entry: index })
+        await assert.rejects(log.sequencer.append(candidates[0]!), { code: 'log_stopped' })
+        assert.deepEqual(
+          log.fatal.map((error) => (error as LogError).code),
+          ['log_damaged'],
+        )
+      }))
+  }
+
   it('keeps the wraps that came first', () =>
     withLog(async (log) => {
       const candidate = await policyCandidate('wrapped', [Uint8Array.of(1, 2), Uint8Array.of(3)])

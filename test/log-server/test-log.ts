@@ -18,7 +18,7 @@ import { createSequencer, openStored, paths, readLogConfig } from '../../log-ser
 import type { StoredLog } from '../../log-server/reader.ts'
 import type { SequencedBatch, Sequencer } from '../../log-server/sequencer.ts'
 import { SigningKeys } from '../../log-server/signing-keys.ts'
-import { Store } from '../../log-server/store.ts'
+import { type Holders, Store } from '../../log-server/store.ts'
 import type { Candidate, SequencerLimits, StatementBundle } from '../../log-server/types.ts'
 import {
   appendLeaves,
@@ -78,6 +78,8 @@ export class Disk {
   readonly events: string[] = []
   /** Entries that the store has answered about. */
   lookedUp = 0
+  /** What becomes of an answer on its way: an index that was damaged. */
+  misread: (holders: Holders) => Holders = (holders) => holders
   readonly #gates = new Map<string, { fail: Error | undefined; arrived: () => void; open: Promise<void> }>()
 
   /** The next operation of this kind fails; as a real disk, without saying what it did. */
@@ -160,7 +162,7 @@ export class TestLog {
           await disk.pass('lookup')
           const holders = await store.holders(entries)
           disk.lookedUp += entries.length
-          return holders
+          return holders.map(disk.misread)
         },
         async commit(batch) {
           await disk.pass('commit')
