@@ -46,6 +46,9 @@ interface Run {
 const CYCLES: readonly CycleName[] = ['append', 'start', 'tables']
 /** In the short form, of each cycle. */
 const FEW = 4
+/** Of two faults in a row. */
+const PAIRS = 60
+const FEW_PAIRS = 2
 
 export async function runFaults({ seed, deadline, jobs, only, say }: RunOptions): Promise<Outcome> {
   const report = new Report()
@@ -109,7 +112,7 @@ function* endless(
   }
 }
 
-/** The essential ones first; of a row of writes to one file the inner ones come last. */
+/** In an order of the seed, but that of a row of writes to one file the inner ones, of which one is like the other, come last. */
 async function operationRuns(
   sites: Sites,
   { seed, long, say }: { seed: number; long: boolean; say: (line: string) => void },
@@ -121,20 +124,36 @@ async function operationRuns(
   }
   const storage = await StorageOperations.prepare(sites)
   const random = new Random(seed, 'points')
-  const runs: Run[] = []
-  const points: Record<CycleName, Point[]> = { append: [], start: [], tables: [] }
+  const [outer, inner]: [Point[], Point[]] = [[], []]
+  const all: Record<CycleName, Point[]> = { append: [], start: [], tables: [] }
   for (const cycle of CYCLES) {
-    points[cycle] = shuffled(await storage.points(cycle), random)
-    const chosen = long ? points[cycle] : points[cycle].slice(0, FEW)
-    for (const point of chosen) runs.push(runOf(storage, [point]))
+    try {
+      all[cycle] = shuffled(await storage.points(cycle), random)
+    } catch (error) {
+      // Found before there was a fault: in the order of the operations.
+      return [{ name: `${cycle}:order`, run: () => Promise.reject(error) }]
+    }
+    const isInner = innerAmong(all[cycle])
+    inner.push(...all[cycle].filter(isInner))
+    outer.push(...all[cycle].filter((point) => !isInner(point)).slice(0, long ? undefined : FEW))
   }
-  const pairs = long ? 60 : 2
-  for (let i = 0; i < pairs; i++) {
-    const first = random.pick(points.append)
-    const second = later(random.pick(points.start), 1)
-    runs.push(runOf(storage, [first, second]))
+  const pairs = Array.from({ length: long ? PAIRS : FEW_PAIRS }, () => [
+    random.pick(all.append),
+    later(random.pick(all.start), 1),
+  ])
+  const runs = (some: readonly Point[][]) => some.map((points) => runOf(storage, points))
+  const first = shuffled([...runs(outer.map((point) => [point])), ...runs(pairs)], random)
+  return long ? [...first, ...runs(shuffled(inner, random).map((point) => [point]))] : first
+}
+
+/** Whether there is a write to the same file before it and one after it. */
+function innerAmong(points: readonly Point[]): (point: Point) => boolean {
+  const name = ({ operation: { call, path } }: Point, nth: number) => `${call} ${path} ${nth}`
+  const all = new Set(points.map((point) => name(point, point.operation.nth)))
+  return (point) => {
+    const { call, nth } = point.operation
+    return call === 'write' && all.has(name(point, nth - 1)) && all.has(name(point, nth + 1))
   }
-  return shuffled(runs, random)
 }
 
 function runOf(storage: StorageOperations, points: readonly Point[]): Run {

@@ -4,7 +4,7 @@
  * @module
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { serveFrom } from './child.ts'
 import { Client } from './client.ts'
@@ -52,8 +52,10 @@ function commitBefore(): string | undefined {
 
 /** Below this checkout, so that it finds the same dependencies. */
 function checkOut(commit: string): string {
-  const directory = resolve('.cache/faults', commit)
+  const directory = resolve('.cache/faults/older', commit)
   if (existsSync(directory)) return directory
+  // Those of the changes before.
+  rmSync(resolve(directory, '..'), { recursive: true, force: true })
   mkdirSync(directory, { recursive: true })
   const archive = spawnSync('git', ['archive', '--format=tar', commit], { maxBuffer: 2 ** 30 })
   const { status } = spawnSync('tar', ['-x', '-C', directory], { input: archive.stdout })
