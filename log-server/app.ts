@@ -24,7 +24,7 @@ import { answerClientError, createServer, type Timeouts } from './http-server.ts
 import { redactingLogger } from './logger.ts'
 import type { HttpMetrics, Listener } from './metrics/http-metrics.ts'
 import type { Registry } from './metrics/registry.ts'
-import { type DescribedRoute, type Operation, operationOf } from './openapi.ts'
+import type { DescribedRoute, Operation } from './openapi.ts'
 import { PendingRegistrations } from './pending.ts'
 import { type ProblemCode, problemSender, RequestError, registerProblems } from './problem.ts'
 import type { NotReady, Storage } from './readiness.ts'
@@ -104,13 +104,14 @@ export function buildApp(options: AppOptions): FastifyInstance {
   const admission = new Admission({ log, now, ...(limits && { limits }), observer: metrics?.admission })
   const bodies = roomForBodies()
   const count = (code: ProblemCode) => metrics?.http.refused(code)
-  const sendProblem = problemSender(count)
+  const sendProblem = problemSender((code, request, reply) => {
+    count(code)
+    // What has a route is counted there, when its answer has been sent.
+    if (request.is404) metrics?.http.answeredByNone(request, reply)
+  })
   const app = fastify({
     ...HTTP_LIMITS,
-    frameworkErrors: (error, request, reply) => {
-      sendProblem(error, request, reply)
-      metrics?.http.answered(request, reply)
-    },
+    frameworkErrors: sendProblem,
     clientErrorHandler: (error, socket) => {
       const code = answerClientError(error, socket)
       if (code !== undefined) count(code)
@@ -133,7 +134,6 @@ export function buildApp(options: AppOptions): FastifyInstance {
     else {
       if (stage() === 'closing') throw new BusyError('shutting_down', 'this server is shutting down')
       checkCodings(request.headers)
-      if (operationOf(request)?.access === 'append') storage?.demand()
     }
   })
   if (callerLimits) {
@@ -156,11 +156,11 @@ export function buildApp(options: AppOptions): FastifyInstance {
   app.register(checkpointRoutes, { log: reader })
   app.register(tileRoutes, { log: reader })
   // SCRAPI
-  app.register(registerRoutes, { admission, bodies, pending, door, deadline, timer })
+  app.register(registerRoutes, { admission, bodies, storage, pending, door, deadline, timer })
   app.register(entryRoutes, { log: reader, pending, door })
   app.register(keyRoutes, { authorities })
   // Our own
-  app.register(batchRoutes, { admission, bodies, door, count })
+  app.register(batchRoutes, { admission, bodies, door, storage, count })
   app.register(provenanceRoutes, { log: reader, authorities, bodies, door })
   app.register(latestRoutes, { log: reader, authorities })
   app.register(statementRoutes, { log: reader })

@@ -478,8 +478,10 @@ export function registerProblems(app: FastifyInstance, sendProblem: ProblemSende
 export type ProblemSender = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void
 
 /** @param count - told the code of each answer */
-export function problemSender(count: (code: ProblemCode) => void): ProblemSender {
-  return (error, request, reply) => count(sendProblem(error, request, reply))
+export function problemSender(
+  count: (code: ProblemCode, request: FastifyRequest, reply: FastifyReply) => void,
+): ProblemSender {
+  return (error, request, reply) => count(sendProblem(error, request, reply), request, reply)
 }
 
 function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): ProblemCode {

@@ -66,24 +66,36 @@ export class HttpMetrics {
 
   /** To be called before any route is registered. */
   attachTo(app: FastifyInstance, listener: Listener): void {
-    app.addHook('onRoute', ({ url }) => void this.#routes.add(url))
-    app.addHook('onResponse', (request, reply, done) => {
-      this.answered(request, reply)
-      done()
+    app.addHook('onRoute', (options) => {
+      const { url: route, onResponse = [] } = options
+      this.#routes.add(route)
+      let seconds: Histogram | undefined
+      // Of its own route each request knows without asking the framework, which makes an object for that.
+      options.onResponse = [
+        ...[onResponse].flat(),
+        (request, reply, done) => {
+          this.#answered(route, request, reply)
+          seconds ??= this.#seconds(route)
+          seconds.observe(reply.elapsedTime / 1000)
+          done()
+        },
+      ]
     })
     this.#watch(app.server, listener)
   }
 
-  /** For an answer that passes no hook. */
-  answered({ routeOptions, method }: FastifyRequest, { statusCode, elapsedTime }: FastifyReply): void {
-    const { url: route = 'none' } = routeOptions
-    const status = STATUSES[Math.floor(statusCode / 100)] ?? 'none'
-    this.#requests(route, METHODS.has(method) ? method : 'other', status).add()
-    this.#seconds(route).observe(elapsedTime / 1000)
+  /** A request to no route. */
+  answeredByNone(request: FastifyRequest, reply: FastifyReply): void {
+    this.#answered('none', request, reply)
   }
 
   refused(code: ProblemCode): void {
     this.#refusals(code).add()
+  }
+
+  #answered(route: string, { method }: FastifyRequest, { statusCode }: FastifyReply): void {
+    const status = STATUSES[Math.floor(statusCode / 100)] ?? 'none'
+    this.#requests(route, METHODS.has(method) ? method : 'other', status).add()
   }
 
   #watch(server: http.Server, listener: Listener): void {

@@ -21,6 +21,7 @@ import type { Admission } from '../admission.ts'
 import type { Admitted } from '../admission-batch.ts'
 import { bytes, operation } from '../openapi.ts'
 import { encodeConcise, type ProblemCode, problemOf, RequestError } from '../problem.ts'
+import type { Storage } from '../readiness.ts'
 import type { SharedRoom } from '../shared-room.ts'
 import { inPieces } from '../turns.ts'
 import { announcedBytes, readBody } from './body.ts'
@@ -69,11 +70,16 @@ interface BatchOptions {
   /** For bodies on their way in. */
   readonly bodies: SharedRoom
   readonly door: Door
+  /** Asked before a body is read. */
+  readonly storage?: Pick<Storage, 'demand'> | undefined
   /** Told the code of each statement that is refused. */
   readonly count: (code: ProblemCode) => void
 }
 
-export const batchRoutes: FastifyPluginAsync<BatchOptions> = async (app, { admission, bodies, door, count }) => {
+export const batchRoutes: FastifyPluginAsync<BatchOptions> = async (
+  app,
+  { admission, bodies, door, storage, count },
+) => {
   app.addContentTypeParser(MEDIA_TYPE, (request: FastifyRequest, payload: IncomingMessage) =>
     readBody(payload, MAX_BODY_BYTES, { room: bodies, caller: door.nameOf(request) }),
   )
@@ -82,6 +88,7 @@ export const batchRoutes: FastifyPluginAsync<BatchOptions> = async (app, { admis
     schema,
     // Before the body is read, as in register.ts.
     onRequest: async (request) => {
+      storage?.demand()
       if (request.headers['content-type']?.toLowerCase() !== MEDIA_TYPE) {
         throw new RequestError('unsupported_media_type', `statements come as ${MEDIA_TYPE}`)
       }

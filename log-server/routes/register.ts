@@ -20,6 +20,7 @@ import { bytes, operation } from '../openapi.ts'
 import type { PendingRegistrations } from '../pending.ts'
 import { appliedOf, type Wishes, wishesOf } from '../prefer.ts'
 import { REGISTRATION_PROBLEMS, RequestError } from '../problem.ts'
+import type { Storage } from '../readiness.ts'
 import type { SharedRoom } from '../shared-room.ts'
 import { announcedBytes, readBody } from './body.ts'
 import { coseType, octets, RECEIPT_TYPES, RETRY_AFTER } from './http.ts'
@@ -70,13 +71,15 @@ export interface RegisterOptions {
   readonly bodies: SharedRoom
   readonly pending: PendingRegistrations
   readonly door: Door
+  /** Asked before a body is read. */
+  readonly storage?: Pick<Storage, 'demand'> | undefined
   /** Seconds after which a client that said nothing is sent away. */
   readonly deadline: number
   readonly timer: Timer
 }
 
 export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, options) => {
-  const { admission, bodies, pending, door, deadline, timer } = options
+  const { admission, bodies, storage, pending, door, deadline, timer } = options
   // As large as the policy in force allows, which may change at any time.
   app.addContentTypeParser(MEDIA_TYPES, (request: FastifyRequest, payload: IncomingMessage) =>
     readBody(payload, admission.maxBytes, { room: bodies, caller: door.nameOf(request) }),
@@ -87,6 +90,7 @@ export const registerRoutes: FastifyPluginAsync<RegisterOptions> = async (app, o
     // Before the body is read. The framework picks a parser by the media type alone and has been talked past that check
     // more than once (CVE-2025-32442, CVE-2026-25223): the header is one of a few texts or it is refused.
     onRequest: async (request) => {
+      storage?.demand()
       const type = request.headers['content-type'] ?? ''
       if (!EXACT.test(type))
         throw new RequestError('unsupported_media_type', `a statement is ${MEDIA_TYPES.join(' or ')}`)
