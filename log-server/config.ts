@@ -8,7 +8,7 @@
  *                   "access": { … },                            who may come in (access/config.ts)
  *                   "callerLimit": { … },                       of a log that is open: what one address may take (access/limits.ts)
  *                   "registrationDeadline": 5,
- *                   "readiness": { "minFreeBytes": 1073741824, "maxCommitSeconds": 10 },
+ *                   "readiness": { "minFreeBytes": 1073741824, "maxCommitSeconds": 10, "drainSeconds": 5 },
  *                   "maxConnections": 16384,                    fewer where the process may not have so many files (connections.ts)
  *                   "scrub": { "entriesPerSecond": 2000 },      how fast what is stored is looked at again (scrub.ts)
  *                   "limits": { "maxClockSkew": 300 } } }      ours, all of it optional
@@ -59,6 +59,8 @@ const Readiness = Type.Object(
   {
     minFreeBytes: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 50 })),
     maxCommitSeconds: Type.Optional(Type.Number({ minimum: 0.1, maximum: 3600 })),
+    // How long it says that it goes down before it does.
+    drainSeconds: Type.Optional(Type.Number({ minimum: 0, maximum: 300 })),
   },
   strict,
 )

@@ -27,7 +27,7 @@ import { ServerMetrics, servesMetrics } from './metrics/server-metrics.ts'
 import { lookAt, type NotReady, Storage } from './readiness.ts'
 import { requestIds } from './request-id.ts'
 import { ServerTls, type TlsFiles } from './tls.ts'
-import type { Clock } from './types.ts'
+import { type Clock, LogError } from './types.ts'
 import type { FileNotice, Report } from './watched-files.ts'
 
 export interface ServerOptions {
@@ -39,7 +39,7 @@ export interface ServerOptions {
   /** PEM files: TLS 1.2 or newer. */
   readonly tls?: TlsFiles
   readonly limits?: ServerLimits
-  /** How long `/readyz` says 503 before connections are refused, in milliseconds; 0 when nothing polls it. */
+  /** How long `/readyz` says 503 before connections are refused, in milliseconds. What the configuration says, when not given; 0, when that says nothing. */
   readonly drainDelay?: number
   /** Where our own failures are written. JSON lines on stderr when not given. */
   readonly logger?: AppOptions['logger']
@@ -117,7 +117,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   async function serve(app: FastifyInstance, listen: ListenAddress, isTls: boolean): Promise<FastifyInstance> {
     apps.push(app)
     // A copy: Fastify writes into what it is given.
-    await app.listen({ ...listen })
+    await app.listen({ ...listen }).catch((cause: unknown) => {
+      throw cannotListen(listen, cause)
+    })
     if (isTls) tls?.serve(app.server as https.Server)
     return app
   }
@@ -169,7 +171,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   async function close(): Promise<void> {
     clearInterval(reloading)
     stage = 'draining'
-    await delay(options.drainDelay ?? 0)
+    await delay(options.drainDelay ?? (config.readiness?.drainSeconds ?? 0) * 1000)
     stage = 'closing'
     // Closing waits for requests under way for as long as they take, and then for their connections to time out: those are
     // idle only now. A reader who stopped reading would keep us up for good.
@@ -222,6 +224,13 @@ function urlOf(app: FastifyInstance, listen: ListenAddress, tls: boolean): strin
   // A certificate is for the name, not for the address that it happens to have.
   const host = tls && !isIP(listen.host) ? listen.host : family === 'IPv6' ? `[${address}]` : address
   return `${tls ? 'https' : 'http'}://${host}:${port}`
+}
+
+/** A port that is taken, a name of another machine: not ours to mend, and no bug. */
+function cannotListen({ host, port }: ListenAddress, cause: unknown): unknown {
+  const code = (cause as NodeJS.ErrnoException).code ?? ''
+  if (!/^E[A-Z]+$/.test(code)) return cause
+  return new LogError('malformed_config', `cannot listen at ${host}:${port}: ${code}`, { cause })
 }
 
 function systemClock(): number {

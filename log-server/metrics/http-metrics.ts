@@ -56,7 +56,7 @@ export class HttpMetrics {
       () => LISTENERS.map((each) => [[each], this.#open[each]] as const),
       ['listener'],
     )
-    this.#opened = registry.counters('provlog_http_connections_total', 'Connections that were accepted.', { listener })
+    this.#opened = registry.counters('provlog_http_accepted_total', 'Connections that were accepted.', { listener })
     this.#handshakes = registry.counters(
       'provlog_tls_handshakes_total',
       'TLS handshakes that were done, and those that failed. Whether a client certificate holds is judged after them: see the refusals.',

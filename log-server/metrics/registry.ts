@@ -159,7 +159,9 @@ export class Registry {
   }
 
   #add(family: Family): void {
-    assert(!this.#families.some(({ name }) => name === family.name), `${family.name} is one family`)
+    // In OpenMetrics a counter and a gauge beside it would be one family.
+    const bare = (name: string) => name.replace(/_total$/, '')
+    assert(!this.#families.some(({ name }) => bare(name) === bare(family.name)), `${family.name} is one family`)
     assert((family.type === 'counter') === family.name.endsWith('_total'), `${family.name} is named for what it is`)
     this.#families.push(family)
   }

@@ -1,75 +1,7 @@
-/** `docs/two-trust-domains.md`, done as it says in an empty folder: each block of shell, and what the page shows of its output. */
-import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { after, describe, it } from 'node:test'
-
-const page = readFileSync('docs/two-trust-domains.md', 'utf8')
-const BLOCK = /<!-- run -->\n```sh\n([\s\S]*?)```(?:\n\n```text\n([\s\S]*?)```)?/g
-const blocks = [...page.matchAll(BLOCK)].map(([, script = '', shown]) => ({ script, shown }))
-
-const missing = ['openssl', 'curl', 'bash'].filter((program) => spawnSync(program, ['--version']).error)
-const skip = missing.length > 0 && `there is no ${missing.join(', no ')} on this machine`
-const directory = mkdtempSync(join(tmpdir(), 'provlog-page-'))
-after(() => rmSync(directory, { recursive: true }))
+/** `docs/two-trust-domains.md`, done as it says. */
+import { describe, it } from 'node:test'
+import { runPage, skip } from './run-page.ts'
 
 describe('docs/two-trust-domains.md', { skip }, () => {
-  it('runs in an empty folder, and shows what it says', async () => {
-    assert.ok(blocks.length > 5)
-    const port = await freePort()
-    const bin = join(directory, 'bin')
-    const folder = join(directory, 'empty')
-    for (const made of [bin, folder]) mkdirSync(made)
-    const root = resolve('.')
-    const run = `--conditions=provlog-source --import ${root}/node_modules/tsx/dist/loader.mjs ${root}/clients/cli/bin.ts`
-    writeFileSync(join(bin, 'provlog'), `#!/bin/sh\nexec ${process.execPath} ${run} "$@"\n`, { mode: 0o755 })
-
-    // Whatever ends the script ends the server too.
-    const script = [
-      `PATH="${bin}:$PATH"`,
-      'exec 2>&1',
-      `trap 'status=$?; kill $(jobs -p) 2> /dev/null; wait; exit $status' EXIT`,
-      ...blocks.map(({ script: block }, i) => `${block}\nprintf '\\n<<<end of block ${i}>>>\\n'`),
-    ].join('\n')
-    const { code, out } = await shell(script.replaceAll('8787', String(port)), folder)
-    const said = out.replaceAll(String(port), '8787').split(/\n<<<end of block \d+>>>\n/)
-    assert.equal(code, 0, out)
-    for (const [i, { script: block, shown }] of blocks.entries()) {
-      if (shown !== undefined)
-        assert.match(said[i]!.trim(), patternOf(shown.trim()), `after\n${block}\nthere was\n${said[i]}`)
-    }
-  })
+  it('runs in an empty folder, and shows what it says', () => runPage('docs/two-trust-domains.md', 6))
 })
-
-/** Of what is shown, `…` stands for anything, on a line of its own for any lines. */
-function patternOf(shown: string): RegExp {
-  const lines = shown.split('\n').map((line) => {
-    if (line === '…') return '(?:[^\\n]*\\n?)*?'
-    const parts = line.split('…').map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
-    return `${parts.join('[^\\n]*')}\\n?`
-  })
-  return new RegExp(`^${lines.join('')}$`)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, 'localhost')
-  await new Promise((done) => server.once('listening', done))
-  const { port } = server.address() as { port: number }
-  await new Promise((done) => server.close(done))
-  return port
-}
-
-async function shell(script: string, cwd: string): Promise<{ code: number | null; out: string }> {
-  const child = spawn('bash', ['-c', script], { cwd, stdio: ['ignore', 'pipe', 'pipe'], timeout: 300_000 })
-  let out = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk) => {
-      out += chunk
-    })
-  }
-  const code = await new Promise<number | null>((done) => child.once('close', done))
-  return { code, out }
-}

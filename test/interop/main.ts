@@ -1,7 +1,7 @@
 /**
  * `npm run interop`: other people's programs against a running log. See README.md.
  *
- *     npm run interop -- [--json] [--with-spire] [part…]        parts: pkits, access, go, python, possession, rotation
+ *     npm run interop -- [--json] [--with-spire] [part…]        parts: pkits, prometheus, access, go, python, possession, rotation
  *
  * One line for each check. Exits 0 when nothing failed; what could not run is named and counted, never passed over.
  *
@@ -13,10 +13,11 @@ import { runGo, runRotation } from './go.ts'
 import { startLog } from './log.ts'
 import { runPkits } from './pkits.ts'
 import { runPossession } from './possession.ts'
+import { runPrometheus } from './prometheus.ts'
 import { runPython } from './python.ts'
 import { Report } from './report.ts'
 
-const ALONE = { pkits: runPkits, access: runAccess }
+const ALONE = { pkits: runPkits, prometheus: runPrometheus, access: runAccess }
 /** All before one log. The last leaves it with other keys. */
 const BEFORE_A_LOG = { go: runGo, python: runPython, possession: runPossession, rotation: runRotation }
 const PARTS = { ...ALONE, ...BEFORE_A_LOG }

@@ -1,6 +1,6 @@
 // A server's life: it answers once it is started, and goes down without losing an answer that it gave.
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -111,7 +111,10 @@ describe('startServer', () => {
     const first = await start()
     const dataDir = await newLog()
     const port = Number(new URL(first.url).port)
-    await assert.rejects(start({ dataDir, listen: { host: '127.0.0.1', port } }), { code: 'EADDRINUSE' })
+    await assert.rejects(start({ dataDir, listen: { host: '127.0.0.1', port } }), {
+      code: 'malformed_config',
+      message: `cannot listen at 127.0.0.1:${port}: EADDRINUSE`,
+    })
     await first.close()
     const second = await start({ dataDir })
     await second.close()
@@ -172,7 +175,11 @@ describe('close', () => {
   })
 
   it('says so at /readyz before it stops to accept, for as long as it was told to', async () => {
-    const server = await start({ drainDelay: 250 })
+    const dataDir = await newLog()
+    const path = join(dataDir, 'config.json')
+    const config = JSON.parse(await readFile(path, 'utf8')) as object
+    await writeFile(path, JSON.stringify({ ...config, server: { readiness: { drainSeconds: 0.25 } } }))
+    const server = await start({ dataDir })
     const agent = new Agent({ keepAlive: true })
     const closing = server.close()
     const ready = await ask(`${server.url}/readyz`, agent)
