@@ -110,8 +110,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     return log.sequencer.accepting ? (doors?.notReady() ?? storage.failure()) : 'log_stopped'
   }
   const { registry } = metrics
-  const { reader, sequencer } = log
-  registerLogGauges(registry, { reader, sequencer, storage, notReady, storeSizes: () => log.storeSizes() })
+  const { reader, sequencer, scrub } = log
+  registerLogGauges(registry, { reader, sequencer, scrub, storage, notReady, storeSizes: () => log.storeSizes() })
   const counted = { http: metrics.http, admission: metrics.log }
   const apps: FastifyInstance[] = []
   async function serve(app: FastifyInstance, listen: ListenAddress, isTls: boolean): Promise<FastifyInstance> {

@@ -14,6 +14,7 @@
  */
 import type { AdmissionObserver } from '../admission.ts'
 import { NOT_READY, type NotReady, type Storage } from '../readiness.ts'
+import type { Scrub } from '../scrub.ts'
 import type { SequencedBatch, Sequencer, SequencerObserver } from '../sequencer.ts'
 import type { StoreObserver, StoreSizes } from '../store.ts'
 import type { LogReader } from '../types.ts'
@@ -103,6 +104,7 @@ export class LogMetrics implements SequencerObserver, StoreObserver, AdmissionOb
 export interface LogSources {
   readonly reader: Pick<LogReader, 'treeHead'>
   readonly sequencer: Pick<Sequencer, 'waiting' | 'waitingBytes' | 'longestWait'>
+  readonly scrub: Pick<Scrub, 'state'>
   readonly storeSizes: () => Promise<StoreSizes>
   readonly storage: Pick<Storage, 'space' | 'floorBytes'>
   readonly notReady: () => NotReady | undefined
@@ -110,8 +112,9 @@ export interface LogSources {
 
 export function registerLogGauges(
   registry: Registry,
-  { reader, sequencer, storeSizes, storage, notReady }: LogSources,
+  { reader, sequencer, scrub, storeSizes, storage, notReady }: LogSources,
 ): void {
+  const startedAt = Date.now() / 1000 - process.uptime()
   // One look for all that a scrape asks of it.
   let looking: Promise<StoreSizes> | undefined
   function sizes(): Promise<StoreSizes> {
@@ -167,5 +170,17 @@ export function registerLogGauges(
     'provlog_store_memory_bytes',
     'Of the database: what was written lately and its caches.',
     async () => (await sizes()).memoryBytes,
+  )
+  registry.readCounter(
+    'provlog_scrub_checked_total',
+    'Entries that the scrub has looked at and found to be right, of all passes.',
+    () => scrub.state.checked,
+  )
+  registry.readCounter('provlog_scrub_passes_total', 'Passes of the scrub that ended.', () => scrub.state.passes)
+  registry.gauge('provlog_scrub_position', 'Entries of the pass under way.', () => scrub.state.position)
+  registry.gauge(
+    'provlog_scrub_last_pass_timestamp_seconds',
+    'When the last pass ended; the start of the process before the first.',
+    () => scrub.state.lastPassEndedAt ?? startedAt,
   )
 }
