@@ -27,7 +27,7 @@ import { ServerMetrics, servesMetrics } from './metrics/server-metrics.ts'
 import { lookAt, type NotReady, Storage } from './readiness.ts'
 import { requestIds } from './request-id.ts'
 import { ServerTls, type TlsFiles } from './tls.ts'
-import { type Clock, LogError } from './types.ts'
+import type { Clock } from './types.ts'
 import type { FileNotice, Report } from './watched-files.ts'
 
 export interface ServerOptions {
@@ -117,9 +117,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   async function serve(app: FastifyInstance, listen: ListenAddress, isTls: boolean): Promise<FastifyInstance> {
     apps.push(app)
     // A copy: Fastify writes into what it is given.
-    await app.listen({ ...listen }).catch((cause: unknown) => {
-      throw cannotListen(listen, cause)
-    })
+    await app.listen({ ...listen })
     if (isTls) tls?.serve(app.server as https.Server)
     return app
   }
@@ -224,13 +222,6 @@ function urlOf(app: FastifyInstance, listen: ListenAddress, tls: boolean): strin
   // A certificate is for the name, not for the address that it happens to have.
   const host = tls && !isIP(listen.host) ? listen.host : family === 'IPv6' ? `[${address}]` : address
   return `${tls ? 'https' : 'http'}://${host}:${port}`
-}
-
-/** A port that is taken, a name of another machine: not ours to mend, and no bug. */
-function cannotListen({ host, port }: ListenAddress, cause: unknown): unknown {
-  const code = (cause as NodeJS.ErrnoException).code ?? ''
-  if (!/^E[A-Z]+$/.test(code)) return cause
-  return new LogError('malformed_config', `cannot listen at ${host}:${port}: ${code}`, { cause })
 }
 
 function systemClock(): number {
