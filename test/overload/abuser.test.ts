@@ -4,12 +4,14 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, it } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { LightMyRequestResponse } from 'fastify'
 import { Limits } from '../../log-server/access/limits.ts'
 import { buildApp } from '../../log-server/app.ts'
 import { Slots } from '../../log-server/turns.ts'
 import type { LogReader } from '../../log-server/types.ts'
 import { encodeCborSequence, splitCborSequence } from '../../statement/index.ts'
+import { guard, may } from '../log-server/access/guarded-log.ts'
 import { NOW, type ServedLog, serveLog } from '../log-server/served-log.ts'
 import { FIELDS } from '../provenance/small-log.ts'
 
@@ -90,6 +92,31 @@ describe('a caller who sends all at once, without a limit', () => {
     })
   })
 
+  it('is known by who they are where there is a door: others from the same address are answered', async () => {
+    const log = await serveLog(4)
+    const [abuser, honest] = ['spiffe://bank.example/abuser', 'spiffe://bank.example/honest']
+    const rules = [may(abuser, 'append:any'), may(honest, 'append:any')]
+    const guarded = guard(log, rules, { limits: { maxPending: 40 } })
+    const behind = { ...log, app: guarded.app }
+    await within(log, async () => {
+      const [many, few] = [await statementsFor(log, 200), await statementsFor(log, 5)]
+      guarded.peer = abuser
+      const abuse = many.map((statement) => post(behind, HONEST, statement))
+      let shed = 0
+      for (const answer of abuse) void answer.then(({ statusCode }) => statusCode === 503 && shed++)
+      // Who it is was asked of all of them by then.
+      while (shed === 0) await nextTurn()
+      guarded.peer = honest
+      for (const { statusCode } of await Promise.all(few.map((statement) => post(behind, HONEST, statement)))) {
+        assert.equal(statusCode, 201)
+      }
+      for (const answer of await Promise.all(abuse)) {
+        if (answer.statusCode !== 201) assertShed(answer, 503, 'queue_full')
+      }
+      await guarded.app.close()
+    })
+  })
+
   it('is refused before the body is read, and before anything is looked up', async () => {
     const log = await serveLog(4)
     const never = new Promise<never>(() => {})
@@ -114,7 +141,7 @@ describe('a caller who sends all at once, without a limit', () => {
       const [first, second, other] = ['127.0.0.2', '127.0.0.2', '127.0.0.3'].map(from)
       first!.write(Buffer.concat([Buffer.from(head), statement!]))
       other!.write(Buffer.concat([Buffer.from(head), statement!]))
-      while (lookedUp < 2) await new Promise((resolve) => setImmediate(resolve))
+      while (lookedUp < 2) await nextTurn()
       second!.write(head)
       const [answer] = (await once(second!, 'data')) as [Buffer]
       assert.match(answer.toString('latin1'), /^HTTP\/1\.1 503 .*\r\nretry-after: 1\r\n/s)
