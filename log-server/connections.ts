@@ -15,6 +15,7 @@ import type http from 'node:http'
 import type { Socket } from 'node:net'
 import { networkOf } from './access/limits.ts'
 import { SharedRoom } from './shared-room.ts'
+import { OPEN_FILES } from './store.ts'
 
 export interface ConnectionLimits {
   readonly max: number
@@ -32,8 +33,8 @@ export interface ConnectionLimits {
 /** When not said, and the process may have so many files. */
 export const DEFAULT_MAX_CONNECTIONS = 16_384
 const FEWEST_CONNECTIONS = 16
-/** Tables that LevelDB keeps open, its log, ours, libraries. */
-const OTHER_FILES = 1100
+/** Besides what LevelDB has open: its log, ours, libraries, those whom we ask. */
+const OTHER_FILES = OPEN_FILES + 100
 const MIN_BYTES_PER_SECOND = 10 * 1024
 
 /** To be called before anybody else listens for requests. */
