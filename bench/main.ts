@@ -2,14 +2,15 @@
  * `npm run bench`: each figure of ours beside the bound it is held to, measured interleaved in one run.
  *
  * Absolute figures drift by a factor of two between minutes on a shared machine; the ratios are what is quoted.
- * `--quick` makes every measurement short, `--json` prints one object a line; names choose some of them. `soak` takes long, and is run only by its
- * name.
+ * `--quick` makes every measurement short, `--json` prints one object a line; names choose some of them. `soak` and `audit-memory` take long, and are
+ * run only by their names.
  *
  * @module
  */
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { benchAppend } from './append.ts'
+import { benchAuditMemory } from './audit-memory.ts'
 import { benchQuestions } from './audit-questions.ts'
 import { benchBatch } from './batch.ts'
 import { benchIssue } from './issue.ts'
@@ -42,6 +43,7 @@ const USUAL = {
 }
 const BY_NAME: Readonly<Record<string, (options: BenchOptions) => Promise<BenchResult[]>>> = {
   ...USUAL,
+  'audit-memory': ({ quick }) => benchAuditMemory({ entries: quick ? 20_000 : 1_000_000 }),
   soak: ({ quick }) => benchSoak({ entries: quick ? 100_000 : Number(values.entries) }),
 }
 const names = positionals.length > 0 ? positionals : Object.keys(USUAL)

@@ -12,7 +12,7 @@ import { isMainThread, parentPort, type Worker, workerData } from 'node:worker_t
 import { startThread } from '../clients/auditor/thread.ts'
 import type { PublicJwk } from '../statement/index.ts'
 
-/** What was signed, by whom. Ed25519. */
+/** What was signed, by whom: nearly all with Ed25519, some with ES256. */
 export interface Signed {
   readonly content: Uint8Array
   readonly signature: Uint8Array
@@ -50,8 +50,19 @@ export class VerifyBound {
   }
 }
 
+interface Message {
+  readonly content: Uint8Array
+  readonly signature: Uint8Array
+  readonly key: KeyObject
+}
+
+function holds({ content, signature, key }: Message): boolean {
+  if (key.asymmetricKeyType === 'ed25519') return verify(null, content, key, signature)
+  return verify('sha256', content, { key, dsaEncoding: 'ieee-p1363' }, signature)
+}
+
 if (!isMainThread && workerData === THREAD) {
-  let all: { content: Uint8Array; signature: Uint8Array; key: KeyObject }[] = []
+  let all: Message[] = []
   const keys = new Map<string, KeyObject>()
   const keyOf = (jwk: PublicJwk): KeyObject => {
     const name = JSON.stringify(jwk)
@@ -63,6 +74,6 @@ if (!isMainThread && workerData === THREAD) {
     if (message !== 'again') {
       all = message.map(({ content, signature, jwk }) => ({ content, signature, key: keyOf(jwk) }))
       parentPort?.postMessage(true)
-    } else parentPort?.postMessage(all.every(({ content, signature, key }) => verify(null, content, key, signature)))
+    } else parentPort?.postMessage(all.every(holds))
   })
 }

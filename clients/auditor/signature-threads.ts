@@ -72,6 +72,8 @@ interface Request {
 /** Without verdicts when the check itself failed, which no signature can bring about. */
 interface Reply {
   readonly id: number
+  /** To be used again: half a megabyte each, which the collector of a thread that makes no other garbage would let lie for long. */
+  readonly jobs: Uint8Array
   readonly verdicts?: Uint8Array
   readonly failure?: string
 }
@@ -82,6 +84,8 @@ const VERDICT_BYTES = 1 + 2 * HASH_LENGTH
 /** u32 key or {@link NO_KEY}, then of the statement u32 length and u32 places: unprotected header, end of what is signed, signature. */
 const JOB_HEAD = 20
 const NO_KEY = 0xffffffff
+/** The next bundle is about as long. */
+const ROOM = 1.2
 
 /** Started when first needed, and until {@link close}. */
 export class SignatureThreads {
@@ -107,10 +111,12 @@ class Thread {
   #worker: Worker | undefined
   #closed = false
   #next = 0
+  #spare: Uint8Array | undefined
   readonly #waiting = new Map<number, { resolve: (verdicts: Uint8Array) => void; reject: (error: Error) => void }>()
 
   async check(all: readonly Job[]): Promise<Verdicts> {
-    const request = requestOf(this.#next++, all)
+    const request = requestOf(this.#next++, all, this.#spare)
+    this.#spare = undefined
     return new Verdicts(
       await new Promise<Uint8Array>((resolve, reject) => {
         if (this.#closed) return reject(new Error('the audit has ended'))
@@ -128,7 +134,8 @@ class Thread {
 
   #start(): Worker {
     const worker = startThread(import.meta.url, THREAD)
-    worker.on('message', ({ id, verdicts, failure }: Reply) => {
+    worker.on('message', ({ id, jobs, verdicts, failure }: Reply) => {
+      this.#spare = jobs
       const waiting = this.#waiting.get(id)
       this.#waiting.delete(id)
       if (verdicts) waiting?.resolve(verdicts)
@@ -150,12 +157,12 @@ class Thread {
 const THREAD = 'provlog auditor: signatures'
 
 /** All of it in one buffer, which is handed over: what is cloned costs as much as what is checked. */
-function requestOf(id: number, all: readonly Job[]): Request {
+function requestOf(id: number, all: readonly Job[], spare: Uint8Array | undefined): Request {
   const keys: { kid: string; jwk: PublicJwk }[] = []
   const places = new Map<string, number>()
   let length = 0
   for (const { bytes } of all) length += JOB_HEAD + bytes.length
-  const jobs = new Uint8Array(length)
+  const jobs = spare && spare.length >= length ? spare : new Uint8Array(Math.ceil(length * ROOM))
   const view = new DataView(jobs.buffer)
   let at = 0
   for (const { bytes, signed } of all) {
@@ -208,7 +215,7 @@ async function answer({ id, keys, count, jobs }: Request): Promise<Reply> {
     }
     at = next
   }
-  return { id, verdicts }
+  return { id, jobs, verdicts }
 }
 
 /**
@@ -234,8 +241,14 @@ function importedKey(kid: string, jwk: PublicJwk): Promise<VerificationKey> {
 if (!isMainThread && workerData === THREAD) {
   parentPort?.on('message', (request: Request) => {
     answer(request)
-      .catch((error: unknown): Reply => ({ id: request.id, failure: String(error) }))
-      .then((reply) => parentPort?.postMessage(reply, reply.verdicts ? [reply.verdicts.buffer as ArrayBuffer] : []))
+      .catch((error: unknown): Reply => ({ id: request.id, jobs: request.jobs, failure: String(error) }))
+      .then((reply) => {
+        const buffers = [reply.jobs, ...(reply.verdicts ? [reply.verdicts] : [])]
+        parentPort?.postMessage(
+          reply,
+          buffers.map(({ buffer }) => buffer as ArrayBuffer),
+        )
+      })
       .catch((error: unknown) => {
         throw error
       })
