@@ -14,6 +14,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
+import { rmSync } from 'node:fs'
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -53,6 +54,12 @@ interface Mark {
 
 export async function benchSoak({ entries }: SoakOptions): Promise<BenchResult[]> {
   const directory = await mkdtemp(join(tmpdir(), 'provlog-soak-'))
+  // Whoever has not the patience should not be left with what there is of it.
+  const breakOff = () => {
+    rmSync(directory, { recursive: true, force: true })
+    process.exit(130)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, breakOff)
   try {
     const soak = await Soak.start(directory)
     try {
@@ -64,6 +71,7 @@ export async function benchSoak({ entries }: SoakOptions): Promise<BenchResult[]
     }
   } finally {
     await rm(directory, { recursive: true, force: true })
+    for (const signal of ['SIGINT', 'SIGTERM']) process.removeListener(signal, breakOff)
   }
 }
 
