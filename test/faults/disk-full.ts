@@ -30,6 +30,7 @@ export async function fillDisk(sites: Sites): Promise<void> {
     await nearlyFull(sites, site, disk)
     await full(sites, site, disk)
     await sites.check(site)
+    await sites.discard(site)
   } finally {
     run('umount', '-l', disk)
   }

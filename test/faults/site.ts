@@ -112,7 +112,8 @@ export class Sites {
   }
 
   /** Removed only when nothing was found: what violates an invariant is kept to be looked at. */
-  async discard({ dataDir }: Pick<Site, 'dataDir'>): Promise<void> {
+  async discard({ dataDir, ledger }: Site): Promise<void> {
+    this.report.acknowledged += ledger.acknowledged - this.#base.ledger.acknowledged
     await rm(dataDir, { recursive: true, force: true })
   }
 
