@@ -113,8 +113,10 @@ export class SimulatedDisk {
   /** A bit flips in what is stored under a key. */
   flip(key: string, bit: number): void {
     for (const image of [this.#durable, this.#memory]) {
-      const value = image.get(key)?.slice()
-      if (!value) continue
+      const stored = image.get(key)
+      if (!stored) continue
+      // A copy: a Buffer's slice would share, with all the worlds that began with it.
+      const value = new Uint8Array(stored)
       value[bit >> 3]! ^= 1 << (bit & 7)
       image.set(key, value)
     }
@@ -128,7 +130,7 @@ export class SimulatedDisk {
       keys: (range) => this.#rows(range, bytesOf),
       values: (range) => this.#rows(range, (_, value) => value),
       put: (key, value, { sync }) => {
-        const change: Change = [nameOf(key), value.slice()]
+        const change: Change = [nameOf(key), new Uint8Array(value)]
         return this.#write([change], sync)
       },
       compactRange: () => this.#task('compacted', () => undefined),
@@ -139,7 +141,7 @@ export class SimulatedDisk {
   #batch(): DatabaseBatch {
     const changes: Change[] = []
     return {
-      put: (key, value) => changes.push([nameOf(key), value.slice()]),
+      put: (key, value) => changes.push([nameOf(key), new Uint8Array(value)]),
       del: (key) => changes.push([nameOf(key), undefined]),
       write: ({ sync }) => this.#write(changes, sync),
     }
