@@ -8,6 +8,8 @@
  *   DIR/admin.jwk         P-256, the first admin               ─┘ not needed to serve: keep it elsewhere
  *   DIR/keys/             later checkpoint and receipt keys (signing-keys.ts), mode 0600 too
  *   DIR/guard             what was signed last (guard.ts)
+ *   DIR/frozen            {"size","root","at"}: nothing is appended any more (freeze.ts)
+ *   DIR/control           the socket of the server that has the log open (control.ts), mode 0600
  *   DIR/store/            LevelDB (store.ts), one process at a time
  * ```
  *
@@ -31,6 +33,8 @@ export function paths(dataDir: string) {
     adminKey: file('admin.jwk'),
     keys: file('keys'),
     guard: file('guard'),
+    frozen: file('frozen'),
+    control: file('control'),
     store: file('store'),
   }
 }

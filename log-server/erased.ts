@@ -79,6 +79,7 @@ export class Sweep {
   #waiting: { readonly keys: Uint8Array[]; note: Uint8Array } | undefined
   #running: Promise<void> | undefined
   #failure: unknown
+  #held: Promise<void> = Promise.resolve()
 
   constructor(db: Sweepable, keys: { readonly touch: Uint8Array; readonly swept: Uint8Array }) {
     this.#db = db
@@ -91,6 +92,19 @@ export class Sweep {
     for (const key of keys) this.#waiting.keys.push(key)
     this.#waiting.note = note
     this.#running ??= this.#run()
+  }
+
+  /**
+   * Nothing is swept until the function returned is called: LevelDB keeps, past every compaction, what somebody still reads an older state of, and
+   * would be said to be clean.
+   */
+  hold(): () => void {
+    let release = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    this.#held = Promise.all([this.#held, held]).then(() => undefined)
+    return release
   }
 
   /** Resolves when nothing is left to sweep. */
@@ -107,6 +121,10 @@ export class Sweep {
     try {
       for (let next = this.#waiting; next; next = this.#waiting) {
         this.#waiting = undefined
+        for (let held = this.#held; ; held = this.#held) {
+          await held
+          if (held === this.#held) break
+        }
         await this.#sweep(next.keys, next.note)
       }
       this.#running = undefined

@@ -87,7 +87,15 @@ const MAX_FINDINGS = 100
  * @throws {@link LogError} `log_missing`, `log_locked`, `malformed_config`
  */
 export async function fsckData(dataDir: string, progress?: (done: number, size: number) => void): Promise<FsckReport> {
-  const config = await readLogConfig(dataDir)
+  return fsckDirectory(dataDir, await readLogConfig(dataDir), progress)
+}
+
+/** As {@link fsckData}, of a directory that is not a log yet. */
+export async function fsckDirectory(
+  dataDir: string,
+  config: LogConfig,
+  progress?: (done: number, size: number) => void,
+): Promise<FsckReport> {
   const at = paths(dataDir)
   const found: FsckFinding[] = []
   for (const { file, detail } of await checkLevelFiles(at.store))

@@ -4,11 +4,15 @@
  * @module
  */
 export { type AppLog, type AppOptions, buildApp } from './app.ts'
+export { type Backup, backupLog } from './backup.ts'
 export type { ListenAddress, ServerLimits } from './config.ts'
+export { askControl, connectControl, controlRows } from './control.ts'
+export { freezeLog, readFrozen } from './freeze.ts'
 export { fsckData } from './fsck.ts'
 export { initLog } from './init.ts'
-export { openLog } from './log.ts'
+export { openLog, paths, readLogConfig } from './log.ts'
 export { type RunningServer, type ServerOptions, startServer } from './main.ts'
+export { type Restored, restoreLog, type Witnessed } from './restore.ts'
 export { createSigningKeys, type HeldKeys, heldKeys, type NewKeys } from './signing-keys.ts'
 export type { TlsFiles } from './tls.ts'
 export * from './types.ts'

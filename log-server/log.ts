@@ -23,8 +23,10 @@ import { recordOfStatement, recordStatementOf } from '../provenance/record.ts'
 import { kidOf } from '../statement/cose-key.ts'
 import { parseReceipt, verifyReceipt } from '../statement/receipt.ts'
 import { parseSignedStatement, verifySignedStatement } from '../statement/signed-statement.ts'
+import { type Row, rowsOf } from './backup.ts'
 import { type LogConfig, paths, readLogConfig } from './directory.ts'
 import { Edge } from './edge.ts'
+import { checkFrozen, readFrozen } from './freeze.ts'
 import { Guard, type Mark } from './guard.ts'
 import { Publication, Publisher } from './publisher.ts'
 import { StoredLog } from './reader.ts'
@@ -49,6 +51,8 @@ export interface Log {
   /** Kept up to date as records are published. */
   readonly authorities: Authorities
   storeSizes(): Promise<StoreSizes>
+  /** All that is stored at one tree, for a backup. */
+  rows(): AsyncIterable<readonly Row[]>
   /** Not at work until it is started. */
   readonly scrub: Scrub
   /** Accepts nothing more, answers everybody who waits, and lets go of the directory. */
@@ -99,6 +103,8 @@ export async function openOver(
   try {
     const { signed, signedBy, edge, reader, publication, authorities } = await openStored(store, config)
     await checkGuard(guard.last, signed, reader, dataDir)
+    const frozen = await readFrozen(dataDir)
+    if (frozen) checkFrozen(frozen, signed.head)
     const policy = () => authorities.policy().fields
     await keys.load(policy())
     checkHeld(keys.signersOf(policy()), keys, signedBy)
@@ -116,6 +122,7 @@ export async function openOver(
         authorities.apply(index, candidate.record)
       }
     })
+    if (frozen) await sequencer.freeze()
     const scrub = new Scrub({
       ...{ store, publication, now, fatal, pause: unlessAborted },
       ...(entriesPerSecond !== undefined && { entriesPerSecond }),
@@ -134,6 +141,7 @@ export async function openOver(
       sequencer,
       authorities,
       storeSizes: () => store.sizes(),
+      rows: () => rowsOf(store),
       async close() {
         await scrub.stop()
         await closeAll(sequencer, store, guard)

@@ -21,6 +21,7 @@ import { TrustDomains } from './access/trust-domains.ts'
 import { type AppOptions, buildApp, type Stage } from './app.ts'
 import { type ListenAddress, type ServerConfig, type ServerLimits, serverConfig } from './config.ts'
 import { connectionsFor, DEFAULT_MAX_CONNECTIONS } from './connections.ts'
+import { openControl } from './control.ts'
 import { openLog } from './log.ts'
 import { registerLogGauges } from './metrics/log-metrics.ts'
 import { ServerMetrics, servesMetrics } from './metrics/server-metrics.ts'
@@ -107,6 +108,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
   function notReady(): NotReady | undefined {
     if (stage !== 'serving') return 'shutting_down'
+    if (log.sequencer.frozen) return 'log_frozen'
     return log.sequencer.accepting ? (doors?.notReady() ?? storage.failure()) : 'log_stopped'
   }
   const { registry } = metrics
@@ -162,12 +164,20 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     else app.log.info(notice, 'changed files are in force')
   }
   log.scrub.start()
+  const control = await openControl({
+    ...{ dataDir, log, now },
+    report: (err) => app.log.error({ err }, 'a command on this machine was not answered'),
+  }).catch(async (error: unknown) => {
+    await closeAll()
+    throw error
+  })
   const reloading = setInterval(() => void live.reload(), RELOAD_INTERVAL)
   reloading.unref()
 
   let closed: Promise<void> | undefined
   async function close(): Promise<void> {
     clearInterval(reloading)
+    await control?.close()
     stage = 'draining'
     await delay(options.drainDelay ?? (config.readiness?.drainSeconds ?? 0) * 1000)
     stage = 'closing'

@@ -2,6 +2,7 @@
  * Whether a statement sent now would become durable, and why not.
  *
  *     shutting_down         it goes down, and says so before it stops taking connections
+ *     log_frozen            the log is finished, for good (freeze.ts)
  *     log_stopped           a write failed, and nobody knows what the disk holds
  *     audit_unavailable     who appends cannot be written down (access/audit-line.ts)
  *     storage_unwritable    the directory of the log is read-only, gone, or does not answer
@@ -21,12 +22,13 @@ import { BusyError, type BusyErrorCode } from './types.ts'
 /** In the order in which they are said: one at a time. */
 export const NOT_READY = [
   'shutting_down',
+  'log_frozen',
   'log_stopped',
   'audit_unavailable',
   'storage_unwritable',
   'disk_full',
   'commit_stalled',
-] as const satisfies readonly BusyErrorCode[]
+] as const satisfies readonly (BusyErrorCode | 'log_frozen')[]
 export type NotReady = (typeof NOT_READY)[number]
 
 /** Those that are no state of the server's own: whoever appends is refused before the statement is read. */

@@ -3,7 +3,7 @@
  *
  * One pass makes the whole tree again from the statements, compares each full tile and entry bundle on the way, and ends at the root that the
  * log has published by then; behind it come the checksums of all values that no root tells. What it finds is damage that a restart would not heal: the process
- * ends, before it signs anything more. `fsck` then says all of it, and what can be mended (`repair.ts`).
+ * ends, before it signs anything more. `fsck` then says all of it.
  *
  * It keeps to a rate, a tile at a time, so that it costs a server some hundredth of a core; and it holds the event loop no longer than a piece
  * of statements takes to hash, about a millisecond.

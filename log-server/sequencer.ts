@@ -188,7 +188,7 @@ export class Sequencer {
   /** Rises with each batch that changes who may write. */
   #authorityEpoch = 0
   readonly #listeners: ((batch: readonly Committed[]) => void)[] = []
-  #state: 'open' | 'draining' | 'stopped' = 'open'
+  #state: 'open' | 'draining' | 'frozen' | 'stopped' = 'open'
   /** Runs until nobody is ready. */
   #loop: Promise<void> = Promise.resolve()
   #running = false
@@ -215,6 +215,16 @@ export class Sequencer {
 
   get checkpoint(): string {
     return this.#options.publication.current.checkpoint
+  }
+
+  /** Accepts nothing more, for good, and says so; resolves when everybody who was accepted has an answer. Again: the same. */
+  async freeze(): Promise<void> {
+    if (this.#state === 'open') this.#state = 'frozen'
+    await this.drain()
+  }
+
+  get frozen(): boolean {
+    return this.#state === 'frozen'
   }
 
   /** False once it drains or has stopped: for `/readyz`. */
@@ -297,7 +307,7 @@ export class Sequencer {
   /** Accepts nothing more; resolves when everybody who was accepted has an answer. */
   async drain(): Promise<void> {
     if (this.#state === 'open') this.#state = 'draining'
-    if (this.#room.count > 0 && this.#state === 'draining') {
+    if (this.#room.count > 0 && this.#state !== 'stopped') {
       await new Promise<void>((resolve) => this.#drained.push(resolve))
     }
     await this.#loop
@@ -332,7 +342,9 @@ export class Sequencer {
   }
 
   /** Why so many more entries cannot wait. */
-  #busy(caller: string, entries: number, bytes: number): BusyError | undefined {
+  #busy(caller: string, entries: number, bytes: number): BusyError | LogError | undefined {
+    if (this.#state === 'frozen')
+      return new LogError('log_frozen', 'this log is finished: it takes nothing more, for good')
     if (this.#state !== 'open') {
       const code = this.#state === 'stopped' ? 'log_stopped' : 'shutting_down'
       return new BusyError(code, 'the log is going down and accepts nothing more', 5)

@@ -472,6 +472,35 @@ export class Store {
     }
   }
 
+  /**
+   * All that is stored, in the order of keys, of one state: what one commit left. Nothing erased is in it, and nothing is swept meanwhile.
+   *
+   * @throws {@link LogError} `log_damaged` over a value that is not as it was written
+   */
+  async *dump(highWaterMarkBytes: number): AsyncGenerator<[key: Uint8Array, value: Uint8Array]> {
+    const release = this.#sweep.hold()
+    try {
+      for await (const [key, value] of this.#db.iterator({ gte: Uint8Array.of(0), highWaterMarkBytes })) {
+        yield [plain(key), this.#opened(key, plain(value))]
+      }
+    } finally {
+      release()
+    }
+  }
+
+  /** Puts what {@link dump} gave, some of it at a time. Into a store that nobody else uses, and that is none before all of it is there. */
+  async load(rows: readonly (readonly [key: Uint8Array, value: Uint8Array])[]): Promise<void> {
+    const batch = this.#db.batch()
+    for (const [key, value] of rows) batch.put(key, this.#sealed(key, value))
+    await batch.write({ sync: true })
+  }
+
+  /** A store that was made out of a dump has never held what was erased. */
+  async markSwept(): Promise<void> {
+    const erased = await this.#get(ERASED_KEY)
+    if (erased) await this.load([[SWEPT_KEY, erased]])
+  }
+
   /** Keys that begin with no letter of ours. */
   async *strays(): AsyncGenerator<Uint8Array> {
     for (const range of betweenLetters()) {
@@ -692,7 +721,7 @@ function encodeSigned({ head, checkpoint }: Signed): Uint8Array {
   return encodeCbor(new Map(Object.entries({ origin, size, root, issuedAt, protectedBytes, signature, checkpoint })))
 }
 
-function decodeSigned(value: Uint8Array): Signed {
+export function decodeSigned(value: Uint8Array): Signed {
   try {
     const map = asMap(decodeCbor(value), 'the stored tree head')
     const head = {

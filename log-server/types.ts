@@ -154,6 +154,10 @@ export type LogErrorCode =
   | 'duplicate_generalization' // entry `index` says what this credential stands for
   | 'already_revoked' //       entry `index` revoked the credential, which has no status after that
   | 'statement_erased' //      entry `index` is in the tree, and its statement was erased
+  | 'log_frozen' //            the log is finished: what it has stays, and nothing is added
+  | 'backup_incomplete' //     a backup without its manifest, or without one of its files
+  | 'backup_damaged' //        a backup that holds something else than was written into it
+  | 'backup_outdated' //       the log has signed more than the backup has: going on from it would fork
   | 'too_large' //             a statement past the log's limit
   | 'not_found' //             no such entry, size or tile
   | 'log_exists' //            init: the directory is not empty

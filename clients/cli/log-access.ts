@@ -125,7 +125,7 @@ export async function openClient(
 }
 
 /** @throws {@link UsageError} */
-async function tlsOf(args: Arguments, io: Io): Promise<ClientTls> {
+export async function tlsOf(args: Arguments, io: Io): Promise<ClientTls> {
   const [ca, cert, key] = ['ca', 'client-cert', 'client-key'].map((name) => args.optional(name))
   const [identifier, bundle, crls] = [
     args.optional('server-id'),

@@ -20,11 +20,15 @@ import { issuerServe } from './issuer-serve.ts'
 import { issuerStatus } from './issuer-status.ts'
 import { keygen } from './keygen.ts'
 import { logAuthorize } from './log-authorize.ts'
+import { logBackup } from './log-backup.ts'
+import { logFreeze } from './log-freeze.ts'
 import { logFsck } from './log-fsck.ts'
 import { logInit } from './log-init.ts'
 import { logPolicy } from './log-policy.ts'
+import { logRestore } from './log-restore.ts'
 import { logRotate } from './log-rotate.ts'
 import { logServe } from './log-serve.ts'
+import { logStatus } from './log-status.ts'
 import { monitor } from './monitor.ts'
 import { proof, verifyProof } from './proof.ts'
 import { issuerPublishPolicy, verifierPublishPolicy, verifierPublishReferenceValues } from './publish.ts'
@@ -49,6 +53,10 @@ export const commands: readonly Command[] = [
   logPolicy,
   logErase,
   logRetract,
+  logStatus,
+  logBackup,
+  logRestore,
+  logFreeze,
   logFsck,
   submit,
   proof,
