@@ -77,7 +77,14 @@ async function failureOf(error: unknown, command: Command, io: Io): Promise<Fail
 }
 
 /** The database is older than what was signed, or another history; or nobody knows any more what was signed. */
-const CONTRADICTIONS: readonly string[] = ['log_behind_guard', 'log_forked', 'guard_missing', 'guard_damaged']
+const CONTRADICTIONS: readonly string[] = [
+  'log_damaged',
+  'log_behind_guard',
+  'log_forked',
+  'guard_missing',
+  'guard_damaged',
+  'backup_outdated',
+]
 
 /** What the machine would not do: a disk that is full or fails, too few descriptors, a port that is taken. No bug, and no stack helps. */
 function systemCodeOf(error: unknown): string | undefined {
