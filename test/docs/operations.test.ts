@@ -47,7 +47,7 @@ function check(expr: string, where: string): void {
     const labels = seen.get(name!)
     assert.ok(labels, `${where}: no server has ${name}`)
     for (const label of labels.keys()) known.add(label)
-    for (const [, label, , value] of matchers.matchAll(/([a-z_]+)\s*(=~|!=|=)\s*"([^"]*)"/g)) {
+    for (const [, label, , value] of matchers.matchAll(/([a-z_]+)\s*(=~|!~|!=|=)\s*"([^"]*)"/g)) {
       if (ADDED.has(label!)) continue
       assert.ok(labels.has(label!), `${where}: ${name} has no label ${label}`)
       for (const each of value!.split('|'))
