@@ -57,7 +57,7 @@ export interface StorageOptions {
 
 /** LevelDB writes 64 MiB at a time beside what it has, and needs some times that to merge tables. */
 const DEFAULT_FLOOR = 512 * 1024 * 1024
-/** Tables are files of 2 MB. */
+/** A merge of tables makes some dozen files. */
 const MIN_INODES = 256
 /** A hundred times the 99th percentile on a disk that is busy. */
 export const DEFAULT_MAX_WAIT = 10_000
