@@ -30,7 +30,7 @@ interface Waiting {
 export class HashThread {
   readonly #worker: Worker
   readonly #asked = new Map<number, readonly Waiting[]>()
-  /** Came in this turn of the event loop: they go together, for a message costs as much as a fifth of what it asks for. */
+  /** Came in this turn of the event loop: they go together, for each message wakes a thread. */
   #together: { readonly bytes: Uint8Array; readonly waiting: Waiting }[] = []
   #next = 0
   #failure: Error | undefined
