@@ -49,6 +49,8 @@ const FEW = 4
 /** Of two faults in a row. */
 const PAIRS = 60
 const FEW_PAIRS = 2
+/** Findings after which no more are looked for: what breaks every run is seen in these. */
+const ENOUGH = 20
 
 export async function runFaults({ seed, deadline, jobs, only, say }: RunOptions): Promise<Outcome> {
   const report = new Report()
@@ -69,7 +71,7 @@ export async function runFaults({ seed, deadline, jobs, only, say }: RunOptions)
           findings.push({ run: name, error })
           say(`FAILED  ${name}\n        ${error instanceof Error ? error.message : String(error)}`)
         }
-        if (deadline !== undefined && performance.now() >= deadline) return
+        if (findings.length >= ENOUGH || (deadline !== undefined && performance.now() >= deadline)) return
       }
     }
     await Promise.all(Array.from({ length: jobs }, work))

@@ -7,7 +7,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { cp, lstat, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { importVerificationKey } from '#signature'
@@ -107,7 +107,9 @@ export class Sites {
 
   async copyOf(site: Site, dataDir: string): Promise<Site> {
     await mkdir(dataDir, { recursive: true })
-    await cp(site.dataDir, dataDir, { recursive: true, force: true })
+    // But for the socket of a server that had no time to remove it.
+    const filter = async (path: string) => !(await lstat(path)).isSocket()
+    await cp(site.dataDir, dataDir, { recursive: true, force: true, filter })
     return { dataDir, ledger: site.ledger.clone() }
   }
 
