@@ -94,7 +94,8 @@ describe('the widths of tiles', () => {
   })
 
   it('are all there at the second level, which no batch can step over', async () => {
-    const limits = { queueEntries: 200_000, batchEntries: 65_536, batchBytes: 2 ** 30 }
+    // One caller has half of the queue.
+    const limits = { queueEntries: 400_000, batchEntries: 65_536, batchBytes: 2 ** 30 }
     const log = await TestLog.create(limits)
     try {
       // From the last size before tile 2/0 exists to the last before it is two wide: as far as a batch can go.
