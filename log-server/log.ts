@@ -26,7 +26,7 @@ import { parseSignedStatement, verifySignedStatement } from '../statement/signed
 import { type Row, rowsOf } from './backup.ts'
 import { type LogConfig, paths, readLogConfig } from './directory.ts'
 import { Edge } from './edge.ts'
-import { checkFrozen, readFrozen } from './freeze.ts'
+import { checkFrozen, type Frozen, readFrozen } from './freeze.ts'
 import { Guard, type Mark } from './guard.ts'
 import { Publication, Publisher } from './publisher.ts'
 import { StoredLog } from './reader.ts'
@@ -80,13 +80,14 @@ export interface OpenOptions {
 export async function openLog({ dataDir, fatal = exit, ...options }: OpenOptions): Promise<Log> {
   const config = await readLogConfig(dataDir)
   const keys = new SigningKeys(dataDir, config)
+  const frozen = await readFrozen(dataDir)
   const { format } = config
   const store = await Store.open(paths(dataDir).store, { format, observer: options.observer })
   const guard = await Guard.open(paths(dataDir).guard).catch(async (error: unknown) => {
     await store.close()
     throw error
   })
-  return openOver({ config, keys, store, guard, dataDir, fatal, ...options })
+  return openOver({ config, keys, frozen, store, guard, dataDir, fatal, ...options })
 }
 
 /** A log out of its open parts. They are closed with it, and when it cannot be opened. @throws {@link LogError} as {@link openLog} */
@@ -94,16 +95,16 @@ export async function openOver(
   parts: Omit<OpenOptions, 'fatal'> & {
     readonly config: LogConfig
     readonly keys: SigningKeys
+    readonly frozen?: Frozen | undefined
     readonly store: Store
     readonly guard: Guard
     readonly fatal: (error: unknown) => void
   },
 ): Promise<Log> {
-  const { config, keys, store, guard, dataDir, now, limits, fatal, observer, entriesPerSecond } = parts
+  const { config, keys, frozen, store, guard, dataDir, now, limits, fatal, observer, entriesPerSecond } = parts
   try {
     const { signed, signedBy, edge, reader, publication, authorities } = await openStored(store, config)
     await checkGuard(guard.last, signed, reader, dataDir)
-    const frozen = await readFrozen(dataDir)
     if (frozen) checkFrozen(frozen, signed.head)
     const policy = () => authorities.policy().fields
     await keys.load(policy())
