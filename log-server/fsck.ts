@@ -22,11 +22,7 @@ import { EvidenceError } from '../merkle/error.ts'
 import { EMPTY_ROOT, HASH_LENGTH, type Hash, sha256 } from '../merkle/hash.ts'
 import { TILE_WIDTH } from '../merkle/tile.ts'
 import type { Authorities } from '../provenance/authorities.ts'
-import { foreignSigner } from '../provenance/foreign.ts'
-import { isRecordStatement, recordOfStatement } from '../provenance/record.ts'
-import { parseSignedStatement, statementIdentity } from '../statement/signed-statement.ts'
-import { lacksCertificates } from '../statement/transparent-statement.ts'
-import { FOREIGN, indexedBy } from './candidate.ts'
+import { describeStatement } from './described.ts'
 import { type LogConfig, paths, readLogConfig } from './directory.ts'
 import { Edge, type EdgeTile } from './edge.ts'
 import { decodeErasure, type Erasure } from './erased.ts'
@@ -97,22 +93,49 @@ export async function fsckDirectory(
   progress?: (done: number, size: number) => void,
 ): Promise<FsckReport> {
   const at = paths(dataDir)
+  const found = await checkFiles(dataDir, config)
+  const store = await openWhatThereIs(at.store, config, found)
+  if (!store) return reportOf(found, 0, EMPTY_ROOT)
+  try {
+    return await fsckStore(store, config, at.guard, { found, progress })
+  } finally {
+    await store.close()
+  }
+}
+
+/** LevelDB's files and those of the keys, as they are. */
+export async function checkFiles(dataDir: string, config: LogConfig): Promise<FsckFinding[]> {
   const found: FsckFinding[] = []
-  for (const { file, detail } of await checkLevelFiles(at.store))
+  for (const { file, detail } of await checkLevelFiles(paths(dataDir).store))
     found.push({ code: 'file_damaged', detail: `${file}: ${detail}` })
   found.push(...(await checkKeyFiles(dataDir, config)))
-  const store = await Store.open(at.store, config).catch((error: unknown) => {
-    // What there is, LevelDB would not open, or not all of it.
+  return found
+}
+
+/** Undefined, and one more finding perhaps, where LevelDB would not open what there is, or not all of it. */
+export async function openWhatThereIs(
+  location: string,
+  config: LogConfig,
+  found: FsckFinding[],
+): Promise<Store | undefined> {
+  return Store.open(location, config).catch((error: unknown) => {
     if (!(error instanceof LogError) || error.code !== 'log_damaged') throw error
     if (found.every(({ code }) => code !== 'file_damaged')) found.push({ code: 'file_damaged', detail: error.message })
     return undefined
   })
-  if (!store) return reportOf(found, 0, EMPTY_ROOT)
-  try {
-    return await new Fsck(store, config, found).run(at.guard, progress)
-  } finally {
-    await store.close()
-  }
+}
+
+/** As {@link fsckDirectory}, of a store that is open. @param found - what was found before */
+export async function fsckStore(
+  store: Store,
+  config: LogConfig,
+  guardPath: string,
+  {
+    found = [],
+    progress,
+  }: { found?: readonly FsckFinding[]; progress?: ((done: number, size: number) => void) | undefined } = {},
+): Promise<FsckReport> {
+  return new Fsck(store, config, [...found]).run(guardPath, progress)
 }
 
 function reportOf(findings: readonly FsckFinding[], size: number, root: Hash): FsckReport {
@@ -297,15 +320,7 @@ class Fsck {
     bytes: Uint8Array,
   ): Promise<Omit<NewEntry, 'statement' | 'entry'> | undefined> {
     try {
-      const statement = parseSignedStatement(bytes, { maxBytes: bytes.length })
-      if (!equalBytes(statement.bytes, bytes)) throw new LogError('log_damaged', 'it is not in its one form')
-      const { issuedAt = 0, kid: signer = '' } = statement.header
-      if (!isRecordStatement(statement)) {
-        const beside = lacksCertificates(bytes) ? await this.#store.certificates(entry) : []
-        const found = { type: FOREIGN, issuedAt, identity: statementIdentity(statement) }
-        return { ...found, signer: foreignSigner(statement, beside) }
-      }
-      return { issuedAt, signer, ...indexedBy(statement, recordOfStatement(statement), signer) }
+      return await describeStatement(this.#store, entry, bytes)
     } catch (error) {
       const lost = error instanceof EvidenceError && error.code === 'certificate_missing'
       return this.#unreadable(lost ? 'index_mismatch' : 'malformed_statement', error, index)

@@ -47,6 +47,7 @@ import { checkedValue, requireChecked, withChecksum } from './checksum.ts'
 import { type DataFormat, NEWEST_FORMAT } from './directory.ts'
 import { decodeErasure, type Erases, type Erasure, encodeErasure, Sweep, type Sweepable } from './erased.ts'
 import { checkLevelLogs } from './level/files.ts'
+import { Overlay } from './overlay.ts'
 import { type Piece, RecentPieces } from './recent-pieces.ts'
 import { type EntryMeta, LogError } from './types.ts'
 import { decodeWidths, encodeWidths, type TileWidths, type Width, widthsAfter, widthsWithout } from './widths.ts'
@@ -183,6 +184,22 @@ export interface Stored {
   readonly intact: boolean
 }
 
+/** What is stored, without its checksum. */
+export type Row = readonly [key: Uint8Array, value: Uint8Array]
+
+export interface Patch {
+  readonly puts: readonly Row[]
+  readonly deletions: readonly Uint8Array[]
+}
+
+export interface Differing {
+  readonly row: Row
+  /** The value, with the checksum that it has in the store. */
+  readonly sealed: Uint8Array
+  /** Nothing is stored under its key. */
+  readonly missing: boolean
+}
+
 export class Store {
   readonly #db: Database
   readonly #observer: StoreObserver | undefined
@@ -283,8 +300,7 @@ export class Store {
     // Before it can be read: that there is none must not be said a moment too long.
     this.#committedFrom ??= first
     for (const [i, { status }] of entries.entries()) if (status !== undefined) this.#lastStatus = first + i
-    for (const { level, index, hashes } of tiles) batch.put(tileKey(level, index), hashes)
-    for (const { index, bytes } of bundles) batch.put(integerKey('e', index), bytes)
+    for (const [key, value] of tileRows({ tiles, bundles })) batch.put(key, value)
     for (const [n, rows] of reached) put(integerKey('p', n), encodeWidths(rows))
     for (const [key, value] of holes.puts) put(key, value)
     for (const key of holes.deletions) batch.del(key)
@@ -489,10 +505,43 @@ export class Store {
   }
 
   /** Puts what {@link dump} gave, some of it at a time. Into a store that nobody else uses, and that is none before all of it is there. */
-  async load(rows: readonly (readonly [key: Uint8Array, value: Uint8Array])[]): Promise<void> {
+  async load(rows: readonly Row[]): Promise<void> {
+    await this.patch({ puts: rows, deletions: [] })
+  }
+
+  /** All of `patch` or none of it. Into a store that nobody else uses. */
+  async patch({ puts, deletions }: Patch): Promise<void> {
     const batch = this.#db.batch()
-    for (const [key, value] of rows) batch.put(key, this.#sealed(key, value))
+    for (const [key, value] of puts) batch.put(key, this.#sealed(key, value))
+    for (const key of deletions) batch.del(key)
     await batch.write({ sync: true })
+  }
+
+  /** This store as {@link patch} would leave it, to be read and not written. */
+  patched({ puts, deletions }: Patch): Store {
+    const changes = [
+      ...puts.map(([key, value]) => [key, this.#sealed(key, value)] as const),
+      ...deletions.map((key) => [key, undefined] as const),
+    ]
+    return Store.over(new Overlay(this.#db, changes), { format: this.#checked ? NEWEST_FORMAT : 1 })
+  }
+
+  /** Those of `rows` that are not stored so. */
+  async differing(rows: readonly Row[]): Promise<Differing[]> {
+    const values = await this.#db.getMany(rows.map(([key]) => key))
+    const found: Differing[] = []
+    for (const [i, row] of rows.entries()) {
+      const [stored, sealed] = [values[i], this.#sealed(...row)]
+      if (!stored || !equalBytes(plain(stored), sealed)) found.push({ row, sealed, missing: !stored })
+    }
+    return found
+  }
+
+  /** All that is stored, whatever its key, in order. */
+  async *everything(): AsyncGenerator<Stored> {
+    for await (const [key, value] of this.#db.iterator({ gte: Uint8Array.of(0), highWaterMarkBytes: 1024 * 1024 })) {
+      yield this.#stored(plain(key), plain(value))
+    }
   }
 
   /** A store that was made out of a dump has never held what was erased. */
@@ -636,6 +685,21 @@ function pushUniqueKeys(keys: Uint8Array[], { uniqueKeys, excludedBy }: NewEntry
 function isNothing(values: readonly unknown[]): boolean {
   for (const value of values) if (value !== undefined) return false
   return true
+}
+
+/** What the entry at `index` is found by. */
+export function indexRows(index: number, entry: NewEntry): Row[] {
+  const rows: Row[] = []
+  putIndexes((key, value) => rows.push([key, value]), index, entry)
+  return rows
+}
+
+/** What is stored of tiles once they are full. */
+export function tileRows({ tiles, bundles }: Pick<Batch, 'tiles' | 'bundles'>): Row[] {
+  return [
+    ...tiles.map(({ level, index, hashes }) => [tileKey(level, index), hashes] as const),
+    ...bundles.map(({ index, bytes }) => [integerKey('e', index), bytes] as const),
+  ]
 }
 
 function putIndexes(put: Put, index: number, entry: NewEntry): void {

@@ -25,6 +25,7 @@ import { logFreeze } from './log-freeze.ts'
 import { logFsck } from './log-fsck.ts'
 import { logInit } from './log-init.ts'
 import { logPolicy } from './log-policy.ts'
+import { logRepair } from './log-repair.ts'
 import { logRestore } from './log-restore.ts'
 import { logRotate } from './log-rotate.ts'
 import { logServe } from './log-serve.ts'
@@ -58,6 +59,7 @@ export const commands: readonly Command[] = [
   logRestore,
   logFreeze,
   logFsck,
+  logRepair,
   submit,
   proof,
   verifyProof,
