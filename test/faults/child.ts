@@ -28,6 +28,12 @@ export interface End {
   readonly signal: NodeJS.Signals | null
 }
 
+/** What a command came to. */
+export interface Answer extends End {
+  /** With `--json`; empty when it had no time to say anything. */
+  readonly said: Readonly<Record<string, unknown>>
+}
+
 /** What came of starting: it serves, or it ended. */
 export type Started = { readonly url: string; readonly milliseconds: number } | End
 
@@ -119,7 +125,14 @@ export class Child {
     const end = await within(limit, this.ended)
     if (end !== 'late') return end
     await this.kill()
-    throw new Violation('I8', `the server had not ended after ${limit} ms`)
+    throw new Violation('I8', `the process had not ended after ${limit} ms`)
+  }
+
+  /** How a command ended, and with what answer. @throws {@link Violation} I8 when it does not end */
+  async answer(): Promise<Answer> {
+    const end = await this.end()
+    const line = this.#lines.shift()
+    return { ...end, said: line === undefined ? {} : JSON.parse(line) }
   }
 
   #line(): Promise<string | undefined> {

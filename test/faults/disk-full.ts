@@ -21,16 +21,23 @@ export function mountMissing(): string | undefined {
   return status === 0 ? undefined : `no file system may be mounted here: ${error?.message ?? String(stderr).trim()}`
 }
 
-export async function fillDisk(sites: Sites): Promise<void> {
-  const disk = join(sites.scratch, `disk-${sites.random.below(2 ** 31)}`)
-  await mkdir(disk)
-  run('mount', '-t', 'tmpfs', '-o', 'size=64m', 'none', disk)
-  try {
+export function fillDisk(sites: Sites): Promise<void> {
+  return withDisk(sites, '64m', async (disk) => {
     const site = await sites.site(disk)
     await nearlyFull(sites, site, disk)
     await full(sites, site, disk)
     await sites.check(site)
     await sites.discard(site)
+  })
+}
+
+/** @param size - as `mount` takes it */
+export async function withDisk(sites: Sites, size: string, use: (disk: string) => Promise<void>): Promise<void> {
+  const disk = join(sites.scratch, `disk-${sites.random.below(2 ** 31)}`)
+  await mkdir(disk)
+  run('mount', '-t', 'tmpfs', '-o', `size=${size}`, 'none', disk)
+  try {
+    await use(disk)
   } finally {
     run('umount', '-l', disk)
   }

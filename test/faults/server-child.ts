@@ -1,11 +1,12 @@
 /**
  * `provlog log serve` in a process of its own, loaded before it is told what to serve: a fault can then be set for what it does with
- * its data, and for nothing before that.
+ * its data, and for nothing before that. Or another command, likewise.
  *
  * ```
  *   it says   {"ready":true}                              loaded
  *   it hears  {"words":["--data",…]}                      the rest of the command line: from here on it is that command
  *             {"words":…,"writeBufferSize":65536}         likewise, with LevelDB's tables small
+ *             {"command":"log backup","words":…}          another command than that
  *             {"shift":86400}                             the clock is so many seconds off, from now on
  * ```
  *
@@ -14,12 +15,18 @@
 import { createInterface } from 'node:readline'
 import { isMainThread } from 'node:worker_threads'
 import { Level } from 'level'
+import type { Command } from '../../clients/cli/command.ts'
+import { logBackup } from '../../clients/cli/commands/log-backup.ts'
+import { logRestore } from '../../clients/cli/commands/log-restore.ts'
 import { logServe } from '../../clients/cli/commands/log-serve.ts'
 import { processIo } from '../../clients/cli/io.ts'
 import { runCommand } from '../../clients/cli/run-command.ts'
 import { redactError } from '../../provenance/index.ts'
 
+const COMMANDS = { 'log serve': logServe, 'log backup': logBackup, 'log restore': logRestore }
+
 export interface Order {
+  readonly command?: keyof typeof COMMANDS
   readonly words?: readonly string[]
   readonly writeBufferSize?: number
   readonly shift?: number
@@ -35,13 +42,13 @@ if (isMainThread) {
     const order = JSON.parse(line) as Order
     shift = order.shift ?? shift
     if (order.writeBufferSize !== undefined) openWith(order.writeBufferSize)
-    if (order.words) run(order.words)
+    if (order.words) run(COMMANDS[order.command ?? 'log serve'], order.words)
   })
   process.stdout.write('{"ready":true}\n')
 }
 
-function run(words: readonly string[]): void {
-  runCommand(logServe, words, processIo()).then(
+function run(command: Command, words: readonly string[]): void {
+  runCommand(command, words, processIo()).then(
     (code) => {
       process.exitCode = code
       process.stdin.destroy()

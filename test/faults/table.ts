@@ -4,12 +4,14 @@
  * @module
  */
 import { loseAnswers } from './answers.ts'
+import { failBackups, fillBackupDisk, interruptBackups } from './backups.ts'
 import { jumpClock } from './clock.ts'
 import { restoreOldCopy, twoProcesses } from './copies.ts'
 import { fillDisk, mountMissing } from './disk-full.ts'
 import { haltUnderLoad, killUnderLoad, killWhileOpening, terminateUnderLoad } from './kills.ts'
 import { fewDescriptors, smallHeap } from './limits.ts'
 import type { Sites } from './site.ts'
+import { straceMissing } from './strace.ts'
 import { historyMissing, upgradeAndBack } from './upgrade.ts'
 
 export interface Fault {
@@ -95,6 +97,29 @@ export const FAULTS: readonly Fault[] = [
     may: 'the third is served, as no server can tell',
     must: 'the others are refused with exit code 5 and what to do; clients see the third',
     run: restoreOldCopy,
+  },
+  {
+    id: 'backup',
+    done: 'backups of a server under load: SIGKILL to the backup, SIGKILL to the server, at any moment of it',
+    may: 'there is no backup, and the second says so with exit code 3',
+    must: 'what is left is refused with backup_incomplete; the next one, through a server or not, has all that was acknowledged before it began',
+    run: (sites) => interruptBackups(sites, 1),
+  },
+  {
+    id: 'backup-operations',
+    done: 'a backup under load is killed before one of its storage operations, or that fails with EIO or ENOSPC, three times',
+    may: 'there is no backup, and one line that says so',
+    must: 'as for `backup`',
+    missing: straceMissing,
+    run: (sites) => failBackups(sites, 3),
+  },
+  {
+    id: 'backup-disk-full',
+    done: 'the disk that the backup goes to is too small for it, under load',
+    may: 'there is no backup, and one line with exit code 3 that says so',
+    must: 'as for `backup`',
+    missing: mountMissing,
+    run: fillBackupDisk,
   },
   {
     id: 'lost-answer',
