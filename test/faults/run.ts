@@ -94,10 +94,11 @@ async function planned(
   const table = (round: number): Run[] => faults.map(({ id, run }) => ({ name: `${id}:${round}`, run }))
   const operations = await operationRuns(sites, options)
   const wanted = ({ name }: Run) => only === undefined || name.includes(only)
-  // What is before the colon is the same in every round.
-  const kind = only?.split(':')[0] ?? ''
-  if (![...table(0), ...operations].some(({ name }) => name.includes(kind))) throw new Error(`no run is named ${only}`)
-  if (!long) return [...table(0), ...operations].filter(wanted)[Symbol.iterator]()
+  const [, round] = only?.split(':') ?? []
+  const first = [...table(Number(round) || 0), ...operations].filter(wanted)
+  if (first.length === 0) throw new Error(`no run is named ${only}`)
+  // One by its whole name, as a finding tells it, is had once.
+  if (!long || round !== undefined) return first[Symbol.iterator]()
   return endless(table, operations, new Random(seed, 'order'), wanted)
 }
 
