@@ -122,7 +122,8 @@ export class Scrub {
       }
       if (edge.size === end) break
     }
-    if (edge.size !== end) throw damaged(`statement ${edge.size} is missing`)
+    // Which ones, fsck says: here those after a missing piece have taken its place.
+    if (edge.size !== end) throw damaged(`of the statements from ${from} to ${end - 1} some are missing`)
     for (const { level, index, nodes, bundle } of edge.fullTiles) {
       this.#compare(
         `tile ${level}/${index}`,
