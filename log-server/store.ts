@@ -243,8 +243,8 @@ export class Store {
       compression: false,
       // Fewer, larger tables: compaction takes the cores that appends need. It bounds what opening replays after a crash: 0.5 s.
       writeBufferSize: 64 * 1024 * 1024,
-      // LevelDB views its tables in memory: of those of 2 MiB that it makes unless told otherwise, a thousand, more and more of which are in
-      // memory as the log grows. So that what is looked up at random is in tables that are open, few are large.
+      // LevelDB views its open tables in memory, and those that it merges wholly: as the log grows, more and more of them count as memory of the
+      // process, though the kernel may drop them. So that what is looked up at random is in tables that are open, few are large.
       maxFileSize: 8 * 1024 * 1024,
       maxOpenFiles: OPEN_FILES,
     })
@@ -803,7 +803,7 @@ export function decodeSigned(value: Uint8Array): Signed {
 }
 
 /** Of LevelDB, at one time. */
-export const OPEN_FILES = 400
+export const OPEN_FILES = 140
 /** A few thousand statements. */
 const RECENT_BYTES = 8 * 1024 * 1024
 const PUT_TOGETHER = 48
