@@ -23,7 +23,8 @@ import { Edge } from './edge.ts'
 import { decodeErasure } from './erased.ts'
 import { isCode, syncDirectory, writeFileDurably } from './guard.ts'
 import { jsonBytes } from './signing-keys.ts'
-import { decodeSigned, readInteger, type Signed, Store, unpack } from './store.ts'
+import { Store } from './store.ts'
+import { decodeSigned, readInteger, type Signed, unpack } from './stored-values.ts'
 import { LogError } from './types.ts'
 
 export type Row = readonly [key: Uint8Array, value: Uint8Array]

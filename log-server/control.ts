@@ -15,7 +15,7 @@
  */
 
 import { once } from 'node:events'
-import { chmod, unlink } from 'node:fs/promises'
+import { unlink } from 'node:fs/promises'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { equalBytes, fromUtf8, toHex } from '../merkle/bytes.ts'
 import { EvidenceError, UnavailableError } from '../merkle/error.ts'
@@ -61,9 +61,11 @@ export async function openControl(options: ControlOptions): Promise<{ close(): P
     })
   })
   server.maxConnections = MAX_CONNECTIONS
+  // Bound at once, and for nobody else from the beginning: `chmod` afterwards would leave a moment.
+  const mask = process.umask(0o177)
   server.listen(path)
+  process.umask(mask)
   await once(server, 'listening')
-  await chmod(path, 0o600)
   return {
     async close() {
       for (const socket of open) socket.destroy()

@@ -5,7 +5,8 @@
  */
 import { TILE_WIDTH } from '../merkle/tile.ts'
 import type { FsckFinding } from './fsck.ts'
-import { CHECKED_LETTERS, readInteger, type Store, type Stored } from './store.ts'
+import type { Store, Stored } from './store.ts'
+import { CHECKED_LETTERS, readInteger } from './stored-values.ts'
 
 /** Those that nothing else looks for by their keys while it is checked. */
 const LOOKED_UP = new Set('gkpwx')

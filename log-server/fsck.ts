@@ -33,7 +33,8 @@ import { checkLevelFiles } from './level/files.ts'
 import { checkConfig, checkSignatures, rebuildAuthorities } from './log.ts'
 import { Publication } from './publisher.ts'
 import { StoredLog } from './reader.ts'
-import { changesAuthority, type NewEntry, readInteger, type Signed, Store, unpack } from './store.ts'
+import { changesAuthority, type NewEntry, Store } from './store.ts'
+import { readInteger, type Signed, unpack } from './stored-values.ts'
 import { type EntryMeta, LogError } from './types.ts'
 
 /** What may be wrong. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { assert } from '../merkle/error.ts'
-import type { Database, DatabaseBatch, DatabaseRange, Rows } from './store.ts'
+import type { Database, DatabaseBatch, DatabaseRange, Rows } from './database.ts'
 
 /** Keys with the bytes that they get; undefined where a key goes. */
 export type Change = readonly [key: Uint8Array, value: Uint8Array | undefined]

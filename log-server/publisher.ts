@@ -12,7 +12,7 @@ import { assert } from '../merkle/error.ts'
 import type { Hash } from '../merkle/hash.ts'
 import { signTreeHead } from '../statement/receipt.ts'
 import type { NamedKeys, Signers, SigningKeys } from './signing-keys.ts'
-import type { Signed } from './store.ts'
+import type { Signed } from './stored-values.ts'
 import type { Clock } from './types.ts'
 
 /** Signs as the log-policy in force says: whoever reads the log knows which signatures to expect. */

@@ -24,7 +24,8 @@ import { describeStatement } from './described.ts'
 import { paths, readLogConfig } from './directory.ts'
 import { Edge } from './edge.ts'
 import { checkFiles, type FsckFinding, type FsckReport, fsckStore, openWhatThereIs } from './fsck.ts'
-import { indexRows, type Patch, type Row, readInteger, type Store, type Stored, tileRows, unpack } from './store.ts'
+import { indexRows, type Patch, type Row, type Store, type Stored, tileRows } from './store.ts'
+import { readInteger, unpack } from './stored-values.ts'
 import { type EntryMeta, LogError } from './types.ts'
 
 export interface RepairOptions {

@@ -15,7 +15,8 @@ import { HASH_LENGTH, type Hash, sha256 } from '../merkle/hash.ts'
 import { TILE_WIDTH } from '../merkle/tile.ts'
 import { Edge } from './edge.ts'
 import type { Publication } from './publisher.ts'
-import { CHECKED_LETTERS, type Store, unpack } from './store.ts'
+import type { Store } from './store.ts'
+import { CHECKED_LETTERS, unpack } from './stored-values.ts'
 import { type Clock, LogError } from './types.ts'
 
 /** How far it has come: plain numbers, for whoever shows them. */

@@ -37,27 +37,42 @@
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Level } from 'level'
-import { equalBytes, fromUtf8, toHex } from '../merkle/bytes.ts'
-import { assert } from '../merkle/error.ts'
+import { equalBytes } from '../merkle/bytes.ts'
 import type { Hash } from '../merkle/hash.ts'
 import { TILE_WIDTH } from '../merkle/tile.ts'
-import { asBytes, asMap, asText, asUint, decodeCbor, encodeCbor } from '../statement/cbor.ts'
-import type { SignedTreeHead } from '../statement/receipt.ts'
 import { checkedValue, requireChecked, withChecksum } from './checksum.ts'
+import type { Database } from './database.ts'
 import { type DataFormat, NEWEST_FORMAT } from './directory.ts'
 import { decodeErasure, type Erases, type Erasure, encodeErasure, Sweep, type Sweepable } from './erased.ts'
 import { checkLevelLogs } from './level/files.ts'
 import { Overlay } from './overlay.ts'
 import { type Piece, RecentPieces } from './recent-pieces.ts'
+import {
+  BOUND,
+  betweenLetters,
+  decodeMeta,
+  decodeSigned,
+  ERASED_KEY,
+  encodeInteger,
+  encodeMeta,
+  encodeSigned,
+  HEAD_KEY,
+  hashKey,
+  indexInKey,
+  integerKey,
+  NOTHING,
+  pack,
+  prefixRange,
+  readInteger,
+  type Signed,
+  SWEPT_KEY,
+  statusKey,
+  textKey,
+  tileKey,
+  unpack,
+} from './stored-values.ts'
 import { type EntryMeta, LogError } from './types.ts'
 import { decodeWidths, encodeWidths, type TileWidths, type Width, widthsAfter, widthsWithout } from './widths.ts'
-
-/** What was signed for one size: the two signatures over one root. */
-export interface Signed {
-  readonly head: SignedTreeHead
-  /** The checkpoint, a signed note. */
-  readonly checkpoint: string
-}
 
 /** One entry to store. A `Candidate` is one. */
 export interface NewEntry {
@@ -100,41 +115,6 @@ const HELD_BY_NOBODY: Holders = { entry: undefined, identity: undefined, unique:
 /** Changes to who may write, and on what; indexed so that opening replays them and nothing else. */
 export function changesAuthority(type: string): boolean {
   return type === 'key-authorization' || type === 'log-policy' || type === 'retraction'
-}
-
-/** What the store asks of a database. LevelDB is one; a simulated disk is another. Values handed out are never written again. */
-export interface Database extends Sweepable {
-  /** Bytes in files, between two keys. Not of every database, as {@link getProperty}. */
-  approximateSize?(start: Uint8Array, end: Uint8Array): Promise<number>
-  getProperty?(name: string): string
-  getMany(keys: Uint8Array[]): Promise<(Uint8Array | undefined)[]>
-  batch(): DatabaseBatch
-  iterator(range: DatabaseRange): Rows<[key: Uint8Array, value: Uint8Array]>
-  keys(range: DatabaseRange): Rows<Uint8Array>
-  values(range: DatabaseRange): Rows<Uint8Array>
-  close(): Promise<void>
-}
-
-/** Puts and deletions that happen together or not at all, in this order. What was put may be written over once `put` has returned. */
-export interface DatabaseBatch {
-  put(key: Uint8Array, value: Uint8Array): unknown
-  del(key: Uint8Array): unknown
-  /** Resolves when all of it, and all that was written before, is on the disk. */
-  write(options: { sync: true }): Promise<void>
-}
-
-/** Of one state of the database, in the order of keys as bytes. */
-export interface Rows<T> extends AsyncIterable<T> {
-  all(): Promise<T[]>
-}
-
-export interface DatabaseRange {
-  readonly gte: Uint8Array
-  readonly lt?: Uint8Array
-  readonly lte?: Uint8Array
-  readonly reverse?: boolean
-  readonly limit?: number
-  readonly highWaterMarkBytes?: number
 }
 
 /** Whoever counts. Has no say in anything, and must not throw. */
@@ -737,71 +717,6 @@ function* pieces(first: number, entries: readonly NewEntry[]): Generator<{ index
   if (statements.length > 0) yield { index: first + entries.length - statements.length, statements }
 }
 
-/** concat(u32 BE length ‖ part). */
-function pack(parts: readonly Uint8Array[]): Uint8Array {
-  let length = 0
-  for (const part of parts) length += 4 + part.length
-  const bytes = Buffer.allocUnsafe(length)
-  let at = 0
-  for (const part of parts) {
-    at = bytes.writeUInt32BE(part.length, at)
-    bytes.set(part, at)
-    at += part.length
-  }
-  return bytes
-}
-
-/** The parts, as views. @throws {@link LogError} `log_damaged` */
-export function* unpack(bytes: Uint8Array): Generator<Uint8Array> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  for (let at = 0; at < bytes.length; ) {
-    const end = at + 4 <= bytes.length ? at + 4 + view.getUint32(at) : Number.POSITIVE_INFINITY
-    if (end > bytes.length) throw new LogError('log_damaged', 'a packed value ends within a part')
-    yield bytes.subarray(at + 4, end)
-    at = end
-  }
-}
-
-function encodeMeta(index: number, { issuedAt, type, signer }: NewEntry): Uint8Array {
-  const value = Buffer.allocUnsafe(13 + type.length + signer.length)
-  writeInteger(value, 0, index)
-  writeInteger(value, 6, issuedAt)
-  value[12] = type.length
-  // Both ASCII by their grammars; anything else would be cut here and found by the comparison on reading.
-  for (let i = 0; i < type.length; i++) value[13 + i] = type.charCodeAt(i)
-  for (let i = 0; i < signer.length; i++) value[13 + type.length + i] = signer.charCodeAt(i)
-  return value
-}
-
-export function decodeMeta(entry: Hash, value: Uint8Array): EntryMeta {
-  const signerAt = 13 + (value[12] ?? 0)
-  if (value.length < signerAt) throw new LogError('log_damaged', `the index of ${toHex(entry)} is cut short`)
-  const [type, signer] = [value.subarray(13, signerAt), value.subarray(signerAt)].map(fromUtf8)
-  return { index: readInteger(value, 0), entry, issuedAt: readInteger(value, 6), type: type!, signer: signer! }
-}
-
-function encodeSigned({ head, checkpoint }: Signed): Uint8Array {
-  const { origin, size, root, issuedAt, protectedBytes, signature } = head
-  return encodeCbor(new Map(Object.entries({ origin, size, root, issuedAt, protectedBytes, signature, checkpoint })))
-}
-
-export function decodeSigned(value: Uint8Array): Signed {
-  try {
-    const map = asMap(decodeCbor(value), 'the stored tree head')
-    const head = {
-      origin: asText(map.get('origin'), 'origin'),
-      size: asUint(map.get('size'), 'size'),
-      root: asBytes(map.get('root'), 'root', 32),
-      issuedAt: asUint(map.get('issuedAt'), 'issuedAt'),
-      protectedBytes: asBytes(map.get('protectedBytes'), 'protectedBytes'),
-      signature: asBytes(map.get('signature'), 'signature'),
-    }
-    return { head, checkpoint: asText(map.get('checkpoint'), 'checkpoint') }
-  } catch (cause) {
-    throw new LogError('log_damaged', 'the stored tree head cannot be read', { cause })
-  }
-}
-
 /** Of LevelDB, at one time. */
 export const OPEN_FILES = 140
 /** A few thousand statements. */
@@ -809,96 +724,6 @@ const RECENT_BYTES = 8 * 1024 * 1024
 const PUT_TOGETHER = 48
 const PIECE_BYTES = 64 * 1024
 const READ_TOGETHER = 32
-const NOTHING = new Uint8Array(0)
-/** The letters of what has a checksum, where the format has any; and of what the signed root tells. */
-export const CHECKED_LETTERS = 'acdgikpruwx'
-const BOUND_LETTERS = 'seh'
-const LETTERS = (CHECKED_LETTERS + BOUND_LETTERS).split('').sort()
-const BOUND: ReadonlySet<number> = new Set(Buffer.from(BOUND_LETTERS))
-const HEAD_KEY = textKey('k', 'head')
-const ERASED_KEY = textKey('k', 'erased')
-const SWEPT_KEY = textKey('k', 'swept')
-
-// Keys and small values come out of Node's buffer pool: what has a backing store of its own costs LevelDB's binding an allocation
-// when it is handed over, and the garbage collector another turn.
-
-function hashKey(letter: string, hash: Hash): Uint8Array {
-  const key = Buffer.allocUnsafe(1 + hash.length)
-  key[0] = letter.charCodeAt(0)
-  key.set(hash, 1)
-  return key
-}
-
-function textKey(letter: string, text: string): Uint8Array {
-  return Buffer.from(letter + text)
-}
-
-function integerKey(letter: string, integer: number): Uint8Array {
-  const key = Buffer.allocUnsafe(7)
-  key[0] = letter.charCodeAt(0)
-  writeInteger(key, 1, integer)
-  return key
-}
-
-function tileKey(level: number, index: number): Uint8Array {
-  const key = new Uint8Array(8)
-  key[0] = 'h'.charCodeAt(0)
-  key[1] = level
-  writeInteger(key, 2, index)
-  return key
-}
-
-function statusKey(credentialDigest: string, index: number): Uint8Array {
-  const text = textKey('c', credentialDigest)
-  const key = Buffer.allocUnsafe(text.length + 6)
-  key.set(text)
-  writeInteger(key, text.length, index)
-  return key
-}
-
-/** What lies before, between and behind the keys of {@link LETTERS}. */
-function betweenLetters(): DatabaseRange[] {
-  const ranges = LETTERS.map((letter) => prefixRange(textKey(letter, '')))
-  return [...ranges, undefined].map((range, i) => {
-    const gte = ranges[i - 1]?.lt ?? Uint8Array.of(0)
-    return { gte, ...(range && { lt: range.gte }) }
-  })
-}
-
-/** All keys that start with `prefix`, which does not end in 0xff. */
-function prefixRange(prefix: Uint8Array): { gte: Uint8Array; lt: Uint8Array } {
-  const lt = new Uint8Array(prefix)
-  lt[lt.length - 1]!++
-  return { gte: prefix, lt }
-}
-
-function encodeInteger(integer: number): Uint8Array {
-  const bytes = Buffer.allocUnsafe(6)
-  writeInteger(bytes, 0, integer)
-  return bytes
-}
-
-function writeInteger(bytes: Uint8Array, at: number, integer: number): void {
-  assert(Number.isSafeInteger(integer) && integer >= 0 && integer < 2 ** 48, `a 48-bit integer, not ${integer}`)
-  let rest = integer
-  for (let i = at + 5; i >= at; i--) {
-    bytes[i] = rest % 256
-    rest = Math.floor(rest / 256)
-  }
-}
-
-/** The index that a key ends with. @param value of that key, which holds nothing */
-function indexInKey(key: Uint8Array, value: Uint8Array): number {
-  if (value.length > 0) throw new LogError('log_damaged', 'there is something under a key that stands for itself')
-  return readInteger(key, key.length - 6)
-}
-
-export function readInteger(bytes: Uint8Array, at: number): number {
-  if (bytes.length < at + 6) throw new LogError('log_damaged', 'an index value is cut short')
-  let integer = 0
-  for (let i = at; i < at + 6; i++) integer = integer * 256 + bytes[i]!
-  return integer
-}
 
 /** Level hands out Node `Buffer`s, whose `slice` shares and whose `toString` differs. */
 function plain(value: Uint8Array): Uint8Array {

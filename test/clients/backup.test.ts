@@ -4,7 +4,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { type AddressInfo, createConnection } from 'node:net'
 import { join } from 'node:path'
@@ -283,6 +283,7 @@ describe('a log that is served', () => {
       )
     assert.equal((await authorize(url, 'a')).exit, 0)
 
+    assert.equal((await stat(paths(data).control)).mode & 0o777, 0o600)
     const backup = await backupOf(data)
     const before = await command.json('log', 'status', '--data', data)
     assert.deepEqual([before['served'], before['size'], before['frozen']], [true, 2, false])

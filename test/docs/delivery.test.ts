@@ -1,10 +1,10 @@
 /** `docs/delivery.md`, done as it says: its blocks of shell, line by line, against a log of its own. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { describe, it } from 'node:test'
 import { TestCommand } from '../clients/test-io.ts'
+import { shell } from './run-page.ts'
 
 const page = readFileSync('docs/delivery.md', 'utf8')
 const blocks = [...page.matchAll(/<!-- run -->\n```sh\n([\s\S]*?)```/g)].map(([, block = '']) => block)
@@ -103,16 +103,4 @@ async function theFiveMinutes(
     '@TRUST.json',
   )
   return { url, vkey: String(vkey), stop: server.stop }
-}
-
-async function shell(args: readonly string[], cwd: string): Promise<{ code: number | null; out: string }> {
-  const child = spawn('bash', args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
-  let out = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk) => {
-      out += chunk
-    })
-  }
-  const code = await new Promise<number | null>((done) => child.once('close', done))
-  return { code, out }
 }

@@ -39,7 +39,7 @@ export async function runPage(path: string, atLeast: number): Promise<void> {
       `trap 'status=$?; kill $(jobs -p) 2> /dev/null; wait; exit $status' EXIT`,
       ...blocks.map(({ script: block }, i) => `${block}\nprintf '\\n<<<end of block ${i}>>>\\n'`),
     ].join('\n')
-    const { code, out } = await shell(script.replaceAll('8787', String(port)), folder)
+    const { code, out } = await shell(['-c', script.replaceAll('8787', String(port))], folder)
     const said = out.replaceAll(String(port), '8787').split(/\n<<<end of block \d+>>>\n/)
     assert.equal(code, 0, out)
     for (const [i, { script: block, shown }] of blocks.entries()) {
@@ -69,8 +69,9 @@ async function freePort(): Promise<number> {
   return port
 }
 
-async function shell(script: string, cwd: string): Promise<{ code: number | null; out: string }> {
-  const child = spawn('bash', ['-c', script], { cwd, stdio: ['ignore', 'pipe', 'pipe'], timeout: 300_000 })
+/** Runs bash, and returns all that it says. */
+export async function shell(args: readonly string[], cwd: string): Promise<{ code: number | null; out: string }> {
+  const child = spawn('bash', args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], timeout: 300_000 })
   let out = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk) => {

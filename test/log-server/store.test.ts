@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { type Batch, type NewEntry, Store, unpack } from '../../log-server/store.ts'
+import { type Batch, type NewEntry, Store } from '../../log-server/store.ts'
+import { unpack } from '../../log-server/stored-values.ts'
 import { sha256 } from '../../merkle/index.ts'
 
 async function withStore(body: (store: Store, location: string) => Promise<void>): Promise<void> {

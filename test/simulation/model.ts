@@ -15,7 +15,7 @@
  * @module
  */
 import { checkedValue } from '../../log-server/checksum.ts'
-import { unpack } from '../../log-server/store.ts'
+import { unpack } from '../../log-server/stored-values.ts'
 import type { Candidate, LogReader } from '../../log-server/types.ts'
 import {
   appendLeaves,
