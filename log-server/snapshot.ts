@@ -7,15 +7,16 @@
  *
  * @module
  */
+import { equalBytes } from '../merkle/bytes.ts'
 import { assert } from '../merkle/error.ts'
 import { sha256 } from '../merkle/hash.ts'
 import { buildReceipt, type SignedTreeHead } from '../statement/receipt.ts'
 import { attachCertificates, attachReceipts, lacksCertificates } from '../statement/transparent-statement.ts'
-import type { LogReader } from './types.ts'
+import { LogError, type LogReader } from './types.ts'
 
 export type SnapshotSource = Pick<
   LogReader,
-  'treeHead' | 'checkpoint' | 'statement' | 'inclusionProofs' | 'certificates'
+  'treeHead' | 'checkpoint' | 'statement' | 'entryAt' | 'inclusionProofs' | 'certificates'
 >
 
 export class Snapshot {
@@ -57,10 +58,21 @@ export class Snapshot {
     return bytes
   }
 
-  /** The statement at `index` with its receipt, and with the certificates kept beside it, if there are any. */
+  /**
+   * The statement at `index` with its receipt, and with the certificates kept beside it, if there are any.
+   *
+   * @throws {@link LogError} `log_damaged` when it is not the one that was registered: that is our fault, whatever it looks like
+   */
   async transparentStatement(index: number): Promise<Uint8Array> {
-    const [bytes, receipt] = await Promise.all([this.statement(index), this.receipt(index)])
-    const certificates = lacksCertificates(bytes) ? await this.#source.certificates(sha256(bytes)) : []
+    const [bytes, receipt, entry] = await Promise.all([
+      this.statement(index),
+      this.receipt(index),
+      this.#source.entryAt(index),
+    ])
+    if (!entry || !equalBytes(sha256(bytes), entry)) {
+      throw new LogError('log_damaged', `statement ${index} is stored otherwise than it was registered`)
+    }
+    const certificates = lacksCertificates(bytes) ? await this.#source.certificates(entry) : []
     return attachReceipts(certificates.length > 0 ? attachCertificates(bytes, certificates) : bytes, [receipt])
   }
 }

@@ -33,9 +33,10 @@ import {
   tileWidth,
   toHex,
 } from '../../merkle/index.ts'
-import { encodePublicKey } from '../../provenance/index.ts'
+import { decodeBundle, encodePublicKey } from '../../provenance/index.ts'
 import {
   importVerificationKey,
+  type PublicJwk,
   parseReceipt,
   parseTransparentStatement,
   publicJwkOf,
@@ -50,12 +51,16 @@ import { NOW, type ServedLog, serveLog } from './served-log.ts'
 /** In memory, where there is such a place: each flip opens the log several times, and nothing here is about what a disk has synced. */
 export const SCRATCH = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
-export interface FlippedLog {
-  readonly dataDir: string
+/** What a log served before anything in it was changed. */
+export interface Served {
   readonly origin: string
   readonly size: number
-  /** What each path was answered with before anything was changed. */
+  /** By the path that was asked for. */
   readonly answers: ReadonlyMap<string, Answer>
+}
+
+export interface FlippedLog extends Served {
+  readonly dataDir: string
   remove(): Promise<void>
 }
 
@@ -158,27 +163,41 @@ export async function readAll(log: Log, paths: Iterable<string>): Promise<Map<st
   const app = buildApp({ log, now: () => AT })
   const answers = new Map<string, Answer>()
   for (const url of paths) {
-    const { statusCode, rawPayload } = await app.inject({ method: 'GET', url })
-    answers.set(url, { status: statusCode, body: new Uint8Array(rawPayload) })
+    const answer = await app
+      .inject({ method: 'GET', url })
+      .catch((error: unknown) => error as { readonly code?: string })
+    // Broken off in the middle of what could not be read.
+    if (!('rawPayload' in answer)) assert.equal(answer.code, 'LIGHT_ECONNRESET')
+    else answers.set(url, { status: answer.statusCode, body: new Uint8Array(answer.rawPayload) })
   }
   await app.close()
   return answers
 }
 
-/**
- * Whether a reader who knows the log's keys and an older, true checkpoint takes `answer` for true. What is the same as ever is; an error says
- * nothing; anything else must fail where a client verifies it.
- */
-export async function believes(path: string, answer: Answer, log: FlippedLog, keys: Keys): Promise<boolean> {
+/** What becomes of an answer: the same as ever, or refused by server or reader; not all of what is there; or false, and taken for true. */
+export type Verdict = 'good' | 'absent' | 'false'
+
+/** What a reader makes of `answer` who knows the log's keys and an older, true checkpoint. */
+export async function verdictOf(path: string, answer: Answer, log: Served, keys: Keys): Promise<Verdict> {
   const before = log.answers.get(path)!
-  if (answer.status >= 500) return false
-  if (answer.status !== before.status) return true
-  if (equalBytes(answer.body, before.body) || answer.status !== 200) return false
+  if (answer.status >= 500) return 'good'
+  if (answer.status === 404 && before.status !== 404) return 'absent'
+  if (answer.status !== before.status) return 'false'
+  if (equalBytes(answer.body, before.body) || answer.status !== 200) return 'good'
   try {
-    return await verifies(path, answer.body, log, keys)
+    return await verdictOfBody(path, answer.body, log, keys)
   } catch {
-    return false
+    return 'good'
   }
+}
+
+/** What is served of a log, judged: how many answers are false, and how many leave out what is there. */
+export async function judgeAll(served: Log, log: Served, keys: Keys): Promise<{ shown: number; absent: number }> {
+  const counts = { good: 0, absent: 0, false: 0 }
+  for (const [path, answer] of await readAll(served, log.answers.keys())) {
+    counts[await verdictOf(path, answer, log, keys)]++
+  }
+  return { shown: counts.false, absent: counts.absent }
 }
 
 export interface Keys {
@@ -186,38 +205,55 @@ export interface Keys {
   readonly receiptKey: VerificationKey
 }
 
-async function verifies(path: string, body: Uint8Array, log: FlippedLog, { vkey, receiptKey }: Keys): Promise<boolean> {
+async function verdictOfBody(
+  path: string,
+  body: Uint8Array,
+  log: Served,
+  { vkey, receiptKey }: Keys,
+): Promise<Verdict> {
+  const falseIf = (is: boolean): Verdict => (is ? 'false' : 'good')
   const pinned = { origin: log.origin, verifiers: [parseVkey(vkey)] }
   const { root, size } = openCheckpoint(bodyAt(log, '/checkpoint'), pinned)
   if (path === '/checkpoint') {
     const opened = openCheckpoint(body, pinned)
-    return opened.size !== size || !equalBytes(opened.root, root)
+    return falseIf(opened.size !== size || !equalBytes(opened.root, root))
   }
   if (path.startsWith('/tile/entries/')) {
     const hashes = entriesIn(body).map(hashLeaf)
-    return leadsTo(root, log, path.replace('/tile/entries/', '/tile/0/'), new Uint8Array(Buffer.concat(hashes)))
+    const tile = new Uint8Array(Buffer.concat(hashes))
+    return falseIf(leadsTo(root, log, path.replace('/tile/entries/', '/tile/0/'), tile))
   }
-  if (path.startsWith('/tile/')) return leadsTo(root, log, path, body)
+  if (path.startsWith('/tile/')) return falseIf(leadsTo(root, log, path, body))
   if (path.startsWith('/v1/statements/')) {
     const entries = entriesIn(bodyAt(log, path.replace('/v1/statements/', '/tile/entries/')))
-    return statementsIn(body).every(
-      (statement, i) => statement.length === 0 || equalBytes(sha256(statement), entries[i]!),
-    )
+    const statements = statementsIn(body)
+    return falseIf(statements.every((each, i) => each.length === 0 || equalBytes(sha256(each), entries[i]!)))
   }
-  if (/\/wraps$|^\/v1\/provenance/.test(path)) return true
+  // A wrap that is not one of those there were does not open: it is authenticated, and the CEK is committed to.
+  if (path.endsWith('/wraps')) return body.length < bodyAt(log, path).length ? 'absent' : 'good'
+  if (path.startsWith('/v1/provenance/')) {
+    const { statements } = decodeBundle(body)
+    for (const each of statements) {
+      const { statement, receipts } = parseTransparentStatement(each)
+      await verifyReceipt(parseReceipt(receipts[0]!), statement.entry, receiptKey, { origin: log.origin })
+    }
+    return statements.length < decodeBundle(bodyAt(log, path)).statements.length ? 'absent' : 'good'
+  }
   const entry = entryIn(path, log)
   if (/^\/entries\/[0-9a-f]+$/.test(path)) {
     await verifyReceipt(parseReceipt(body), entry!, receiptKey, { origin: log.origin })
-    return false // another form of what it proved before
+    return 'good' // another form of what it proved before
   }
   const { statement, receipts } = parseTransparentStatement(body)
   await verifyReceipt(parseReceipt(receipts[0]!), statement.entry, receiptKey, { origin: log.origin })
-  return entry === undefined || equalBytes(statement.entry, entry)
+  // Who asked for no entry in particular, but for the newest of a series, is shown another one. Who asked for one has it, perhaps without its certificates.
+  if (entry === undefined) return 'false'
+  return equalBytes(statement.entry, entry) ? 'absent' : 'good'
 }
 
-const bodyAt = (log: FlippedLog, path: string): Uint8Array => log.answers.get(path)!.body
+const bodyAt = (log: Served, path: string): Uint8Array => log.answers.get(path)!.body
 
-function entryIn(path: string, log: FlippedLog): Hash | undefined {
+function entryIn(path: string, log: Served): Hash | undefined {
   const [, hex, index] = /\/entries\/(?:([0-9a-f]{64})|0\.(\d+))/.exec(path) ?? []
   if (hex !== undefined) return new Uint8Array(Buffer.from(hex, 'hex'))
   if (index === undefined) return undefined
@@ -241,7 +277,7 @@ function statementsIn(bundle: Uint8Array): Uint8Array[] {
 }
 
 /** Whether the tiles lead to `root`, on every level, with the one at `path` replaced. */
-function leadsTo(root: Hash, log: FlippedLog, path: string, body: Uint8Array): boolean {
+function leadsTo(root: Hash, log: Served, path: string, body: Uint8Array): boolean {
   const levels = new Map<number, Uint8Array[]>()
   for (const { level, index, width } of tilesOfSize(log.size)) {
     const name = `/tile/${level}/${formatTileIndex(index, width)}`
@@ -254,7 +290,13 @@ function leadsTo(root: Hash, log: FlippedLog, path: string, body: Uint8Array): b
   return equalBytes(rootOf(tiles), root) && above.every((hash, i) => equalBytes(hash, rootOf([tiles[i]!])))
 }
 
-export async function keysOf(log: Log): Promise<Keys> {
-  const { receiptKeys } = log.authorities.policy()
-  return { vkey: log.vkey, receiptKey: await importVerificationKey(receiptKeys[0]!) }
+/** What another process needs to have {@link Keys}. */
+export type PublicKeys = Pick<Keys, 'vkey'> & { readonly receiptKey: PublicJwk }
+
+export function publicKeysOf(log: Log): PublicKeys {
+  return { vkey: log.vkey, receiptKey: log.authorities.policy().receiptKeys[0]! }
+}
+
+export async function keysOf({ vkey, receiptKey }: PublicKeys): Promise<Keys> {
+  return { vkey, receiptKey: await importVerificationKey(receiptKey) }
 }

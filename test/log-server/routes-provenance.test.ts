@@ -114,6 +114,7 @@ describe('GET /v1/provenance/{digest}', () => {
       statuses: (hex: string, limit?: number) => reader.statuses(hex, limit),
       wraps: (entry: Uint8Array) => reader.wraps(entry),
       certificates: (entry: Uint8Array) => reader.certificates(entry),
+      entryAt: (index: number) => reader.entryAt(index),
       async statement(index: number) {
         await register(
           world.build('issuance-policy', { fields: { ...FIELDS['issuance-policy'], policyId: `g${grown++}` } }),
