@@ -22,6 +22,7 @@ import {
   opensslVersion,
   pairOf,
   removeDirectory,
+  SHOWS_ANYTHING,
   type Side,
   serveLog,
   write,
@@ -90,7 +91,7 @@ describe('a client', () => {
   for (const each of cases) {
     for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
       it(`with ${title(each)}, by ${maxVersion}`, async () => {
-        const answer = await ask({ ...(await pairOf(await each.shown('client'))), maxVersion })
+        const answer = await ask({ ...(await pairOf(await each.shown('client'))), ...SHOWS_ANYTHING, maxVersion })
         if (each.code === undefined)
           assert.deepEqual(answer, { status: 200, code: undefined, connection: 'keep-alive' })
         else {
@@ -127,7 +128,7 @@ describe('a server', () => {
   async function meet(each: Case, side: Side, maxVersion: 'TLSv1.2' | 'TLSv1.3') {
     let asked = 0
     const server = https.createServer(
-      { ...(await pairOf(await each.shown(side))), maxVersion },
+      { ...(await pairOf(await each.shown(side))), ...SHOWS_ANYTHING, maxVersion },
       (_request, response) => {
         asked++
         response.end('ok')
