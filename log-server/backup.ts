@@ -22,6 +22,7 @@ import { paths, readLogConfig } from './directory.ts'
 import { Edge } from './edge.ts'
 import { decodeErasure } from './erased.ts'
 import { isCode, syncDirectory, writeFileDurably } from './guard.ts'
+import { checkLevelFiles } from './level/files.ts'
 import { jsonBytes } from './signing-keys.ts'
 import { Store } from './store.ts'
 import { decodeSigned, readInteger, type Signed, unpack } from './stored-values.ts'
@@ -79,6 +80,9 @@ export async function backupLog(options: BackupOptions): Promise<Backup> {
 
 /** Of a log that nobody has open. */
 async function* storedRows(dataDir: string): AsyncGenerator<readonly Row[]> {
+  // LevelDB would read what is damaged, or end the process over it.
+  const [damage] = await checkLevelFiles(paths(dataDir).store)
+  if (damage) throw new LogError('log_damaged', `${join(paths(dataDir).store, damage.file)}: ${damage.detail}`)
   const store = await Store.open(paths(dataDir).store, await readLogConfig(dataDir))
   try {
     yield* rowsOf(store)

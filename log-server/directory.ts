@@ -8,7 +8,7 @@
  *   DIR/admin.jwk         P-256, the first admin               ─┘ not needed to serve: keep it elsewhere
  *   DIR/keys/             later checkpoint and receipt keys (signing-keys.ts), mode 0600 too
  *   DIR/guard             what was signed last (guard.ts)
- *   DIR/frozen            {"size","root","at"}: nothing is appended any more (freeze.ts)
+ *   DIR/frozen            {"size","root","at","checksum"}: nothing is appended any more (freeze.ts)
  *   DIR/control           the socket of the server that has the log open (control.ts), mode 0600
  *   DIR/store/            LevelDB (store.ts), one process at a time
  * ```

@@ -26,6 +26,7 @@ import { describeStatement } from './described.ts'
 import { type LogConfig, paths, readLogConfig } from './directory.ts'
 import { Edge, type EdgeTile } from './edge.ts'
 import { decodeErasure, type Erasure } from './erased.ts'
+import { readFrozen } from './freeze.ts'
 import { checkKeyFiles } from './fsck-keys.ts'
 import { checkValues } from './fsck-values.ts'
 import { Guard, type Mark } from './guard.ts'
@@ -57,6 +58,7 @@ export type FsckCode =
   | 'file_damaged' //          a file of the database is not as LevelDB wrote it
   | 'value_damaged' //         a stored value, or its key, is not as we wrote it
   | 'stray_value' //           something is stored that belongs to no entry
+  | 'frozen_damaged' //      what says that the log is frozen cannot be read, or is of another tree
   | 'key_damaged' //           the file of a private key holds none, or not the one that it is named after
 
 export interface FsckFinding {
@@ -98,30 +100,47 @@ export async function fsckDirectory(
   const store = await openWhatThereIs(at.store, config, found)
   if (!store) return reportOf(found, 0, EMPTY_ROOT)
   try {
-    return await fsckStore(store, config, at.guard, { found, progress })
+    const report = await fsckStore(store, config, at.guard, { found, progress })
+    const frozen = await readFrozen(dataDir).catch(ignoreEvidence)
+    if (!frozen || (frozen.size === report.size && toHex(frozen.root) === report.root)) return report
+    const detail = `the log was frozen at size ${frozen.size}, and that is not the tree that it has`
+    return { ...report, sound: false, findings: [...report.findings, { code: 'frozen_damaged', detail }] }
   } finally {
     await store.close()
   }
 }
 
-/** LevelDB's files and those of the keys, as they are. */
+/** LevelDB's files, those of the keys, and the mark of a frozen log, as they are. */
 export async function checkFiles(dataDir: string, config: LogConfig): Promise<FsckFinding[]> {
   const found: FsckFinding[] = []
   for (const { file, detail } of await checkLevelFiles(paths(dataDir).store))
     found.push({ code: 'file_damaged', detail: `${file}: ${detail}` })
   found.push(...(await checkKeyFiles(dataDir, config)))
+  await readFrozen(dataDir).catch((error: unknown) => {
+    ignoreEvidence(error)
+    found.push({ code: 'frozen_damaged', detail: (error as Error).message })
+  })
   return found
 }
 
-/** Undefined, and one more finding perhaps, where LevelDB would not open what there is, or not all of it. */
+function ignoreEvidence(error: unknown): undefined {
+  if (!(error instanceof EvidenceError)) throw error
+  return undefined
+}
+
+/**
+ * Undefined where a file of LevelDB is damaged, or it would not open what there is: one more finding, then. A damaged table it would read, with checks that end
+ * the process before anything was said; and it may write what is in it into another, under a checksum that is right.
+ */
 export async function openWhatThereIs(
   location: string,
   config: LogConfig,
   found: FsckFinding[],
 ): Promise<Store | undefined> {
+  if (found.some(({ code }) => code === 'file_damaged')) return undefined
   return Store.open(location, config).catch((error: unknown) => {
     if (!(error instanceof LogError) || error.code !== 'log_damaged') throw error
-    if (found.every(({ code }) => code !== 'file_damaged')) found.push({ code: 'file_damaged', detail: error.message })
+    found.push({ code: 'file_damaged', detail: error.message })
     return undefined
   })
 }

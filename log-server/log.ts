@@ -27,7 +27,8 @@ import { type Row, rowsOf } from './backup.ts'
 import { type LogConfig, paths, readLogConfig } from './directory.ts'
 import { Edge } from './edge.ts'
 import { checkFrozen, type Frozen, readFrozen } from './freeze.ts'
-import { Guard, type Mark } from './guard.ts'
+import { Guard, isCode, type Mark } from './guard.ts'
+import { checkOpenTables } from './level/files.ts'
 import { Publication, Publisher } from './publisher.ts'
 import { StoredLog } from './reader.ts'
 import { Scrub } from './scrub.ts'
@@ -127,6 +128,7 @@ export async function openOver(
     if (frozen) await sequencer.freeze()
     const scrub = new Scrub({
       ...{ store, publication, now, fatal, pause: unlessAborted },
+      checkTables: (paced) => checkOpenTables(paths(dataDir).store, paced),
       ...(entriesPerSecond !== undefined && { entriesPerSecond }),
     })
     return {
@@ -152,7 +154,9 @@ export async function openOver(
   } catch (error) {
     await guard.close()
     await store.close()
-    throw error
+    // LevelDB says it of what it could not make sense of.
+    if (!isCode(error, 'LEVEL_CORRUPTION')) throw error
+    throw new LogError('log_damaged', `${paths(dataDir).store}: ${(error as Error).message}`, { cause: error })
   }
 }
 

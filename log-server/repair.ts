@@ -63,7 +63,12 @@ const DERIVED: Readonly<Record<string, string>> = {
 }
 
 /** Of what is not in the store, or of the files that it is in. */
-const IN_FILES: ReadonlySet<FsckFinding['code']> = new Set(['file_damaged', 'key_damaged', 'guard_unreadable'])
+const IN_FILES: ReadonlySet<FsckFinding['code']> = new Set([
+  'file_damaged',
+  'key_damaged',
+  'guard_unreadable',
+  'frozen_damaged',
+])
 
 /** All in one batch, so that there is no half of it after a crash. Whoever has lost more than that of tiles and indexes has lost a disk. */
 const MAX_PATCH_BYTES = 64 * 1024 * 1024

@@ -1,8 +1,9 @@
 /**
  * A slow look at everything stored, while the log is served: disks forget, and what nobody reads nobody misses.
  *
- * One pass makes the whole tree again from the statements, compares each full tile and entry bundle on the way, and ends at the root that the
- * log has published by then; behind it come the checksums of all values that no root tells. What it finds is damage that a restart would not heal: the process
+ * One pass begins with the checksums of LevelDB's tables, at which LevelDB itself does not look: damage there is to be found before it is read. Then it makes the
+ * whole tree again from the statements, compares each full tile and entry bundle on the way, and ends at the root that the log has published by then; behind it
+ * come the checksums of all values that no root tells. What it finds is damage that a restart would not heal: the process
  * ends, before it signs anything more. `fsck` then says all of it.
  *
  * It keeps to a rate, a tile at a time, so that it costs a server some hundredth of a core; and it holds the event loop no longer than a piece
@@ -14,6 +15,8 @@ import { equalBytes } from '../merkle/bytes.ts'
 import { HASH_LENGTH, type Hash, sha256 } from '../merkle/hash.ts'
 import { TILE_WIDTH } from '../merkle/tile.ts'
 import { Edge } from './edge.ts'
+import { isCode } from './guard.ts'
+import type { FileDamage } from './level/files.ts'
 import type { Publication } from './publisher.ts'
 import type { Store } from './store.ts'
 import { CHECKED_LETTERS, unpack } from './stored-values.ts'
@@ -27,6 +30,8 @@ export interface ScrubState {
   readonly passes: number
   /** Entries looked at since then, of all passes. */
   readonly checked: number
+  /** Bytes of LevelDB's tables looked at since then, of all passes. */
+  readonly tableBytes: number
   /** POSIX seconds; undefined before the first. */
   readonly lastPassEndedAt: number | undefined
 }
@@ -34,6 +39,8 @@ export interface ScrubState {
 export interface ScrubOptions {
   readonly store: Pick<Store, 'packedStatements' | 'erasure' | 'tile' | 'bundle' | 'scan'>
   readonly publication: Pick<Publication, 'current'>
+  /** What is wrong with the files of the database, as far as `paced` lets it read. */
+  readonly checkTables: (paced: (bytes: number) => Promise<boolean>) => Promise<FileDamage | undefined>
   readonly now: Clock
   /** Called once, with a `log_damaged`. */
   readonly fatal: (error: unknown) => void
@@ -46,6 +53,8 @@ export interface ScrubOptions {
 export const DEFAULT_SCRUB_RATE = 2000
 /** Seconds from the begin of a pass to that of the next one: a small log is not read all the time. */
 const PASS_EVERY = 3600
+/** Of the disk, for an entry: so long is waited for them as for one. */
+const ENTRY_BYTES = 2048
 /** Some hundred small values. */
 const SCAN_BYTES = 32 * 1024
 
@@ -56,6 +65,7 @@ export class Scrub {
   #position = 0
   #passes = 0
   #checked = 0
+  #tableBytes = 0
   #lastPassEndedAt: number | undefined
 
   constructor(options: ScrubOptions) {
@@ -64,7 +74,7 @@ export class Scrub {
 
   get state(): ScrubState {
     const [position, passes, checked] = [this.#position, this.#passes, this.#checked]
-    return { position, passes, checked, lastPassEndedAt: this.#lastPassEndedAt }
+    return { position, passes, checked, tableBytes: this.#tableBytes, lastPassEndedAt: this.#lastPassEndedAt }
   }
 
   /** One pass after another, until {@link stop}. */
@@ -88,7 +98,7 @@ export class Scrub {
       }
     } catch (error) {
       // A reading that a closing store cut short says nothing.
-      if (!signal.aborted) this.#options.fatal(error)
+      if (!signal.aborted) this.#options.fatal(isCode(error, 'LEVEL_CORRUPTION') ? damaged(String(error)) : error)
     }
   }
 
@@ -97,6 +107,7 @@ export class Scrub {
     const { publication, now } = this.#options
     const edge = new Edge()
     this.#position = 0
+    await this.#readTables()
     for (let head = publication.current.head; edge.size < head.size; head = publication.current.head) {
       const n = Math.floor(edge.size / TILE_WIDTH)
       const end = Math.min((n + 1) * TILE_WIDTH, head.size)
@@ -110,6 +121,15 @@ export class Scrub {
     if (this.#isStopped) return
     this.#passes++
     this.#lastPassEndedAt = now()
+  }
+
+  async #readTables(): Promise<void> {
+    const damage = await this.#options.checkTables(async (bytes) => {
+      this.#tableBytes += bytes
+      await this.#paced(bytes / ENTRY_BYTES)
+      return !this.#isStopped
+    })
+    if (damage) throw damaged(`${damage.file}, a file of the database, is damaged: ${damage.detail}`)
   }
 
   /** Statements from `edge.size` on and before `end`, which is in tile `n` or at its end. */

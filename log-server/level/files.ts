@@ -3,15 +3,16 @@
  *
  * LevelDB, as we get it (classic-level, without `paranoid_checks` and `verify_checksums`), writes these checksums and does not look at those of
  * its tables. A changed bit in a block comes out as another value; in the Bloom filter of a table it makes a key that is there one that
- * is not. Of its logs it passes over what is damaged (`record-log.ts`). So the logs are looked at before each opening, and all of it by `fsck`.
+ * is not; and where lengths do not add up, its own assertions end the process. Of its logs it passes over what is damaged (`record-log.ts`). So the logs
+ * are looked at before each opening, and whether the tables are all there; what is in the tables by the scrub while a log is served, and all of it by `fsck`.
  *
  * @module
  */
-import { open, readdir, readFile } from 'node:fs/promises'
+import { type FileHandle, open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isCode } from '../guard.ts'
 import { readRecordLog } from './record-log.ts'
-import { checkTable } from './table.ts'
+import { checkTable, type Paced } from './table.ts'
 import { Varints } from './varints.ts'
 
 /** One thing that is wrong with one file. */
@@ -20,7 +21,10 @@ export interface FileDamage {
   readonly detail: string
 }
 
-/** What opening would not notice: the logs that it replays. As much to read as was written since it last sorted what it has, 64 MiB at most. */
+/**
+ * What opening would not notice: the logs that it replays, and tables that are not there or cut short. As much to read as was written since it last sorted
+ * what it has, 64 MiB at most.
+ */
 export function checkLevelLogs(location: string): Promise<FileDamage[]> {
   return check(location, false)
 }
@@ -30,21 +34,48 @@ export function checkLevelFiles(location: string): Promise<FileDamage[]> {
   return check(location, true)
 }
 
+/**
+ * The tables of a database that is open, while LevelDB goes on writing new ones and removing old ones.
+ *
+ * @param paced - is told how many bytes were read, and waits; false ends it
+ */
+export async function checkOpenTables(
+  location: string,
+  paced: (bytes: number) => Promise<boolean>,
+): Promise<FileDamage | undefined> {
+  const tables = await liveTables(location)
+  if ('file' in tables) return tables
+  for (const [number, size] of tables) {
+    let stopped = false
+    const pace = async (bytes: number) => {
+      if (!stopped && !(await paced(bytes))) stopped = true
+      return !stopped
+    }
+    const [damage] = await checkLive(location, await readdir(location), number, size, pace)
+    if (stopped) return undefined
+    if (!damage) continue
+    // Merged into others meanwhile, and removed.
+    const now = await liveTables(location)
+    if ('file' in now) return now
+    if (now.has(number)) return damage
+  }
+  return undefined
+}
+
+/** Those that are read, with their sizes; what the manifest does not name is of a crash, or about to go. */
+export async function liveTables(location: string): Promise<ReadonlyMap<number, number> | FileDamage> {
+  const names = await namesIn(location)
+  if (!names.includes('CURRENT')) return new Map()
+  const files = await readManifest(location, names, false)
+  return 'file' in files ? files : files.tables
+}
+
 async function check(location: string, all: boolean): Promise<FileDamage[]> {
-  const names = await readdir(location).catch((error: unknown) => {
-    if (!isCode(error, 'ENOENT')) throw error
-    return [] as string[]
-  })
+  const names = await namesIn(location)
   // Not there yet, or not a database: opening says so.
   if (!names.includes('CURRENT')) return []
-  const manifest = /^(MANIFEST-\d{6,})\n$/.exec(await readFile(join(location, 'CURRENT'), 'latin1'))?.[1]
-  if (manifest === undefined || !names.includes(manifest)) {
-    return [{ file: 'CURRENT', detail: 'it does not name a manifest that is there' }]
-  }
-  const { records, damage } = readRecordLog(await readFile(join(location, manifest)), all)
-  if (damage !== undefined) return [{ file: manifest, detail: damage }]
-  const files = filesIn(records)
-  if (!files) return [{ file: manifest, detail: 'it cannot be read' }]
+  const files = await readManifest(location, names, all)
+  if ('file' in files) return [files]
 
   const found: FileDamage[] = []
   for (const file of names.sort()) {
@@ -54,8 +85,31 @@ async function check(location: string, all: boolean): Promise<FileDamage[]> {
     if (log.damage !== undefined) found.push({ file, detail: log.damage })
   }
   // A table that the manifest does not name is of a crash, and nobody reads it.
-  if (all) for (const [number, size] of files.tables) found.push(...(await checkLive(location, names, number, size)))
+  for (const [number, size] of files.tables) {
+    found.push(...(await (all ? checkLive(location, names, number, size) : checkThere(location, names, number, size))))
+  }
   return found
+}
+
+function namesIn(location: string): Promise<string[]> {
+  return readdir(location).catch((error: unknown) => {
+    if (!isCode(error, 'ENOENT')) throw error
+    return []
+  })
+}
+
+async function readManifest(
+  location: string,
+  names: readonly string[],
+  strict: boolean,
+): Promise<LevelFiles | FileDamage> {
+  const file = /^(MANIFEST-\d{6,})\n$/.exec(await readFile(join(location, 'CURRENT'), 'latin1'))?.[1]
+  if (file === undefined || !names.includes(file)) {
+    return { file: 'CURRENT', detail: 'it does not name a manifest that is there' }
+  }
+  const { records, damage } = readRecordLog(await readFile(join(location, file)), strict)
+  if (damage !== undefined) return { file, detail: damage }
+  return filesIn(records) ?? { file, detail: 'it cannot be read' }
 }
 
 async function checkLive(
@@ -63,18 +117,45 @@ async function checkLive(
   names: readonly string[],
   number: number,
   size: number,
+  paced?: Paced,
 ): Promise<FileDamage[]> {
-  const stem = String(number).padStart(6, '0')
-  const file = [`${stem}.ldb`, `${stem}.sst`].find((name) => names.includes(name))
-  if (file === undefined) return [{ file: `${stem}.ldb`, detail: 'it is missing' }]
-  const handle = await open(join(location, file), 'r')
+  const file = tableIn(names, number)
+  const handle = file === undefined ? undefined : await openIfThere(join(location, file))
+  if (file === undefined || !handle) return [missing(number)]
   try {
     const { size: found } = await handle.stat()
-    const detail = found === size ? await checkTable(handle) : `it has ${found} bytes, not ${size}`
+    const detail = found === size ? await checkTable(handle, paced) : ofAnotherSize(found, size)
     return detail === undefined ? [] : [{ file, detail }]
   } finally {
     await handle.close()
   }
+}
+
+async function checkThere(
+  location: string,
+  names: readonly string[],
+  number: number,
+  size: number,
+): Promise<FileDamage[]> {
+  const file = tableIn(names, number)
+  if (file === undefined) return [missing(number)]
+  const { size: found } = await stat(join(location, file))
+  return found === size ? [] : [{ file, detail: ofAnotherSize(found, size) }]
+}
+
+function tableIn(names: readonly string[], number: number): string | undefined {
+  return names.find((name) => name === `${stemOf(number)}.ldb` || name === `${stemOf(number)}.sst`)
+}
+
+const stemOf = (number: number): string => String(number).padStart(6, '0')
+const missing = (number: number): FileDamage => ({ file: `${stemOf(number)}.ldb`, detail: 'it is missing' })
+const ofAnotherSize = (found: number, size: number): string => `it has ${found} bytes, not ${size}`
+
+function openIfThere(path: string): Promise<FileHandle | undefined> {
+  return open(path, 'r').catch((error: unknown) => {
+    if (!isCode(error, 'ENOENT')) throw error
+    return undefined
+  })
 }
 
 /** What there is, as the records of a manifest add it up (`VersionEdit`). */

@@ -25,8 +25,16 @@ interface BlockHandle {
   readonly length: number
 }
 
-/** What is wrong with a table. */
-export async function checkTable(file: FileHandle): Promise<string | undefined> {
+/** Is told how many bytes were read since it was asked last, and waits for as long as it likes; false when no more is to be read. */
+export type Paced = (bytes: number) => Promise<boolean>
+
+const PACE_BYTES = 256 * 1024
+
+/** What is wrong with a table; as far as it was read. */
+export async function checkTable(
+  file: FileHandle,
+  paced: Paced = () => Promise.resolve(true),
+): Promise<string | undefined> {
   const { size } = await file.stat()
   if (size < FOOTER_BYTES) return `${size} bytes are no table`
   const footer = await readAt(file, size - FOOTER_BYTES, FOOTER_BYTES)
@@ -43,12 +51,17 @@ export async function checkTable(file: FileHandle): Promise<string | undefined> 
     index,
   ]
   let at = 0
+  let told = 0
   for (const block of blocks.sort((a, b) => a.offset - b.offset)) {
     if (block.offset !== at) return `nothing says what is at byte ${at}`
     if (!(await readBlock(file, size, block))) return `the block at byte ${at} is not as it was written`
     at = block.offset + block.length + TRAILER_BYTES
     await nextTurn()
+    if (at - told < PACE_BYTES) continue
+    if (!(await paced(at - told))) return undefined
+    told = at
   }
+  if (!(await paced(size - told))) return undefined
   return at === size - FOOTER_BYTES ? undefined : `nothing says what is at byte ${at}`
 }
 

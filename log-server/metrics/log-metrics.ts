@@ -176,6 +176,11 @@ export function registerLogGauges(
     'Entries that the scrub has looked at and found to be right, of all passes.',
     () => scrub.state.checked,
   )
+  registry.readCounter(
+    'provlog_scrub_table_bytes_total',
+    'Bytes of the database’s tables that the scrub has looked at and found to be right, of all passes.',
+    () => scrub.state.tableBytes,
+  )
   registry.readCounter('provlog_scrub_passes_total', 'Passes of the scrub that ended.', () => scrub.state.passes)
   registry.gauge('provlog_scrub_position', 'Entries of the pass under way.', () => scrub.state.position)
   registry.gauge(

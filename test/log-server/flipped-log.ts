@@ -2,7 +2,7 @@
  * A log that has a value of every kind, and what a reader is told of it: for tests that change one bit at a time.
  *
  *     0–8   the nine records    9–11   sealed ones, of which 9 loses its keys and 10 its statement    12  a status    13  a log-policy with foreign rules
- *     14    a foreign statement with certificates beside it    then raw entries, past a full tile, and the two erasures
+ *     14    a foreign statement with certificates beside it    then raw entries, past a full tile, the two erasures, another issuance-policy, and three raw ones
  *
  * @module
  */
@@ -13,6 +13,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildApp } from '../../log-server/app.ts'
+import { freezeLog } from '../../log-server/freeze.ts'
 import { type Log, openLog } from '../../log-server/log.ts'
 import { createSigningKeys } from '../../log-server/signing-keys.ts'
 import {
@@ -44,7 +45,7 @@ import {
   verifyReceipt,
 } from '../../statement/index.ts'
 import { AT, certify, createAuthority, signForeign, signingKeyOf } from '../provenance/signers.ts'
-import { digestOf, issuer, notRandom, ORIGIN, SECTIONS } from '../provenance/small-log.ts'
+import { digestOf, FIELDS, issuer, notRandom, ORIGIN, SECTIONS } from '../provenance/small-log.ts'
 import { X25519_JWK } from '../statement/fixtures.ts'
 import { NOW, type ServedLog, serveLog } from './served-log.ts'
 
@@ -60,7 +61,9 @@ export interface Served {
 }
 
 export interface FlippedLog extends Served {
+  /** As SIGKILL would leave it: LevelDB's log has something in it, and is not in a table before somebody opens it. */
   readonly dataDir: string
+  readonly publicKeys: PublicKeys
   remove(): Promise<void>
 }
 
@@ -80,19 +83,25 @@ export async function flippedLog(raw: number): Promise<FlippedLog> {
   assert.ok(made.vkey)
   const dataDir = await mkdtemp(join(SCRATCH, 'provlog-flips-'))
   await world.log.close()
-  await cp(world.dataDir, dataDir, { recursive: true })
   await world.app.close()
-  await rm(world.dataDir, { recursive: true })
 
-  const log = await openLog({ dataDir, now: () => AT })
-  // So that LevelDB's log has something in it, too: opening has put the rest into tables.
+  const between = await openLog({ dataDir: world.dataDir, now: () => NOW })
+  await appendNewerPolicy(world, between)
+  await between.close()
+  // Each opening puts what there is into a table.
+  const log = await openLog({ dataDir: world.dataDir, now: () => AT })
   for (const said of ['one', 'two', 'three']) await log.sequencer.appendRaw(new TextEncoder().encode(`${said} more`))
+  await freezeLog(world.dataDir, log, AT)
   const { size } = log.reader.treeHead()
+  // Reading so much makes LevelDB merge its tables into one.
+  await cp(world.dataDir, dataDir, { recursive: true })
   const answers = await readAll(log, await pathsOf(log))
+  const publicKeys = publicKeysOf(log)
   await log.close()
+  await rm(world.dataDir, { recursive: true })
   for (const [path, { status }] of answers)
     assert.ok(status === 200 || status === 410 || status === 404, `${status} ${path}`)
-  return { dataDir, origin: ORIGIN, size, answers, remove: () => rm(dataDir, { recursive: true }) }
+  return { dataDir, origin: ORIGIN, size, answers, publicKeys, remove: () => rm(dataDir, { recursive: true }) }
 }
 
 async function fill(world: ServedLog, raw: number, setClock: (at: number) => void): Promise<void> {
@@ -137,6 +146,19 @@ async function fill(world: ServedLog, raw: number, setClock: (at: number) => voi
   }
 }
 
+/** So that of one series there is a newest, in another table than the one before. */
+async function appendNewerPolicy(world: ServedLog, log: Log): Promise<void> {
+  const { submission } = await world.build('issuance-policy', {
+    fields: { ...FIELDS['issuance-policy'], version: 2 },
+    links: [world.link('previous', 3)],
+  })
+  const app = buildApp({ log, now: () => NOW })
+  const headers = { 'content-type': 'application/cose' }
+  const answer = await app.inject({ method: 'POST', url: '/entries', headers, payload: Buffer.from(submission) })
+  await app.close()
+  assert.equal(answer.statusCode, 201, answer.rawPayload.toString('latin1'))
+}
+
 /** All that is served of the records and the tree. */
 async function pathsOf({ reader }: Log): Promise<string[]> {
   const { size } = reader.treeHead()
@@ -146,7 +168,7 @@ async function pathsOf({ reader }: Log): Promise<string[]> {
     paths.push(`/tile/${level}/${place}`)
     if (level === 0) paths.push(`/tile/entries/${place}`, `/v1/statements/${place}`)
   }
-  for (const index of [...Array(15).keys(), size - 5, size - 4]) {
+  for (const index of [...Array(15).keys(), size - 6, size - 5, size - 4]) {
     const entry = await reader.entryAt(index)
     const id = toHex(entry!)
     paths.push(`/entries/${id}`, `/entries/0.${index}/statement`, `/entries/${id}/statement`, `/v1/entries/${id}/wraps`)

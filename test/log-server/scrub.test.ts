@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { readLogConfig } from '../../log-server/directory.ts'
+import type { Sweepable } from '../../log-server/erased.ts'
+import { checkOpenTables, liveTables } from '../../log-server/level/files.ts'
 import { openStored, paths } from '../../log-server/log.ts'
 import { Scrub, type ScrubOptions } from '../../log-server/scrub.ts'
 import { Store } from '../../log-server/store.ts'
@@ -43,7 +47,8 @@ describe('the scrub', () => {
         await nextTurn()
       }
       const fatal = (error: unknown) => assert.fail(String(error))
-      const scrub = new Scrub({ store, publication, now: () => NOW, fatal, pause, ...options })
+      const checkTables: ScrubOptions['checkTables'] = (paced) => checkOpenTables(paths(dataDir).store, paced)
+      const scrub = new Scrub({ store, publication, checkTables, now: () => NOW, fatal, pause, ...options })
       return await body(scrub, store, waits)
     } finally {
       await store.close()
@@ -52,18 +57,25 @@ describe('the scrub', () => {
 
   it('reads every entry of a sound log, holes too, and says how far it is', () =>
     scrubbing(async (scrub) => {
-      assert.deepEqual(scrub.state, { position: 0, passes: 0, checked: 0, lastPassEndedAt: undefined })
+      const tables = await bytesOfTables()
+      assert.ok(tables > 0)
+      assert.deepEqual(scrub.state, { position: 0, passes: 0, checked: 0, tableBytes: 0, lastPassEndedAt: undefined })
       await scrub.pass()
-      assert.deepEqual(scrub.state, { position: SIZE, passes: 1, checked: SIZE, lastPassEndedAt: NOW })
+      const once = { position: SIZE, passes: 1, checked: SIZE, tableBytes: tables, lastPassEndedAt: NOW }
+      assert.deepEqual(scrub.state, once)
       await scrub.pass()
-      assert.deepEqual(scrub.state, { position: SIZE, passes: 2, checked: 2 * SIZE, lastPassEndedAt: NOW })
+      assert.deepEqual(scrub.state, { ...once, passes: 2, checked: 2 * SIZE, tableBytes: 2 * tables })
     }))
 
-  it('keeps to its rate, a tile at a time', () =>
+  it('keeps to its rate, a table or a tile at a time', () =>
     scrubbing(
       async (scrub, _store, waits) => {
         await scrub.pass()
-        assert.deepEqual(waits.slice(0, 3), [2560, 2560, 880])
+        const tables = await tablesOf()
+        // 2 KiB of a table for an entry.
+        const seconds = tables.map(([, bytes]) => bytes / 2048 / 100)
+        const expected = [...seconds.map((each) => each * 1000), 2560, 2560, 880]
+        assert.deepEqual(waits.slice(0, expected.length), expected)
       },
       { entriesPerSecond: 100 },
     ))
@@ -112,6 +124,56 @@ describe('the scrub', () => {
       assert.equal(failure.code, 'log_damaged')
       assert.match(failure.message, says)
     })
+  }
+
+  it('ends the log over a table with another bit, wherever that is and before LevelDB has read it (log_damaged)', async () => {
+    await flushed()
+    const [[number, bytes] = []] = await tablesOf()
+    const path = join(paths(dataDir).store, `${String(number).padStart(6, '0')}.ldb`)
+    for (const place of [0, Math.floor(bytes! / 2), bytes! - 60]) {
+      const sound = await readFile(path)
+      await scrubbing(async (scrub) => {
+        const changed = Buffer.from(sound)
+        changed[place]! ^= 1
+        await writeFile(path, changed)
+        await assert.rejects(scrub.pass(), { code: 'log_damaged', message: new RegExp(basename(path)) })
+        assert.equal(scrub.state.passes, 0)
+      })
+      await writeFile(path, sound)
+    }
+  })
+
+  it('does not mind a table that is merged into others while it is read', async () => {
+    await flushed()
+    const db = await StoredValues.open(dataDir)
+    const before = await tablesOf()
+    let asked = 0
+    const damage = await checkOpenTables(paths(dataDir).store, async () => {
+      if (asked++ > 0) return true
+      const level = db.level as unknown as Sweepable
+      await level.compactRange(Uint8Array.of(0), Uint8Array.of(255))
+      return true
+    })
+    assert.equal(damage, undefined)
+    assert.ok(asked > 0)
+    assert.notDeepEqual(await tablesOf(), before)
+    await db.close()
+  })
+
+  /** So that what LevelDB has in its log is in tables. */
+  async function flushed(): Promise<void> {
+    const db = await StoredValues.open(dataDir)
+    await db.close()
+  }
+
+  async function tablesOf(): Promise<[number: number, bytes: number][]> {
+    const tables = await liveTables(paths(dataDir).store)
+    assert.ok('size' in tables)
+    return [...tables]
+  }
+
+  async function bytesOfTables(): Promise<number> {
+    return (await tablesOf()).reduce((sum, [, bytes]) => sum + bytes, 0)
   }
 
   it('stops in the middle of a pass, and is silent about what closing cut short', () =>

@@ -1,0 +1,43 @@
+/**
+ * The short form of `npm run flips`: some damage of each kind to everything that a log has on its disk, the same in every run.
+ *
+ * @module
+ */
+import assert from 'node:assert/strict'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { fsckData } from '../../log-server/fsck.ts'
+import { flippedLog, SCRATCH } from '../log-server/flipped-log.ts'
+import { FILES, placesOf, VALUES } from './places.ts'
+import { lines, nameOf, runFlips } from './run.ts'
+
+describe('damage on a disk', () => {
+  it('is in none of what these runs begin with, which has everything that a log may have', async () => {
+    const log = await flippedLog(260)
+    const opened = await mkdtemp(join(SCRATCH, 'provlog-flip-'))
+    await cp(log.dataDir, opened, { recursive: true })
+    const places = await placesOf(opened, log.dataDir)
+    const values = Object.values(VALUES)
+    const all = [...values, ...values.map((what) => `keys of ${what}`), ...FILES.map(([, what]) => what)]
+    assert.deepEqual([...places.keys()].sort(), all.sort())
+    assert.ok(places.get('tables')!.length > 1, String(places.get('tables')!.map(({ name }) => name)))
+    assert.ok(places.get('the write-ahead log')!.some(({ bytes }) => bytes.length > 0))
+    assert.deepEqual((await fsckData(opened)).findings, [])
+    await rm(opened, { recursive: true })
+    await log.remove()
+  })
+
+  it('is found by fsck, whatever it is in, and nothing that it made is shown as true', async (t) => {
+    const { planned, counts, violations } = await runFlips({ each: 2, seed: 1, jobs: 2 })
+    for (const line of lines(counts)) t.diagnostic(line)
+    assert.deepEqual(
+      violations.map(({ piece, why }) => `${nameOf(piece)}: ${why}`),
+      [],
+    )
+    assert.equal(
+      [...counts.values()].reduce((sum, { done }) => sum + done, 0),
+      planned,
+    )
+  })
+})
