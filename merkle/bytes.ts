@@ -66,7 +66,8 @@ const rememberedHex = new Array<string | undefined>(PLACES).fill(undefined)
 
 /** Lower-case hex. For public values: those of 32 bytes are remembered for a while. */
 export function toHex(bytes: Uint8Array): string {
-  if (bytes.length !== HASH_BYTES) {
+  if (bytes.length < HASH_BYTES) return hexAtOnce(bytes)
+  if (bytes.length > HASH_BYTES) {
     let text = ''
     for (const byte of bytes) text += hexOfByte[byte]
     return text
@@ -79,20 +80,22 @@ export function toHex(bytes: Uint8Array): string {
     while (same < HASH_BYTES && remembered[start + same] === bytes[same]) same++
     if (same === HASH_BYTES) return known
   }
-  const text = hexOfHash(bytes)
+  const text = hexAtOnce(bytes)
   remembered.set(bytes, start)
   rememberedHex[place] = text
   return text
 }
 
-const codes = new Array<number>(2 * HASH_BYTES).fill(0)
+/** For each length, what its digits are written into. */
+const digits = Array.from({ length: HASH_BYTES + 1 }, (_, length) => new Array<number>(2 * length).fill(0))
 const codeOfDigit = Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0))
 
-/** At once: text that is put together leaves a string behind for each of its parts. */
-function hexOfHash(hash: Uint8Array): string {
-  for (let i = 0; i < HASH_BYTES; i++) {
-    codes[2 * i] = codeOfDigit[hash[i]! >> 4]!
-    codes[2 * i + 1] = codeOfDigit[hash[i]! & 0xf]!
+/** Of a hash or less: text that is put together leaves a string behind for each of its parts. */
+function hexAtOnce(bytes: Uint8Array): string {
+  const codes = digits[bytes.length]!
+  for (let i = 0; i < bytes.length; i++) {
+    codes[2 * i] = codeOfDigit[bytes[i]! >> 4]!
+    codes[2 * i + 1] = codeOfDigit[bytes[i]! & 0xf]!
   }
   return String.fromCharCode.apply(null, codes)
 }
@@ -140,7 +143,7 @@ export function toBase64url(bytes: Uint8Array): string {
   return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 }
 
-/** Hashes, coordinates, signatures: at once, as {@link hexOfHash} does. */
+/** Hashes, coordinates, signatures: at once, as {@link hexAtOnce} does. */
 function shortBase64url(bytes: Uint8Array): string {
   const { length } = bytes
   const text = new Array<number>(Math.ceil((length * 4) / 3))

@@ -161,9 +161,12 @@ export class Authorities {
 
   /** The key's authorizations at position `index`, whatever their role and dates, in the order of the log. */
   inForce(kid: string, index: number = Number.POSITIVE_INFINITY): Authorization[] {
-    return this.authorizations(kid).filter(
-      (each) => each.index < index && (this.#replacedAt.get(each) ?? Number.POSITIVE_INFINITY) >= index,
-    )
+    return this.authorizations(kid).filter((each) => this.isInForce(each, index))
+  }
+
+  /** Whether it is logged before position `index`, and not yet replaced there. */
+  isInForce(authorization: Authorization, index: number = Number.POSITIVE_INFINITY): boolean {
+    return authorization.index < index && (this.#replacedAt.get(authorization) ?? Number.POSITIVE_INFINITY) >= index
   }
 
   /**

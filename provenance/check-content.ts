@@ -10,7 +10,7 @@ import type { Authorization } from './authorities.ts'
 import { parseWorkloadIdentifier } from './identifier.ts'
 import { isErasable, isRetractable } from './link-rules.ts'
 import { type AnyRecordOf, issuedAtOf, type RecordOf, type RecordStatement } from './record.ts'
-import { groundsOf, type LinkTarget, type RecordContext, refuse } from './record-context.ts'
+import { countLinks, groundsOf, type LinkTarget, type RecordContext, refuse } from './record-context.ts'
 
 /** What a type demands beyond its links. */
 export function checkContent(r: RecordStatement, authority: Authorization | 'admin', context: RecordContext): void {
@@ -86,12 +86,13 @@ function checkAttestation(
   kid: string,
   { targets }: RecordContext,
 ): void {
-  const results = links.filter(({ rel }) => rel === 'attestation-result')
-  if (fields.attestation === 'attested' && results.length === 0) throw refuse('link_missing', 'attested, by no result')
-  if (fields.attestation === 'none' && results.length > 0) throw refuse('link_too_many', 'unattested, with results')
+  const results = countLinks(links, 'attestation-result')
+  if (fields.attestation === 'attested' && results === 0) throw refuse('link_missing', 'attested, by no result')
+  if (fields.attestation === 'none' && results > 0) throw refuse('link_too_many', 'unattested, with results')
   // An issuer that vouches for its own subject is no Verifier (RFC 9334 §3.1): the two roles must not be one key.
-  if (results.some(({ entry }) => targets.get(toHex(entry))!.signer === kid)) {
-    throw refuse('issuer_is_verifier', 'issuer and verifier of a credential must have different keys')
+  for (const { rel, entry } of links) {
+    if (rel === 'attestation-result' && targets.get(toHex(entry))!.signer === kid)
+      throw refuse('issuer_is_verifier', 'issuer and verifier of a credential must have different keys')
   }
 }
 
@@ -108,8 +109,8 @@ function checkUnattested({ fields }: RecordOf<'credential-provenance'>): void {
 function checkConfidential({ fields, links }: RecordOf<'credential-provenance'>): void {
   const { attestation, confidential, components } = fields
   if (attestation === 'none' && confidential) throw refuse('not_attested', 'confidential, and unattested')
-  const results = links.filter(({ rel }) => rel === 'attestation-result').length
   if (components === undefined) return
+  const results = countLinks(links, 'attestation-result')
   if (results === 0) throw refuse('link_missing', `${components} parts attested, by no result`)
   if (results > components) throw refuse('link_too_many', `${results} results, for ${components} parts`)
 }
@@ -137,7 +138,7 @@ function checkStatus(record: RecordOf<'credential-status'>, context: RecordConte
   }
   // The workload is elsewhere and the credential is the same: what is another one has a successor.
   if (status === 'migrated' && successor) throw refuse('illegal_status', 'a migrated credential has no successor')
-  const results = record.links.filter(({ rel }) => rel === 'attestation-result').length
+  const results = countLinks(record.links, 'attestation-result')
   if (status === 'migrated' && results === 0) throw refuse('link_missing', 'migrated, and not attested there')
   if (status !== 'migrated' && results > 0) throw refuse('link_too_many', `${status}, with attestation results`)
 }

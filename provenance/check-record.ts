@@ -10,9 +10,10 @@ import { equalBytes, fromHex, toHex } from '../merkle/bytes.ts'
 import type { Hash } from '../merkle/hash.ts'
 import { type Authorization, foundingKey, isValidAt } from './authorities.ts'
 import { checkContent } from './check-content.ts'
-import { LINK_RULES, type LinkRule, linkRule, linkTargetType, signersOf } from './link-rules.ts'
+import type { ProvenanceError } from './error.ts'
+import { type LinkRelation, linkRelationsOf, linkRule, linkTargetType, signersOf } from './link-rules.ts'
 import { issuedAtOf, type RecordStatement } from './record.ts'
-import { type RecordContext, refuse } from './record-context.ts'
+import { countLinks, type RecordContext, refuse } from './record-context.ts'
 import { forbids } from './retraction.ts'
 
 /**
@@ -39,15 +40,13 @@ function checkDate(r: RecordStatement, { now, maxClockSkew }: RecordContext): vo
 
 /** The row of {@link LINK_RULES}: neither too few nor too many, and no relation that it does not have. */
 function checkLinkCounts({ record: { type, links } }: RecordStatement): void {
-  const counts = new Map<string, number>()
-  for (const { rel } of links) counts.set(rel, (counts.get(rel) ?? 0) + 1)
-  const rules: Readonly<Record<string, LinkRule>> = LINK_RULES[type].links
-  for (const [rel, { min }] of Object.entries(rules)) {
-    if ((counts.get(rel) ?? 0) < min) throw refuse('link_missing', `a ${type} must link to its ${rel}`)
+  for (const rel of linkRelationsOf(type)) {
+    const { min } = linkRule(type, rel)!
+    if (countLinks(links, rel) < min) throw refuse('link_missing', `a ${type} must link to its ${rel}`)
   }
-  for (const [rel, count] of counts) {
+  for (const { rel } of links) {
     const max = linkRule(type, rel)?.max ?? 0
-    if (count > max) throw refuse('link_too_many', `a ${type} has at most ${max} links to ${rel}`)
+    if (countLinks(links, rel) > max) throw refuse('link_too_many', `a ${type} has at most ${max} links to ${rel}`)
   }
 }
 
@@ -80,35 +79,46 @@ function checkAdmin({ record, statement }: RecordStatement, { authorities, index
 /** By a key that the log authorized for this, in force at this place and date, for the party that the statement names. */
 function checkSigner(r: RecordStatement, context: RecordContext): Authorization {
   const { authorities, index, now, maxClockSkew } = context
-  const { kid } = r.statement.signer
-  const { type, links } = r.record
-  const roles = signersOf(type)
+  const { statement, record } = r
+  const { kid } = statement.signer
+  const roles = signersOf(record.type)
   const issuedAt = issuedAtOf(r)
+  const isLinked = linkRule(record.type, 'key-authorization') !== undefined
 
   if (!authorities.keyOf(kid)) throw refuse('unknown_key', `${kid} is not authorized on this log`)
-  const forRole = authorities.authorizations(kid).filter(({ role }) => roles.includes(role))
-  if (forRole.length === 0) throw refuse('role_not_authorized', `${kid} may not sign a ${type}`)
+  let furthest = 0
+  let found: Authorization | undefined
+  for (const each of authorities.authorizations(kid)) {
+    if (!roles.includes(each.role)) continue
+    furthest = Math.max(furthest, 1)
+    if (!authorities.isInForce(each, index) || !isValidAt(each, issuedAt)) continue
+    // The date is the signer's own word. So at admission the key must not have expired by our clock either: whoever steals
+    // it afterwards could date records back into its validity.
+    if (index === undefined && each.notAfter !== undefined && now - maxClockSkew >= each.notAfter) continue
+    furthest = Math.max(furthest, 2)
+    if (isRetracted(each.entry, r, context)) continue
+    furthest = Math.max(furthest, 3)
+    if (each.subject !== statement.header.issuer) continue
+    furthest = 4
+    if (!isLinked || linksTo(r, 'key-authorization', each.entry)) found = each
+  }
+  if (!found) throw unauthorized(furthest, r)
+  return found
+}
 
-  const inForce = authorities.inForce(kid, index).filter((each) => forRole.includes(each))
-  // The date is the signer's own word. So at admission the key must not have expired by our clock either: whoever steals
-  // it afterwards could date records back into its validity.
-  const stillValid = (each: Authorization) =>
-    index !== undefined || now - maxClockSkew < (each.notAfter ?? Number.POSITIVE_INFINITY)
-  const valid = inForce.filter((each) => isValidAt(each, issuedAt) && stillValid(each))
-  if (valid.length === 0) throw refuse('outside_key_validity', `${kid} is not valid at ${issuedAt}`)
-  const standing = valid.filter(({ entry }) => !isRetracted(entry, r, context))
-  if (standing.length === 0) throw refuse('key_retracted', `${kid} was withdrawn`)
+/** @param furthest - how many of the conditions above the best of the key's authorizations met */
+function unauthorized(furthest: number, r: RecordStatement): ProvenanceError {
+  const { kid } = r.statement.signer
+  if (furthest === 0) return refuse('role_not_authorized', `${kid} may not sign a ${r.record.type}`)
+  if (furthest === 1) return refuse('outside_key_validity', `${kid} is not valid at ${issuedAtOf(r)}`)
+  if (furthest === 2) return refuse('key_retracted', `${kid} was withdrawn`)
+  if (furthest === 3) return refuse('issuer_mismatch', `${kid} is not a key of ${r.statement.header.issuer}`)
+  return refuse('wrong_authorization', 'not signed under the key-authorization that it links to')
+}
 
-  const { issuer } = r.statement.header
-  const own = standing.filter(({ subject }) => subject === issuer)
-  if (own.length === 0) throw refuse('issuer_mismatch', `${kid} is not a key of ${issuer}`)
-
-  if (!linkRule(type, 'key-authorization')) return own.at(-1)!
-  const named = own.find(({ entry }) =>
-    links.some((link) => link.rel === 'key-authorization' && equalBytes(link.entry, entry)),
-  )
-  if (!named) throw refuse('wrong_authorization', 'not signed under the key-authorization that it links to')
-  return named
+function linksTo({ record: { links } }: RecordStatement, rel: LinkRelation, entry: Hash): boolean {
+  for (const link of links) if (link.rel === rel && equalBytes(link.entry, entry)) return true
+  return false
 }
 
 /** Every link leads to a record of the right type that was there before. */

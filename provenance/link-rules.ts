@@ -122,6 +122,13 @@ export function linkRule(from: RecordType, rel: string): LinkRule | undefined {
   return Object.hasOwn(links, rel) ? links[rel] : undefined
 }
 
+const RELATIONS = new Map(RECORD_TYPES.map((type) => [type, Object.keys(LINK_RULES[type].links) as LinkRelation[]]))
+
+/** The relations of the links that a record of type `from` has. */
+export function linkRelationsOf(from: RecordType): readonly LinkRelation[] {
+  return RELATIONS.get(from)!
+}
+
 /** The type of the record that a link must lead to; undefined where it may be of several: {@link isErasable}, {@link isRetractable}. */
 export function linkTargetType(from: RecordType, rel: LinkRelation): RecordType | undefined {
   if (rel === 'erases' || rel === 'retracts') return undefined

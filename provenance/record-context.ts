@@ -6,7 +6,7 @@
 import { toHex } from '../merkle/bytes.ts'
 import type { Authorities } from './authorities.ts'
 import { ProvenanceError, type ProvenanceErrorCode } from './error.ts'
-import type { RecordType } from './link-rules.ts'
+import type { LinkRelation, RecordType } from './link-rules.ts'
 import { issuedAtOf, type Link, type ProvenanceRecord, type RecordStatement } from './record.ts'
 
 /** What must be known of a record that others link to: {@link linkTargetOf}. */
@@ -88,6 +88,12 @@ export function contentOf(
 export function groundsOf(links: readonly Link[]): string[] {
   const grounds = links.filter(({ rel }) => rel !== 'issuance-intent' && rel !== 'issuer-attestation')
   return grounds.map(({ rel, entry }) => `${rel} ${toHex(entry)}`).sort()
+}
+
+export function countLinks(links: readonly Link[], rel: LinkRelation): number {
+  let count = 0
+  for (const link of links) if (link.rel === rel) count++
+  return count
 }
 
 /** How a record is refused. */

@@ -12,15 +12,15 @@
  */
 import { equalBytes, toHex } from '../merkle/bytes.ts'
 import type { Hash } from '../merkle/hash.ts'
-import { type CborKey, type CborMap, type CborValue, decodeCbor, encodeCbor } from '../statement/cbor.ts'
+import { type CborValue, decodeCbor, encodeCbor } from '../statement/cbor.ts'
 import { decodeSealed, encodeSealed, type Sealed } from '../statement/seal.ts'
 import type { SignedStatement, VerifiedStatement } from '../statement/signed-statement.ts'
 import { ProvenanceError } from './error.ts'
-import { isRecordType, LINK_RELATIONS, type LinkRelation, type RecordType } from './link-rules.ts'
-import { type RecordDefinition, SECTION_LABELS } from './records/define-record.ts'
+import { LINK_RELATIONS, type LinkRelation, RECORD_TYPES, type RecordType } from './link-rules.ts'
+import type { RecordDefinition } from './records/define-record.ts'
 import { definitionOf, type FieldsOf } from './records/index.ts'
 import { bytes, list, malformed, oneOf, uint } from './schema.ts'
-import { refuseTokens } from './token-in-clear.ts'
+import { refuseTokens, refuseTokensIn } from './token-in-clear.ts'
 
 export interface Link {
   readonly rel: LinkRelation
@@ -97,7 +97,7 @@ export function encodeRecord(record: ProvenanceRecord): Uint8Array {
  * @throws StatementError `malformed_cbor`, `too_large`, `malformed_seal`
  */
 export function decodeRecord<T extends RecordType>(type: T, payload: Uint8Array): AnyRecordOf<T> {
-  return readRecord(type, decodeCbor(payload, { views: true })) as AnyRecordOf<T>
+  return readRecord(type, decodeCbor(payload, VIEWS), payload) as AnyRecordOf<T>
 }
 
 /** Whether a statement says that it carries one of our records: not somebody else's payload, nor the hash of a record. */
@@ -114,12 +114,10 @@ export function recordOfStatement(statement: SignedStatement): ProvenanceRecord 
   const { header, payload } = statement
   if (!isRecordStatement(statement)) throw malformed('the content type', `must be ${RECORD_CONTENT_TYPE}`)
   // Labels that nobody here reads are kept as well, and are as public.
-  refuseTokens(statement.sign1.protectedHeader, 'the header')
-  const type = /^application\/vnd\.provlog\.([a-z-]+)\+cose$/.exec(String(header.typ))?.[1]
-  if (type === undefined || !isRecordType(type)) {
-    const named = type === undefined ? 'no type of ours' : `type ${type.slice(0, 64)}`
-    throw new ProvenanceError('unknown_record_type', `records of ${named} are unknown here`)
-  }
+  const { protectedBytes, protectedHeader } = statement.sign1
+  refuseTokensIn(protectedBytes, protectedHeader, 'the header')
+  const type = TYPES.get(header.typ)
+  if (!type) throw unknownType(header.typ)
   if (header.kid === undefined) throw malformed('kid', 'is missing')
   if (header.issuedAt === undefined) throw malformed('iat', 'is missing')
   const record: ProvenanceRecord = decodeRecord(type, payload)
@@ -145,6 +143,18 @@ export function issuedAtOf({ statement: { header } }: RecordStatement): number {
   return header.issuedAt
 }
 
+/** By `typ`. */
+const TYPES: ReadonlyMap<string | number | undefined, RecordType> = new Map(
+  RECORD_TYPES.map((type) => [recordTyp(type), type]),
+)
+
+function unknownType(typ: string | number | undefined): ProvenanceError {
+  const type = /^application\/vnd\.provlog\.([a-z-]+)\+cose$/.exec(String(typ))?.[1]
+  const named = type === undefined ? 'no type of ours' : `type ${type.slice(0, 64)}`
+  return new ProvenanceError('unknown_record_type', `records of ${named} are unknown here`)
+}
+
+const VIEWS = { views: true }
 const VERSION = 1
 const tags = bytes(16)
 const relation = oneOf(...LINK_RELATIONS)
@@ -157,9 +167,9 @@ const common = {
   tags: list(tags, { min: 1, max: 64 }),
   unique: list(tags, { min: 1, max: 16 }),
 }
-const COMMON_KEYS: ReadonlySet<CborKey> = new Set(['v', 'id', 'links', 'tags', 'unique', 'sealed'])
 
-function readRecord(type: RecordType, value: CborValue): ProvenanceRecord {
+/** @param encoded - what `value` was decoded from */
+function readRecord(type: RecordType, value: CborValue, encoded?: Uint8Array): ProvenanceRecord {
   if (!(value instanceof Map)) throw malformed('a record', 'must be a map')
   const all: ReadonlyMap<unknown, CborValue> = value
   const take = (key: string): CborValue => {
@@ -168,38 +178,37 @@ function readRecord(type: RecordType, value: CborValue): ProvenanceRecord {
     return inner
   }
   // Before anything else has a reason to quote a part of it.
-  refuseTokens(value, '')
+  if (encoded) refuseTokensIn(encoded, value, '')
+  else refuseTokens(value, '')
   if (take('v') !== VERSION) throw malformed('v', `must be ${VERSION}`)
 
   const definition = definitionOf(type)
-  const own = new Map<CborKey, CborValue>()
-  for (const [key, inner] of value as CborMap) if (!COMMON_KEYS.has(key)) own.set(key, inner)
-  const record = {
+  const record: Writable<RecordOf<RecordType>> = {
     type,
     id: common.id.decode(take('id'), 'id'),
     links: readLinks(take('links')),
     tags: all.has('tags') ? distinct(common.tags.decode(take('tags'), 'tags'), 'tags') : [],
     unique: all.has('unique') ? distinct(common.unique.decode(take('unique'), 'unique'), 'unique') : [],
-    fields: definition.fields.schema.decode(own as CborValue, ''),
-    ...(all.has('sealed') && { sealed: decodeSealed(take('sealed')) }),
+    fields: definition.fields.schema.decode(value, '') as FieldsOf<RecordType>,
   }
+  if (all.has('sealed')) record.sealed = decodeSealed(take('sealed'))
   checkSections(definition, record.sealed)
   return record as ProvenanceRecord
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 function readLinks(value: CborValue): Link[] {
   if (!Array.isArray(value)) throw malformed('links', 'must be an array')
   const pairs: readonly CborValue[] = value
   if (pairs.length > MAX_LINKS) throw malformed('links', `must have at most ${MAX_LINKS} elements`)
-  const links: Link[] = []
-  for (const [i, pair] of pairs.entries()) {
-    const link = isLink(pair) ? { rel: pair[0], entry: pair[1] } : linkOf(pair, `links[${i}]`)
-    // A repeated link would meet the minimum of a rule for two.
-    for (const { rel, entry } of links) {
-      if (rel === link.rel && equalBytes(entry, link.entry))
+  const links = pairs.map((pair, i) => (isLink(pair) ? { rel: pair[0], entry: pair[1] } : linkOf(pair, `links[${i}]`)))
+  // A repeated link would meet the minimum of a rule for two.
+  for (let i = 1; i < links.length; i++) {
+    for (let j = 0; j < i; j++) {
+      if (links[j]!.rel === links[i]!.rel && equalBytes(links[j]!.entry, links[i]!.entry))
         throw new ProvenanceError('duplicate_link', `links[${i}] repeats an earlier link`)
     }
-    links.push(link)
   }
   return links
 }
@@ -221,19 +230,19 @@ function distinct(values: readonly Uint8Array[], path: string): readonly Uint8Ar
   return values
 }
 
-/** One encoding: known labels only, each at most once, in the order of {@link SECTION_LABELS}. */
+/** One encoding: known labels only, each at most once, in the order that the definition has. */
 function checkSections(definition: RecordDefinition<RecordType, unknown, unknown>, sealed: Sealed | undefined): void {
-  const labels: readonly string[] = sealed?.sections.map(({ label }) => label) ?? []
-  const { schemas, required } = definition.sections
-  const allowed: readonly string[] = SECTION_LABELS.filter((label) => schemas.has(label))
+  const { labels, required } = definition.sections
+  const sections = sealed?.sections ?? []
   let previous = -1
-  for (const label of labels) {
-    const position = allowed.indexOf(label)
+  for (const { label } of sections) {
+    const position = labels.indexOf(label)
     if (position < 0) throw malformed('sealed', `must not have a section ${JSON.stringify(label)}`)
     if (position <= previous) throw malformed('sealed', 'must have its sections in order, each once')
     previous = position
   }
   for (const label of required) {
-    if (!labels.includes(label)) throw new ProvenanceError('section_missing', `a ${definition.type} must seal ${label}`)
+    if (!sections.some((section) => section.label === label))
+      throw new ProvenanceError('section_missing', `a ${definition.type} must seal ${label}`)
   }
 }

@@ -133,31 +133,42 @@ export function dictionary<T>(of: Schema<T>, { max }: { max: number }): Schema<R
   }
 }
 
-/** A map with these keys and no others. */
+/** A map with these keys and no others, but for those of `beside`, which somebody else reads. */
 export function map<R extends Shape, O extends Shape = Record<never, never>>(shape: {
   readonly required: R
   readonly optional?: O
+  readonly beside?: readonly string[]
 }): Schema<Fields<R, O>> {
-  const required = new Map(Object.entries(shape.required))
-  const optional = new Map(Object.entries(shape.optional ?? {}))
+  const required = Object.entries(shape.required).map(([key, schema]) => ({ key, schema, isRequired: true }))
+  const optional = Object.entries(shape.optional ?? {}).map(([key, schema]) => ({ key, schema, isRequired: false }))
+  const members = [...required, ...optional]
+  const beside = shape.beside ?? []
+  const isKnown = (key: unknown) => beside.includes(key as string) || members.some((member) => member.key === key)
   return {
     decode(value, path) {
       if (!(value instanceof Map)) throw malformed(path, 'must be a map')
       const entries: ReadonlyMap<unknown, CborValue> = value
-      for (const key of required.keys()) if (!entries.has(key)) throw malformed(join(path, key), 'is missing')
-
       const fields: Record<string, unknown> = {}
-      for (const [key, inner] of entries) {
-        const schema = typeof key === 'string' ? (required.get(key) ?? optional.get(key)) : undefined
-        if (!schema) throw malformed(path, `must not have the key ${JSON.stringify(String(key).slice(0, 64))}`)
-        fields[key as string] = schema.decode(inner, join(path, key as string))
+      let known = 0
+      for (const key of beside) if (entries.has(key)) known++
+      // By the shape and not by the entries, of which each would be an array of its own.
+      for (const { key, schema, isRequired } of members) {
+        const inner = entries.get(key)
+        if (inner !== undefined) {
+          fields[key] = schema.decode(inner, join(path, key))
+          known++
+        } else if (isRequired) throw malformed(join(path, key), 'is missing')
+      }
+      if (known < entries.size) {
+        const key = Array.from(entries.keys()).find((each) => !isKnown(each))
+        throw malformed(path, `must not have the key ${JSON.stringify(String(key).slice(0, 64))}`)
       }
       return fields as Fields<R, O>
     },
     encode(values) {
       const given = values as Readonly<Record<string, unknown>>
       const entries = new Map<string, CborValue>()
-      for (const [key, schema] of [...required, ...optional]) {
+      for (const { key, schema } of members) {
         const value = given[key]
         if (value !== undefined) entries.set(key, schema.encode(value))
       }

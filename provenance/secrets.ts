@@ -42,9 +42,24 @@ const LONGEST_KEPT = 128
 
 /** As {@link hasSecret}, of bytes that are text, or that have text in them. */
 export function bytesHaveSecret(bytes: Uint8Array): boolean {
-  if (bytes.length < SHORTEST_BYTES) return false
-  if (looksLikeText(bytes)) return hasSecret(decodeText(bytes))
-  return mayHold(bytes) && hasSecret(decodeText(bytes))
+  return bytesMayHaveSecret(bytes, 0, bytes.length) && hasSecret(decodeText(bytes))
+}
+
+/** False only where {@link hasSecret} is, of the text whose UTF-8 is in [from, to): so that what is no suspect need not be decoded. */
+export function textMayHaveSecret(bytes: Uint8Array, from: number, to: number): boolean {
+  if (to - from < SHORTEST) return false
+  for (let at = from; at < to; at++) {
+    const place = IN_TEXT[bytes[at]!]!
+    if (place === 0) continue
+    if ((place & SUSPECT) !== 0) return true
+    if ((place & FIRST) !== 0 && beginsAt(bytes, at, IN_TEXT, WORDS)) return true
+  }
+  return false
+}
+
+/** As {@link textMayHaveSecret}, for {@link bytesHaveSecret}. */
+export function bytesMayHaveSecret(bytes: Uint8Array, from: number, to: number): boolean {
+  return to - from >= SHORTEST_BYTES && (looksLikeText(bytes, from, to) || mayHold(bytes, from, to))
 }
 
 /**
@@ -111,9 +126,9 @@ function decodeLoosely(run: string): string {
 }
 
 /** Its beginning has no control character but those of lines: ciphertext has one among its first bytes. */
-function looksLikeText(bytes: Uint8Array): boolean {
-  for (let i = 0; i < bytes.length && i < 64; i++) {
-    const byte = bytes[i]!
+function looksLikeText(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to && at < from + 64; at++) {
+    const byte = bytes[at]!
     if (byte < 0x20 ? byte !== 0x09 && byte !== 0x0a && byte !== 0x0d : byte === 0x7f) return false
   }
   return true
@@ -123,22 +138,42 @@ function looksLikeText(bytes: Uint8Array): boolean {
  * Whether binary data has a beginning of what is looked for: all sealed sections pass here, and a kilobyte of them must cost less than a
  * microsecond. So every other byte is looked at: it is the first or the second letter of whatever stands there.
  */
-function mayHold(bytes: Uint8Array): boolean {
-  for (let at = 1; at < bytes.length; at += 2) {
-    if (TELLING[bytes[at]!] === 1 && (beginsAt(bytes, at - 1) || beginsAt(bytes, at))) return true
+function mayHold(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from + 1; at < to; at += 2) {
+    const place = IN_BYTES[bytes[at]!]!
+    if (place === 0) continue
+    if ((place & FIRST) !== 0 && beginsAt(bytes, at, IN_BYTES, BEGINNINGS)) return true
+    if ((place & SECOND) !== 0 && beginsAt(bytes, at - 1, IN_BYTES, BEGINNINGS)) return true
   }
   return false
 }
 
-const BEGINNINGS: readonly (readonly number[])[] = ['ey', 'ew', 'PRIV', 'SECR', '"kty'].map((word) =>
-  Array.from(word, (letter) => letter.charCodeAt(0)),
-)
-/** 1 for the first two letters of each. */
-const TELLING = new Uint8Array(256)
-for (const [first, second] of BEGINNINGS) TELLING[first!] = TELLING[second!] = 1
+const codesOf = (word: string) => Array.from(word, (letter) => letter.charCodeAt(0))
+/** {@link BEGINNING}. */
+const WORDS = ['ey', 'ew', 'PRIV', 'SECR', 'kty'].map(codesOf)
+/** In binary data, where three letters stand by chance too often. */
+const BEGINNINGS = ['ey', 'ew', 'PRIV', 'SECR', '"kty'].map(codesOf)
 
-function beginsAt(bytes: Uint8Array, at: number): boolean {
-  return BEGINNINGS.some((word) => word.every((letter, i) => bytes[at + i] === letter))
+// Where in one of the words a letter stands, for each letter; or that it is what SUSPICIOUS has beside the words.
+const FIRST = 1
+const SECOND = 2
+const SUSPECT = 4
+const IN_BYTES = placesIn(BEGINNINGS)
+const IN_TEXT = placesIn(WORDS).map((place, byte) => (byte < 0x21 || byte > 0x7e ? SUSPECT : place))
+
+function placesIn(words: readonly (readonly number[])[]): Uint8Array {
+  const places = new Uint8Array(256)
+  for (const [first, second] of words) {
+    places[first!]! |= FIRST
+    places[second!]! |= SECOND
+  }
+  return places
+}
+
+/** Whether the letter at `at`, which is the first of a word, begins one. */
+function beginsAt(bytes: Uint8Array, at: number, places: Uint8Array, words: readonly (readonly number[])[]): boolean {
+  if ((places[bytes[at + 1] ?? 0]! & SECOND) === 0) return false
+  return words.some((word) => word.every((letter, i) => bytes[at + i] === letter))
 }
 
 const decoder = new TextDecoder('utf-8')

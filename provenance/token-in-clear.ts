@@ -8,7 +8,12 @@
  */
 import { CborTag, type CborValue } from '../statement/cbor.ts'
 import { ProvenanceError } from './error.ts'
-import { bytesHaveSecret, hasSecret } from './secrets.ts'
+import { bytesHaveSecret, bytesMayHaveSecret, hasSecret, textMayHaveSecret } from './secrets.ts'
+
+/** As {@link refuseTokens}, of a value that was decoded, and for nearly all of them a glance at the bytes that it was decoded from. */
+export function refuseTokensIn(encoded: Uint8Array, value: CborValue, path: string): void {
+  if (mayHaveToken(encoded)) refuseTokens(value, path)
+}
 
 /**
  * Refuses `value` if a text or a byte string in it, keys included, contains a token or a private key.
@@ -39,5 +44,26 @@ function hasToken(value: CborValue): boolean {
   if (value instanceof CborTag) return hasToken(value.value)
   if (!(value instanceof Map)) return false
   for (const [key, inner] of value) if (hasToken(key) || hasToken(inner)) return true
+  return false
+}
+
+const BYTES = 2
+const TEXT = 3
+
+/** One head after another: what is in an array, a map or a tag comes behind it. Of bytes that were read as CBOR, and are well formed so. */
+function mayHaveToken(encoded: Uint8Array): boolean {
+  for (let at = 0; at < encoded.length; ) {
+    const major = encoded[at]! >> 5
+    const info = encoded[at++]! & 0x1f
+    let argument = info
+    if (info >= 24) {
+      argument = 0
+      for (const end = at + (1 << (info - 24)); at < end; at++) argument = argument * 256 + encoded[at]!
+    }
+    if (major !== BYTES && major !== TEXT) continue
+    const end = at + argument
+    if (major === TEXT ? textMayHaveSecret(encoded, at, end) : bytesMayHaveSecret(encoded, at, end)) return true
+    at = end
+  }
   return false
 }

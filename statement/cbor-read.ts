@@ -97,6 +97,9 @@ const TAG = 6
 /** The least argument that needs 1, 2, 4 and 8 bytes. */
 const LEAST = [24, 2 ** 8, 2 ** 16, 2 ** 32]
 
+/** Elements of an array for which there is room before they are read. */
+const SHORT = 16
+
 /** Reads items one after another. */
 export class CborReader {
   /** Where the next item starts. */
@@ -193,9 +196,9 @@ export class CborReader {
   }
 
   private array(length: number, levels: number): CborValue[] {
-    const array: CborValue[] = []
-    // Grown and not allocated: the length was only claimed.
-    for (let i = 0; i < length; i++) array.push(this.item(levels))
+    // A long one grows: its length was only claimed. A short one would take room for 17 as it grows.
+    const array = new Array<CborValue>(Math.min(length, SHORT))
+    for (let i = 0; i < length; i++) array[i] = this.item(levels)
     return array
   }
 

@@ -11,6 +11,9 @@ export const SECTION_LABELS = ['workload', 'attestation', 'policy', 'credential'
 export type SectionLabel = (typeof SECTION_LABELS)[number]
 type Sections = Readonly<Partial<Record<SectionLabel, Schema<unknown>>>>
 
+/** What records of all types have, and are read for it in one place (`record.ts`). */
+const COMMON_KEYS = ['v', 'id', 'links', 'tags', 'unique', 'sealed'] as const
+
 /** A record type. `signers` and `links` are those of {@link LINK_RULES}. */
 export interface RecordDefinition<T extends RecordType, F, S> {
   readonly type: T
@@ -19,12 +22,15 @@ export interface RecordDefinition<T extends RecordType, F, S> {
   /** Read by everybody. */
   readonly fields: {
     readonly keys: readonly string[]
+    /** Of a whole record: what all types have is not looked at. */
     readonly schema: Schema<F>
   }
   /** Read by whoever is given the key of the section, one by one. */
   readonly sections: {
     readonly required: readonly SectionLabel[]
     readonly schemas: ReadonlyMap<SectionLabel, Schema<unknown>>
+    /** In the order of {@link SECTION_LABELS}. */
+    readonly labels: readonly string[]
     /** Only a type: {@link SectionsOf}. */
     readonly contents?: S
   }
@@ -42,15 +48,21 @@ export function defineRecord<
   readonly sections?: { readonly required?: SR; readonly optional?: SO }
 }): RecordDefinition<T, Fields<R, O>, Fields<SR, SO>> {
   const { type, fields, sections = {} } = definition
-  const schemas = Object.entries({ ...sections.required, ...sections.optional })
+  const schemas = new Map(
+    Object.entries({ ...sections.required, ...sections.optional }) as [SectionLabel, Schema<unknown>][],
+  )
   return {
     type,
     signers: LINK_RULES[type].signers,
     links: LINK_RULES[type].links,
-    fields: { keys: Object.keys({ ...fields.required, ...fields.optional }), schema: map(fields) },
+    fields: {
+      keys: Object.keys({ ...fields.required, ...fields.optional }),
+      schema: map({ ...fields, beside: COMMON_KEYS }),
+    },
     sections: {
       required: Object.keys(sections.required ?? {}) as SectionLabel[],
-      schemas: new Map(schemas as [SectionLabel, Schema<unknown>][]),
+      schemas,
+      labels: SECTION_LABELS.filter((label) => schemas.has(label)),
     },
   }
 }
