@@ -20,6 +20,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Hash } from '../merkle/hash.ts'
 import { recordTyp } from '../provenance/record.ts'
+import type { LinkTarget } from '../provenance/record-context.ts'
 import type { SignedStatement } from '../statement/signed-statement.ts'
 import { entryName } from './names.ts'
 import { Slots } from './turns.ts'
@@ -41,12 +42,17 @@ export interface Verified {
   /** Entries that it links to, but for those that are known to be on the log. */
   readonly unknownLinks: readonly Hash[]
   /** What it says has become of something else: what may be said next depends on it. */
-  readonly changes?: Hash
-  /**
-   * Looks up what its links lead to, at once where that is in memory; the function returned then says whether it may be on the log, by
-   * throwing if not. May be asked again, when more is on the log.
-   */
-  lookUp(): (() => Admissible) | Promise<() => Admissible>
+  readonly changes: Hash | undefined
+  /** Looks up what its links lead to, at once where that is in memory. May be asked again, when more is on the log. */
+  lookUp(): Targets | Promise<Targets>
+  /** Throws if it may not be on the log. */
+  admissible(targets: Targets): Admissible
+}
+
+/** What links lead to, as far as it mattered when it was looked up. */
+export interface Targets {
+  readonly targets: Pick<ReadonlyMap<string, LinkTarget>, 'get'>
+  readonly criteriaRetracted: boolean
 }
 
 /** All that the sequencer needs; `recheck` must have been called in the turn in which it is appended. */
@@ -61,10 +67,10 @@ export interface AdmissionSteps {
   locate(entry: Hash): Promise<number | undefined>
   receipt(index: number): Promise<Uint8Array>
   /**
-   * Checks the signatures of all, together. What is signed is read by the function returned, when its turn has come; in its place stands
-   * why a statement is refused. Never rejects.
+   * Checks the signatures of all, together. What is signed is read by the function returned, of each when its turn has come; it throws why
+   * one is refused. Never rejects.
    */
-  verifyAll(submitted: readonly Submitted[]): Promise<readonly ((() => Verified) | Error)[]>
+  verifyAll(submitted: readonly Submitted[]): Promise<(place: number) => Verified>
   appendAll(candidates: readonly Candidate[]): Promise<readonly (Appended | Error)[]>
 }
 
@@ -86,7 +92,7 @@ interface Item {
 /** Statements in a row, as far as they could be read, and what the check of their signatures comes to. */
 interface Piece {
   readonly items: readonly Item[]
-  readonly readers: ReturnType<AdmissionSteps['verifyAll']>
+  readonly verifiedAt: ReturnType<AdmissionSteps['verifyAll']>
   /** Its last statement may change who may write, going by what it says of itself: nothing is verified yet. */
   readonly changesAuthority: boolean
 }
@@ -146,7 +152,7 @@ class BatchUnderWay {
       const verified = this.#steps.pieces.run(async () => {
         const piece = this.#readPiece()
         resolve(piece)
-        await piece.readers
+        await piece.verifiedAt
       })
       verified.catch(reject)
     })
@@ -169,13 +175,15 @@ class BatchUnderWay {
         this.outcomes[place] = error as Error
       }
     }
-    return { items, readers: this.#steps.verifyAll(items.map(({ submitted }) => submitted)), changesAuthority }
+    return { items, verifiedAt: this.#steps.verifyAll(items.map(({ submitted }) => submitted)), changesAuthority }
   }
 
-  async #admitPiece({ items, readers }: Piece): Promise<void> {
+  async #admitPiece({ items, verifiedAt }: Piece): Promise<void> {
+    const readVerified = await verifiedAt
     // All are begun before one is waited for: what has to be looked up in the store is looked up together.
-    const prepared = (await readers).map((reader, i) => this.#prepare(reader, items[i]!))
-    for (const [i, outcome] of prepared.entries()) {
+    const prepared = items.map(({ submitted }, i) => this.#prepare(readVerified, i, submitted.statement.entry))
+    for (let i = 0; i < prepared.length; i++) {
+      const outcome = prepared[i]!
       const admitting = this.#admitNext(items[i]!, outcome instanceof Promise ? await outcome : outcome)
       if (admitting) await admitting
     }
@@ -188,22 +196,22 @@ class BatchUnderWay {
       return undefined
     }
     const { entry } = submitted.statement
-    const { verified, admissible } = outcome
+    const { verified, targets } = outcome
     const changed = verified.changes && entryName(verified.changes)
     const isChanging = changed !== undefined && this.#changing.has(changed)
     if (!isChanging && !verified.unknownLinks.some((link) => this.#unpublished.has(entryName(link)))) {
-      this.#admit(place, entry, admissible, changed)
+      this.#admit(place, entry, verified, targets, changed)
       return undefined
     }
     return this.#afterItsLinks(verified).then((later) => {
       if (later instanceof Error) this.outcomes[place] = later
-      else this.#admit(place, entry, later, changed)
+      else this.#admit(place, entry, verified, later, changed)
     })
   }
 
-  #admit(place: number, entry: Hash, admissible: () => Admissible, changed: string | undefined): void {
+  #admit(place: number, entry: Hash, verified: Verified, targets: Targets, changed: string | undefined): void {
     try {
-      this.#next.push({ place, candidate: admissible() })
+      this.#next.push({ place, candidate: verified.admissible(targets) })
     } catch (error) {
       this.#refuse(place, entry, error as Error)
       return
@@ -213,18 +221,23 @@ class BatchUnderWay {
   }
 
   /** Never throws or rejects: it may be waited for together with others. */
-  #prepare(reader: (() => Verified) | Error, { submitted }: Item): Prepared | Promise<Prepared | Admitted | Error> {
-    const { entry } = submitted.statement
-    const refused = (error: unknown) => settled(this.#unlessKnown(entry, error as Error))
+  #prepare(
+    readVerified: (i: number) => Verified,
+    i: number,
+    entry: Hash,
+  ): Prepared | Promise<Prepared | Admitted | Error> {
     try {
-      if (reader instanceof Error) return refused(reader)
-      const verified = reader()
-      const admissible = verified.lookUp()
-      if (!(admissible instanceof Promise)) return { verified, admissible }
-      return admissible.then((found) => ({ verified, admissible: found }), refused)
+      const verified = readVerified(i)
+      const targets = verified.lookUp()
+      return targets instanceof Promise ? this.#prepareLater(verified, targets, entry) : { verified, targets }
     } catch (error) {
-      return refused(error)
+      return settled(this.#unlessKnown(entry, error as Error))
     }
+  }
+
+  async #prepareLater(verified: Verified, found: Promise<Targets>, entry: Hash): Promise<Prepared | Admitted | Error> {
+    const targets = await settled(found)
+    return targets instanceof Error ? settled(this.#unlessKnown(entry, targets)) : { verified, targets }
   }
 
   /** Not waited for: its answer is found beside what comes after it. */
@@ -249,10 +262,10 @@ class BatchUnderWay {
     return { entry, index, receipt, duplicate: true }
   }
 
-  /** What may be admitted, once what it links to in this request is on the log. */
-  async #afterItsLinks(verified: Verified): Promise<(() => Admissible) | Error> {
+  /** What it links to, once that of it which came in this request is on the log. */
+  async #afterItsLinks(verified: Verified): Promise<Targets | Error> {
     await this.#published()
-    return settled(Promise.resolve(verified.lookUp()))
+    return settled((async () => verified.lookUp())())
   }
 
   /** Hands over what is ready. Not waited for: it stays in order, and the next piece can be made ready meanwhile. */
@@ -288,7 +301,7 @@ class BatchUnderWay {
 
 interface Prepared {
   readonly verified: Verified
-  readonly admissible: () => Admissible
+  readonly targets: Targets
 }
 
 /** What comes of `promise`, its error included: nobody waits for it yet who could catch that. */

@@ -52,6 +52,7 @@ import {
   admitInOrder,
   CHANGES_AUTHORITY,
   type Submitted,
+  type Targets,
   type Verified,
 } from './admission-batch.ts'
 import { candidateOf, foreignCandidateOf } from './candidate.ts'
@@ -109,12 +110,6 @@ export interface AdmissionOptions {
 export interface AdmissionObserver {
   /** How long a statement, or a piece of a batch of them, took: `signature` is steps 1 to 4, `rules` 5 and 6 of a statement that came alone. */
   admitted(stage: 'signature' | 'rules', milliseconds: number): void
-}
-
-/** What links lead to, as far as it mattered when it was looked up. */
-interface Targets {
-  readonly targets: ReadonlyMap<string, LinkTarget>
-  readonly criteriaRetracted: boolean
 }
 
 export class Admission {
@@ -213,8 +208,8 @@ export class Admission {
     if (known) return { entry, index: known.index, receipt: await reader.receipt(known.index), duplicate: true }
     const readVerified = await this.#verifying.run(() => this.#verify(submitted), caller)
     const verifiedAt = performance.now()
-    const admissible = await readVerified().lookUp()
-    const candidate = admissible()
+    const found = readVerified()
+    const candidate = found.admissible(await found.lookUp())
     this.#observer?.admitted('signature', verifiedAt - began)
     this.#observer?.admitted('rules', performance.now() - verifiedAt)
     // In one go with the append: an authority that changes from here on, the sequencer knows of, and asks again.
@@ -236,7 +231,8 @@ export class Admission {
         `a statement of ${length} bytes, and the log takes ${this.#maxStatementBytes}`,
       )
     }
-    const wraps = wrapsIn(statement.unprotected)
+    // Most come without.
+    const wraps = statement.unprotected.size > 0 ? wrapsIn(statement.unprotected) : NO_WRAPS
     const wrapBytes = wraps.reduce((sum, { length }) => sum + length, 0)
     if (wrapBytes > this.#limits.maxWrapBytes) {
       throw new StatementError(
@@ -259,41 +255,32 @@ export class Admission {
   }
 
   /** As {@link #verify} for each: records together, in threads of their own, and what is no record its own way meanwhile. */
-  async #verifyAll(submitted: readonly Submitted[], caller: string): Promise<readonly ((() => Verified) | Error)[]> {
-    if (submitted.length < FEW) return Promise.all(submitted.map((each) => settled(this.#verify(each))))
-    const outcomes = new Array<(() => Verified) | Error>(submitted.length)
+  async #verifyAll(submitted: readonly Submitted[], caller: string): Promise<(place: number) => Verified> {
     const checks: SignatureCheck[] = []
-    const places: number[] = []
-    const others: Promise<void>[] = []
-    for (const [place, each] of submitted.entries()) {
+    /** By place: which of `checks` it is; or what comes of it without. */
+    const parts: (number | Promise<(() => Verified) | Error> | Error)[] = []
+    for (const each of submitted) {
       try {
-        if (isRecordStatement(each.statement)) {
+        if (submitted.length < FEW) parts.push(settled(this.#verify(each)))
+        else if (isRecordStatement(each.statement)) {
           const key = this.#keyOf(each.statement)
-          checks.push(new SignatureCheck(each.statement, key instanceof Promise ? await key : key))
-          places.push(place)
-        } else {
-          const other = settled(this.#verifying.run(() => this.#verify(each), caller))
-          others.push(
-            other.then((outcome) => {
-              outcomes[place] = outcome
-            }),
-          )
-        }
+          parts.push(checks.push(new SignatureCheck(each.statement, key instanceof Promise ? await key : key)) - 1)
+        } else parts.push(settled(this.#verifying.run(() => this.#verify(each), caller)))
       } catch (error) {
-        outcomes[place] = error as Error
+        parts.push(error as Error)
       }
     }
     const verdicts = checks.length > 0 ? await settled(verifyTogether(checks)) : []
-    for (const [i, place] of places.entries()) {
-      if (verdicts instanceof Error) outcomes[place] = verdicts
-      else
-        outcomes[place] = () => {
-          const [check, { valid, identity }] = [checks[i]!, verdicts[i]!]
-          return this.#readRecord(check.concluded(valid), check.key, submitted[place]!.wraps, identity)
-        }
+    const outcomes = await Promise.all(parts)
+    return (place) => {
+      const outcome = outcomes[place]!
+      if (outcome instanceof Error) throw outcome
+      if (typeof outcome !== 'number') return outcome()
+      if (verdicts instanceof Error) throw verdicts
+      const { valid, identity } = verdicts[outcome]!
+      const check = checks[outcome]!
+      return this.#readRecord(check.concluded(valid), check.key, submitted[place]!.wraps, identity)
     }
-    await Promise.all(others)
-    return outcomes
   }
 
   /** Step 3. */
@@ -303,7 +290,7 @@ export class Admission {
     return this.#keys.get(kid, jwk)
   }
 
-  /** Step 5, and then 6 by the functions returned. */
+  /** Step 5; what is returned does 6. */
   #readRecord(
     statement: VerifiedStatement,
     key: SignatureCheck['key'],
@@ -311,21 +298,20 @@ export class Admission {
     identity?: Hash,
   ): Verified {
     const record = recordStatementOf(statement)
-    const recipients = recipientsOf(record, wraps)
-    const admissible = (targets: Targets) => (): Admissible => {
-      this.#checkRecord(record, targets, recipients)
-      const candidate = candidateOf(record, wraps, identity)
-      candidate.recheck = this.#recheckOf(statement.bytes, key, targets, recipients)
-      return candidate as Admissible
-    }
+    const recipients = wraps.length > 0 ? recipientsOf(record, wraps) : NO_RECIPIENTS
     return {
       unknownLinks: this.#known.of(record) ? NO_LINKS : record.record.links.map(({ entry }) => entry),
-      ...changedBy(record.record),
+      changes: changedBy(record.record),
       lookUp: () => {
-        const targets = this.#targetsOf(record)
         const { fields, type } = record.record
-        if (type === 'log-policy') return this.#loadKeys(fields, targets, admissible)
-        return targets instanceof Promise ? targets.then(admissible) : admissible(targets)
+        const found = this.#targetsOf(record)
+        return type === 'log-policy' ? this.#loadKeys(fields, record, found) : found
+      },
+      admissible: (targets) => {
+        this.#checkRecord(record, targets, recipients)
+        const candidate = candidateOf(record, wraps, identity)
+        candidate.recheck = this.#recheckOf(statement.bytes, key, targets, recipients)
+        return candidate as Admissible
       },
     }
   }
@@ -381,8 +367,12 @@ export class Admission {
       throw new StatementError('too_large', `${certificateBytes} bytes of unprotected certificates`)
     }
     const recheck = () => recheckForeign(foreign, authorities.policy())
-    const admissible = () => ({ ...foreignCandidateOf(foreign), recheck })
-    return { unknownLinks: NO_LINKS, lookUp: () => admissible }
+    return {
+      unknownLinks: NO_LINKS,
+      changes: undefined,
+      lookUp: () => NO_TARGETS,
+      admissible: () => ({ ...foreignCandidateOf(foreign), recheck }),
+    }
   }
 
   /** What step 6 has to know of what the record links to. */
@@ -412,16 +402,12 @@ export class Admission {
    *
    * @throws LogError `signing_key_missing`, `malformed_config`
    */
-  async #loadKeys<T>(
-    policy: NamedKeys,
-    targets: Targets | Promise<Targets>,
-    admissible: (targets: Targets) => () => T,
-  ): Promise<() => T> {
-    const candidate = admissible(await targets)
-    candidate()
+  async #loadKeys(policy: NamedKeys, record: RecordStatement, found: Targets | Promise<Targets>): Promise<Targets> {
+    const targets = await found
+    this.#checkRecord(record, targets, NO_RECIPIENTS)
     await this.#log.keys.load(policy)
     this.#log.keys.signersOf(policy)
-    return candidate
+    return targets
   }
 
   async #withContent(target: LinkTarget, { record }: RecordStatement): Promise<LinkTarget> {
@@ -471,7 +457,7 @@ function isForgotten(statement: SignedStatement): boolean {
  * That one opens for its recipient only the recipient can tell, and the commitment in the record then shows whose fault it is.
  */
 function recipientsOf({ record }: RecordStatement, wraps: readonly Uint8Array[]): string[] {
-  if (wraps.length > 0 && !record.sealed) {
+  if (!record.sealed) {
     throw new StatementError('malformed_wrap', 'wraps for a record that seals nothing')
   }
   return wraps.map((wrap) => {
@@ -482,9 +468,8 @@ function recipientsOf({ record }: RecordStatement, wraps: readonly Uint8Array[])
 }
 
 /** Of a status, the record of its credential. */
-function changedBy({ type, links }: ProvenanceRecord): Pick<Verified, 'changes'> | undefined {
-  const link = type === 'credential-status' ? links.find(({ rel }) => rel === 'credential-provenance') : undefined
-  return link && { changes: link.entry }
+function changedBy({ type, links }: ProvenanceRecord): Hash | undefined {
+  return type === 'credential-status' ? links.find(({ rel }) => rel === 'credential-provenance')?.entry : undefined
 }
 
 /** Nothing but a reinstatement ends a suspension. */
@@ -528,6 +513,9 @@ const NOBODY: Sender = { caller: '' }
 const FEW = 8
 const MAX_CACHED_KEYS = 4096
 const NO_LINKS: readonly Hash[] = []
+const NO_WRAPS: readonly Uint8Array[] = []
+const NO_RECIPIENTS: readonly string[] = []
+const NO_TARGETS: Targets = { targets: new Map(), criteriaRetracted: false }
 
 /**
  * Statements of requests that bring one, and of batches those that are no records. What is in the thread pool is what every step of everybody

@@ -25,13 +25,17 @@ export function candidateOf(
 ): Writable<Candidate> {
   const { statement, record, entry } = verified
   const { kid } = statement.signer
-  const candidate: Writable<Candidate> = Object.assign(indexedBy(statement, record, kid, identity), {
+  const candidate: Writable<Candidate> & Indexed = {
     statement: statement.bytes,
     entry,
+    identity: identity ?? statementIdentity(statement),
     wraps,
     issuedAt: issuedAtOf(verified),
     signer: kid,
-  })
+    type: record.type,
+    uniqueKeys: uniqueKeys(record, kid),
+  }
+  addIndexes(candidate, record, kid)
   // Of others nobody asks, and what waits for a commit is better small.
   if (changesAuthority(record.type)) candidate.record = verified
   return candidate
@@ -57,18 +61,18 @@ export function foreignCandidateOf({ statement, signer, beside }: ForeignStateme
 export const FOREIGN = 'foreign'
 
 /** The part of a candidate that follows from the record alone: what `fsck` compares the indexes with. */
-export function indexedBy(
-  statement: SignedStatement,
-  record: ProvenanceRecord,
-  signer: string,
-  identity: Hash = statementIdentity(statement),
-): Indexed {
+export function indexedBy(statement: SignedStatement, record: ProvenanceRecord, signer: string): Indexed {
   const indexed: Indexed = {
     type: record.type,
-    identity,
+    identity: statementIdentity(statement),
     uniqueKeys: uniqueKeys(record, signer),
   }
-  // Assigned and not spread: this is done for every record, and spreading what may not be there takes four times as long.
+  addIndexes(indexed, record, signer)
+  return indexed
+}
+
+/** What only some types have. Assigned and not spread: this is done for every record, and spreading what may not be there takes four times as long. */
+function addIndexes(indexed: Indexed, record: ProvenanceRecord, signer: string): void {
   const series = seriesOf(record, signer)
   if (series) indexed.series = `${series.type}/${series.kid}/${series.id}`
   const status = statusKey(record)
@@ -78,7 +82,6 @@ export function indexedBy(
     else indexed.excludedBy = [revocationOf(record)]
   }
   if (record.type === 'erasure') indexed.erases = { entry: record.links[0]!.entry, scope: record.fields.scope }
-  return indexed
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { shortLatin1 } from '../merkle/bytes.ts'
 import type { Hash } from '../merkle/hash.ts'
 
 /** A string for each hash: a character a byte, because hex takes five times as long. It never leaves the process. */
 export function entryName(hash: Hash): string {
-  return Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('latin1')
+  return shortLatin1(hash)
 }

@@ -542,21 +542,23 @@ export class Sequencer {
     const { known, entry } = waiter
     assert(known, 'the store was asked about everybody in a batch')
     const { uniqueKeys = NO_KEYS, excludedBy = NO_KEYS } = entry
-    const uniqueHolder = (key: string, at: number) => known.unique[at] ?? this.#broughtAt('unique', key)
     const exclusive = excludedBy.length > 0 ? [...uniqueKeys, ...excludedBy] : uniqueKeys
+    let held = -1
+    for (let at = 0; at < exclusive.length && held < 0; at++) {
+      if ((known.unique[at] ?? this.#broughtAt('unique', exclusive[at]!)) !== undefined) held = at
+    }
     // What has the entry or the identity of a record has its id as well, which is among its unique keys (`Store.holders`).
-    if (exclusive.length > 0 && exclusive.every((key, at) => uniqueHolder(key, at) === undefined)) return undefined
+    if (exclusive.length > 0 && held < 0) return undefined
 
     const repeated = known.entry ?? this.#broughtAt('entries', entryName(entry.entry))
     if (repeated !== undefined) return { waiter, index: repeated, refusal: undefined }
     if (!entry.identity) return undefined
     const other = known.identity ?? this.#broughtAt('identities', entryName(entry.identity))
     if (other !== undefined) return { waiter, index: other, refusal: conflict('conflict_signature', other) }
-    for (const [at, key] of exclusive.entries()) {
-      const index = uniqueHolder(key, at)
-      if (index !== undefined) return { waiter, index, refusal: conflict(uniqueCode(key), index) }
-    }
-    return undefined
+    if (held < 0) return undefined
+    const key = exclusive[held]!
+    const index = known.unique[held] ?? this.#broughtAt('unique', key)!
+    return { waiter, index, refusal: conflict(uniqueCode(key), index) }
   }
 
   /** The index of whoever brought this, of late. */
@@ -636,8 +638,11 @@ const NOBODY = ''
 const TILE_BYTES = 256 * 32
 const RECEIPTS_TOGETHER = 16
 
-function bytesOf({ statement, wraps = [], certificates = [] }: NewEntry): number {
-  return [...wraps, ...certificates].reduce((sum, { length }) => sum + length, statement.length)
+function bytesOf({ statement, wraps, certificates }: NewEntry): number {
+  let bytes = statement.length
+  if (wraps) for (const { length } of wraps) bytes += length
+  if (certificates) for (const { length } of certificates) bytes += length
+  return bytes
 }
 
 /** The log-policy that ends a batch, if one does: its keys sign the tree that it is the last entry of. */

@@ -35,7 +35,6 @@
  * @module
  */
 import { join } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Level } from 'level'
 import { equalBytes } from '../merkle/bytes.ts'
 import type { Hash } from '../merkle/hash.ts'
@@ -71,6 +70,7 @@ import {
   tileKey,
   unpack,
 } from './stored-values.ts'
+import { inPieces } from './turns.ts'
 import { type EntryMeta, LogError } from './types.ts'
 import { decodeWidths, encodeWidths, type TileWidths, type Width, widthsAfter, widthsWithout } from './widths.ts'
 
@@ -266,11 +266,8 @@ export class Store {
     const holes = await this.#erase(first, entries, reached)
     const batch = this.#db.batch()
     const put: Put = (key, value) => batch.put(key, this.#sealed(key, value))
-    for (const [i, entry] of entries.entries()) {
-      // Up to a dozen puts each: all of a large batch in one go would hold the event loop for 10 ms.
-      if (i > 0 && i % PUT_TOGETHER === 0) await nextTurn()
-      putIndexes(put, first + i, entry)
-    }
+    // Up to a dozen puts each: all of a large batch in one go would hold the event loop for 10 ms.
+    await inPieces(entries.length, (i) => putIndexes(put, first + i, entries[i]!), PUT_TOGETHER)
     const packed: Piece[] = []
     for (const { index, statements } of pieces(first, entries)) {
       const value = pack(statements)
@@ -279,7 +276,7 @@ export class Store {
     }
     // Before it can be read: that there is none must not be said a moment too long.
     this.#committedFrom ??= first
-    for (const [i, { status }] of entries.entries()) if (status !== undefined) this.#lastStatus = first + i
+    for (let i = 0; i < entries.length; i++) if (entries[i]!.status !== undefined) this.#lastStatus = first + i
     for (const [key, value] of tileRows({ tiles, bundles })) batch.put(key, value)
     for (const [n, rows] of reached) put(integerKey('p', n), encodeWidths(rows))
     for (const [key, value] of holes.puts) put(key, value)
@@ -561,7 +558,8 @@ export class Store {
     const notes = new Map<number, Erasure>()
     const changed = new Map<number, { key: Uint8Array; parts: Uint8Array[] }>()
     let newest: number | undefined
-    for (const [i, { erases }] of entries.entries()) {
+    for (let i = 0; i < entries.length; i++) {
+      const { erases } = entries[i]!
       if (!erases) continue
       const target = await this.locate(erases.entry)
       if (!target) throw new LogError('log_damaged', `what entry ${first + i} erases is not stored`)
@@ -704,7 +702,8 @@ function putIndexes(put: Put, index: number, entry: NewEntry): void {
 function* pieces(first: number, entries: readonly NewEntry[]): Generator<{ index: number; statements: Uint8Array[] }> {
   let statements: Uint8Array[] = []
   let bytes = 0
-  for (const [i, { statement }] of entries.entries()) {
+  for (let i = 0; i < entries.length; i++) {
+    const { statement } = entries[i]!
     const index = first + i
     if (statements.length > 0 && (bytes + statement.length > PIECE_BYTES || index % TILE_WIDTH === 0)) {
       yield { index: index - statements.length, statements }

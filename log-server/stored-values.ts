@@ -39,7 +39,10 @@ export function hashKey(letter: string, hash: Hash): Uint8Array {
 }
 
 export function textKey(letter: string, text: string): Uint8Array {
-  return Buffer.from(letter + text)
+  const key = Buffer.allocUnsafe(1 + Buffer.byteLength(text))
+  key[0] = letter.charCodeAt(0)
+  key.write(text, 1)
+  return key
 }
 
 export function integerKey(letter: string, integer: number): Uint8Array {

@@ -155,7 +155,7 @@ function requestOf(id: number, checks: readonly SignatureCheck[]): Request {
     if (place >= MAX_KEYS) throw new RangeError(`statements of more than ${MAX_KEYS} signers`)
     jobs[at] = place
     // One that is too long to be a signature is cut, which leaves it none.
-    const shown = signature.subarray(0, MAX_SIGNATURE_BYTES)
+    const shown = signature.length > MAX_SIGNATURE_BYTES ? signature.subarray(0, MAX_SIGNATURE_BYTES) : signature
     view.setUint16(at + 1, shown.length)
     jobs.set(shown, at + 3)
     const lengthAt = at + 3 + shown.length

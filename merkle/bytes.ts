@@ -86,13 +86,11 @@ export function toHex(bytes: Uint8Array): string {
   return text
 }
 
-/** For each length, what its digits are written into. */
-const digits = Array.from({ length: HASH_BYTES + 1 }, (_, length) => new Array<number>(2 * length).fill(0))
 const codeOfDigit = Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0))
 
 /** Of a hash or less: text that is put together leaves a string behind for each of its parts. */
 function hexAtOnce(bytes: Uint8Array): string {
-  const codes = digits[bytes.length]!
+  const codes = codesOfLength[2 * bytes.length]!
   for (let i = 0; i < bytes.length; i++) {
     codes[2 * i] = codeOfDigit[bytes[i]! >> 4]!
     codes[2 * i + 1] = codeOfDigit[bytes[i]! & 0xf]!
@@ -121,6 +119,19 @@ function digitAt(text: string, at: number): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30
   return code >= 0x61 && code <= 0x66 ? code - 0x57 : NO_HEX
 }
+
+/**
+ * A text with a character for each byte of [from, to), of which there are at most 64: what is known to be ASCII, or a name that never leaves
+ * the process.
+ */
+export function shortLatin1(bytes: Uint8Array, from = 0, to = bytes.length): string {
+  const codes = codesOfLength[to - from]!
+  for (let i = 0; i < codes.length; i++) codes[i] = bytes[from + i]!
+  return String.fromCharCode.apply(null, codes)
+}
+
+/** For each length, what codes of characters are written into before they are text: an array of their own for each text is garbage. */
+const codesOfLength = Array.from({ length: 2 * HASH_BYTES + 1 }, (_, length) => new Array<number>(length).fill(0))
 
 /** Base64 with padding (RFC 4648 §4). */
 export function toBase64(bytes: Uint8Array): string {

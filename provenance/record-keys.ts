@@ -26,20 +26,18 @@ export interface Series {
  *     unique:<kid>:<tag>    each signer's tags
  */
 export function uniqueKeys(record: ProvenanceRecord, signerKid: string): string[] {
-  const keys = [recordKey(record.id)]
-  if (record.type === 'credential-provenance') {
-    keys.push(
-      `credential:${toHex(record.fields.credentialDigest)}`,
-      ...entriesLinked(record, 'issuance-intent', 'intent'),
-    )
-  }
-  if (record.type === 'identity-generalization') keys.push(...entriesLinked(record, 'credential-provenance', 'general'))
+  const id = recordKey(record.id)
+  // At once and not pushed: a list that grows has room for 17, and these are kept until they are on the log.
+  const keys =
+    record.type === 'credential-provenance' ? [id, `credential:${toHex(record.fields.credentialDigest)}`] : [id]
+  if (record.type === 'credential-provenance') pushLinked(keys, record, 'issuance-intent', 'intent')
+  if (record.type === 'identity-generalization') pushLinked(keys, record, 'credential-provenance', 'general')
   for (const tag of record.unique) keys.push(`unique:${signerKid}:${toHex(tag)}`)
   return keys
 }
 
-function entriesLinked({ links }: ProvenanceRecord, rel: LinkRelation, prefix: string): string[] {
-  return links.filter((link) => link.rel === rel).map(({ entry }) => `${prefix}:${toHex(entry)}`)
+function pushLinked(keys: string[], { links }: ProvenanceRecord, rel: LinkRelation, prefix: string): void {
+  for (const link of links) if (link.rel === rel) keys.push(`${prefix}:${toHex(link.entry)}`)
 }
 
 /**

@@ -117,7 +117,9 @@ export function decodeSealed(value: CborValue): Sealed {
     if (sealed.get('suite') !== SUITE || sealed.size !== 2) throw malformed('a suite we know')
     const sections = asArray(sealed.get('sections'), 'sealed sections').map(decodeSection)
     if (sections.length === 0 || sections.length > MAX_SECTIONS) throw malformed(`1 to ${MAX_SECTIONS} sections`)
-    if (new Set(sections.map(({ label }) => label)).size !== sections.length) throw malformed('each label once')
+    for (let i = 1; i < sections.length; i++) {
+      for (let j = 0; j < i; j++) if (sections[j]!.label === sections[i]!.label) throw malformed('each label once')
+    }
     return { suite: SUITE, sections }
   })
 }
