@@ -3,8 +3,11 @@
  */
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import fc from 'fast-check'
 import { concatBytes, utf8 } from '../../merkle/index.ts'
-import { bytesHaveSecret } from '../../provenance/secrets.ts'
+import { bytesHaveSecret, bytesMayHaveSecret, hasSecret, textMayHaveSecret } from '../../provenance/secrets.ts'
+import { refuseTokens, refuseTokensIn } from '../../provenance/token-in-clear.ts'
+import { type CborValue, decodeCbor, encodeCbor } from '../../statement/index.ts'
 
 const SECRETS = [
   `eyJhbGciOiJFUzI1NiJ9.${'A'.repeat(40)}.${'B'.repeat(40)}`,
@@ -29,4 +32,74 @@ it('finds a secret in binary data at every place, and at its end', () => {
 it('takes no letters that look like a beginning for a secret', () => {
   const bytes = concatBytes(new Uint8Array(64).fill(1), utf8('ey ew PRIV SECR "kty'), new Uint8Array(3))
   assert.equal(bytesHaveSecret(bytes), false)
+})
+
+// Pieces of what is looked for, and of what is not: together they are now a secret and now nearly one.
+const piece = fc.oneof(
+  fc.constantFrom(...SECRETS),
+  fc.constantFrom(
+    'e',
+    'y',
+    'ey',
+    'ew',
+    'eyJ',
+    'PRIV',
+    'PR',
+    'SECR',
+    '-----BEGIN',
+    'kty',
+    '"kty":"EC"',
+    '"d":"',
+    '.',
+    '\n',
+    ' ',
+  ),
+  fc.string({ unit: 'binary', maxLength: 12 }),
+)
+const texts = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(''))
+
+it('takes for no suspect only what is none when it is decoded', () => {
+  fc.assert(
+    fc.property(texts, fc.nat({ max: 3 }), (text, before) => {
+      const encoded = concatBytes(new Uint8Array(before).fill(0x65), utf8(text), utf8('y'))
+      const [from, to] = [before, encoded.length - 1]
+      if (!textMayHaveSecret(encoded, from, to)) assert.equal(hasSecret(text), false)
+      if (!bytesMayHaveSecret(encoded, from, to)) assert.equal(bytesHaveSecret(encoded.slice(from, to)), false)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+it('refuses the same values by a glance at their bytes as by all that is in them', () => {
+  const { value } = fc.letrec<{ value: CborValue }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4, depthSize: 'medium' },
+      texts,
+      texts.map(utf8),
+      fc.uint8Array({ maxLength: 80 }),
+      fc.maxSafeInteger(),
+      fc.constantFrom(null, true, false),
+      fc.array(tie('value'), { maxLength: 30 }),
+      fc.array(fc.tuple(texts, tie('value')), { maxLength: 4 }).map((entries) => new Map(entries)),
+    ),
+  }))
+  const thrown = (work: () => void): string | undefined => {
+    try {
+      work()
+    } catch (error) {
+      return (error as Error).message
+    }
+    return undefined
+  }
+  fc.assert(
+    fc.property(value, (value) => {
+      const encoded = encodeCbor(value)
+      const decoded = decodeCbor(encoded)
+      assert.equal(
+        thrown(() => refuseTokensIn(encoded, decoded, 'here')),
+        thrown(() => refuseTokens(decoded, 'here')),
+      )
+    }),
+    { numRuns: 1000 },
+  )
 })
