@@ -20,8 +20,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Hash } from '../merkle/hash.ts'
 import { recordTyp } from '../provenance/record.ts'
-import type { LinkTarget } from '../provenance/record-context.ts'
 import type { SignedStatement } from '../statement/signed-statement.ts'
+import type { Targets } from './known-targets.ts'
 import { entryName } from './names.ts'
 import { Slots } from './turns.ts'
 import type { Appended, Candidate } from './types.ts'
@@ -47,12 +47,6 @@ export interface Verified {
   lookUp(): Targets | Promise<Targets>
   /** Throws if it may not be on the log. */
   admissible(targets: Targets): Admissible
-}
-
-/** What links lead to, as far as it mattered when it was looked up. */
-export interface Targets {
-  readonly targets: Pick<ReadonlyMap<string, LinkTarget>, 'get'>
-  readonly criteriaRetracted: boolean
 }
 
 /** All that the sequencer needs; `recheck` must have been called in the turn in which it is appended. */

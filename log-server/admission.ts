@@ -52,11 +52,10 @@ import {
   admitInOrder,
   CHANGES_AUTHORITY,
   type Submitted,
-  type Targets,
   type Verified,
 } from './admission-batch.ts'
 import { candidateOf, foreignCandidateOf } from './candidate.ts'
-import { hasContent, KnownTargets } from './known-targets.ts'
+import { hasContent, KnownTargets, type Targets } from './known-targets.ts'
 import { Newest } from './newest.ts'
 import type { Sequencer } from './sequencer.ts'
 import { SharedRoom } from './shared-room.ts'
@@ -299,12 +298,13 @@ export class Admission {
   ): Verified {
     const record = recordStatementOf(statement)
     const recipients = wraps.length > 0 ? recipientsOf(record, wraps) : NO_RECIPIENTS
+    const known = this.#known.of(record)
     return {
-      unknownLinks: this.#known.of(record) ? NO_LINKS : record.record.links.map(({ entry }) => entry),
+      unknownLinks: known ? NO_LINKS : record.record.links.map(({ entry }) => entry),
       changes: changedBy(record.record),
       lookUp: () => {
         const { fields, type } = record.record
-        const found = this.#targetsOf(record)
+        const found = known ?? this.#lookUpTargets(record)
         return type === 'log-policy' ? this.#loadKeys(fields, record, found) : found
       },
       admissible: (targets) => {
@@ -376,14 +376,8 @@ export class Admission {
   }
 
   /** What step 6 has to know of what the record links to. */
-  #targetsOf(record: RecordStatement): Targets | Promise<Targets> {
+  async #lookUpTargets(record: RecordStatement): Promise<Targets> {
     const { criteriaRetracted } = this.#log.authorities
-    const known = this.#known.of(record)
-    if (known) return { targets: known, criteriaRetracted }
-    return this.#lookUpTargets(record).then((targets) => ({ targets, criteriaRetracted }))
-  }
-
-  async #lookUpTargets(record: RecordStatement): Promise<ReadonlyMap<string, LinkTarget>> {
     const located = await Promise.all(record.record.links.map(({ entry }) => this.#log.reader.locate(entry)))
     const targets = new Map<string, LinkTarget>()
     for (const meta of located) {
@@ -394,7 +388,7 @@ export class Admission {
       const isWhole = !hasContent(type, this.#log.authorities)
       targets.set(toHex(meta.entry), isWhole ? target : await this.#withContent(target, record))
     }
-    return targets
+    return { targets, criteriaRetracted }
   }
 
   /**

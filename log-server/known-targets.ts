@@ -14,7 +14,11 @@ import type { LinkTarget } from '../provenance/record-context.ts'
 import { entryName } from './names.ts'
 import { Newest } from './newest.ts'
 
-export type Targets = ReadonlyMap<string, LinkTarget>
+/** What links lead to, as far as it mattered when it was looked up. */
+export interface Targets {
+  readonly targets: Pick<ReadonlyMap<string, LinkTarget>, 'get'>
+  readonly criteriaRetracted: boolean
+}
 
 const MAX_KNOWN = 4096
 
@@ -23,7 +27,7 @@ export class KnownTargets {
   /** By {@link entryName}. */
   readonly #targets = new Newest<LinkTarget>(MAX_KNOWN)
   /** What was found last: the next record is nearly always made on the same. */
-  #last: { readonly links: readonly Link[]; readonly criteriaRetracted: boolean; readonly targets: Targets } | undefined
+  #last: (Targets & { readonly links: readonly Link[] }) | undefined
 
   constructor(authorities: Pick<Authorities, 'criteriaRetracted'>) {
     this.#authorities = authorities
@@ -33,7 +37,7 @@ export class KnownTargets {
   of({ record: { links } }: RecordStatement): Targets | undefined {
     const { criteriaRetracted } = this.#authorities
     const last = this.#last
-    if (last && last.criteriaRetracted === criteriaRetracted && leadToTheSame(last.links, links)) return last.targets
+    if (last && last.criteriaRetracted === criteriaRetracted && leadToTheSame(last.links, links)) return last
     const targets = new Map<string, LinkTarget>()
     for (const { entry } of links) {
       const target = this.#targets.get(entryName(entry))
@@ -42,7 +46,7 @@ export class KnownTargets {
     }
     const kept = links.map(({ rel, entry }) => ({ rel, entry: entry.slice() }))
     this.#last = { links: kept, criteriaRetracted, targets }
-    return targets
+    return this.#last
   }
 
   add(entry: Hash, target: LinkTarget): void {

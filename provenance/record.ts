@@ -12,7 +12,8 @@
  */
 import { equalBytes, toHex } from '../merkle/bytes.ts'
 import type { Hash } from '../merkle/hash.ts'
-import { type CborValue, decodeCbor, encodeCbor } from '../statement/cbor.ts'
+import { type CborValue, encodeCbor } from '../statement/cbor.ts'
+import { DEFAULT_LIMITS, readCbor } from '../statement/cbor-read.ts'
 import { decodeSealed, encodeSealed, type Sealed } from '../statement/seal.ts'
 import type { SignedStatement, VerifiedStatement } from '../statement/signed-statement.ts'
 import { ProvenanceError } from './error.ts'
@@ -97,7 +98,7 @@ export function encodeRecord(record: ProvenanceRecord): Uint8Array {
  * @throws StatementError `malformed_cbor`, `too_large`, `malformed_seal`
  */
 export function decodeRecord<T extends RecordType>(type: T, payload: Uint8Array): AnyRecordOf<T> {
-  return readRecord(type, decodeCbor(payload, VIEWS), payload) as AnyRecordOf<T>
+  return readRecord(type, readCbor(payload, VIEWS), payload) as AnyRecordOf<T>
 }
 
 /** Whether a statement says that it carries one of our records: not somebody else's payload, nor the hash of a record. */
@@ -154,7 +155,7 @@ function unknownType(typ: string | number | undefined): ProvenanceError {
   return new ProvenanceError('unknown_record_type', `records of ${named} are unknown here`)
 }
 
-const VIEWS = { views: true }
+const VIEWS = { ...DEFAULT_LIMITS, views: true }
 const VERSION = 1
 const tags = bytes(16)
 const relation = oneOf(...LINK_RELATIONS)

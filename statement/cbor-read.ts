@@ -240,7 +240,7 @@ export class CborReader {
 }
 
 // Most texts of the records of one signer are those of the record before: its name, its key, the words of the format. They are looked
-// up by a hash of their bytes, and nothing is allocated for one that is found; what has the same slot is overwritten.
+// up by their length and a few of their bytes, and nothing is allocated for one that is found; what has the same slot is overwritten.
 const SLOTS = 1024
 const LONGEST_KEPT = 64
 const kept: string[] = new Array<string>(SLOTS).fill('')
@@ -252,15 +252,16 @@ const kept: string[] = new Array<string>(SLOTS).fill('')
  */
 export function textOf(bytes: Uint8Array, from: number, to: number): string {
   const length = to - from
+  if (length === 0) return ''
   if (length <= LONGEST_KEPT) {
-    let hash = length
-    let all = 0
-    for (let at = from; at < to; at++) {
-      const byte = bytes[at]!
-      all |= byte
-      hash = (Math.imul(hash, 31) + byte) | 0
+    const slot = slotOf(bytes, from, length)
+    const known = kept[slot]!
+    if (isText(known, bytes, from, to)) return known
+    if (isAscii(bytes, from, to)) {
+      const text = shortLatin1(bytes, from, to)
+      kept[slot] = text
+      return text
     }
-    if (all < 0x80) return asciiText(bytes, from, to, (hash ^ (hash >>> 16)) & (SLOTS - 1))
   }
   // Some decoders drop a leading U+FEFF and others keep it: one text with two readings.
   if (length >= 3 && bytes[from] === 0xef && bytes[from + 1] === 0xbb && bytes[from + 2] === 0xbf) {
@@ -274,12 +275,18 @@ export function textOf(bytes: Uint8Array, from: number, to: number): string {
   }
 }
 
-function asciiText(bytes: Uint8Array, from: number, to: number, slot: number): string {
-  const known = kept[slot]!
-  if (isText(known, bytes, from, to)) return known
-  const text = shortLatin1(bytes, from, to)
-  kept[slot] = text
-  return text
+/** By five of the bytes: all of them are looked at when the text is compared. */
+function slotOf(bytes: Uint8Array, from: number, length: number): number {
+  const quarter = length >> 2
+  let hash = length
+  for (let i = 0; i < 4; i++) hash = Math.imul(hash, 31) + bytes[from + i * quarter]!
+  hash = Math.imul(hash, 31) + bytes[from + length - 1]!
+  return (hash ^ (hash >>> 16)) & (SLOTS - 1)
+}
+
+function isAscii(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (bytes[at]! > 0x7f) return false
+  return true
 }
 
 function isText(text: string, bytes: Uint8Array, from: number, to: number): boolean {
