@@ -4,6 +4,7 @@
  * @module
  */
 import { equalBytes } from '../merkle/bytes.ts'
+import { EvidenceError } from '../merkle/error.ts'
 import type { Hash } from '../merkle/hash.ts'
 import { foreignSigner } from '../provenance/foreign.ts'
 import { isRecordStatement, recordOfStatement } from '../provenance/record.ts'
@@ -15,7 +16,7 @@ import { LogError } from './types.ts'
 
 /** @throws `EvidenceError` where the bytes are no statement in its one form, or who signed it was said by certificates that are not here */
 export async function describeStatement(
-  store: Store,
+  store: Pick<Store, 'certificates'>,
   entry: Hash,
   bytes: Uint8Array,
 ): Promise<Omit<NewEntry, 'statement' | 'entry'>> {
@@ -28,4 +29,15 @@ export async function describeStatement(
     return { ...found, signer: foreignSigner(statement, beside) }
   }
   return { issuedAt, signer, ...indexedBy(statement, recordOfStatement(statement), signer) }
+}
+
+/** What is none came in raw, and by nobody. */
+export function isStatement(bytes: Uint8Array): boolean {
+  try {
+    parseSignedStatement(bytes, { maxBytes: bytes.length })
+    return true
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error
+    return false
+  }
 }

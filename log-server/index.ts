@@ -5,6 +5,7 @@
  */
 export { type AppLog, type AppOptions, buildApp } from './app.ts'
 export { type Backup, backupLog } from './backup.ts'
+export type { CaughtUp, LogCopy } from './catch-up.ts'
 export type { ListenAddress, ServerLimits } from './config.ts'
 export { askControl, connectControl, controlRows } from './control.ts'
 export { freezeLog, readFrozen } from './freeze.ts'

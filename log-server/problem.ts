@@ -315,6 +315,8 @@ const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   backup_incomplete: BROKEN,
   backup_damaged: BROKEN,
   backup_outdated: BROKEN,
+  copy_mismatch: BROKEN,
+  copy_incomplete: BROKEN,
   log_behind_guard: BROKEN,
   log_forked: BROKEN,
   guard_missing: BROKEN,

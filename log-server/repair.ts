@@ -19,8 +19,7 @@ import { toHex } from '../merkle/bytes.ts'
 import { EvidenceError } from '../merkle/error.ts'
 import { EMPTY_ROOT, HASH_LENGTH, type Hash, sha256 } from '../merkle/hash.ts'
 import { TILE_WIDTH } from '../merkle/tile.ts'
-import { parseSignedStatement } from '../statement/signed-statement.ts'
-import { describeStatement } from './described.ts'
+import { describeStatement, isStatement } from './described.ts'
 import { paths, readLogConfig } from './directory.ts'
 import { Edge } from './edge.ts'
 import { checkFiles, type FsckFinding, type FsckReport, fsckStore, openWhatThereIs } from './fsck.ts'
@@ -244,15 +243,6 @@ function partsOf(packed: Uint8Array): Uint8Array[] {
     return [...unpack(packed)]
   } catch (error) {
     return orUndefined(error) ?? []
-  }
-}
-
-function isStatement(bytes: Uint8Array): boolean {
-  try {
-    parseSignedStatement(bytes, { maxBytes: bytes.length })
-    return true
-  } catch (error) {
-    return orUndefined(error) ?? false
   }
 }
 

@@ -9,6 +9,8 @@
  *   manifest, digests ─► rows ─► a new store ─► fsck: everything recomputed ─► who knows of more? ─► guard, config.json
  * ```
  *
+ * With a copy of what was published since, the log goes on to that first (`catch-up.ts`); who knows of more than the copy has still ends it.
+ *
  * `config.json` is written last: until then there is no log. The directory must not be there before, and is removed when nothing comes of it.
  *
  * @module
@@ -21,14 +23,16 @@ import { equalBytes, toHex } from '../merkle/bytes.ts'
 import { openCheckpoint } from '../merkle/checkpoint.ts'
 import { parseVkey } from '../merkle/note.ts'
 import { readRoot } from '../merkle/tile-tree.ts'
+import type { Authorities } from '../provenance/authorities.ts'
 import { MANIFEST, type Manifest, parseManifest, RowReader, segmentName } from './backup-format.ts'
+import { type CaughtUp, catchUp, type LogCopy } from './catch-up.ts'
 import { type LogConfig, NEWEST_FORMAT, parseLogConfig, paths, readJson } from './directory.ts'
 import { fsckDirectory } from './fsck.ts'
 import { Guard, isCode, type Mark, syncDirectory, writeFileDurably } from './guard.ts'
-import { openStored } from './log.ts'
-import { jsonBytes } from './signing-keys.ts'
+import { openStored, rebuildAuthorities } from './log.ts'
+import { jsonBytes, SigningKeys } from './signing-keys.ts'
 import { Store } from './store.ts'
-import { LogError } from './types.ts'
+import { type Clock, LogError } from './types.ts'
 
 /** Somebody who may know what the log signed last. */
 export interface Witnessed {
@@ -49,6 +53,8 @@ export interface RestoreOptions {
   readonly vkeys?: readonly string[]
   /** Where private keys are copied from: the directory of a log. Those in the backup, when not given. */
   readonly keys?: string
+  /** What was published since, and the newest checkpoint of it: a signed note. It says what there is, and not that there is no more. */
+  readonly catchUp?: { readonly copy: LogCopy; readonly checkpoint: Uint8Array; readonly now: Clock }
 }
 
 export interface Restored {
@@ -58,6 +64,7 @@ export interface Restored {
   readonly root: string
   /** Who was asked, and of what size they know. */
   readonly asked: readonly { readonly from: string; readonly size: number | undefined }[]
+  readonly caughtUp?: CaughtUp
 }
 
 /**
@@ -82,7 +89,7 @@ export async function restoreLog(options: RestoreOptions): Promise<Restored> {
     const at = paths(dataDir)
     await fill(at.store, backup, manifest)
     await copyKeys(options, manifest)
-    const mark = { size: manifest.size, root: manifest.root }
+    const { mark, caughtUp } = await reach(options, config, manifest)
     await Guard.create(at.guard, mark)
     const report = await fsckDirectory(dataDir, config)
     const [finding] = report.findings
@@ -97,7 +104,7 @@ export async function restoreLog(options: RestoreOptions): Promise<Restored> {
     await syncDirectory(dirname(dataDir)).catch((error: unknown) => {
       if (!isCode(error, 'EACCES')) throw error
     })
-    return { origin: config.origin, size: mark.size, root: toHex(mark.root), asked }
+    return { origin: config.origin, size: mark.size, root: toHex(mark.root), asked, ...(caughtUp && { caughtUp }) }
   } catch (error) {
     for (const name of await readdir(dataDir)) await rm(join(dataDir, name), { recursive: true })
     throw error
@@ -179,28 +186,59 @@ async function keysIn(directory: string): Promise<string[]> {
   ]
 }
 
+/** The tree that is restored: that of the backup, or a larger one that the log has signed since. */
+async function reach(
+  { dataDir, catchUp: wanted, vkeys = [] }: RestoreOptions,
+  config: LogConfig,
+  { size, root, files }: Manifest,
+): Promise<{ mark: Mark; caughtUp?: CaughtUp }> {
+  if (!wanted) return { mark: { size, root } }
+  const { copy, checkpoint, now } = wanted
+  const store = await Store.open(paths(dataDir).store)
+  try {
+    const target = openCheckpoint(checkpoint, {
+      origin: config.origin,
+      verifiers: verifiersOf(await rebuildAuthorities(store), vkeys),
+    })
+    // Who has no more than the backup is one of those who are asked.
+    if (target.size <= size) return { mark: { size, root } }
+    if (files.has('frozen'))
+      throw new LogError('log_forked', `the log was frozen at size ${size}, and ${copy.from} has more`)
+    const keys = new SigningKeys(dataDir, config)
+    const caughtUp = await catchUp(store, { ...{ target, copy, config, keys, now } })
+    await store.swept()
+    return { mark: { size: target.size, root: target.root }, caughtUp }
+  } finally {
+    await store.close()
+  }
+}
+
+/** By the keys of any time: what was published long ago was signed by those of then. */
+function verifiersOf({ policies }: Authorities, vkeys: readonly string[]) {
+  return [...new Set([...policies.flatMap(({ fields }) => fields.vkeys), ...vkeys])].map(parseVkey)
+}
+
 async function askEverybody(options: RestoreOptions, config: LogConfig): Promise<Restored['asked']> {
   const { dataDir, witnessed, guard, vkeys = [] } = options
   const store = await Store.open(paths(dataDir).store)
   try {
     const { reader, authorities, signed } = await openStored(store, config)
     const { origin } = config
-    // Those of any time: what was published long ago was signed by the keys of then.
-    const known = new Set([...authorities.policies.flatMap(({ fields }) => fields.vkeys), ...vkeys])
-    const verifiers = [...known].map(parseVkey)
+    const verifiers = verifiersOf(authorities, vkeys)
     const asked: { from: string; size: number | undefined }[] = []
     const compare = async (from: string, mark: Mark | undefined) => {
       if (mark && mark.size > signed.head.size) throw outdated(from, mark.size, signed.head.size)
       if (mark && !equalBytes(await readRoot(mark.size, reader), mark.root)) {
         throw new LogError(
           'log_forked',
-          `${from} knows another tree of size ${mark.size} than the backup has. ${WAY_OUT}`,
+          `${from} knows another tree of size ${mark.size} than there is to restore. ${WAY_OUT}`,
         )
       }
       asked.push({ from, size: mark?.size })
     }
     if (guard !== undefined) await compare(guard, await Guard.read(guard))
-    for (const { from, checkpoint } of witnessed) {
+    const copied = options.catchUp && { from: options.catchUp.copy.from, checkpoint: options.catchUp.checkpoint }
+    for (const { from, checkpoint } of copied ? [copied, ...witnessed] : witnessed) {
       await compare(from, checkpoint && openCheckpoint(checkpoint, { origin, verifiers }))
     }
     return asked
@@ -210,12 +248,12 @@ async function askEverybody(options: RestoreOptions, config: LogConfig): Promise
 }
 
 const WAY_OUT =
-  'Nothing is restored. A newer backup, or the old disk, may have what is missing; otherwise this log has ended: ' +
+  'Nothing is restored. A newer backup, the old disk, or a mirror (--catch-up) may have what is missing; otherwise this log has ended: ' +
   'serve what there is of it as it is (a mirror has it, or "provlog log freeze" on the old directory), and begin a new log with an origin of its own'
 
 function outdated(from: string, size: number, has: number): LogError {
   return new LogError(
     'backup_outdated',
-    `${from} knows a tree of size ${size}, and the backup ends at ${has}: going on from it would fork the log. ${WAY_OUT}`,
+    `${from} knows a tree of size ${size}, and what there is to restore ends at ${has}: going on from it would fork the log. ${WAY_OUT}`,
   )
 }

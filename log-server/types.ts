@@ -158,6 +158,8 @@ export type LogErrorCode =
   | 'backup_incomplete' //     a backup without its manifest, or without one of its files
   | 'backup_damaged' //        a backup that holds something else than was written into it
   | 'backup_outdated' //       the log has signed more than the backup has: going on from it would fork
+  | 'copy_mismatch' //         restore: what a copy of the log holds does not lead to what the log signed
+  | 'copy_incomplete' //       restore: a copy of the log lacks what no log goes on without
   | 'too_large' //             a statement past the log's limit
   | 'not_found' //             no such entry, size or tile
   | 'log_exists' //            init: the directory is not empty

@@ -104,7 +104,13 @@ export async function flippedLog(raw: number): Promise<FlippedLog> {
   return { dataDir, origin: ORIGIN, size, answers, publicKeys, remove: () => rm(dataDir, { recursive: true }) }
 }
 
-async function fill(world: ServedLog, raw: number, setClock: (at: number) => void): Promise<void> {
+/** @param halfway - called when all that will be erased is there, and nothing is yet */
+export async function fill(
+  world: ServedLog,
+  raw: number,
+  setClock: (at: number) => void,
+  halfway: () => Promise<void> = async () => {},
+): Promise<void> {
   const post = async (body: Uint8Array) => {
     const answer = await world.post(body)
     assert.equal(answer.statusCode, 201, answer.rawPayload.toString('latin1'))
@@ -118,6 +124,7 @@ async function fill(world: ServedLog, raw: number, setClock: (at: number) => voi
     })
     sealed.push(built.statement.entry)
     await post(built.submission)
+    if (sealed.length === 2) await halfway()
   }
   await post((await world.build('credential-status')).submission)
   // Certificates are of their own time.
@@ -160,7 +167,7 @@ async function appendNewerPolicy(world: ServedLog, log: Log): Promise<void> {
 }
 
 /** All that is served of the records and the tree. */
-async function pathsOf({ reader }: Log): Promise<string[]> {
+export async function pathsOf({ reader }: Pick<Log, 'reader'>): Promise<string[]> {
   const { size } = reader.treeHead()
   const paths = ['/checkpoint', '/v1/policies']
   for (const { level, index, width } of tilesOfSize(size)) {
@@ -168,12 +175,13 @@ async function pathsOf({ reader }: Log): Promise<string[]> {
     paths.push(`/tile/${level}/${place}`)
     if (level === 0) paths.push(`/tile/entries/${place}`, `/v1/statements/${place}`)
   }
-  for (const index of [...Array(15).keys(), size - 6, size - 5, size - 4]) {
+  for (const index of [...Array(15).keys(), size - 6, size - 5, size - 4].filter((index) => index < size)) {
     const entry = await reader.entryAt(index)
     const id = toHex(entry!)
     paths.push(`/entries/${id}`, `/entries/0.${index}/statement`, `/entries/${id}/statement`, `/v1/entries/${id}/wraps`)
     const meta = await reader.locate(entry!)
-    if (meta?.type === 'issuance-policy') paths.push(`/v1/latest/issuance-policy/${meta.signer}`)
+    if (meta?.type === 'issuance-policy')
+      paths.push(`/v1/latest/issuance-policy/${meta.signer}/${FIELDS['issuance-policy'].policyId}`)
     if (meta?.type === 'credential-provenance') paths.push(`/v1/provenance/${toHex(digestOfCredential)}`)
   }
   return paths
@@ -268,9 +276,10 @@ async function verdictOfBody(
   }
   const { statement, receipts } = parseTransparentStatement(body)
   await verifyReceipt(parseReceipt(receipts[0]!), statement.entry, receiptKey, { origin: log.origin })
-  // Who asked for no entry in particular, but for the newest of a series, is shown another one. Who asked for one has it, perhaps without its certificates.
-  if (entry === undefined) return 'false'
-  return equalBytes(statement.entry, entry) ? 'absent' : 'good'
+  const { statement: before } = parseTransparentStatement(bodyAt(log, path))
+  // Who asked for the newest of a series, and for no entry in particular, does not see that it is another one.
+  if (!equalBytes(statement.entry, before.entry)) return entry === undefined ? 'false' : 'good'
+  return (statement.header.x5chain ?? []).length < (before.header.x5chain ?? []).length ? 'absent' : 'good'
 }
 
 const bodyAt = (log: Served, path: string): Uint8Array => log.answers.get(path)!.body

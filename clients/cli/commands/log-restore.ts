@@ -1,8 +1,8 @@
 /** `log restore`: a log out of a backup, unless the log is known to have gone on. @module */
 import { join } from 'node:path'
-import { restoreLog, type Witnessed } from '../../../log-server/index.ts'
+import { type LogCopy, restoreLog, type Witnessed } from '../../../log-server/index.ts'
 import { sha256, toHex, utf8 } from '../../../merkle/index.ts'
-import { createFetcher, RefusedError } from '../../log-client/index.ts'
+import { createFetcher, LogClient, RefusedError } from '../../log-client/index.ts'
 import { type Arguments, type Command, Exit, UsageError } from '../command.ts'
 import type { Io } from '../io.ts'
 import { connectionFlags, tlsOf } from '../log-access.ts'
@@ -24,6 +24,10 @@ export const logRestore: Command = {
     checkpoint: { value: 'FILE', about: 'a checkpoint of the log that somebody has kept', repeated: true },
     witness: { value: 'URL', about: 'monitoring prefix of a witness (c2sp.org/tlog-witness)', repeated: true },
     vkey: { value: 'VKEY', about: 'a key that signed checkpoints since the backup was made', repeated: true },
+    'catch-up': {
+      value: 'URL',
+      about: 'where what the log published after the backup can be read (a mirror, a replica): go on to that first',
+    },
     unchecked: { about: 'ask nobody: it is known that the log signed nothing after the backup' },
     keys: { value: 'DIR', about: 'copy the private keys from there, a log’s directory, and not from the backup' },
     ...connectionFlags,
@@ -39,15 +43,23 @@ export const logRestore: Command = {
       )
     }
     const keys = args.optional('keys')
+    const mirror = args.optional('catch-up')
+    const catchUp = mirror === undefined ? undefined : await copyAt(mirror, args, io)
     const restored = await restoreLog({
       ...{ backup, dataDir: args.text('data'), witnessed, vkeys: args.all('vkey') },
       ...(old !== undefined && { guard: join(old, 'guard') }),
       ...(keys !== undefined && { keys }),
-    })
-    const { origin, size, root, asked } = restored
+      ...(catchUp && { catchUp }),
+    }).finally(() => catchUp?.close())
+    const { origin, size, root, asked, caughtUp } = restored
     if (args.has('json')) io.out(JSON.stringify(restored))
     else {
       io.out(`${origin}: ${size} entries, root ${root}`)
+      if (caughtUp) {
+        io.out(`the backup had ${caughtUp.before} of them, and ${caughtUp.from} the rest`)
+        if (caughtUp.withoutWraps > 0)
+          io.out(`${caughtUp.withoutWraps} sealed records came without wraps, or never had any`)
+      }
       for (const { from, size } of asked) io.out(`${from} knows ${size === undefined ? 'no tree' : `size ${size}`}`)
       if (asked.length === 0) io.out('nobody was asked whether the log has gone on')
     }
@@ -66,6 +78,26 @@ async function originOf(backup: string, io: Io): Promise<string> {
   }
 }
 
+/** What is read there is believed when it leads to what the log has signed, and not before. */
+async function copyAt(url: string, args: Arguments, io: Io) {
+  const from = url.endsWith('/') ? url : `${url}/`
+  const fetcher = createFetcher({ url: from, tls: await tlsOf(args, io), now: io.now })
+  const client = new LogClient({ url: from, clock: io.now, fetcher })
+  const copy: LogCopy = {
+    from: url,
+    statements: (n, width) => client.statementBundle(n, width),
+    wraps: (entry) => client.wraps(entry).catch(orNotFound),
+    certificates: (entry) => client.certificates(entry).catch((error: unknown) => orNotFound(error) ?? []),
+  }
+  const { body: checkpoint } = await fetcher.fetch({ path: 'checkpoint', maxBytes: MAX_NOTE_BYTES })
+  return { copy, checkpoint, now: io.now, close: () => fetcher.close() }
+}
+
+function orNotFound(error: unknown): undefined {
+  if (!(error instanceof RefusedError) || error.status !== 404) throw error
+  return undefined
+}
+
 /** Whoever does not answer has not said that nothing is newer: that is an error and no answer. */
 async function ask(args: Arguments, io: Io, origin: string): Promise<Witnessed[]> {
   const witnessed: Witnessed[] = []
@@ -73,11 +105,8 @@ async function ask(args: Arguments, io: Io, origin: string): Promise<Witnessed[]
   for (const url of args.all('checkpoint-url')) witnessed.push({ from: url, checkpoint: await get(url, args, io) })
   for (const url of args.all('witness')) {
     const at = `${url.replace(/\/$/, '')}/${toHex(sha256(utf8(origin)))}/checkpoint`
-    const checkpoint = await get(at, args, io).catch((error: unknown) => {
-      // It was never shown this log (404).
-      if (error instanceof RefusedError && error.status === 404) return undefined
-      throw error
-    })
+    // Not found: it was never shown this log.
+    const checkpoint = await get(at, args, io).catch(orNotFound)
     witnessed.push({ from: url, checkpoint })
   }
   return witnessed
