@@ -22,7 +22,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ed25519PublicKey } from '#ed25519'
 import { importSigningKey, type SigningKey } from '#signature'
-import { fromBase64url, toBase64url, utf8 } from '../merkle/bytes.ts'
+import { equalBytes, fromBase64url, toBase64url, utf8 } from '../merkle/bytes.ts'
 import { assert, EvidenceError } from '../merkle/error.ts'
 import { createNoteSigner, type NoteSigner, parseVkey } from '../merkle/note.ts'
 import { formatKeyId } from '../merkle/note-key.ts'
@@ -184,6 +184,10 @@ async function readCheckpointKey(path: string, origin: string) {
   const jwk = await readKey(path)
   if (!jwk) return undefined
   if (jwk.kty !== 'OKP' || jwk.crv !== 'Ed25519') throw malformed(path, 'is no Ed25519 key')
+  // Nothing is signed with its public half, and a file that is damaged there may soon be where it matters.
+  if (!equalBytes(ed25519PublicKey(fromBase64url(jwk.d)), fromBase64url(jwk.x))) {
+    throw malformed(path, 'holds the halves of two keys')
+  }
   return { path, key: createNoteSigner(origin, fromBase64url(jwk.d)) }
 }
 

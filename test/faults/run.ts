@@ -9,6 +9,7 @@
  */
 import { Random } from '../fuzz/random.ts'
 import { buildChild } from './build.ts'
+import { failRepairs, nameRepair, type RepairPoint, repairPoints } from './repairs.ts'
 import { Report } from './report.ts'
 import { Sites } from './site.ts'
 import { type CycleName, later, namePoint, type Point, StorageOperations } from './storage-operations.ts'
@@ -147,8 +148,13 @@ async function operationRuns(
     random.pick(all.append),
     later(random.pick(all.start), 1),
   ])
+  const repairs = shuffled(await repairPoints(sites), random)
+  const repairPairs = Array.from({ length: long ? PAIRS / 2 : 1 }, () => [random.pick(repairs), random.pick(repairs)])
+  const ofRepair = [...(long ? repairs : repairs.slice(0, FEW_PAIRS)).map((point) => [point]), ...repairPairs].map(
+    repairOf,
+  )
   const runs = (some: readonly Point[][]) => some.map((points) => runOf(storage, points))
-  const first = shuffled([...runs(outer.map((point) => [point])), ...runs(pairs)], random)
+  const first = shuffled([...runs(outer.map((point) => [point])), ...runs(pairs), ...ofRepair], random)
   return long ? [...first, ...runs(shuffled(inner, random).map((point) => [point]))] : first
 }
 
@@ -166,6 +172,10 @@ function runOf(storage: StorageOperations, points: readonly Point[]): Run {
   const name = points.map((point) => `${point.cycle} ${namePoint(point)}`).join(', then ')
   const group = points.length === 1 ? points[0]!.cycle : 'two faults'
   return { name: `${group}:${name}`, run: (sites) => storage.over(sites).injectAll(points) }
+}
+
+function repairOf(points: readonly RepairPoint[]): Run {
+  return { name: `repair:${points.map(nameRepair).join(', then ')}`, run: (sites) => failRepairs(sites, points) }
 }
 
 function shuffled<T>(items: readonly T[], random: Random): T[] {

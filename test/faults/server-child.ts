@@ -17,13 +17,14 @@ import { isMainThread } from 'node:worker_threads'
 import { Level } from 'level'
 import type { Command } from '../../clients/cli/command.ts'
 import { logBackup } from '../../clients/cli/commands/log-backup.ts'
+import { logRepair } from '../../clients/cli/commands/log-repair.ts'
 import { logRestore } from '../../clients/cli/commands/log-restore.ts'
 import { logServe } from '../../clients/cli/commands/log-serve.ts'
 import { processIo } from '../../clients/cli/io.ts'
 import { runCommand } from '../../clients/cli/run-command.ts'
 import { redactError } from '../../provenance/index.ts'
 
-const COMMANDS = { 'log serve': logServe, 'log backup': logBackup, 'log restore': logRestore }
+const COMMANDS = { 'log serve': logServe, 'log backup': logBackup, 'log restore': logRestore, 'log repair': logRepair }
 
 export interface Order {
   readonly command?: keyof typeof COMMANDS
