@@ -31,6 +31,14 @@ export class ServerProcess {
     return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024
   }
 
+  /** Processor time that it has used, of all its threads: milliseconds. */
+  cpuMilliseconds(): Promise<number> {
+    return new Promise((resolve) => {
+      this.#child.once('message', ({ user, system }: NodeJS.CpuUsage) => resolve((user + system) / 1000))
+      this.#child.send(CPU_USAGE)
+    })
+  }
+
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.#child.removeAllListeners('exit').once('exit', () => resolve())
@@ -39,9 +47,13 @@ export class ServerProcess {
   }
 }
 
+/** A question to the process of the log. */
+const CPU_USAGE = 'cpu-usage'
+
 const at = process.argv.indexOf('--serve')
 if (at > 0 && process.send) {
   const server = await startServer({ dataDir: process.argv[at + 1]!, listen: { host: '127.0.0.1', port: 0 } })
   process.once('disconnect', () => void server.close())
+  process.on('message', (question) => question === CPU_USAGE && process.send!(process.cpuUsage()))
   process.send(server.url)
 }
