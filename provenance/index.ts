@@ -54,7 +54,7 @@ export {
   VERAISON_PROFILE,
 } from './ear-claims.ts'
 export { ProvenanceError, type ProvenanceErrorCode } from './error.ts'
-export { EvidenceMemory } from './evidence-memory.ts'
+export { EvidenceMemory, type ReadStatement } from './evidence-memory.ts'
 export {
   checkForeign,
   type ForeignContext,

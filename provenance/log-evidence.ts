@@ -12,28 +12,23 @@
  *
  * @module
  */
-import { toHex } from '../merkle/bytes.ts'
+import { equalBytes, toHex } from '../merkle/bytes.ts'
 import { openCheckpoint, type VerifiedCheckpoint } from '../merkle/checkpoint.ts'
 import { hashLeaf } from '../merkle/hash.ts'
 import { checkInclusion } from '../merkle/inclusion.ts'
+import type { VerificationJwk } from '../statement/cose-key.ts'
 import { StatementError } from '../statement/error.ts'
 import { verificationKeyOf } from '../statement/key-ring.ts'
-import { parseReceipt, type Receipt, verifyReceipt } from '../statement/receipt.ts'
+import { parseReceipt, type Receipt, verifyReceiptHead } from '../statement/receipt.ts'
+import type { VerificationKey } from '../statement/signature.ts'
 import { type SignedStatement, verifySignedStatement } from '../statement/signed-statement.ts'
-import { parseTransparentStatement } from '../statement/transparent-statement.ts'
 import { Authorities, type Authorization, foundingKey } from './authorities.ts'
 import type { Bundle } from './bundle.ts'
 import { checkRecord } from './check-record.ts'
 import { ProvenanceError } from './error.ts'
-import type { KnownTree } from './evidence-memory.ts'
+import type { KnownTree, ReadStatement } from './evidence-memory.ts'
 import type { LinkRelation, RecordType } from './link-rules.ts'
-import {
-  type AnyRecordOf,
-  type ProvenanceRecord,
-  type RecordStatement,
-  recordOfStatement,
-  recordStatementOf,
-} from './record.ts'
+import { type AnyRecordOf, type ProvenanceRecord, type RecordStatement, recordStatementOf } from './record.ts'
 import { type LinkTarget, linkTargetOf } from './record-context.ts'
 import type { Trust } from './trust.ts'
 
@@ -82,7 +77,7 @@ export function openBundleCheckpoint(bundle: Bundle, trust: Trust): VerifiedChec
 export function checkAllIncluded(bundle: Bundle, known: KnownTree): readonly IncludedStatement[] {
   const indexes = new Set<number>()
   return bundle.statements.map((bytes) => {
-    const included = known.included(bytes, (own) => checkIncluded(own, known.checkpoint))
+    const included = known.included(bytes, (read) => checkIncluded(read, known.checkpoint))
     const { index } = included
     if (indexes.has(index)) throw new ProvenanceError('unexpected_record', `entry ${index} is there twice`)
     indexes.add(index)
@@ -90,12 +85,14 @@ export function checkAllIncluded(bundle: Bundle, known: KnownTree): readonly Inc
   })
 }
 
-function checkIncluded(bytes: Uint8Array, checkpoint: VerifiedCheckpoint): IncludedStatement {
-  const { statement, receipts } = parseTransparentStatement(bytes, { maxBytes: Number.POSITIVE_INFINITY })
+function checkIncluded(
+  { statement, record, receipts }: ReadStatement & { readonly receipts: readonly Uint8Array[] },
+  checkpoint: VerifiedCheckpoint,
+): IncludedStatement {
   const receipt = receiptOf(receipts, checkpoint)
   const { index, size, proof } = receipt.inclusion[0]!
   checkInclusion({ index, size, proof, leafHash: hashLeaf(statement.entry) }, checkpoint.root)
-  return { statement, record: recordOfStatement(statement), receipt, index }
+  return { statement, record, receipt, index }
 }
 
 /** The receipt by which this log put the statement into the tree of this checkpoint. Those of other logs are passed over. */
@@ -159,7 +156,7 @@ async function openOwn(
     }
     const jwk = isFirst ? record.type === 'log-policy' && foundingKey(record, kid) : authorities.keyOf(kid)
     if (!jwk) throw new ProvenanceError('unknown_key', `the log's own record at ${index} is signed by ${kid}`)
-    const signed = recordStatementOf(await verifySignedStatement(statement, await verificationKeyOf(jwk)), record)
+    const signed = await signedRecord({ statement, record }, jwk)
     // No clock: the dates of these records and the time of the tree are both the log's word.
     const context = { authorities, targets, index, now: Number.POSITIVE_INFINITY, maxClockSkew: MAX_CLOCK_SKEW }
     // The policies are one chain; of a key that took another's place it is enough to know the key.
@@ -191,18 +188,26 @@ export async function checkReceipts(
 ): Promise<{ signedAt: number }> {
   let signedAt = Number.POSITIVE_INFINITY
   for (const each of included) {
-    signedAt = Math.min(signedAt, await known.receipt(each, authorities, () => checkReceipt(each, authorities)))
+    const found = known.receipt(each, authorities, () => checkReceipt(each, authorities, known))
+    signedAt = Math.min(signedAt, typeof found === 'number' ? found : await found)
   }
   return { signedAt }
 }
 
-/** All of them are for the tree of the checkpoint, which is signed under the policy in force at its size. */
-async function checkReceipt({ statement, receipt }: IncludedStatement, authorities: Authorities): Promise<number> {
+/** All of them are for the tree of the checkpoint, to which their paths lead, and which is signed under the policy in force at its size. */
+async function checkReceipt(
+  { receipt }: IncludedStatement,
+  authorities: Authorities,
+  known: KnownTree,
+): Promise<number> {
   const { receiptKeys, receiptKids, fields } = authorities.policy()
   const jwk = receiptKeys[receiptKids.indexOf(receipt.kid ?? '')]
   if (!jwk) throw new ProvenanceError('unknown_key', `a receipt signed by ${receipt.kid}, which the log does not use`)
-  const head = await verifyReceipt(receipt, statement.entry, await verificationKeyOf(jwk), { origin: fields.origin })
-  return head.issuedAt
+  const key = await verificationKeyOf(jwk)
+  return known.head(receipt, key, async () => {
+    const head = await verifyReceiptHead(receipt, known.checkpoint.root, key, { origin: fields.origin })
+    return head.issuedAt
+  })
 }
 
 /**
@@ -221,15 +226,36 @@ export async function checkRecords(
   now: number,
   known: KnownTree,
 ): Promise<readonly LoggedRecord[]> {
+  const [first, ...rest] = included.filter(({ index }) => !own.some((logged) => logged.index === index))
+  const begin: Grounds = { records: own, targets: targetsOf(own) }
+  if (!first) return own
+  const context = { authorities, now, known }
+  // What it rests on says nothing of it, and so is the same for every credential that rests on the same: as long as all of it was there before,
+  // and nothing in it withdraws something.
+  const isLast = rest.every(({ index, record }) => index < first.index && record.type !== 'retraction')
+  if (!isLast) return (await checkMore(begin, [first, ...rest], context)).records
+  const grounds = await known.grounds({ of: rest, authorities, now }, () => checkMore(begin, rest, context))
+  return (await checkMore(grounds, [first], context)).records
+}
+
+/** Records that others rest on, checked. */
+export interface Grounds {
+  readonly records: readonly LoggedRecord[]
+  /** By entry in lower-case hex. */
+  readonly targets: ReadonlyMap<string, LinkTarget>
+}
+
+async function checkMore(
+  before: Grounds,
+  included: readonly IncludedStatement[],
+  { authorities, now, known }: { readonly authorities: Authorities; readonly now: number; readonly known: KnownTree },
+): Promise<Grounds> {
   const others: { index: number; signed: RecordStatement }[] = []
   for (const each of included) {
-    const { index } = each
-    if (own.some((logged) => logged.index === index)) continue
-    others.push({ index, signed: await known.record(each, authorities, () => checkSignature(each, authorities)) })
+    const found = known.record(each, authorities, () => checkSignature(each, authorities))
+    others.push({ index: each.index, signed: found instanceof Promise ? await found : found })
   }
-  const targets = new Map(
-    [...own, ...others].map(({ index, signed }) => [toHex(signed.entry), linkTargetOf(index, signed)]),
-  )
+  const targets = new Map([...before.targets, ...targetsOf(others)])
   // In the order of the log: what was withdrawn before a record, that record must not rest on.
   const checked = others
     .toSorted((a, b) => a.index - b.index)
@@ -239,7 +265,11 @@ export async function checkRecords(
       authorities.retract(index, signed)
       return { index, signed, authority }
     })
-  return [...own, ...checked]
+  return { records: [...before.records, ...checked], targets }
+}
+
+function targetsOf(records: readonly Pick<LoggedRecord, 'index' | 'signed'>[]): Map<string, LinkTarget> {
+  return new Map(records.map(({ index, signed }) => [toHex(signed.entry), linkTargetOf(index, signed)]))
 }
 
 async function checkSignature(
@@ -249,7 +279,19 @@ async function checkSignature(
   const kid = statement.header.kid!
   const jwk = authorities.keyOf(kid)
   if (!jwk) throw new ProvenanceError('unknown_key', `the ${record.type} is signed by ${kid}, authorized for nothing`)
-  return recordStatementOf(await verifySignedStatement(statement, await verificationKeyOf(jwk)), record)
+  return signedRecord({ statement, record }, jwk)
+}
+
+/** The signature on a statement that was read once and is in one tree after another. By identity of both: neither changes. */
+const signedBy = new WeakMap<SignedStatement, { readonly key: VerificationKey; readonly signed: RecordStatement }>()
+
+async function signedRecord({ statement, record }: ReadStatement, jwk: VerificationJwk): Promise<RecordStatement> {
+  const key = await verificationKeyOf(jwk)
+  const before = signedBy.get(statement)
+  if (before?.key === key) return before.signed
+  const signed = recordStatementOf(await verifySignedStatement(statement, key), record)
+  signedBy.set(statement, { key, signed })
+  return signed
 }
 
 /** Without links to earlier versions that did not come along. */
@@ -265,9 +307,7 @@ export function linked<T extends RecordType & LinkRelation>(
   rel: T,
 ): readonly LoggedRecord<T>[] {
   return from.signed.record.links.flatMap((link) =>
-    link.rel === rel
-      ? (records.filter(({ signed }) => toHex(signed.entry) === toHex(link.entry)) as LoggedRecord<T>[])
-      : [],
+    link.rel === rel ? (records.filter(({ signed }) => equalBytes(signed.entry, link.entry)) as LoggedRecord<T>[]) : [],
   )
 }
 

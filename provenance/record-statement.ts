@@ -17,7 +17,8 @@ import { type SignedStatement, signStatement } from '../statement/signed-stateme
 import { wrapKeys } from '../statement/wrap.ts'
 import type { RecordType } from './link-rules.ts'
 import {
-  encodeRecord,
+  type AnyRecordOf,
+  encodeAndRead,
   type Link,
   type ProvenanceRecord,
   RECORD_CONTENT_TYPE,
@@ -76,8 +77,8 @@ export async function buildRecordStatement<T extends RecordType>(
   const plaintexts = encodeSections(type, newRecord.sections)
   const { sealed, keys } = await seal({ issuer: author.issuer, recordId: id }, plaintexts, author.random)
 
-  const record: RecordOf<T> = { type, id, links, tags, unique, fields, ...(sealed && { sealed }) }
-  const payload = encodeRecord(record as ProvenanceRecord)
+  const said: RecordOf<T> = { type, id, links, tags, unique, fields, ...(sealed && { sealed }) }
+  const { payload, record } = encodeAndRead<T>(said as AnyRecordOf<T>)
   const statement = await signStatement(
     {
       issuer: author.issuer,
@@ -90,7 +91,7 @@ export async function buildRecordStatement<T extends RecordType>(
     author.key,
   )
   const wraps = keys.size === 0 ? [] : await Promise.all(recipients.map((recipient) => wrapKeys(id, keys, recipient)))
-  return { statement, record, wraps, keys }
+  return { statement, record: record as RecordOf<T>, wraps, keys }
 }
 
 /**

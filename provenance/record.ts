@@ -74,6 +74,18 @@ export function recordSubject(id: Uint8Array): string {
  * @throws {@link ProvenanceError} whatever {@link decodeRecord} would refuse it for
  */
 export function encodeRecord(record: ProvenanceRecord): Uint8Array {
+  return encodeAndRead(record).payload
+}
+
+/** Through the reader, so that we never sign what we would refuse; and what it read. @throws as {@link encodeRecord} */
+export function encodeAndRead<T extends RecordType>(
+  record: AnyRecordOf<T>,
+): { readonly payload: Uint8Array; readonly record: AnyRecordOf<T> } {
+  const payload = writeRecord(record as ProvenanceRecord)
+  return { payload, record: decodeRecord(record.type as T, payload) }
+}
+
+function writeRecord(record: ProvenanceRecord): Uint8Array {
   const { type, id, links, tags, unique, fields, sealed } = record
   const value = new Map<string, CborValue>([
     ['v', VERSION],
@@ -86,8 +98,6 @@ export function encodeRecord(record: ProvenanceRecord): Uint8Array {
     value.set(key, field)
   }
   if (sealed) value.set('sealed', encodeSealed(sealed))
-  // Through the reader, so that we never sign what we would refuse.
-  readRecord(type, value)
   return encodeCbor(value)
 }
 

@@ -68,10 +68,10 @@ import { type Check, Checklist, type Finding, type NotChecked, notChecked, type 
 export type { Check, CheckOutcome } from './verification-report.ts'
 
 export interface VerificationInput {
-  /** The credential file: compact JWS, PEM or DER. */
-  readonly credential: Uint8Array
-  /** The `.provlog` file. */
-  readonly bundle: Uint8Array
+  /** The credential file: compact JWS, PEM or DER; or what `parseCredential` made of it. */
+  readonly credential: Uint8Array | Credential
+  /** The `.provlog` file; or what `decodeBundle` made of it, and nobody writes to any more. */
+  readonly bundle: Uint8Array | Bundle
   readonly trust: Trust
   /** The moment asked about, POSIX seconds. */
   readonly at: number
@@ -209,7 +209,7 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
   const list = new Checklist(TITLES, OPTIONAL)
 
   const credential = await list.check('credential', {}, () => {
-    const value = parseCredential(input.credential)
+    const value = input.credential instanceof Uint8Array ? parseCredential(input.credential) : input.credential
     return { value, detail: `${value.kind} for ${value.subject.uri}, until ${time(value.notAfter)}` }
   })
   const signature = await list.check('signature', { credential }, async (found) => {
@@ -229,7 +229,7 @@ export async function verifyCredential(input: VerificationInput): Promise<Verifi
   })
 
   const bundle = await list.check('bundle', { credential }, (found) => {
-    const value = decodeBundle(input.bundle)
+    const value = input.bundle instanceof Uint8Array ? decodeBundle(input.bundle) : input.bundle
     checkDigest(value.credentialDigest, found.credential, 'the bundle')
     return { value, detail: `${value.statements.length} statements of ${value.origin}` }
   })

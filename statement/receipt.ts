@@ -193,6 +193,24 @@ export async function verifyReceipt(
 }
 
 /**
+ * The half of {@link verifyReceipt} that is the same for all receipts of a batch: that the log signed a head with this root.
+ *
+ * @param root - what the receipt's path was found to lead to
+ * @throws as {@link verifyReceipt}, but nothing about paths
+ */
+export async function verifyReceiptHead(
+  receipt: Receipt,
+  root: Hash,
+  key: VerificationKey,
+  expect: { readonly origin: string },
+): Promise<VerifiedTreeHead> {
+  const head = boundHead(receipt, key, expect)
+  checkSize(only(receipt.inclusion, 'inclusion').size, head.size)
+  await verifySign1(receipt.sign1, key, { payload: root, processed: [LABEL.vds] })
+  return { ...head, root, kid: key.kid } as VerifiedTreeHead
+}
+
+/**
  * Checks that the log `expect.origin` grew from a head that is known, by a consistency receipt of our profile.
  *
  * @param from the earlier tree; it must have been verified

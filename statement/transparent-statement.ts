@@ -9,7 +9,8 @@
  * @module
  */
 import { equalBytes } from '../merkle/bytes.ts'
-import { asArray, asBytes, type CborMap } from './cbor.ts'
+import { asArray, asBytes, type CborMap, decodeCbor } from './cbor.ts'
+import { headLength } from './cbor-write.ts'
 import { decodeCoseSign1, encodeCoseSign1, LABEL } from './cose-sign1.ts'
 import { readingAs, StatementError } from './error.ts'
 import { parseSignedStatement, type SignedStatement } from './signed-statement.ts'
@@ -62,6 +63,30 @@ export function parseTransparentStatement(
 ): { readonly statement: SignedStatement; readonly receipts: readonly Uint8Array[] } {
   const statement = parseSignedStatement(bytes, limits)
   return { statement, receipts: receiptsIn(statement.unprotected) }
+}
+
+/**
+ * The receipts in `bytes`, if these are `statement` with receipts and nothing else beside it: for whoever has read it before. Undefined where they
+ * are anything else, which {@link parseTransparentStatement} may still read.
+ */
+export function receiptsBeside(
+  { bytes: registered, sign1: { protectedBytes, protectedHeader } }: SignedStatement,
+  bytes: Uint8Array,
+): readonly Uint8Array[] | undefined {
+  if (protectedHeader.has(LABEL.receipts)) return undefined
+  // 18([ protected, {}, payload, signature ]): what stands before the one byte of the empty header, and what stands behind it.
+  const before = 2 + headLength(protectedBytes.length) + protectedBytes.length
+  const after = registered.length - before - 1
+  const end = bytes.length - after
+  if (end <= before + 1 || !equalBytes(bytes.subarray(0, before), registered.subarray(0, before))) return undefined
+  if (!equalBytes(bytes.subarray(end), registered.subarray(before + 1))) return undefined
+  try {
+    const unprotected = decodeCbor(bytes.subarray(before, end))
+    return unprotected instanceof Map && unprotected.size === 1 ? receiptsIn(unprotected as CborMap) : undefined
+  } catch (error) {
+    if (error instanceof StatementError) return undefined
+    throw error
+  }
 }
 
 /** Receipts are byte strings (RFC 9942 §5), whatever the CDDL of RFC 9943 says: so does everybody write them. */

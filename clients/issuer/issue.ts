@@ -16,7 +16,7 @@
  *
  * @module
  */
-import { componentsOf, credentialTag, deriveTagKey } from '../../provenance/index.ts'
+import { componentsOf, credentialTag, deriveTagKey, encodeBundle } from '../../provenance/index.ts'
 import { kidOf, type PublicJwk } from '../../statement/index.ts'
 import type { RegisteredRecord } from '../log-client/index.ts'
 import { type AuthorizedParty, authorizedIssuer } from './author.ts'
@@ -50,19 +50,21 @@ export async function issue(request: IssueRequest): Promise<Issued> {
     trail.links.push({ rel: 'key-authorization', entry: party.authorization.entry })
     const signed = await signCredential(request, party, grounds, trail)
     const { credential } = signed
-    const { entry, index } = await logIssuance(request, party, grounds, trail, signed)
-    const bundle = await client.bundle(credential.digest)
+    const record = await logIssuance(request, party, grounds, trail, signed)
+    const { entry, index } = record
+    const story = await client.story(credential.digest)
     const { verifiers } = attestation
     await checkAsRelyingParty({
       client,
       credential,
-      bundle,
+      story,
+      record,
       issuer: party,
       anchor: above.at(-1) ?? anchor,
       verifiers,
       now,
     })
-    return issued(request, grounds, signed, { entry, index, bundle })
+    return issued(request, grounds, signed, { entry, index, bundle: encodeBundle(story) })
   } catch (error) {
     const links = trail.links.filter(({ rel }) => rel !== 'key-authorization')
     await logRefusal(client, party, { links, recipients }, request, error)

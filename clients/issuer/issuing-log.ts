@@ -14,7 +14,13 @@
  * @module
  */
 import { type Hash, sha256, toHex, utf8 } from '../../merkle/index.ts'
-import { type Author, buildRecordStatement, type NewRecord, type RecordType } from '../../provenance/index.ts'
+import {
+  type Author,
+  buildRecordStatement,
+  encodeBundle,
+  type NewRecord,
+  type RecordType,
+} from '../../provenance/index.ts'
 import { attachWraps, kidOf } from '../../statement/index.ts'
 import { type Clock, type LogClient, RefusedError, type RegisteredRecord } from '../log-client/index.ts'
 import type { IssuerLog } from './request.ts'
@@ -31,13 +37,13 @@ export interface IssuingLogOptions {
 export function issuingLog({ client, clock, maxAge = 10 }: IssuingLogOptions): IssuerLog {
   const answers = new Answers(clock, maxAge)
   const registrations = new Together((statements: readonly Uint8Array[]) => client.registerAll(statements))
-  const bundles = new Together((digests: readonly Hash[]) => client.bundles(digests))
+  const stories = new Together((digests: readonly Hash[]) => client.stories(digests))
   const provenances = new Map<string, Promise<RegisteredRecord<'workload-provenance'>>>()
 
   async function register<T extends RecordType>(content: NewRecord<T>, author: Author): Promise<RegisteredRecord<T>> {
     const { statement, record, wraps, keys } = await buildRecordStatement(content, author)
     try {
-      return { ...(await registrations.ask(attachWraps(statement.bytes, wraps))), record, keys }
+      return { ...(await registrations.ask(attachWraps(statement.bytes, wraps))), statement, record, keys }
     } catch (error) {
       // Perhaps for what has changed since we looked: a policy was replaced, a record erased.
       if (error instanceof RefusedError) {
@@ -63,7 +69,8 @@ export function issuingLog({ client, clock, maxAge = 10 }: IssuingLogOptions): I
     latest: (type, kid, id) => answers.of(`latest ${type} ${kid} ${id}`, () => client.latest(type, kid, id)),
     origin: () => client.origin(),
     policy: () => answers.of('policy', () => client.policy()),
-    bundle: (digest) => bundles.ask(digest),
+    bundle: async (digest) => encodeBundle(await stories.ask(digest)),
+    story: (digest) => stories.ask(digest),
     record: (entry) => client.record(entry),
     wraps: (entry) => client.wraps(entry),
     registerRecord<T extends RecordType>(content: NewRecord<T>, author: Author): Promise<RegisteredRecord<T>> {

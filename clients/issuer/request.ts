@@ -20,7 +20,7 @@ import { IssuerError } from './error.ts'
 /** What this role asks of a log. */
 export type IssuerLog = Pick<
   LogClient,
-  'authorizations' | 'bundle' | 'latest' | 'origin' | 'policy' | 'record' | 'registerRecord' | 'wraps'
+  'authorizations' | 'bundle' | 'latest' | 'origin' | 'policy' | 'record' | 'registerRecord' | 'story' | 'wraps'
 >
 
 export interface IssueRequest extends WorkloadFiles {

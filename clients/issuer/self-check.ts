@@ -3,25 +3,28 @@
  *
  * @module
  */
-import { sha256, toHex, utf8 } from '../../merkle/index.ts'
+import { sha256, toHex } from '../../merkle/index.ts'
 import {
+  type Bundle,
   type Credential,
   EvidenceMemory,
   parseTrust,
+  type ReadStatement,
   type TrustDocument,
   verifyCredential,
 } from '../../provenance/index.ts'
 import type { LogClient } from '../log-client/index.ts'
 import type { AuthorizedParty } from './author.ts'
 import { IssuerError } from './error.ts'
-import { credentialText } from './sign-credential.ts'
 import { spiffeBundle } from './spiffe-bundle.ts'
 
 export interface SelfCheck {
   readonly client: Pick<LogClient, 'origin' | 'policy'>
   readonly credential: Credential
-  /** As the log gives it to anybody. */
-  readonly bundle: Uint8Array
+  /** The bundle, as the log gives it to anybody. */
+  readonly story: Bundle
+  /** What was logged, as it was read once before it was signed. */
+  readonly record: ReadStatement
   readonly issuer: AuthorizedParty
   /** DER. */
   readonly anchor: Uint8Array | undefined
@@ -36,11 +39,12 @@ export interface SelfCheck {
  *
  * @throws {@link IssuerError} `self_check_failed`, with the checks that failed
  */
-export async function checkAsRelyingParty({ credential, bundle, now, ...context }: SelfCheck): Promise<void> {
+export async function checkAsRelyingParty({ credential, story, record, now, ...context }: SelfCheck): Promise<void> {
   const memory = await memoryFor(context)
+  memory.keep(record)
   const { ok, checks } = await verifyCredential({
-    credential: utf8(credentialText(credential)),
-    bundle,
+    credential,
+    bundle: story,
     trust: memory.trust,
     memory,
     at: now,
@@ -56,7 +60,7 @@ export async function checkAsRelyingParty({ credential, bundle, now, ...context 
 }
 
 /** Whom the check believes: what is asked of them, and nothing else. */
-type Parties = Omit<SelfCheck, 'credential' | 'bundle' | 'now'>
+type Parties = Omit<SelfCheck, 'credential' | 'story' | 'record' | 'now'>
 
 /** Of one log and trust: what many credentials have in common is found once, and what is a credential's own each time. */
 async function memoryFor(parties: Parties): Promise<EvidenceMemory> {

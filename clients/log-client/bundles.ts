@@ -8,9 +8,9 @@
 import type { Hash } from '../../merkle/index.ts'
 import {
   BUNDLE_SET_MEDIA_TYPE,
+  type Bundle,
   bundleIn,
   decodeBundleSet,
-  encodeBundle,
   MAX_BUNDLE_SET_BYTES,
   MAX_BUNDLES,
 } from '../../provenance/index.ts'
@@ -19,17 +19,17 @@ import { AnswerError, RefusedError } from './error.ts'
 import type { Fetcher } from './fetcher.ts'
 
 /**
- * The bundle of each of `digests`, encoded and unverified, or why there is none.
+ * The bundle of each of `digests`, unverified, or why there is none.
  *
  * @param alone - asks for one
  * @throws `RefusedError`, `UnavailableError`, `AnswerError`; `ProvenanceError` `malformed_bundle`
  */
-export async function fetchBundles(
+export async function fetchStories(
   digests: readonly Hash[],
   fetcher: Fetcher,
-  alone: (digest: Hash) => Promise<Uint8Array>,
-): Promise<(Uint8Array | Error)[]> {
-  const outcomes: (Uint8Array | Error)[] = []
+  alone: (digest: Hash) => Promise<Bundle>,
+): Promise<(Bundle | Error)[]> {
+  const outcomes: (Bundle | Error)[] = []
   for (let from = 0; from < digests.length; from += MAX_BUNDLES) {
     const some = digests.slice(from, from + MAX_BUNDLES)
     const found = some.length > 1 ? await fetchSet(some, fetcher) : some.map(() => undefined)
@@ -39,7 +39,7 @@ export async function fetchBundles(
 }
 
 /** Undefined for each that is to be asked for alone. */
-async function fetchSet(digests: readonly Hash[], fetcher: Fetcher): Promise<(Uint8Array | Error | undefined)[]> {
+async function fetchSet(digests: readonly Hash[], fetcher: Fetcher): Promise<(Bundle | Error | undefined)[]> {
   let body: Uint8Array
   try {
     const answer = await fetcher.fetch({
@@ -61,7 +61,7 @@ async function fetchSet(digests: readonly Hash[], fetcher: Fetcher): Promise<(Ui
     throw new AnswerError('malformed_answer', `${set.bundles.length} bundles for ${digests.length} credentials`)
   }
   return set.bundles.map((places, i) => {
-    if (!(places instanceof Uint8Array)) return encodeBundle(bundleIn(set, places, digests[i]!))
+    if (!(places instanceof Uint8Array)) return bundleIn(set, places, digests[i]!)
     const { title, detail, code, status = 400 } = decodeProblem(places)
     // What has no room beside the others may have it alone.
     if (code === 'bundle_too_large') return undefined
@@ -71,6 +71,6 @@ async function fetchSet(digests: readonly Hash[], fetcher: Fetcher): Promise<(Ui
 
 const NO_SUCH_PATH: readonly number[] = [404, 405]
 
-function outcomeOf(bundle: Promise<Uint8Array>): Promise<Uint8Array | Error> {
+function outcomeOf(bundle: Promise<Bundle>): Promise<Bundle | Error> {
   return bundle.catch((error: Error) => error)
 }

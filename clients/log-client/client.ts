@@ -33,12 +33,20 @@ import {
   type AnyRecordOf,
   type Author,
   type Authorization,
+  type Bundle,
   buildRecordStatement,
+  decodeBundle,
+  encodeBundle,
   type NewRecord,
   type RecordType,
 } from '../../provenance/index.ts'
-import { attachWraps, parseSignedStatement, type VerifiedTreeHead } from '../../statement/index.ts'
-import { fetchBundles } from './bundles.ts'
+import {
+  attachWraps,
+  parseSignedStatement,
+  type SignedStatement,
+  type VerifiedTreeHead,
+} from '../../statement/index.ts'
+import { fetchStories } from './bundles.ts'
 import { AnswerError, RefusedError } from './error.ts'
 import { createFetcher, type Fetcher, type FetcherOptions } from './fetcher.ts'
 import { LogView } from './log-view.ts'
@@ -88,6 +96,7 @@ export interface Registered {
 }
 
 export interface RegisteredRecord<T extends RecordType> extends Registered {
+  readonly statement: SignedStatement
   readonly record: AnyRecordOf<T>
   /** Content keys of the sealed sections, by label. Secret. */
   readonly keys: ReadonlyMap<string, Uint8Array>
@@ -213,7 +222,7 @@ export class LogClient {
   /** Builds, seals, signs and registers a record. @throws as {@link register} */
   async registerRecord<T extends RecordType>(content: NewRecord<T>, author: Author): Promise<RegisteredRecord<T>> {
     const { statement, record, wraps, keys } = await buildRecordStatement(content, author)
-    return { ...(await this.register(statement.bytes, wraps)), record, keys }
+    return { ...(await this.register(statement.bytes, wraps)), statement, record, keys }
   }
 
   /**
@@ -249,13 +258,23 @@ export class LogClient {
     return this.#requests.get(`v1/provenance/${toHex(digest)}`, MAX_BYTES.provenance)
   }
 
+  /** As {@link bundle}, taken apart. @throws also `ProvenanceError` `malformed_bundle`, `damaged_bundle` */
+  async story(digest: Hash): Promise<Bundle> {
+    return decodeBundle(await this.bundle(digest))
+  }
+
+  /** As {@link bundle} for each of `digests`, as {@link stories} asks for them. @throws as {@link stories} */
+  async bundles(digests: readonly Hash[]): Promise<(Uint8Array | Error)[]> {
+    return (await this.stories(digests)).map((story) => (story instanceof Error ? story : encodeBundle(story)))
+  }
+
   /**
-   * As {@link bundle} for each of `digests`, in few requests. What {@link bundle} would have thrown about one of them alone stands in its place.
+   * As {@link story} for each of `digests`, in few requests. What {@link story} would have thrown about one of them alone stands in its place.
    *
    * @throws `RefusedError`, `UnavailableError`, `AnswerError` when it is about all of them; `ProvenanceError` `malformed_bundle`
    */
-  async bundles(digests: readonly Hash[]): Promise<(Uint8Array | Error)[]> {
-    return fetchBundles(digests, this.#fetcher, (digest) => this.bundle(digest))
+  async stories(digests: readonly Hash[]): Promise<(Bundle | Error)[]> {
+    return fetchStories(digests, this.#fetcher, (digest) => this.story(digest))
   }
 
   /** The statement of an entry, included under a checkpoint. @throws `RefusedError` with status 404; `MisbehaviourError` */

@@ -19,6 +19,7 @@ import { equalBytes, type Hash, sha256, UnavailableError, utf8 } from '../../mer
 import {
   type Author,
   buildEarClaims,
+  decodeBundle,
   EAR_TYP,
   type EarClaims,
   encodePublicKey,
@@ -495,6 +496,7 @@ describe('when the log fails', () => {
       policy: () => client.policy(),
       record: (entry) => client.record(entry),
       registerRecord: (record, author) => client.registerRecord(record, author),
+      story: (digest) => client.story(digest),
       wraps: (entry) => client.wraps(entry),
       ...change,
     }
@@ -518,7 +520,7 @@ describe('when the log fails', () => {
     await assert.rejects(world.client.bundle(signed), { status: 404 })
   })
 
-  for (const call of ['authorizations', 'latest', 'bundle', 'policy'] as const) {
+  for (const call of ['authorizations', 'latest', 'story', 'policy'] as const) {
     it(`nothing is issued: no answer to ${call}`, async () => {
       const results = [await world.result()]
       await assert.rejects(world.issue({ client: failing({ [call]: unavailable }), results }), UnavailableError)
@@ -527,7 +529,7 @@ describe('when the log fails', () => {
 
   it('a credential whose bundle would not verify is withheld (self_check_failed)', async () => {
     const other = await world.issue()
-    const client = failing({ bundle: async () => other.bundle })
+    const client = failing({ story: async () => decodeBundle(other.bundle) })
     await assert.rejects(world.issue({ client }), hasCode('self_check_failed'))
   })
 
