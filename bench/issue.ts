@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { importSigningKey, importVerificationKey } from '#signature'
 import { type IssuerLog, issue, issueWit, issuingLog, publishIssuancePolicy } from '../clients/issuer/index.ts'
-import { LogClient } from '../clients/log-client/index.ts'
+import { LogClient, pooledRandom } from '../clients/log-client/index.ts'
 import {
   appraiseAndLog,
   formatReferenceValues,
@@ -119,7 +119,7 @@ interface World {
 }
 
 async function createWorld(directory: string): Promise<World> {
-  const random = (length: number) => new Uint8Array(randomBytes(length))
+  const random = pooledRandom()
   const dataDir = join(directory, 'log')
   const { vkey, adminKey } = await initLog({ dataDir, origin: ORIGIN, now, random })
   const server = await ServerProcess.start(dataDir)

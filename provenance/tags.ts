@@ -7,9 +7,7 @@
  *
  * @module
  */
-import { hkdf } from '@noble/hashes/hkdf.js'
-import { hmac } from '@noble/hashes/hmac.js'
-import { sha256 } from '@noble/hashes/sha2.js'
+import { hkdfSha256, hmacSha256 } from '#cipher'
 import { fromBase64url, utf8 } from '../merkle/bytes.ts'
 import { assert } from '../merkle/error.ts'
 import { encodeCbor } from '../statement/cbor.ts'
@@ -30,7 +28,7 @@ export function deriveTagKey(privateJwk: PrivateJwk): Uint8Array {
   const known = tagKeys.get(privateJwk)
   if (known) return known.slice()
   const kid = utf8(kidOf(publicJwkOf(privateJwk)))
-  const key = hkdf(sha256, fromBase64url(privateJwk.d), kid, utf8('provlog/tag/v1'), TAG_KEY_LENGTH)
+  const key = hkdfSha256(fromBase64url(privateJwk.d), kid, utf8('provlog/tag/v1'), TAG_KEY_LENGTH)
   tagKeys.set(privateJwk, key)
   return key.slice()
 }
@@ -45,7 +43,7 @@ const tagKeys = new WeakMap<PrivateJwk, Uint8Array>()
  */
 export function uniqueTag(key: Uint8Array, kind: 'serial' | 'jti', scope: string, value: string): Uint8Array {
   assert(key.length === TAG_KEY_LENGTH, 'a tag key has 32 bytes')
-  return hmac(sha256, key, encodeCbor([kind, scope, value])).slice(0, TAG_LENGTH)
+  return hmacSha256(key, encodeCbor([kind, scope, value])).slice(0, TAG_LENGTH)
 }
 
 /**

@@ -6,14 +6,26 @@
  *
  * @module
  */
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
 import { TAG_LENGTH } from './cipher.ts'
 
 export { TAG_LENGTH } from './cipher.ts'
 
 /** As in `cipher.ts`. */
 export function hkdfSha256(key: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', key, salt, info, length))
+  const extracted = hmac(salt, key)
+  const expanded = new Uint8Array(HASH_LENGTH * Math.ceil(length / HASH_LENGTH))
+  let last = NOTHING
+  for (let round = 1; (round - 1) * HASH_LENGTH < length; round++) {
+    last = hmac(extracted, last, info, Uint8Array.of(round))
+    expanded.set(last, (round - 1) * HASH_LENGTH)
+  }
+  return expanded.subarray(0, length)
+}
+
+/** As in `cipher.ts`. */
+export function hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array {
+  return new Uint8Array(hmac(key, data))
 }
 
 /** As in `cipher.ts`. */
@@ -47,5 +59,14 @@ export async function decryptOnce(
   return plaintext
 }
 
+/** `hkdfSync` makes a key object for each call, which costs as much again as the three hashes. */
+function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+  const mac = createHmac('sha256', key)
+  for (const part of parts) mac.update(part)
+  return mac.digest()
+}
+
+const HASH_LENGTH = 32
+const NOTHING: Uint8Array = new Uint8Array()
 const ALGORITHM = 'aes-256-gcm'
 const NONCE = new Uint8Array(12)

@@ -4,6 +4,7 @@
  * @module
  */
 import { hkdf } from '@noble/hashes/hkdf.js'
+import { hmac } from '@noble/hashes/hmac.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 
 /** Bytes of the tag at the end of a ciphertext. */
@@ -12,6 +13,11 @@ export const TAG_LENGTH = 16
 /** HKDF (RFC 5869) over SHA-256. */
 export function hkdfSha256(key: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
   return hkdf(sha256, key, salt, info, length)
+}
+
+/** HMAC (RFC 2104) over SHA-256. */
+export function hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array {
+  return hmac(sha256, key, data)
 }
 
 /**

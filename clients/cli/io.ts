@@ -6,11 +6,11 @@
  * @module
  */
 import { spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { styleText } from 'node:util'
+import { pooledRandom } from '../log-client/index.ts'
 import { UsageError } from './command.ts'
 
 export interface Io {
@@ -43,7 +43,7 @@ export function processIo(): Io {
   return {
     env: process.env,
     now: () => Math.floor(Date.now() / 1000),
-    random: (length) => new Uint8Array(randomBytes(length)),
+    random: pooledRandom(),
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
     terminal,
     out: (line) => process.stdout.write(`${line}\n`),

@@ -23,7 +23,7 @@ import {
   readTestResult,
   type WorkloadDescription,
 } from '../../provenance/index.ts'
-import { jwkThumbprint, type VerificationJwk } from '../../statement/index.ts'
+import { encodeCbor, jwkThumbprint, type VerificationJwk } from '../../statement/index.ts'
 import { IssuerError } from './error.ts'
 import { type AttestationRoots, certifiedVerifier } from './sigstore.ts'
 
@@ -63,7 +63,35 @@ export interface KnownBy {
  * @throws {@link IssuerError} `subject_unknown`, `subject_mismatch`, and as {@link certifiedVerifier}; ProvenanceError `malformed_sbom`, `unsupported_sbom`,
  *   `malformed_attestation`, `malformed_compliance`, `bad_signature`
  */
-export async function describeWorkload(files: WorkloadFiles, known: KnownBy): Promise<DescribedWorkload> {
+export function describeWorkload(files: WorkloadFiles, known: KnownBy): Promise<DescribedWorkload> {
+  const name = nameOf(files, known)
+  const before = name === undefined ? undefined : described.get(name)
+  if (before) return before
+  const found = describe(files, known)
+  if (name === undefined) return found
+  if (described.size === MAX_DESCRIBED) described.delete(described.keys().next().value!)
+  described.set(name, found)
+  found.catch(() => described.delete(name))
+  return found
+}
+
+/** A workload renews with the same files many times, and they say the same each time. */
+const described = new Map<string, Promise<DescribedWorkload>>()
+const MAX_DESCRIBED = 1024
+/** A description takes up some times what its files do. */
+const MAX_REMEMBERED_BYTES = 16 * 1024
+
+/** SHA-256 over all that a description is made from; undefined where it is long, or certificates are verified, which is about the moment too. */
+function nameOf(files: WorkloadFiles, { measurements, workloadKey }: KnownBy): string | undefined {
+  const { sbom, builds = [], compliance = [], attestationKeys = [], attestationRoots, vendor, image } = files
+  const bytes = [sbom, ...builds, ...compliance].reduce((sum, file) => sum + (file?.length ?? 0), 0)
+  if (attestationRoots || bytes > MAX_REMEMBERED_BYTES) return undefined
+  const keys = [attestationKeys.map((key) => jwkThumbprint(key)), workloadKey ? jwkThumbprint(workloadKey) : null]
+  const said = JSON.stringify([measurements, keys, vendor ?? null])
+  return toHex(sha256(encodeCbor([said, sbom ?? null, builds, compliance, image ?? null])))
+}
+
+async function describe(files: WorkloadFiles, known: KnownBy): Promise<DescribedWorkload> {
   const { sbom, vendor, attestationKeys = [], attestationRoots } = files
   const verifyCertified = attestationRoots && (await certifiedVerifier(attestationRoots))
   const named = subjectOf(files, known)

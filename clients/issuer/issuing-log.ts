@@ -20,6 +20,7 @@ import {
   encodeBundle,
   type NewRecord,
   type RecordType,
+  type WorkloadDescription,
 } from '../../provenance/index.ts'
 import { attachWraps, kidOf } from '../../statement/index.ts'
 import { type Clock, type LogClient, RefusedError, type RegisteredRecord } from '../log-client/index.ts'
@@ -158,7 +159,22 @@ interface Waiting<Q, A> {
 
 /** What the record says, to whom, and who says it; not to which version before it links, nor its random id. */
 function nameOf({ fields, sections, recipients = [] }: NewRecord<'workload-provenance'>, { key }: Author): string {
-  const said = [key.kid, fields, sections ?? null, recipients.map(kidOf)]
+  const description = sections?.workload
+  return digestOf([key.kid, fields, description ? contentOf(description) : null, recipients.map(kidOf)])
+}
+
+/** By identity: of files that say the same there is one description (`describe-workload.ts`), which nobody changes. */
+const contents = new WeakMap<WorkloadDescription, string>()
+
+function contentOf(description: WorkloadDescription): string {
+  const known = contents.get(description)
+  if (known) return known
+  const digest = digestOf(description)
+  contents.set(description, digest)
+  return digest
+}
+
+function digestOf(said: unknown): string {
   const text = JSON.stringify(said, (_, value: unknown) => {
     if (value instanceof Uint8Array) return toHex(value)
     // Which JSON would have as {}, whatever is in it.

@@ -50,7 +50,7 @@ describe('issuingLog', () => {
     assert.notDeepEqual(first.digest, second.digest)
     // Of the second credential nothing was logged but why it was issued.
     assert.equal(second.index, first.index + 2)
-    assert.equal(asked('bundles'), 3)
+    assert.equal(asked('stories'), 3)
   })
 
   it('registers what arrives together in one request, and asks for its bundles in one', async () => {
@@ -61,7 +61,7 @@ describe('issuingLog', () => {
     const all = await Promise.all(Array.from({ length: 12 }, () => issueBy(log, [result])))
     assert.equal(new Set(all.map(({ index }) => index)).size, 12)
     assert.ok(asked('registerAll') - before < 12 && largest() > 1, `${asked('registerAll') - before} requests`)
-    assert.ok(asked('bundles') < 13)
+    assert.ok(asked('stories') < 13)
   })
 
   it('one record that the log refuses does not take the others with it', async () => {
