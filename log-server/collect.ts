@@ -20,7 +20,7 @@ import { type Bundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_STATEMENTS } from '../provena
 import { type BundledStatement, type BundleSet, bundleIn } from '../provenance/bundle-set.ts'
 import type { Link, ProvenanceRecord } from '../provenance/record.ts'
 import type { SignedStatement } from '../statement/signed-statement.ts'
-import { attachReceipts } from '../statement/transparent-statement.ts'
+import { withReceipts } from '../statement/transparent-statement.ts'
 import type { RecordedCredential } from './access/general-view.ts'
 import { KnownStatements } from './known-statements.ts'
 import { RequestError } from './problem.ts'
@@ -128,7 +128,7 @@ class Gathering {
     ])
     return found.map(({ statement, wraps }, i) => ({
       entry: statement.entry,
-      statement: attachReceipts(statement.bytes, [receipts[i]!]),
+      statement: withReceipts(statement, [receipts[i]!]),
       wraps,
     }))
   }

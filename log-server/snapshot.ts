@@ -10,7 +10,7 @@
 import { equalBytes } from '../merkle/bytes.ts'
 import { assert } from '../merkle/error.ts'
 import { sha256 } from '../merkle/hash.ts'
-import { buildReceipt, type SignedTreeHead } from '../statement/receipt.ts'
+import { receiptBuilder, type SignedTreeHead } from '../statement/receipt.ts'
 import { attachCertificates, attachReceipts, lacksCertificates } from '../statement/transparent-statement.ts'
 import { LogError, type LogReader } from './types.ts'
 
@@ -48,7 +48,8 @@ export class Snapshot {
   async receipts(indexes: readonly number[]): Promise<Uint8Array[]> {
     for (const index of indexes) assert(this.has(index), `entry ${index} is not in a tree of ${this.head.size}`)
     const proofs = await this.#source.inclusionProofs(indexes, this.head.size)
-    return indexes.map((index, i) => buildReceipt(this.head, { index, proof: proofs[i]! }))
+    const build = receiptBuilder(this.head, indexes.length)
+    return indexes.map((index, i) => build({ index, proof: proofs[i]! }))
   }
 
   /** The statement at `index`, as registered. */

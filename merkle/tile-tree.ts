@@ -12,7 +12,7 @@ import { assert, MerkleError } from './error.ts'
 import { HASH_LENGTH, type Hash, hashNode } from './hash.ts'
 import { buildInclusionProof, InclusionProver, inclusionNodes } from './inclusion.ts'
 import { coverRange, type NodeId, type NodeLookup } from './subtree.ts'
-import { formatTilePath, type TileId, tileOfNode } from './tile.ts'
+import { formatTilePath, TILE_WIDTH, type TileId, tileOfNode } from './tile.ts'
 
 /** Where tiles come from: a directory, a log over HTTP, a cache in front of either. */
 export interface TileReader {
@@ -60,38 +60,56 @@ export async function readCompactRange(size: number, reader: TileReader): Promis
 }
 
 async function readNodes(nodes: readonly NodeId[], size: number, reader: TileReader): Promise<NodeLookup> {
-  const wanted = new Map<string, TileId>()
+  // By level, and there by index: names of tiles would have to be put together for each node of each path.
+  const wanted: Map<number, WantedTile>[] = []
+  const tiles: WantedTile[] = []
   for (const node of nodes) {
     const { tile } = tileOfNode(node, size)
-    wanted.set(formatTilePath(tile), tile)
+    const level = wanted[tile.level] ?? new Map<number, WantedTile>()
+    wanted[tile.level] = level
+    if (level.has(tile.index)) continue
+    const one = { id: tile, bytes: NOT_READ, known: new Map<number, Hash>() }
+    level.set(tile.index, one)
+    tiles.push(one)
   }
-  const tiles = new Map<string, Uint8Array>()
-  const read = wanted.size === 0 ? [] : await reader.readTiles([...wanted.values()])
-  for (const [i, [path, { width }]] of [...wanted].entries()) {
+  const read = tiles.length === 0 ? [] : await reader.readTiles(tiles.map(({ id }) => id))
+  for (const [i, tile] of tiles.entries()) {
     const bytes = read[i]
     assert(bytes, 'a tile reader answers for each tile')
-    if (bytes.length !== width * HASH_LENGTH) {
-      throw new MerkleError('malformed_encoding', `${path}: ${bytes.length} bytes instead of ${width * HASH_LENGTH}`)
+    const length = tile.id.width * HASH_LENGTH
+    if (bytes.length !== length) {
+      throw new MerkleError(
+        'malformed_encoding',
+        `${formatTilePath(tile.id)}: ${bytes.length} bytes instead of ${length}`,
+      )
     }
-    tiles.set(path, bytes)
+    tile.bytes = bytes
   }
-  // Proofs of neighbours ask for subtrees within one another: of each, what is above its tile's row is hashed once.
-  const known = new Map<string, Hash>()
   return (level, index) => {
     const { tile, start, end } = tileOfNode({ level, index }, size)
-    const path = formatTilePath(tile)
-    const bytes = tiles.get(path)
-    assert(bytes, 'the nodes announced are those asked for')
-    const hashRange = (from: number, to: number): Hash => {
-      if (to - from === 1) return bytes.slice(from * HASH_LENGTH, to * HASH_LENGTH)
-      const name = `${path} ${from} ${to}`
-      const before = known.get(name)
-      if (before) return before
-      const middle = (from + to) / 2
-      const hash = hashNode(hashRange(from, middle), hashRange(middle, to))
-      known.set(name, hash)
-      return hash
-    }
-    return hashRange(start, end)
+    const found = wanted[tile.level]?.get(tile.index)
+    assert(found, 'the nodes announced are those asked for')
+    return hashRange(found, start, end)
   }
+}
+
+interface WantedTile {
+  readonly id: TileId
+  bytes: Uint8Array
+  /** Proofs of neighbours ask for subtrees within one another: of each, what is above its tile's row is hashed once. */
+  readonly known: Map<number, Hash>
+}
+
+const NOT_READ: Uint8Array = new Uint8Array()
+
+/** The hash over places [from, to) of a tile's row, a power of two of them. */
+function hashRange(tile: WantedTile, from: number, to: number): Hash {
+  if (to - from === 1) return tile.bytes.slice(from * HASH_LENGTH, to * HASH_LENGTH)
+  const name = from * (TILE_WIDTH + 1) + to
+  const before = tile.known.get(name)
+  if (before) return before
+  const middle = (from + to) / 2
+  const hash = hashNode(hashRange(tile, from, middle), hashRange(tile, middle, to))
+  tile.known.set(name, hash)
+  return hash
 }

@@ -8,10 +8,10 @@
  *
  * @module
  */
-import { equalBytes } from '../merkle/bytes.ts'
-import { asArray, asBytes, type CborMap, decodeCbor } from './cbor.ts'
+import { concatBytes, equalBytes } from '../merkle/bytes.ts'
+import { asArray, asBytes, type CborMap, decodeCbor, encodeCbor } from './cbor.ts'
 import { headLength } from './cbor-write.ts'
-import { decodeCoseSign1, encodeCoseSign1, LABEL } from './cose-sign1.ts'
+import { type CoseSign1, decodeCoseSign1, encodeCoseSign1, LABEL } from './cose-sign1.ts'
 import { readingAs, StatementError } from './error.ts'
 import { parseSignedStatement, type SignedStatement } from './signed-statement.ts'
 
@@ -70,23 +70,30 @@ export function parseTransparentStatement(
  * are anything else, which {@link parseTransparentStatement} may still read.
  */
 export function receiptsBeside(
-  { bytes: registered, sign1: { protectedBytes, protectedHeader } }: SignedStatement,
+  { bytes: registered, sign1 }: SignedStatement,
   bytes: Uint8Array,
 ): readonly Uint8Array[] | undefined {
-  if (protectedHeader.has(LABEL.receipts)) return undefined
-  // 18([ protected, {}, payload, signature ]): what stands before the one byte of the empty header, and what stands behind it.
-  const before = 2 + headLength(protectedBytes.length) + protectedBytes.length
+  if (sign1.protectedHeader.has(LABEL.receipts)) return undefined
+  const before = lengthBefore(sign1)
   const after = registered.length - before - 1
   const end = bytes.length - after
   if (end <= before + 1 || !equalBytes(bytes.subarray(0, before), registered.subarray(0, before))) return undefined
   if (!equalBytes(bytes.subarray(end), registered.subarray(before + 1))) return undefined
   try {
     const unprotected = decodeCbor(bytes.subarray(before, end))
-    return unprotected instanceof Map && unprotected.size === 1 ? receiptsIn(unprotected as CborMap) : undefined
+    if (!(unprotected instanceof Map) || unprotected.size !== 1 || !unprotected.has(LABEL.receipts)) return undefined
+    return receiptsIn(unprotected as CborMap)
   } catch (error) {
     if (error instanceof StatementError) return undefined
     throw error
   }
+}
+
+/** The inverse: `statement` with these receipts, and nothing else beside it. */
+export function withReceipts({ bytes, sign1 }: SignedStatement, receipts: readonly Uint8Array[]): Uint8Array {
+  const before = lengthBefore(sign1)
+  const unprotected = encodeCbor(new Map([[LABEL.receipts, receipts]]))
+  return concatBytes(bytes.subarray(0, before), unprotected, bytes.subarray(before + 1))
 }
 
 /** Receipts are byte strings (RFC 9942 §5), whatever the CDDL of RFC 9943 says: so does everybody write them. */
@@ -98,6 +105,11 @@ function receiptsIn(unprotected: CborMap): readonly Uint8Array[] {
     if (receipts.length > MAX_RECEIPTS) throw tooMany()
     return receipts.map((receipt) => asBytes(receipt, 'a receipt'))
   })
+}
+
+/** Of 18([ protected, {}, payload, signature ]) what stands before the one byte of the empty header. */
+function lengthBefore({ protectedBytes }: CoseSign1): number {
+  return 2 + headLength(protectedBytes.length) + protectedBytes.length
 }
 
 function tooMany(): StatementError {

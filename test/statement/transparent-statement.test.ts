@@ -4,7 +4,12 @@ import type { CborValue } from '../../statement/cbor.ts'
 import { encodeCoseSign1 } from '../../statement/cose-sign1.ts'
 import { buildReceipt, parseReceipt, signTreeHead, verifyReceipt } from '../../statement/receipt.ts'
 import { signStatement, verifySignedStatement } from '../../statement/signed-statement.ts'
-import { attachReceipts, parseTransparentStatement } from '../../statement/transparent-statement.ts'
+import {
+  attachReceipts,
+  parseTransparentStatement,
+  receiptsBeside,
+  withReceipts,
+} from '../../statement/transparent-statement.ts'
 import { attachWraps, wrapsIn } from '../../statement/wrap.ts'
 import { ED25519_JWK, ES256_JWK, hex, keysOf, someEntries, treeOf, utf8 } from './fixtures.ts'
 
@@ -59,4 +64,37 @@ describe('a Transparent Statement', () => {
       assert.throws(() => parseTransparentStatement(bytes), { code })
     })
   }
+})
+
+describe('what is read once of a statement', () => {
+  const receipts = [hex('01'), hex('0203')]
+  const transparent = attachReceipts(statement.bytes, receipts)
+
+  it('is written with other receipts as attaching them writes it, and found again beside them', () => {
+    assert.deepEqual(withReceipts(statement, receipts), transparent)
+    assert.deepEqual(receiptsBeside(statement, transparent), receipts)
+    assert.deepEqual(receiptsBeside(statement, attachReceipts(statement.bytes, [hex('04')])), [hex('04')])
+  })
+
+  it('is not found in bytes that differ anywhere but in the receipts', () => {
+    for (let i = 0; i < transparent.length; i++) {
+      const other = transparent.slice()
+      other[i]! ^= 1
+      const found = receiptsBeside(statement, other)
+      // What stands between is a list of receipts still, or nothing is found.
+      if (found) assert.deepEqual(attachReceipts(statement.bytes, found), other)
+    }
+    for (let end = 0; end < transparent.length; end++) {
+      assert.equal(receiptsBeside(statement, transparent.subarray(0, end)), undefined)
+    }
+  })
+
+  it('is not found where there is more beside it than receipts, or nothing', async () => {
+    assert.equal(receiptsBeside(statement, statement.bytes), undefined)
+    assert.equal(receiptsBeside(statement, attachWraps(transparent, [utf8('{}')])), undefined)
+    const another = await signStatement({ ...content, payload: utf8('y') }, issuer.signing)
+    assert.equal(receiptsBeside(another, transparent), undefined)
+    const empty = encodeCoseSign1({ ...statement.sign1, unprotected: new Map([[394, []]]) })
+    assert.equal(receiptsBeside(statement, empty), undefined)
+  })
 })
