@@ -37,12 +37,19 @@ export interface IssuingLogOptions {
 /** A view of the log that many calls of `issue` share. */
 export function issuingLog({ client, clock, maxAge = 10 }: IssuingLogOptions): IssuerLog {
   const answers = new Answers(clock, maxAge)
-  const registrations = new Together((statements: readonly Uint8Array[]) => client.registerAll(statements))
+  const building = new Set<Promise<unknown>>()
+  const registrations = new Together(
+    (statements: readonly Uint8Array[]) => client.registerAll(statements),
+    // Those who got their credentials in one answer ask for the next ones together too: what of it is nearly ready need not wait for the answer to the rest.
+    () => Promise.allSettled(building),
+  )
   const stories = new Together((digests: readonly Hash[]) => client.stories(digests))
   const provenances = new Map<string, Promise<RegisteredRecord<'workload-provenance'>>>()
 
   async function register<T extends RecordType>(content: NewRecord<T>, author: Author): Promise<RegisteredRecord<T>> {
-    const { statement, record, wraps, keys } = await buildRecordStatement(content, author)
+    const built = buildRecordStatement(content, author)
+    building.add(built)
+    const { statement, record, wraps, keys } = await built.finally(() => building.delete(built))
     try {
       return { ...(await registrations.ask(attachWraps(statement.bytes, wraps))), statement, record, keys }
     } catch (error) {
@@ -115,12 +122,20 @@ class Answers {
 /** Asks what arrived while the last request was on its way, in one request: each alone when the log is quicker than the issuer. */
 class Together<Q, A> {
   readonly #askAll: (questions: readonly Q[]) => Promise<(A | Error)[]>
+  readonly #gather: () => Promise<unknown>
   #waiting: Waiting<Q, A>[] = []
   #running = false
 
-  /** @param askAll - the answers in the order of the questions */
-  constructor(askAll: (questions: readonly Q[]) => Promise<(A | Error)[]>) {
+  /**
+   * @param askAll - the answers in the order of the questions
+   * @param gather - comes back, soon, when what is about to be asked was asked
+   */
+  constructor(
+    askAll: (questions: readonly Q[]) => Promise<(A | Error)[]>,
+    gather: () => Promise<unknown> = () => Promise.resolve(),
+  ) {
     this.#askAll = askAll
+    this.#gather = gather
   }
 
   ask(question: Q): Promise<A> {
@@ -135,6 +150,7 @@ class Together<Q, A> {
 
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
+      if (this.#waiting.length < MAX_TOGETHER) await this.#gather()
       const batch = this.#waiting.splice(0, MAX_TOGETHER)
       try {
         const answers = await this.#askAll(batch.map(({ question }) => question))
