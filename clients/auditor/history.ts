@@ -2,7 +2,7 @@
  * What the entries up to some index have led to: who may sign, what links can lead to, what may not be said twice.
  *
  * It grows by one {@link Recorded} per entry, and the whole of it is nothing but those: an audit that goes on tomorrow reads them
- * from its files instead of from the log. Of a million entries it takes some hundred megabytes (`tables.ts`).
+ * from its files instead of from the log. What it remembers of each entry is mostly in a file (`tables.ts`).
  *
  * @module
  */
@@ -25,8 +25,10 @@ import {
   type VerificationKey,
   verifySignedStatement,
 } from '../../statement/index.ts'
+import { KeySet } from './key-set.ts'
 import type { Recorded, ReportedAudit } from './recorded.ts'
-import { Column, KeySet } from './tables.ts'
+import type { Scratch } from './scratch.ts'
+import { Column } from './tables.ts'
 import { Targets } from './targets.ts'
 
 /** The newest version of a policy, or of reference values. */
@@ -38,7 +40,7 @@ export interface Latest {
 
 export class History {
   readonly authorities = new Authorities()
-  readonly targets = new Targets()
+  readonly targets: Targets
   /** By erased entry: which record did it. */
   readonly erasures = new Map<string, { readonly index: number; readonly scope: 'keys' | 'statement' }>()
   /** What other auditors reported, in the order of the log. */
@@ -46,9 +48,9 @@ export class History {
   /** Entries below this were read in an earlier run. */
   restored = 0
   /** Index that holds each unique key, and each content. */
-  readonly #holders = new KeySet()
+  readonly #holders: KeySet
   /** Some bits of the identity of each record: whether two with one id say the same. */
-  readonly #identities = new Column((length) => new Uint32Array(length))
+  readonly #identities: Column<Uint32Array>
   /** By series, and by entry the version that followed. */
   readonly #latest = new Map<string, Latest>()
   readonly #followers = new Map<string, Latest>()
@@ -58,6 +60,13 @@ export class History {
   #latestDate = 0
   #lastErased = -1
   #firstErased = Number.POSITIVE_INFINITY
+
+  /** @param scratch - for as long as anybody asks */
+  constructor(scratch: Scratch) {
+    this.targets = new Targets(scratch)
+    this.#holders = new KeySet(scratch)
+    this.#identities = new Column(scratch, (length) => new Uint32Array(length))
+  }
 
   /** The key that a statement names, if the log authorized it before; for the very first, if the policy in it names it. */
   async keyOf(statement: SignedStatement): Promise<VerificationKey | undefined> {

@@ -128,7 +128,7 @@ async function replayFrom(state: AuditState, input: ReplayInput): Promise<AuditR
     onProgress: (done, total) => onProgress({ phase: 'hashes', done, total }),
   })
 
-  const history = new History()
+  const history = new History(state.scratch)
   let restored = 0
   for await (const each of state.restore()) await history.restore(restored++, each)
   const sealed = key && new SealedReader(client, key)

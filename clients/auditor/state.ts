@@ -13,7 +13,7 @@
  * @module
  */
 import { chmod, lstat, mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import {
   appendLeaves,
   type CompactRange,
@@ -38,6 +38,7 @@ import { SCHEMA_VERSION, schemaSql, TABLES, type TableName } from './database/sc
 import type { TableWriter } from './database/table-writer.ts'
 import { AuditError } from './error.ts'
 import type { Recorded } from './recorded.ts'
+import { Scratch } from './scratch.ts'
 
 /** An audit up to some entry. */
 export interface AuditedSoFar {
@@ -54,7 +55,7 @@ export interface AuditedSoFar {
 }
 
 /** Entries of one transaction by default, and rows of it at most: bills of materials are thousands of rows each. */
-const RUN_ENTRIES = 16_384
+const RUN_ENTRIES = 8192
 const RUN_ROWS = 1_000_000
 
 /** Where the database of an audit is. */
@@ -66,14 +67,23 @@ export function databasePath(directory: string): string {
 export class AuditState {
   /** What was audited before; nothing for an empty directory, or where another key, or none, opened things. */
   readonly before: AuditedSoFar
+  /** For what is remembered of entries, until {@link close}. */
+  readonly scratch: Scratch
   readonly #database: Database
   readonly #writers: Writers
   readonly #runEntries: number
   #run: Run | undefined
 
-  private constructor(database: Database, before: AuditedSoFar, runEntries: number) {
+  private constructor(
+    database: Database,
+    writers: Writers,
+    before: AuditedSoFar,
+    runEntries: number,
+    scratch: Scratch,
+  ) {
+    this.scratch = scratch
     this.#database = database
-    this.#writers = new Map(tableNames().map((table) => [table, database.writer(table, TABLES[table].columns)]))
+    this.#writers = writers
     this.before = before
     this.#runEntries = runEntries
   }
@@ -93,7 +103,7 @@ export class AuditState {
       old.close()
       throw new AuditError('other_log', `${directory} holds an audit of ${before.origin}, and this is ${origin}`)
     }
-    if (old && before && before.openedWith === openedWith) return new AuditState(old, before, runEntries)
+    if (old && before && before.openedWith === openedWith) return AuditState.#on(old, directory, before, runEntries)
 
     old?.close()
     await Promise.all([rm(path, { force: true }), rm(`${path}.wal`, { force: true })])
@@ -102,7 +112,13 @@ export class AuditState {
     await chmod(path, 0o600)
     await database.run(`BEGIN; ${schemaSql()}; COMMIT`)
     const nothing = { origin, range: EMPTY_RANGE, records: 0, foreign: 0, opened: 0, findings: [] }
-    return new AuditState(database, openedWith === undefined ? nothing : { ...nothing, openedWith }, runEntries)
+    const begun = openedWith === undefined ? nothing : { ...nothing, openedWith }
+    return AuditState.#on(database, directory, begun, runEntries)
+  }
+
+  static async #on(database: Database, directory: string, before: AuditedSoFar, runEntries: number) {
+    const scratch = Scratch.create(dirname(databasePath(directory)))
+    return new AuditState(database, await writersOf(database), before, runEntries, scratch)
   }
 
   /** What is kept of each entry so far, in order. @throws `AuditError` `damaged_audit`: not of the tree that was audited */
@@ -171,13 +187,19 @@ export class AuditState {
 
   close(): void {
     this.#database.close()
+    this.scratch.close()
   }
 }
 
 type Writers = ReadonlyMap<TableName, TableWriter>
 
-function tableNames(): TableName[] {
-  return Object.keys(TABLES) as TableName[]
+/** For each table one, and for good: what one takes is given back when the collector comes by, which it has no reason to. */
+async function writersOf(database: Database): Promise<Writers> {
+  const writers = new Map<TableName, TableWriter>()
+  for (const table of Object.keys(TABLES) as TableName[]) {
+    writers.set(table, await database.writer(table, TABLES[table].columns))
+  }
+  return writers
 }
 
 /** A transaction. */
@@ -197,7 +219,6 @@ class Run {
 
   static async begin(database: Database, writers: Writers): Promise<Run> {
     await database.run('BEGIN')
-    for (const writer of writers.values()) await writer.begin()
     return new Run(database, writers)
   }
 
@@ -213,7 +234,7 @@ class Run {
       const hashes = range.hashes.map(toHex).join(',')
       this.sink('audit', [SCHEMA_VERSION, origin, openedWith, range.size, note, hashes, records, foreign, opened])
     }
-    for (const writer of this.#writers.values()) writer.close()
+    for (const writer of this.#writers.values()) writer.flush()
     await this.#database.run('COMMIT')
   }
 }

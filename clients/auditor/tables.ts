@@ -1,200 +1,203 @@
 /**
- * Tables of numbers for what an audit remembers of millions of entries: outside of the heap, where nothing has to be collected, and in a
- * tenth of the room that objects and texts take.
+ * Tables of what an audit remembers of each of millions of entries. In memory is what finds a row, and the newest rows; the others are in a
+ * file. What is asked for is mostly new: results before their credentials, and what is asked for often has been kept by who asks.
  *
  * ```
- *   Column      value of each row                       one after another, by index
- *   KeySet      which row holds a name                  8 bytes of a keyed hash of it, and the row
- *   Digests     digest of each row                      packed
- *   DigestIndex which row has a digest                  digests, and places that point at them
+ *                   in memory, for each row           in the file
+ *   Column                                            value of each row, one after another
+ *   Digests                                           32 bytes of each row
+ *   DigestIndex     its number and 16 bits of a hash  as Digests                        which row has a digest
+ *   KeySet          24 bits of a hash, and where      64 bits of a hash, and the row    which row holds a name (`key-set.ts`)
  * ```
  *
- * They grow a piece at a time: a whole that is copied into a larger one is there twice until the collector comes by, which at a million
- * entries was a hundred megabytes.
+ * What is in memory grows a piece at a time: a whole that is copied into a larger one is there twice until the collector comes by, which at a
+ * million entries was a hundred megabytes.
  *
  * @module
  */
 import { assert } from '../../merkle/index.ts'
+import type { Scratch } from './scratch.ts'
 
 type Numbers = Float64Array | Uint32Array | Uint16Array | Uint8Array
 
-/** A list of numbers, in segments: nothing is copied when it grows, and none of it is spare but the last one's end. */
-export class Column<T extends Numbers> {
-  readonly #make: (length: number) => T
-  readonly #segments: T[] = []
-  #length = 0
+const SEGMENT_BITS = 10
+const SEGMENT_ROWS = 1 << SEGMENT_BITS
+const IN_SEGMENT = SEGMENT_ROWS - 1
+/** Segments in memory, of each table: the newest. */
+const HELD = 16
 
-  constructor(make: (length: number) => T) {
+/** Rows of so many numbers each. */
+class Rows<T extends Numbers> {
+  length = 0
+  readonly #scratch: Scratch
+  readonly #make: (length: number) => T
+  readonly #width: number
+  /** The newest, each at its number modulo {@link HELD}. */
+  readonly #held: T[] = []
+  /** Where the older ones are in the file. */
+  readonly #places: number[] = []
+  /** The older one that was read last. */
+  #read: T | undefined
+  #readNumber = -1
+
+  constructor(scratch: Scratch, make: (length: number) => T, width: number) {
+    this.#scratch = scratch
     this.#make = make
+    this.#width = width
+  }
+
+  /** The segment with a row; it is at {@link placeOf}. To be read, and not kept. */
+  segmentOf(row: number): T {
+    assert(row >= 0 && row < this.length, `no row ${row}`)
+    const number = row >>> SEGMENT_BITS
+    return number >= this.#places.length ? this.#held[number % HELD]! : this.#readAgain(number)
+  }
+
+  placeOf(row: number): number {
+    return (row & IN_SEGMENT) * this.#width
+  }
+
+  /** The segment in which the next row is to be written, at {@link placeOf}. */
+  next(): T {
+    const row = this.length++
+    const number = row >>> SEGMENT_BITS
+    if ((row & IN_SEGMENT) === 0) {
+      if (number < HELD) this.#held.push(this.#make(SEGMENT_ROWS * this.#width))
+      // The oldest makes room; what is left in it is written over.
+      else this.#places.push(this.#scratch.append(bytesOf(this.#held[number % HELD]!)))
+    }
+    return this.#held[number % HELD]!
+  }
+
+  /** A row was written in what {@link segmentOf} gave. */
+  changed(row: number): void {
+    const number = row >>> SEGMENT_BITS
+    if (number >= this.#places.length) return
+    const segment = this.segmentOf(row)
+    const [at, size] = [this.placeOf(row) * segment.BYTES_PER_ELEMENT, this.#width * segment.BYTES_PER_ELEMENT]
+    this.#scratch.write(this.#places[number]! + at, bytesOf(segment).subarray(at, at + size))
+  }
+
+  #readAgain(number: number): T {
+    this.#read ??= this.#make(SEGMENT_ROWS * this.#width)
+    if (this.#readNumber !== number) {
+      this.#readNumber = -1
+      this.#scratch.read(this.#places[number]!, bytesOf(this.#read))
+      this.#readNumber = number
+    }
+    return this.#read
+  }
+}
+
+function bytesOf(numbers: Numbers): Uint8Array {
+  return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength)
+}
+
+/** A list of numbers. */
+export class Column<T extends Numbers> {
+  readonly #rows: Rows<T>
+  /** Of each segment, the first value. */
+  readonly #firsts: number[] = []
+
+  constructor(scratch: Scratch, make: (length: number) => T) {
+    this.#rows = new Rows(scratch, make, 1)
   }
 
   get length(): number {
-    return this.#length
+    return this.#rows.length
   }
 
   push(value: number): void {
-    const place = this.#length & IN_SEGMENT
-    if (place === 0) this.#segments.push(this.#make(SEGMENT_ROWS))
-    this.#segments[this.#length >>> SEGMENT_BITS]![place] = value
-    this.#length++
+    const place = this.#rows.placeOf(this.length)
+    this.#rows.next()[place] = value
+    if (place === 0) this.#firsts.push(value)
   }
 
   at(row: number): number {
-    assert(row >= 0 && row < this.#length, `no row ${row}`)
-    return this.#segments[row >>> SEGMENT_BITS]![row & IN_SEGMENT]!
+    return this.#rows.segmentOf(row)[this.#rows.placeOf(row)]!
   }
 
   set(row: number, value: number): void {
-    assert(row >= 0 && row < this.#length, `no row ${row}`)
-    this.#segments[row >>> SEGMENT_BITS]![row & IN_SEGMENT] = value
+    this.#rows.segmentOf(row)[this.#rows.placeOf(row)] = value
+    this.#rows.changed(row)
   }
 
   /** The row with `value`, where they were pushed in growing order; undefined when there is none. */
   find(value: number): number | undefined {
-    let [low, high] = [0, this.#length]
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.at(middle) < value) low = middle + 1
-      else high = middle
-    }
-    return low < this.#length && this.at(low) === value ? low : undefined
+    const segment = firstAbove(0, this.#firsts.length, (each) => this.#firsts[each]! > value) - 1
+    if (segment < 0) return undefined
+    const [low, high] = [segment * SEGMENT_ROWS, Math.min(this.length, (segment + 1) * SEGMENT_ROWS)]
+    const row = firstAbove(low, high, (each) => this.at(each) >= value)
+    return row < high && this.at(row) === value ? row : undefined
   }
 }
 
-const SEGMENT_BITS = 13
-const SEGMENT_ROWS = 1 << SEGMENT_BITS
-const IN_SEGMENT = SEGMENT_ROWS - 1
-/** Of a table of places: each grows by itself, so that there are never two of the whole. */
-const SHARDS = 256
-const SHARD_SHIFT = 24
-const FIRST_PLACES = 16
-const GROWTH = 1.5
-/** Places are at most this full. */
-const MAX_LOAD = 0.8
-const FREE = 0xffffffff
-
-/**
- * Who was the first to hold each of many names. A name is known by 64 bits of a hash, which starts elsewhere in each process. A name that
- * is held is always found. One that nobody holds may be taken for another one: by chance once in a million audits of as many names, and then
- * somebody is asked about two records that have nothing in common.
- */
-export class KeySet {
-  readonly #shards = Array.from({ length: SHARDS }, () => new KeyShard())
-  readonly #seeds = seeds()
-
-  /** The row that was first to hold `name`. */
-  holderOf(name: string): number | undefined {
-    this.#hash(name)
-    return this.#shards[hashed[0]! >>> SHARD_SHIFT]!.holderOf(hashed[0]!, hashed[1]!)
+/** The first from `low` on of which something is true, and then of all; `high` where it is of none. */
+function firstAbove(low: number, high: number, isAbove: (each: number) => boolean): number {
+  let [from, to] = [low, high]
+  while (from < to) {
+    const middle = (from + to) >>> 1
+    if (isAbove(middle)) to = middle
+    else from = middle + 1
   }
-
-  /** Whoever holds it already keeps it. */
-  add(name: string, row: number): void {
-    this.#hash(name)
-    this.#shards[hashed[0]! >>> SHARD_SHIFT]!.add(hashed[0]!, hashed[1]!, row)
-  }
-
-  #hash(name: string): void {
-    let [a, b] = [this.#seeds[0]!, this.#seeds[1]!]
-    for (let i = 0; i < name.length; i++) {
-      const code = name.charCodeAt(i)
-      a = Math.imul(a ^ code, 0x9e3779b1)
-      a ^= a >>> 15
-      b = Math.imul(b + code, 0x85ebca6b)
-      b = ((b << 13) | (b >>> 19)) ^ this.#seeds[2]!
-    }
-    hashed[0] = mix(a ^ this.#seeds[3]!)
-    hashed[1] = mix(b ^ a)
-  }
-}
-
-const hashed = new Uint32Array(2)
-
-class KeyShard {
-  #high = new Uint32Array(FIRST_PLACES)
-  #low = new Uint32Array(FIRST_PLACES)
-  #rows = new Uint32Array(FIRST_PLACES).fill(FREE)
-  #count = 0
-
-  holderOf(high: number, low: number): number | undefined {
-    const row = this.#rows[this.#placeOf(high, low)]!
-    return row === FREE ? undefined : row
-  }
-
-  add(high: number, low: number, row: number): void {
-    if (this.#count >= this.#rows.length * MAX_LOAD) this.#grow()
-    const place = this.#placeOf(high, low)
-    if (this.#rows[place] !== FREE) return
-    this.#put(place, high, low, row)
-    this.#count++
-  }
-
-  #put(place: number, high: number, low: number, row: number): void {
-    this.#high[place] = high
-    this.#low[place] = low
-    this.#rows[place] = row
-  }
-
-  /** Where it is, or where it would be. */
-  #placeOf(high: number, low: number): number {
-    const places = this.#rows.length
-    for (let place = low % places; ; place = place + 1 === places ? 0 : place + 1) {
-      if (this.#rows[place] === FREE) return place
-      if (this.#low[place] === low && this.#high[place] === high) return place
-    }
-  }
-
-  #grow(): void {
-    const [high, low, rows] = [this.#high, this.#low, this.#rows]
-    const places = Math.ceil(rows.length * GROWTH)
-    this.#high = new Uint32Array(places)
-    this.#low = new Uint32Array(places)
-    this.#rows = new Uint32Array(places).fill(FREE)
-    for (let i = 0; i < rows.length; i++) {
-      if (rows[i] !== FREE) this.#put(this.#placeOf(high[i]!, low[i]!), high[i]!, low[i]!, rows[i]!)
-    }
-  }
+  return from
 }
 
 const DIGEST_BYTES = 32
 
 /** 32 bytes a row. */
 export class Digests {
-  readonly #segments: Uint8Array[] = []
-  #length = 0
+  readonly #rows: Rows<Uint8Array>
+
+  constructor(scratch: Scratch) {
+    this.#rows = new Rows(scratch, (length) => new Uint8Array(length), DIGEST_BYTES)
+  }
 
   get length(): number {
-    return this.#length
+    return this.#rows.length
   }
 
   push(digest: Uint8Array): void {
     assert(digest.length === DIGEST_BYTES, 'a digest')
-    const place = this.#length & IN_SEGMENT
-    if (place === 0) this.#segments.push(new Uint8Array(SEGMENT_ROWS * DIGEST_BYTES))
-    this.#segments[this.#length >>> SEGMENT_BITS]!.set(digest, place * DIGEST_BYTES)
-    this.#length++
+    const place = this.#rows.placeOf(this.length)
+    this.#rows.next().set(digest, place)
   }
 
   /** A copy. */
   at(row: number): Uint8Array {
-    assert(row >= 0 && row < this.#length, `no row ${row}`)
-    const at = (row & IN_SEGMENT) * DIGEST_BYTES
-    return this.#segments[row >>> SEGMENT_BITS]!.slice(at, at + DIGEST_BYTES)
+    const place = this.#rows.placeOf(row)
+    return this.#rows.segmentOf(row).slice(place, place + DIGEST_BYTES)
   }
 
   isAt(row: number, digest: Uint8Array): boolean {
-    const segment = this.#segments[row >>> SEGMENT_BITS]!
-    const at = (row & IN_SEGMENT) * DIGEST_BYTES
-    for (let i = 0; i < DIGEST_BYTES; i++) if (segment[at + i] !== digest[i]) return false
+    const segment = this.#rows.segmentOf(row)
+    const place = this.#rows.placeOf(row)
+    for (let i = 0; i < DIGEST_BYTES; i++) if (segment[place + i] !== digest[i]) return false
     return true
   }
 }
 
-/** Rows by a digest. The whole of it is compared: a place is found by a part of it, in a way that nobody can foresee. */
+/** Of a table of places: each grows by itself, so that there are never two of the whole. */
+export const SHARDS = 256
+export const SHARD_SHIFT = 24
+const FIRST_PLACES = 16
+export const GROWTH = 1.5
+/** Places are at most this full. */
+export const MAX_LOAD = 0.8
+export const FREE = 0xffffffff
+
+/**
+ * Rows by a digest. The whole of it is compared: a place is found by a part of it, in a way that nobody can foresee. Places are in the order
+ * of the part, so that a shard grows without a look at the digests.
+ */
 export class DigestIndex {
-  readonly #digests = new Digests()
-  readonly #shards = Array.from({ length: SHARDS }, () => ({ places: freePlaces(FIRST_PLACES), count: 0 }))
+  readonly #digests: Digests
+  readonly #shards = Array.from({ length: SHARDS }, () => new DigestShard(FIRST_PLACES))
   readonly #seeds = seeds()
+
+  constructor(scratch: Scratch) {
+    this.#digests = new Digests(scratch)
+  }
 
   get length(): number {
     return this.#digests.length
@@ -202,44 +205,30 @@ export class DigestIndex {
 
   /** As the next row. A digest that is there already keeps its first row. */
   push(digest: Uint8Array): void {
-    const hash = this.#hash(digest)
-    const shard = this.#shards[hash >>> SHARD_SHIFT]!
-    if (shard.count >= shard.places.length * MAX_LOAD) shard.places = this.#grown(shard.places)
-    const place = this.#placeOf(digest, hash, shard.places)
-    if (shard.places[place] === FREE) {
-      shard.places[place] = this.length
-      shard.count++
+    if (this.rowOf(digest) === undefined) {
+      const hash = this.#hash(digest)
+      const shard = this.#shards[hash >>> SHARD_SHIFT]!
+      const roomy = shard.count < shard.rows.length * MAX_LOAD ? shard : shard.grown()
+      this.#shards[hash >>> SHARD_SHIFT] = roomy
+      roomy.add(partOf(hash), this.length)
     }
     this.#digests.push(digest)
   }
 
   rowOf(digest: Uint8Array): number | undefined {
     const hash = this.#hash(digest)
-    const { places } = this.#shards[hash >>> SHARD_SHIFT]!
-    const row = places[this.#placeOf(digest, hash, places)]!
-    return row === FREE ? undefined : row
+    const part = partOf(hash)
+    const { rows, parts } = this.#shards[hash >>> SHARD_SHIFT]!
+    for (let place = placeOf(part, rows.length); ; place = place + 1 === rows.length ? 0 : place + 1) {
+      const row = rows[place]!
+      if (row === FREE) return undefined
+      if (parts[place] === part && this.#digests.isAt(row, digest)) return row
+    }
   }
 
   /** The digest of a row: a copy. */
   at(row: number): Uint8Array {
     return this.#digests.at(row)
-  }
-
-  #placeOf(digest: Uint8Array, hash: number, places: Uint32Array): number {
-    for (let place = hash % places.length; ; place = place + 1 === places.length ? 0 : place + 1) {
-      const row = places[place]!
-      if (row === FREE || this.#digests.isAt(row, digest)) return place
-    }
-  }
-
-  #grown(places: Uint32Array): Uint32Array {
-    const larger = freePlaces(Math.ceil(places.length * GROWTH))
-    for (const row of places) {
-      if (row === FREE) continue
-      const digest = this.#digests.at(row)
-      larger[this.#placeOf(digest, this.#hash(digest), larger)] = row
-    }
-    return larger
   }
 
   #hash(digest: Uint8Array): number {
@@ -249,11 +238,41 @@ export class DigestIndex {
   }
 }
 
-function freePlaces(count: number): Uint32Array {
-  return new Uint32Array(count).fill(FREE)
+class DigestShard {
+  readonly rows: Uint32Array
+  readonly parts: Uint16Array
+  count = 0
+
+  constructor(places: number) {
+    this.rows = new Uint32Array(places).fill(FREE)
+    this.parts = new Uint16Array(places)
+  }
+
+  add(part: number, row: number): void {
+    let place = placeOf(part, this.rows.length)
+    while (this.rows[place] !== FREE) place = place + 1 === this.rows.length ? 0 : place + 1
+    this.rows[place] = row
+    this.parts[place] = part
+    this.count++
+  }
+
+  grown(): DigestShard {
+    const larger = new DigestShard(Math.ceil(this.rows.length * GROWTH))
+    for (const [place, row] of this.rows.entries()) if (row !== FREE) larger.add(this.parts[place]!, row)
+    return larger
+  }
 }
 
-function seeds(): Uint32Array {
+/** The bits of a hash after those that name the shard. */
+function partOf(hash: number): number {
+  return (hash >>> 8) & 0xffff
+}
+
+function placeOf(part: number, places: number): number {
+  return Math.floor((part * places) / 0x10000)
+}
+
+export function seeds(): Uint32Array {
   const four = crypto.getRandomValues(new Uint32Array(4))
   // Odd, so that multiplying by it loses nothing.
   four[1] = (four[1]! & 0xfffffffe) >>> 0
@@ -261,7 +280,7 @@ function seeds(): Uint32Array {
 }
 
 /** Every bit of the number in every bit of the result. */
-function mix(value: number): number {
+export function mix(value: number): number {
   let x = value | 0
   x = Math.imul(x ^ (x >>> 16), 0x7feb352d)
   x = Math.imul(x ^ (x >>> 15), 0x846ca68b)

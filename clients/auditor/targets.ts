@@ -6,6 +6,7 @@
 import { type Hash, toHex } from '../../merkle/index.ts'
 import { type LinkTarget, RECORD_TYPES } from '../../provenance/index.ts'
 import type { Recorded } from './recorded.ts'
+import type { Scratch } from './scratch.ts'
 import { Column, DigestIndex, Digests } from './tables.ts'
 
 const TYPES: readonly (LinkTarget['type'] | undefined)[] = [undefined, 'foreign', 'erased', ...RECORD_TYPES]
@@ -26,27 +27,40 @@ export interface Unused {
 
 /** By entry in lower-case hex; as much of a `ReadonlyMap` as `checkRecord` asks of. */
 export class Targets {
-  readonly #entries = new DigestIndex()
-  readonly #types = new Column(bytes)
-  readonly #dates = new Column(numbers)
-  readonly #signers = new Column(words)
+  readonly #entries: DigestIndex
+  readonly #types: Column<Uint8Array>
+  readonly #dates: Column<Float64Array>
+  readonly #signers: Column<Uint32Array>
   readonly #kids = new Names()
   /** Of credentials, by row. */
-  readonly #credentials = { rows: new Column(words), digests: new Digests() }
+  readonly #credentials: { readonly rows: Column<Uint32Array>; readonly digests: Digests }
   /** Of policies, reference values and results: when they hold, and how often they were used. */
-  readonly #periods = {
-    rows: new Column(words),
-    from: new Column(numbers),
-    until: new Column(numbers),
-    uses: new Column((length) => new Uint16Array(length)),
+  readonly #periods: {
+    readonly rows: Column<Uint32Array>
+    readonly from: Column<Float64Array>
+    readonly until: Column<Float64Array>
+    readonly uses: Column<Uint16Array>
   }
   /** Of results, by row: the criteria that they were judged by, of which there are few combinations. */
-  readonly #criteria = { rows: new Column(words), sets: new Column(words), known: new Names() }
+  readonly #criteria: { readonly rows: Column<Uint32Array>; readonly sets: Column<Uint32Array>; readonly known: Names }
   readonly #confidential = new Set<number>()
   /** By row, until a credential came of it. Afterwards no other may, so that nobody asks what it announced. */
   readonly #intents = new Map<number, NonNullable<LinkTarget['intent']>>()
   /** What was asked for lately: mostly the same few policies and authorizations. */
   readonly #recent = new Map<string, LinkTarget>()
+
+  constructor(scratch: Scratch) {
+    const column = <T extends Float64Array | Uint32Array | Uint16Array | Uint8Array>(make: (length: number) => T) =>
+      new Column(scratch, make)
+    this.#entries = new DigestIndex(scratch)
+    this.#types = column(bytes)
+    this.#dates = column(numbers)
+    this.#signers = column(words)
+    this.#credentials = { rows: column(words), digests: new Digests(scratch) }
+    const uses = column((length) => new Uint16Array(length))
+    this.#periods = { rows: column(words), from: column(numbers), until: column(numbers), uses }
+    this.#criteria = { rows: column(words), sets: column(words), known: new Names() }
+  }
 
   get(entry: string): LinkTarget | undefined {
     const recent = this.#recent.get(entry)

@@ -14,7 +14,8 @@ Made by \`npm run docs\` from the schema. \`provlog audit run --state DIR\` leav
 questions; \`--sql\` asks it anything. It is made from the log alone, so it may be deleted at any time: the next audit makes it again.
 
 **What it holds in clear.** Without a key, what everybody can read on the log. With \`--key\`, also what that key opens: names of workloads, serial numbers, bills of materials, what Evidence said. Columns
-marked *opened* are of that kind, and NULL where nothing was opened. The directory is 0700 and the file 0600; whoever copies it copies the plaintext. Private keys, credentials and wraps are never in
+marked *opened* are of that kind, and NULL where nothing was opened. The directory is 0700 and the file 0600; whoever copies it copies the plaintext. What does not fit into the memory of an audit or of a
+question is beside it, in \`spill-…\` (0700), for as long as that runs; what a killed one left goes with the next audit. Private keys, credentials and wraps are never in
 it. An audit with another key, or with none, starts over and leaves nothing of the old one.
 
 **What keeps it right.** One transaction holds a run of entries, what was found about them, and how far the audit has come. Killed at any point, the next audit goes on after the last whole run. Before it does, the

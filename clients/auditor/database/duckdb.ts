@@ -9,9 +9,14 @@
  * * The engine reads and writes files, loads extensions from the network, and lets any statement change that. All of it is switched
  *   off when the file is opened, and the switch is locked: `enable_external_access`, `lock_configuration`.
  * * `length` of a BLOB is `octet_length`, and a `Buffer` comes out, on memory that is the engine's: it is copied.
+ * * What does not fit into its memory it spills into a directory, also with external access switched off, and unless told otherwise into one
+ *   that all processes share which read one database: see `spill.ts`. The bound of it is ignored in the configuration, and must be set.
+ * * Its memory is not all of it: a run of rows that is appended, and what it compresses, is outside of the limit, and freed memory stays with its
+ *   allocator until a thread comes by. An appender lives until the collector comes by, which has no reason to.
  *
  * @module
  */
+import { dirname } from 'node:path'
 import {
   BIGINT,
   DuckDBBlobValue,
@@ -25,13 +30,16 @@ import {
 import { UnavailableError } from '../../../merkle/index.ts'
 import { AuditError } from '../error.ts'
 import type { Answer, Cell, Column, Row } from './cells.ts'
+import { Spill } from './spill.ts'
 import { type DataChunk, TableWriter } from './table-writer.ts'
 
 /**
- * Memory that the engine may take. It writes a million entries in the first (measured), and joins over as many need more than that; it spills
- * nothing to files, because it may open none.
+ * Memory that the engine may take for data. Writing needs what is in one transaction, and the rest would be blocks of the file that nobody
+ * asks for again: with four times as much, a million entries took as much more and no less time. Joins over as many need more.
  */
-const MEMORY_LIMIT = { writing: '256MB', asking: '1GB' }
+const MEMORY_LIMIT = { writing: '64MB', asking: '1GB' }
+/** What may be spilled: a question that needs more of the disk is refused. */
+const MAX_SPILLED = '8GB'
 /** `duckdb_statement_type`: SELECT. */
 const SELECT = 1
 
@@ -39,10 +47,12 @@ const SELECT = 1
 export class Database {
   readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
+  readonly #spill: Spill
 
-  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, spill: Spill) {
     this.#instance = instance
     this.#connection = connection
+    this.#spill = spill
   }
 
   /**
@@ -51,17 +61,27 @@ export class Database {
    * @throws `UnavailableError` when another process has it open; `AuditError` `damaged_audit`
    */
   static async open(path: string, { readOnly }: { readOnly: boolean }): Promise<Database> {
+    const spill = await Spill.make(dirname(path))
     try {
       const instance = await DuckDBInstance.create(path, {
+        // Before access is switched off: afterwards it cannot be said. Empty: nowhere.
+        temp_directory: spill.directory ?? '',
         ...(readOnly && { access_mode: 'READ_ONLY' }),
         memory_limit: readOnly ? MEMORY_LIMIT.asking : MEMORY_LIMIT.writing,
+        // Threads of an audit are busy with signatures: a second one of the engine's costs a fifth more and ends no sooner.
+        ...(!readOnly && { threads: '1' }),
+        allocator_background_threads: 'true',
         enable_external_access: 'false',
         autoinstall_known_extensions: 'false',
         autoload_known_extensions: 'false',
-        lock_configuration: 'true',
       })
-      return new Database(instance, await instance.connect())
+      const connection = await instance.connect()
+      await connection.run(`SET max_temp_directory_size = '${MAX_SPILLED}'; SET lock_configuration = true`)
+      // The lock is ours alone: whoever left something there is gone.
+      if (!readOnly) await spill.removeOthers()
+      return new Database(instance, connection, spill)
     } catch (cause) {
+      spill.remove()
       const message = messageOf(cause)
       if (/set lock on file/i.test(message)) {
         throw new UnavailableError(`${path} is in use by another audit or question`, { cause })
@@ -117,21 +137,17 @@ export class Database {
     }
   }
 
-  /** Appends to a table, from {@link TableWriter.begin} on within the transaction that is open then. */
-  writer(table: string, columns: readonly Column[]): TableWriter {
-    const open = async () => {
-      const appender = await this.#connection.createAppender(table)
-      return {
-        append: (chunk: DataChunk) => appender.appendDataChunk(new DuckDBDataChunk(chunk)),
-        close: () => appender.closeSync(),
-      }
-    }
-    return new TableWriter(columns, open, named)
+  /** Appends to a table, for as long as the database is open: each time it is flushed, within the transaction that is open then. */
+  async writer(table: string, columns: readonly Column[]): Promise<TableWriter> {
+    const appender = await this.#connection.createAppender(table)
+    const append = (chunk: DataChunk) => appender.appendDataChunk(new DuckDBDataChunk(chunk))
+    return new TableWriter(columns, { append, flush: () => appender.flushSync() }, named)
   }
 
   close(): void {
     this.#connection.closeSync()
     this.#instance.closeSync()
+    this.#spill.remove()
   }
 }
 

@@ -23,31 +23,26 @@ export type { DataChunk } from '@duckdb/node-bindings'
 /** Of a chunk, at most: the engine's vectors have as many. */
 const CHUNK_ROWS = 2048
 
-/** Where chunks go, within one transaction. */
+/** Where chunks go: into the transaction that is open when it is flushed. */
 export interface Appender {
   append(chunk: DataChunk): void
-  close(): void
+  flush(): void
 }
 
 export class TableWriter {
   readonly #types: readonly ColumnType[]
-  readonly #open: () => Promise<Appender>
+  readonly #appender: Appender
   readonly #named: (error: unknown) => unknown
-  #appender: Appender | undefined
   /** Made for the first row, and used again: most tables get none. */
   #chunk: DataChunk | undefined
   #columns: readonly ColumnWriter[] = []
   #length = 0
 
   /** @param named - what to throw for an error of the engine */
-  constructor(columns: readonly Column[], open: () => Promise<Appender>, named: (error: unknown) => unknown) {
+  constructor(columns: readonly Column[], appender: Appender, named: (error: unknown) => unknown) {
     this.#types = columns.map(({ type }) => type)
-    this.#open = open
+    this.#appender = appender
     this.#named = named
-  }
-
-  async begin(): Promise<void> {
-    this.#appender = await this.#open()
   }
 
   add(row: Row): void {
@@ -58,14 +53,13 @@ export class TableWriter {
   }
 
   /** What was added is in the transaction then. */
-  close(): void {
+  flush(): void {
     try {
       this.#flushChunk()
-      this.#appender?.close()
+      this.#appender.flush()
     } catch (error) {
       throw this.#named(error)
     }
-    this.#appender = undefined
   }
 
   #makeChunk(): DataChunk {
@@ -78,7 +72,7 @@ export class TableWriter {
     if (this.#chunk === undefined || this.#length === 0) return
     duckdb.data_chunk_set_size(this.#chunk, this.#length)
     for (const column of this.#columns) column.flush(this.#length)
-    this.#appender!.append(this.#chunk)
+    this.#appender.append(this.#chunk)
     duckdb.data_chunk_reset(this.#chunk)
     this.#length = 0
   }
