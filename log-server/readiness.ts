@@ -55,7 +55,7 @@ export interface StorageOptions {
   readonly milliseconds?: () => number
 }
 
-/** LevelDB writes 64 MiB at a time beside what it has, and needs some times that to merge tables. */
+/** LevelDB writes 16 MiB at a time beside what it has, and needs some times that to merge tables. */
 const DEFAULT_FLOOR = 512 * 1024 * 1024
 /** A merge of tables makes some dozen files. */
 const MIN_INODES = 256

@@ -23,7 +23,7 @@ export interface FileDamage {
 
 /**
  * What opening would not notice: the logs that it replays, and tables that are not there or cut short. As much to read as was written since it last sorted
- * what it has, 64 MiB at most.
+ * what it has, 16 MiB as a rule.
  */
 export function checkLevelLogs(location: string): Promise<FileDamage[]> {
   return check(location, false)
