@@ -10,8 +10,8 @@
  * all others are in 32 MiB, and no more, however many they are: of what is not there one in 400 is looked up at ten million keys, one in 60 at 27 million
  * and one in 8 at 54 million.
  *
- * They are made anew after each opening, out of the keys that there are, beside whatever else is done; until that is done everything is looked up. Nothing of
- * them is on the disk, where it could be damaged, or older than the database.
+ * They are made anew by whoever opens a log and appends, out of the keys that there are, beside whatever else is done; until that is done everything is looked
+ * up. Nothing of them is on the disk, where it could be damaged, or older than the database.
  *
  * @module
  */
@@ -98,7 +98,10 @@ export class FilteredDatabase implements Database {
     if (db.getProperty) this.getProperty = db.getProperty.bind(db)
   }
 
-  /** Reads the keys that there are. Where that fails nothing is filtered, and what cannot be read is told to whoever asks for it. */
+  /**
+   * Reads the keys that there are; begun by the first batch, so that who only reads does not pay for it, nor a start. Where it fails nothing is filtered,
+   * and what cannot be read is told to whoever asks for it.
+   */
   fill(): Promise<void> {
     this.#filling ??= this.#fill().catch(() => undefined)
     return this.#filling
@@ -134,6 +137,7 @@ export class FilteredDatabase implements Database {
   }
 
   batch(): DatabaseBatch {
+    void this.fill()
     const batch = this.#db.batch()
     return {
       // Before it is written: whoever is told that it is not there asked before that.

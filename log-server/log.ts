@@ -114,7 +114,7 @@ export async function openOver(
     // A crash between commit and guard: what the database holds was signed, and nobody has seen it yet.
     if (signed.head.size > guard.last.size) await guard.write(signed.head)
     await store.sweep()
-    if (!frozen) store.filterKeys()
+    store.filterKeys()
     const { origin } = config
     const sequencer = createSequencer({
       ...{ origin, store, guard, edge, publication, reader, keys, policy: policy(), now, limits, fatal, observer },
