@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Database, DatabaseBatch } from '../../log-server/database.ts'
+import type { Database, DatabaseBatch, Rows } from '../../log-server/database.ts'
 import { Edge } from '../../log-server/edge.ts'
 import type { Guard, GuardFile } from '../../log-server/guard.ts'
 import { closeAll, createSequencer, openOver, rebuildAuthorities } from '../../log-server/log.ts'
@@ -35,6 +35,7 @@ export interface Mutant {
 }
 
 const nothing = () => undefined
+const NO_ROWS: Rows<Uint8Array> = { all: async () => [], async *[Symbol.asyncIterator]() {} }
 
 /** By what is wrong with them. */
 export const MUTANTS: Readonly<Record<string, Mutant>> = {
@@ -96,6 +97,9 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
         entries.map(() => ({ entry: undefined, identity: undefined, unique: [] }))
       return instead(store, { holders })
     },
+  },
+  'takes what its filter has not read for what is not there': {
+    database: (database) => instead(database, { keys: () => NO_ROWS }),
   },
   'tells where an entry is before it is published': {
     patch: () => {
