@@ -1,5 +1,5 @@
 /**
- * COSE_Sign1 (RFC 9052 §4.2) as attesters make it: one algorithm, nothing unprotected, and nothing else in the header.
+ * COSE_Sign1 (RFC 9052 §4.2) as attesters make it: one algorithm, nothing else in the header, and nothing unprotected but what the format says.
  *
  * `statement/cose-sign1.ts` reads statements, which are in one exact form and of algorithms that workloads have. Attesters sort keys as they
  * like, leave tags out, and use ES384.
@@ -19,8 +19,8 @@ type Algorithm = keyof typeof ALGORITHMS
 export interface CoseSign1 {
   readonly algorithm: Algorithm
   readonly payload: Uint8Array
-  /** Whether this key made the signature. */
-  isSignedBy(key: KeyObject): boolean
+  /** Whether this key made the signature, over what was agreed on outside besides: `external_aad` of §4.3. */
+  isSignedBy(key: KeyObject, external?: Uint8Array): boolean
 }
 
 const LIMITS = { maxBytes: 64 * 1024, maxItems: 1024, maxDepth: 8, sortedKeys: false }
@@ -30,8 +30,12 @@ export function decodeLoosely(bytes: Uint8Array, tags: readonly number[] = []): 
   return decodeCbor(bytes, { ...LIMITS, tags })
 }
 
-/** Throws as `decodeLoosely`, or an ordinary error that says why. */
-export function decodeCoseSign1(bytes: Uint8Array, isTagged: boolean): CoseSign1 {
+/**
+ * Throws as `decodeLoosely`, or an ordinary error that says why.
+ *
+ * @param unprotected - labels that may be in the unprotected header. Nobody signs what is there, and nothing here reads it
+ */
+export function decodeCoseSign1(bytes: Uint8Array, isTagged: boolean, unprotected: readonly number[] = []): CoseSign1 {
   const value = decodeLoosely(bytes, isTagged ? [18] : [])
   if (isTagged && !(value instanceof CborTag && value.tag === 18)) throw new Error('no tag 18')
   const array = asArray(value instanceof CborTag ? value.value : value, 'COSE_Sign1', 4)
@@ -39,17 +43,21 @@ export function decodeCoseSign1(bytes: Uint8Array, isTagged: boolean): CoseSign1
   const headers = asMap(decodeLoosely(protectedHeader), 'protected header')
   const algorithm = ([-7, -35] as const).find((known) => known === headers.get(1))
   if (headers.size !== 1 || !algorithm) throw new Error('alg is neither ES256 nor ES384, or not alone')
-  if (asMap(array[1], 'unprotected header').size > 0) throw new Error('an unprotected header')
+  const labels = [...asMap(array[1], 'unprotected header').keys()]
+  if (!labels.every((label) => unprotected.some((known) => known === label))) throw new Error('an unprotected header')
   const payload = asBytes(array[2], 'payload')
   const { hash, curve, bytes: length } = ALGORITHMS[algorithm]
   const signature = asBytes(array[3], 'signature', length)
-  // §4.4
-  const signed = encodeCbor(['Signature1', protectedHeader, new Uint8Array(), payload])
   return {
     algorithm,
     payload,
-    isSignedBy: (key) =>
-      key.asymmetricKeyDetails?.namedCurve === curve &&
-      verify(hash, signed, { key, dsaEncoding: 'ieee-p1363' }, signature),
+    isSignedBy: (key, external = new Uint8Array()) => {
+      // §4.4
+      const signed = encodeCbor(['Signature1', protectedHeader, external, payload])
+      return (
+        key.asymmetricKeyDetails?.namedCurve === curve &&
+        verify(hash, signed, { key, dsaEncoding: 'ieee-p1363' }, signature)
+      )
+    },
   }
 }

@@ -18,6 +18,8 @@ import { checkBinding, FORMULAS } from './key-binding.ts'
 export interface HardwareFacts {
   /** Lower-case hex by the name that the vendor gives it. */
   readonly measurements: Readonly<Record<string, string>>
+  /** Those that no reference values match without naming them: of what is there, and nothing says what it is. */
+  readonly mustBeNamed?: readonly string[]
   /** Security version numbers, of the software and of the platform below it. */
   readonly versions: Readonly<Record<string, number>>
   readonly platform: {
@@ -30,6 +32,8 @@ export interface HardwareFacts {
   readonly debug?: boolean
   /** What the vendor says of the platform's firmware. Absent where vendors say nothing and reference values decide. */
   readonly tcb?: { readonly status: string; readonly date?: string; readonly advisories?: readonly string[] }
+  /** Set where vendors do for some platforms of the format and not for others, and for this one do: no minimum is missed then. */
+  readonly isTcbJudged?: true
   /** POSIX seconds, where the platform has a clock. */
   readonly issuedAt?: number
   /** The challenge, where it has a field of its own. */
@@ -64,6 +68,8 @@ export interface HardwareReader {
   readonly ofFile?: (file: Uint8Array) => Uint8Array
   /** Set where another Verifier vouches for the facts: its keys are in the reference values. */
   readonly attesters?: true
+  /** Set where collateral may be files that are neither text nor DER. */
+  readonly hasMessages?: true
   /**
    * The facts; of evidence about several devices, those of each by its name.
    *
@@ -121,7 +127,7 @@ export function hardwareFormat(reader: HardwareReader): EvidenceFormat {
         throw new VerifierError('malformed_evidence', `longer than ${MAX_EVIDENCE_BYTES} bytes`)
       }
       const facts = await reader.read(evidence, {
-        collateral: readCollateral(examination.collateral),
+        collateral: readCollateral(examination.collateral, reader.hasMessages),
         roots: examination.roots ?? reader.roots,
         at: examination.now,
         attesters: examination.references.flatMap(({ attesters }) => attesters),
@@ -256,6 +262,7 @@ function namesIn({ values = {}, minimum = {} }: ReferenceMeasurement): number {
 function differences(facts: HardwareFacts, { values = {}, minimum = {} }: ReferenceMeasurement): string[] {
   return [
     ...Object.entries(values).flatMap(([name, value]) => (facts.measurements[name] === value ? [] : [name])),
+    ...(facts.mustBeNamed ?? []).filter((name) => !(name in values)),
     ...below(facts, minimum),
   ]
 }
@@ -291,7 +298,9 @@ function comparePlatform(
   const known = references.flatMap(({ platforms = [] }) => platforms).filter((platform) => isAbout(platform, facts))
   const minimums = known.flatMap(({ minimum }) => (minimum ? [minimum] : []))
   const old = new Set(minimums.flatMap((minimum) => below(facts, minimum)))
-  if (minimums.length === 0) findings.push({ case: 'unknownTcb', why: `no minimum is set for ${model}` })
+  if (minimums.length === 0 && !facts.isTcbJudged) {
+    findings.push({ case: 'unknownTcb', why: `no minimum is set for ${model}` })
+  }
   // Every minimum that applies has to be met: a second set of reference values does not excuse from the first.
   else if (old.size > 0) findings.push({ case: 'outdatedTcb', why: `${[...old].join(', ')} of ${model}` })
   return findings
