@@ -80,14 +80,18 @@ export function createProcessor(now: number) {
     ])
   return {
     root: sha256Hex(ark),
-    /** An attestation report of a guest that launched as `launch`, version 2. */
-    report(asked: Asked, { snp, launch }: { readonly snp: number; readonly launch: number }): Evidence {
+    /** An attestation report of a guest that launched as `launch`, version 2. It answers what it was asked, or says what it is told to. */
+    report(
+      asked: Asked | Uint8Array,
+      { snp, launch, vmpl = 0 }: { snp: number; launch: number; vmpl?: number },
+    ): Evidence {
       const evidence = new Uint8Array(0x4a0)
       const set = (offset: number, value: Iterable<number>) => evidence.set([...value], offset)
       set(0x00, little(2, 4))
       set(0x08, [0x1f, 0x00, 0x03])
+      set(0x30, [vmpl])
       set(0x34, [1])
-      set(0x50, hashed('sha512', asked))
+      set(0x50, asked instanceof Uint8Array ? asked : hashed('sha512', asked))
       set(0x90, new Uint8Array(48).fill(launch))
       set(0x180, [3, 0, 0, 0, 0, 0, snp, 115])
       set(0x1a0, chip)

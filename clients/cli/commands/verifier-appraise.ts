@@ -23,7 +23,8 @@ export const verifierAppraise: Command = {
     },
     collateral: {
       value: 'F',
-      about: 'certificates, revocation lists, TCB documents that hardware evidence is verified with; keys (JWK, JWKS)',
+      about:
+        'certificates, revocation lists, TCB documents, endorsements that evidence is verified with; keys (JWK, JWKS, PEM)',
       repeated: true,
     },
     'workload-key': { value: 'PUB.jwk', about: 'whose key the evidence must be about; where it holds a digest of it' },

@@ -10,6 +10,7 @@ import { awsNitro } from './hardware/aws-nitro.ts'
 import { azSnpVtpm, azTdxVtpm } from './hardware/azure/azure-vtpm.ts'
 import { sgx, tdx } from './hardware/intel/intel.ts'
 import { nvidiaGpu, nvidiaSwitch } from './hardware/nvidia/nvidia.ts'
+import { oak } from './hardware/oak/oak.ts'
 import { sevSnp } from './hardware/sev-snp.ts'
 import { tpm2 } from './hardware/tpm/tpm.ts'
 import { measuredFiles } from './measured-files.ts'
@@ -28,6 +29,7 @@ const ALL = [
   cca,
   azSnpVtpm,
   azTdxVtpm,
+  oak,
   nvidiaGpu,
   nvidiaSwitch,
   nvidiaNras,
