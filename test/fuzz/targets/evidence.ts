@@ -1,12 +1,21 @@
 /**
- * What others wrote and we only read: CBOR in any encoding, results as CWTs, wrappers of evidence, reports of devices.
+ * What others wrote and we only read: CBOR in any encoding, results as CWTs, wrappers of evidence, reports of devices, layers of software.
  *
  * @module
  */
+
+import { readingEvidence } from '../../../clients/verifier/error.ts'
 import { type Cmw, readCmw, recordsOf } from '../../../clients/verifier/evidence/cmw.ts'
 import { decodeSpdmReport, type SpdmReport } from '../../../clients/verifier/evidence/hardware/nvidia/spdm.ts'
+import {
+  decodeEndorsements,
+  type OakEndorsements,
+} from '../../../clients/verifier/evidence/hardware/oak/endorsements.ts'
+import { readEvents } from '../../../clients/verifier/evidence/hardware/oak/events.ts'
+import { decodeOakEvidence } from '../../../clients/verifier/evidence/hardware/oak/evidence.ts'
+import { type LogEntry, readLogEntry } from '../../../clients/verifier/evidence/hardware/oak/rekor.ts'
 import { readSubmission, type Submission } from '../../../clients/verifier/evidence/submission.ts'
-import { concatBytes, equalBytes, fromHex, utf8 } from '../../../merkle/index.ts'
+import { concatBytes, equalBytes, fromHex, hashLeaf, toBase64, toHex, utf8 } from '../../../merkle/index.ts'
 import { readEarClaims } from '../../../provenance/ear-claims.ts'
 import { decodeEarCwt } from '../../../provenance/ear-cwt.ts'
 import { EAR_PROFILE, type EarClaims, VERAISON_PROFILE } from '../../../provenance/index.ts'
@@ -15,6 +24,7 @@ import { type CborKey, type CborValue, decodeCbor, encodeCbor } from '../../../s
 import { demand, type Target } from '../engine.ts'
 import { bytesMutator, jsonMutator, type Mutator } from '../mutate.ts'
 import { cborMutator } from '../mutate-cbor.ts'
+import { bytesField, numberField, protobufMutator } from '../mutate-protobuf.ts'
 
 const cborMutators: readonly Mutator[] = [cborMutator, cborMutator, bytesMutator]
 /** JSON or CBOR, by how it begins. */
@@ -137,6 +147,113 @@ const spdm: Target<SpdmReport> = {
   },
 }
 
+const filled = (byte: number, length = 32) => new Uint8Array(length).fill(byte)
+const oakEvent = (type: string, ...data: readonly Uint8Array[]) => {
+  const url = utf8(`type.googleapis.com/oak.attestation.v1.${type}`)
+  return bytesField(2, bytesField(2, bytesField(1, url), bytesField(2, ...data)))
+}
+const oakLog = bytesField(
+  4,
+  oakEvent('Stage0Measurements', bytesField(2, filled(1)), bytesField(6, utf8('quiet'))),
+  oakEvent('SystemLayerData', bytesField(1, bytesField(18, filled(2)))),
+  oakEvent('ContainerLayerData', bytesField(1, bytesField(18, filled(3))), bytesField(4, filled(4, 65))),
+)
+const oakRoot = bytesField(1, numberField(1, 1), bytesField(2, filled(5, 99)), bytesField(3, filled(6, 40)))
+const oakLayer = bytesField(2, bytesField(1, filled(7, 60)))
+
+interface OakRead {
+  readonly evidence: ReturnType<typeof decodeOakEvidence>
+  readonly measured: ReturnType<typeof readEvents>
+}
+
+const oakEvidence: Target<OakRead> = {
+  name: 'oak-evidence',
+  seeds: [concatBytes(oakRoot, oakLayer, oakLayer, oakLayer, bytesField(3, bytesField(2, filled(8, 60))), oakLog)],
+  mutators: [protobufMutator],
+  maxBytes: 64 * 1024,
+  codes: ['malformed_evidence'],
+  read: (input) =>
+    readingEvidence(() => {
+      const evidence = decodeOakEvidence(input)
+      return { evidence, measured: readEvents(evidence.events) }
+    }),
+  check({ evidence: { events, layers, platform }, measured: { measurements, mustBeNamed } }) {
+    demand(events.length > 0 && Math.max(events.length, layers.length) <= 16, 'more layers than there may be')
+    demand(
+      events.every((_, i) => measurements[`event:${i}`]?.length === 64),
+      'an event without its digest',
+    )
+    const named = Object.keys(measurements).filter((name) => !name.startsWith('event:'))
+    demand(named.length === 0 || mustBeNamed.length === 0, 'gives names to layers that it does not know')
+    return `${platform} ${events.length} ${named.length}`
+  },
+}
+
+const oakSigned = bytesField(
+  1,
+  bytesField(1, numberField(1, 1), bytesField(2, utf8('{}'))),
+  bytesField(2, bytesField(2, filled(1, 70))),
+  bytesField(3, utf8('{}')),
+)
+const oakRelease = concatBytes(bytesField(1, utf8('{}')), bytesField(2, filled(1, 70)), bytesField(4, filled(2)))
+const oakVariant = (id: string, ...value: readonly Uint8Array[]) =>
+  concatBytes(bytesField(1, fromHex(id)), bytesField(2, ...value))
+
+const oakEndorsements: Target<OakEndorsements> = {
+  name: 'oak-endorsements',
+  seeds: [
+    concatBytes(
+      bytesField(8, oakVariant('5a12d00f48a04224bff4975c7657438f', bytesField(1, filled(3, 99)))),
+      bytesField(9, oakVariant('de4a0d5560ea4dc6abd109ed744f80ea', oakSigned)),
+      bytesField(10, oakVariant('4722655d963d4fc98443f14571dd32a2', oakSigned)),
+    ),
+    bytesField(2, bytesField(1, bytesField(1, filled(3, 99)), bytesField(2, oakRelease)), bytesField(3, bytesField(1, oakRelease))), // biome-ignore format: one message
+  ],
+  mutators: [protobufMutator],
+  maxBytes: 64 * 1024,
+  codes: ['malformed_collateral'],
+  read: decodeEndorsements,
+  check({ platformCertificates, signed }) {
+    demand(
+      signed.every(([, { statement, signature }]) => statement.length > 0 && signature.length > 0),
+      'an endorsement that nobody signed',
+    )
+    return `${platformCertificates.length} ${signed.map(([name]) => name).join()}`
+  },
+}
+
+/** What Rekor answers. The key is of RFC 6979, A.2.5; no signature holds. */
+function rekorAnswer(): Uint8Array {
+  const key = `-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEYP7UuiVanTHJYet0xjVtaMBJuJI7
+Yfps5mliLmDyn7Z5A/4QCLi8maQa6elWKLxk8vGyDC1+n1F3o8KU1EYimQ==
+-----END PUBLIC KEY-----
+`
+  const hash = { algorithm: 'sha256', value: 'ab'.repeat(32) }
+  const signature = { content: 'AAAA', publicKey: { content: toBase64(utf8(key)) } }
+  const body = utf8(JSON.stringify({ apiVersion: '0.0.1', kind: 'hashedrekord', spec: { data: { hash }, signature } }))
+  const leaf = toHex(hashLeaf(body))
+  const inclusionProof = { hashes: [leaf], logIndex: 0, treeSize: 2, rootHash: leaf, checkpoint: 'a\n2\n\n' }
+  const verification = { signedEntryTimestamp: 'AAAA', inclusionProof }
+  const entry = { body: toBase64(body), integratedTime: 1, logID: hash.value, logIndex: 2, verification }
+  return utf8(JSON.stringify({ [`0123456789abcdef${leaf}`]: entry }))
+}
+
+const rekorEntry: Target<LogEntry> = {
+  name: 'rekor-entry',
+  seeds: [rekorAnswer()],
+  mutators: [jsonMutator, bytesMutator],
+  maxBytes: 64 * 1024,
+  codes: ['malformed_collateral'],
+  // JSON that is read without losing a digit takes some 75 ns a byte, and a Verifier reads files, not requests.
+  timeLimit: 10,
+  read: readLogEntry,
+  check({ entry, logId }) {
+    demand(logId === entry.logID, 'names another log')
+    return String(entry.verification.inclusionProof?.hashes.length)
+  },
+}
+
 export function evidenceTargets(): readonly Target[] {
-  return [looseCbor, earCwt, cmw, submission, spdm] as readonly Target[]
+  return [looseCbor, earCwt, cmw, submission, spdm, oakEvidence, oakEndorsements, rekorEntry] as readonly Target[]
 }
