@@ -14,6 +14,7 @@ import { oak } from './hardware/oak/oak.ts'
 import { sevSnp } from './hardware/sev-snp.ts'
 import { tpm2 } from './hardware/tpm/tpm.ts'
 import { measuredFiles } from './measured-files.ts'
+import { azureAttestation } from './results/azure-attestation.ts'
 import { ear } from './results/ear.ts'
 import { gcpConfidentialSpace } from './results/gcp-confidential-space.ts'
 import { nvidiaNras } from './results/nvidia-nras.ts'
@@ -34,6 +35,7 @@ const ALL = [
   nvidiaSwitch,
   nvidiaNras,
   gcpConfidentialSpace,
+  azureAttestation,
   ear,
 ]
 
