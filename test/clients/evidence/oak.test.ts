@@ -427,6 +427,14 @@ describe('oak: endorsements', () => {
     assert.equal(found['log:SYSTEM_IMAGE'], keyHash(rekor))
   })
 
+  it('are at most 64, of whomever', async () => {
+    const stranger = ecKey()
+    const unsigned = signedEndorsement(system, { logEntry: undefined })
+    const many = (count: number) => concatBytes(...Array.from({ length: count }, () => of(unsigned)))
+    assert.ok(await examined({}, { endorsements: [many(64), pemOf(stranger)] }))
+    await assert.rejects(examined({}, { endorsements: [many(65)] }), refused('malformed_collateral'))
+  })
+
   it('are at most four files', async () => {
     const file = of(signedEndorsement(system))
     await assert.rejects(

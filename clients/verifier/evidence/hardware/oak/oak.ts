@@ -26,19 +26,19 @@ import { decodeEndorsements, ENDORSEMENT_VALUES, endorsedValues, type OakEndorse
 import { EVENT_VALUES, readEvents } from './events.ts'
 import { decodeOakEvidence, type OakEvidence } from './evidence.ts'
 
-/** A file of endorsements has some 40 000 bytes, and its signatures are all verified. */
-const MAX_ENDORSEMENTS = 4
+const MAX_FILES = 4
+/** In all files together: each costs a signature check with each of the keys given. */
+const MAX_ENDORSEMENTS = 64
 
 function readOak(bytes: Uint8Array, context: ReaderContext): HardwareFacts {
   const evidence = readingEvidence(() => decodeOakEvidence(bytes))
-  if (context.collateral.messages.length > MAX_ENDORSEMENTS) {
-    throw new VerifierError('malformed_collateral', `more than ${MAX_ENDORSEMENTS} files of endorsements`)
-  }
+  if (context.collateral.messages.length > MAX_FILES) throw tooMany(`more than ${MAX_FILES} files of endorsements`)
   const endorsements = context.collateral.messages.map(decodeEndorsements)
   const root = rootLayer(evidence, { ...context, collateral: withPlatforms(context.collateral, endorsements) })
   const events = readingEvidence(() => readEvents(evidence.events))
   const measured = { ...events.measurements, FIRMWARE: root.measurements['MEASUREMENT'] ?? root.measurements['MRTD']! }
   const signed = endorsements.flatMap((each) => each.signed)
+  if (signed.length > MAX_ENDORSEMENTS) throw tooMany(`more than ${MAX_ENDORSEMENTS} endorsements`)
   const { keys } = context.collateral
   const endorsed = endorsedValues({ platformCertificates: [], signed }, measured, keys, context.at)
 
@@ -127,6 +127,10 @@ function sha384(bytes: Uint8Array): Uint8Array {
 
 function malformed(why: string): VerifierError {
   return new VerifierError('malformed_evidence', why)
+}
+
+function tooMany(why: string): VerifierError {
+  return new VerifierError('malformed_collateral', why)
 }
 
 function mismatch(why: string): VerifierError {
