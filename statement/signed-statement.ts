@@ -12,9 +12,21 @@
  *
  * @module
  */
-import { equalBytes } from '../merkle/bytes.ts'
+import { concatBytes, equalBytes } from '../merkle/bytes.ts'
 import { type Hash, sha256 } from '../merkle/hash.ts'
-import { asArray, asBytes, asInt, asMap, asText, asUint, type CborMap, CborTag, type CborValue } from './cbor.ts'
+import {
+  asArray,
+  asBytes,
+  asInt,
+  asMap,
+  asText,
+  asUint,
+  type CborMap,
+  CborTag,
+  type CborValue,
+  encodeCbor,
+} from './cbor.ts'
+import { headLength } from './cbor-write.ts'
 import type { PublicJwk } from './cose-key.ts'
 import {
   type CoseSign1,
@@ -103,6 +115,17 @@ export function parseSignedStatement(
 /** What is registered of any COSE_Sign1, statement or not: the message with its unprotected header emptied. Its SHA-256 is the entry. */
 export function registeredBytes(sign1: CoseSign1): Uint8Array {
   return encodeCoseSign1({ ...sign1, unprotected: new Map() })
+}
+
+/** The statement with these unprotected headers, and no others: for whoever has it parsed. */
+export function withUnprotected({ bytes, sign1 }: SignedStatement, unprotected: CborMap): Uint8Array {
+  const before = lengthBefore(sign1)
+  return concatBytes(bytes.subarray(0, before), encodeCbor(unprotected), bytes.subarray(before + 1))
+}
+
+/** Of 18([ protected, {}, payload, signature ]) what stands before the one byte of the empty header. */
+export function lengthBefore({ protectedBytes }: CoseSign1): number {
+  return 2 + headLength(protectedBytes.length) + protectedBytes.length
 }
 
 /**

@@ -8,12 +8,11 @@
  *
  * @module
  */
-import { concatBytes, equalBytes } from '../merkle/bytes.ts'
-import { asArray, asBytes, type CborMap, decodeCbor, encodeCbor } from './cbor.ts'
-import { headLength } from './cbor-write.ts'
-import { type CoseSign1, decodeCoseSign1, encodeCoseSign1, LABEL } from './cose-sign1.ts'
+import { equalBytes } from '../merkle/bytes.ts'
+import { asArray, asBytes, type CborMap, decodeCbor } from './cbor.ts'
+import { decodeCoseSign1, encodeCoseSign1, LABEL } from './cose-sign1.ts'
 import { readingAs, StatementError } from './error.ts'
-import { parseSignedStatement, type SignedStatement } from './signed-statement.ts'
+import { lengthBefore, parseSignedStatement, type SignedStatement, withUnprotected } from './signed-statement.ts'
 
 /** As many logs as anybody would register one statement with. */
 export const MAX_RECEIPTS = 16
@@ -90,10 +89,8 @@ export function receiptsBeside(
 }
 
 /** The inverse: `statement` with these receipts, and nothing else beside it. */
-export function withReceipts({ bytes, sign1 }: SignedStatement, receipts: readonly Uint8Array[]): Uint8Array {
-  const before = lengthBefore(sign1)
-  const unprotected = encodeCbor(new Map([[LABEL.receipts, receipts]]))
-  return concatBytes(bytes.subarray(0, before), unprotected, bytes.subarray(before + 1))
+export function withReceipts(statement: SignedStatement, receipts: readonly Uint8Array[]): Uint8Array {
+  return withUnprotected(statement, new Map([[LABEL.receipts, receipts]]))
 }
 
 /** Receipts are byte strings (RFC 9942 §5), whatever the CDDL of RFC 9943 says: so does everybody write them. */
@@ -105,11 +102,6 @@ function receiptsIn(unprotected: CborMap): readonly Uint8Array[] {
     if (receipts.length > MAX_RECEIPTS) throw tooMany()
     return receipts.map((receipt) => asBytes(receipt, 'a receipt'))
   })
-}
-
-/** Of 18([ protected, {}, payload, signature ]) what stands before the one byte of the empty header. */
-function lengthBefore({ protectedBytes }: CoseSign1): number {
-  return 2 + headLength(protectedBytes.length) + protectedBytes.length
 }
 
 function tooMany(): StatementError {

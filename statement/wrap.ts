@@ -18,6 +18,7 @@ import { asArray, asBytes, asMap, type CborMap, type CborValue, decodeCbor, enco
 import { kidOf, type PrivateJwk, type PublicJwk, publicJwkOf } from './cose-key.ts'
 import { decodeCoseSign1, encodeCoseSign1 } from './cose-sign1.ts'
 import { readingAs, StatementError } from './error.ts'
+import { type SignedStatement, withUnprotected } from './signed-statement.ts'
 
 /** The unprotected header in which a statement brings its wraps: an array of byte strings. */
 export const WRAPS_LABEL = 'provlog-wraps'
@@ -96,6 +97,13 @@ export function attachWraps(statementBytes: Uint8Array, wraps: readonly Uint8Arr
   const unprotected = new Map(sign1.unprotected)
   if (all.length > 0) unprotected.set(WRAPS_LABEL, all)
   return encodeCoseSign1({ ...sign1, unprotected })
+}
+
+/** As {@link attachWraps}, for a statement that was just made and brings none. @throws {@link StatementError} `too_large` */
+export function withWraps(statement: SignedStatement, wraps: readonly Uint8Array[]): Uint8Array {
+  if (wraps.length === 0) return statement.bytes
+  checkCount(wraps)
+  return withUnprotected(statement, new Map([[WRAPS_LABEL, wraps]]))
 }
 
 /**

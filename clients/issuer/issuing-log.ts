@@ -22,8 +22,14 @@ import {
   type RecordType,
   type WorkloadDescription,
 } from '../../provenance/index.ts'
-import { attachWraps, kidOf } from '../../statement/index.ts'
-import { type Clock, type LogClient, RefusedError, type RegisteredRecord } from '../log-client/index.ts'
+import { kidOf, withWraps } from '../../statement/index.ts'
+import {
+  type Clock,
+  type LogClient,
+  RefusedError,
+  type RegisteredRecord,
+  type Submission,
+} from '../log-client/index.ts'
 import type { IssuerLog } from './request.ts'
 
 export interface IssuingLogOptions {
@@ -39,7 +45,7 @@ export function issuingLog({ client, clock, maxAge = 10 }: IssuingLogOptions): I
   const answers = new Answers(clock, maxAge)
   const building = new Set<Promise<unknown>>()
   const registrations = new Together(
-    (statements: readonly Uint8Array[]) => client.registerAll(statements),
+    (statements: readonly Submission[]) => client.registerAll(statements),
     // Those who got their credentials in one answer ask for the next ones together too: what of it is nearly ready need not wait for the answer to the rest.
     () => Promise.allSettled(building),
   )
@@ -51,7 +57,12 @@ export function issuingLog({ client, clock, maxAge = 10 }: IssuingLogOptions): I
     building.add(built)
     const { statement, record, wraps, keys } = await built.finally(() => building.delete(built))
     try {
-      return { ...(await registrations.ask(attachWraps(statement.bytes, wraps))), statement, record, keys }
+      return {
+        ...(await registrations.ask({ bytes: withWraps(statement, wraps), entry: statement.entry })),
+        statement,
+        record,
+        keys,
+      }
     } catch (error) {
       // Perhaps for what has changed since we looked: a policy was replaced, a record erased.
       if (error instanceof RefusedError) {

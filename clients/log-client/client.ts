@@ -87,6 +87,12 @@ export interface LogClientOptions {
   readonly sleep?: Sleep
 }
 
+/** A statement with what travels beside it, and the entry that it is: for whoever made it, and need not read it again. */
+export interface Submission {
+  readonly bytes: Uint8Array
+  readonly entry: Hash
+}
+
 /** What became of a registered statement. */
 export interface Registered {
   readonly entry: Hash
@@ -202,14 +208,16 @@ export class LogClient {
    *
    * @throws `RefusedError`, `UnavailableError`, `AnswerError` when it is about all of them
    */
-  async registerAll(statements: readonly Uint8Array[]): Promise<(Registered | Error)[]> {
+  async registerAll(statements: readonly (Uint8Array | Submission)[]): Promise<(Registered | Error)[]> {
     const log = await this.#log()
-    const receipts = await postStatements(statements, this.#fetcher, this.#sleep)
+    const bytes = statements.map((each) => (each instanceof Uint8Array ? each : each.bytes))
+    const receipts = await postStatements(bytes, this.#fetcher, this.#sleep)
     return Promise.all(
       receipts.map(async (receipt, i) => {
         if (receipt instanceof Error) return receipt
         try {
-          const { entry } = parseSignedStatement(statements[i]!)
+          const each = statements[i]!
+          const { entry } = each instanceof Uint8Array ? parseSignedStatement(each) : each
           const { index } = await log.checkReceipt(receipt, entry)
           return { entry, index, receipt }
         } catch (error) {

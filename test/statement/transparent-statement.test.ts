@@ -10,7 +10,7 @@ import {
   receiptsBeside,
   withReceipts,
 } from '../../statement/transparent-statement.ts'
-import { attachWraps, wrapsIn } from '../../statement/wrap.ts'
+import { attachWraps, withWraps, wrapsIn } from '../../statement/wrap.ts'
 import { ED25519_JWK, ES256_JWK, hex, keysOf, someEntries, treeOf, utf8 } from './fixtures.ts'
 
 const issuer = await keysOf(ED25519_JWK)
@@ -72,6 +72,11 @@ describe('what is read once of a statement', () => {
 
   it('is written with other receipts as attaching them writes it, and found again beside them', () => {
     assert.deepEqual(withReceipts(statement, receipts), transparent)
+    for (const wraps of [[], [utf8('{}')], [utf8('{}'), utf8('{"a":1}')]]) {
+      assert.deepEqual(withWraps(statement, wraps), attachWraps(statement.bytes, wraps))
+    }
+    const tooMany = Array.from({ length: 65 }, (_, i) => Uint8Array.of(i))
+    assert.throws(() => withWraps(statement, tooMany), { code: 'too_large' })
     assert.deepEqual(receiptsBeside(statement, transparent), receipts)
     assert.deepEqual(receiptsBeside(statement, attachReceipts(statement.bytes, [hex('04')])), [hex('04')])
   })
