@@ -257,16 +257,17 @@ export class Admission {
   async #verifyAll(submitted: readonly Submitted[], caller: string): Promise<(place: number) => Verified> {
     const checks: SignatureCheck[] = []
     /** By place: which of `checks` it is; or what comes of it without. */
-    const parts: (number | Promise<(() => Verified) | Error> | Error)[] = []
+    const parts: Promise<number | (() => Verified) | Error>[] = []
     for (const each of submitted) {
       try {
         if (submitted.length < FEW) parts.push(settled(this.#verify(each)))
         else if (isRecordStatement(each.statement)) {
           const key = this.#keyOf(each.statement)
-          parts.push(checks.push(new SignatureCheck(each.statement, key instanceof Promise ? await key : key)) - 1)
+          const check = new SignatureCheck(each.statement, key instanceof Promise ? await key : key)
+          parts.push(Promise.resolve(checks.push(check) - 1))
         } else parts.push(settled(this.#verifying.run(() => this.#verify(each), caller)))
       } catch (error) {
-        parts.push(error as Error)
+        parts.push(Promise.resolve(error as Error))
       }
     }
     const verdicts = checks.length > 0 ? await settled(verifyTogether(checks)) : []
