@@ -70,7 +70,9 @@ export class StoredLog implements LogReader, TileReader {
     if (!this.#has(index)) return undefined
     const statement = stored(await this.#store.statement(index), `statement ${index}`)
     if (statement.length > 0) return statement
-    const { by } = stored(await this.#store.erasure(index), `the note about the erasure of entry ${index}`)
+    const { by, scope } = stored(await this.#store.erasure(index), `the note about the erasure of entry ${index}`)
+    // A sector of zeros reads as nothing but empty statements. What a record erased of this one was its keys.
+    if (scope !== 'statement') throw new LogError('log_damaged', `statement ${index} is empty, and no record erased it`)
     throw new LogError('statement_erased', `the statement of entry ${index} was erased by entry ${by}`, { index })
   }
 

@@ -8,7 +8,10 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fsckData } from '../../log-server/fsck.ts'
+import { openLog } from '../../log-server/log.ts'
 import { flippedLog, SCRATCH } from '../log-server/flipped-log.ts'
+import { StoredValues } from '../log-server/stored-values.ts'
+import { AT } from '../provenance/signers.ts'
 import { FILES, placesOf, VALUES } from './places.ts'
 import { lines, nameOf, runFlips } from './run.ts'
 
@@ -25,6 +28,20 @@ describe('damage on a disk', () => {
     assert.ok(places.get('the write-ahead log')!.some(({ bytes }) => bytes.length > 0))
     assert.deepEqual((await fsckData(opened)).findings, [])
     await rm(opened, { recursive: true })
+    await log.remove()
+  })
+
+  it('is not an erasure, where zeros read as empty statements', async () => {
+    const log = await flippedLog(260)
+    const db = await StoredValues.open(log.dataDir)
+    // It lost its keys to an erasure, so there is a note of one.
+    const key = Uint8Array.of('s'.charCodeAt(0), 0, 0, 0, 0, 0, 9)
+    await db.put(key, new Uint8Array((await db.get(key)).length))
+    await db.close()
+    const opened = await openLog({ dataDir: log.dataDir, now: () => AT })
+    await assert.rejects(opened.reader.statement(9), { code: 'log_damaged' })
+    await assert.rejects(opened.reader.statement(10), { code: 'statement_erased' })
+    await opened.close()
     await log.remove()
   })
 
