@@ -7,14 +7,12 @@
  * @module
  */
 import { equalBytes, fromHex, toHex } from '../merkle/bytes.ts'
-import type { Hash } from '../merkle/hash.ts'
-import { type Authorization, foundingKey, isValidAt } from './authorities.ts'
+import type { Authorization } from './authorities.ts'
+import { checkAuthority, claimOf, isRetracted } from './check-authority.ts'
 import { checkContent } from './check-content.ts'
-import type { ProvenanceError } from './error.ts'
-import { type LinkRelation, linkRelationsOf, linkRule, linkTargetType, signersOf } from './link-rules.ts'
+import { linkRelationsOf, linkRule, linkTargetType } from './link-rules.ts'
 import { issuedAtOf, type RecordStatement } from './record.ts'
 import { countLinks, type RecordContext, refuse } from './record-context.ts'
-import { forbids } from './retraction.ts'
 
 /**
  * Runs every check, and returns under which authority the record was signed.
@@ -24,7 +22,7 @@ import { forbids } from './retraction.ts'
 export function checkRecord(r: RecordStatement, context: RecordContext): Authorization | 'admin' {
   checkDate(r, context)
   checkLinkCounts(r)
-  const authority = isAdminRecord(r, context) ? checkAdmin(r, context) : checkSigner(r, context)
+  const authority = checkAuthority(claimOf(r), context, r.record)
   checkLinkTargets(r, context)
   checkNotRetracted(r, context)
   if (authority !== 'admin') checkOwnLinks(r, authority, context)
@@ -50,77 +48,6 @@ function checkLinkCounts({ record: { type, links } }: RecordStatement): void {
   }
 }
 
-/** Of what the admin signs, some is for others to sign too: then the key decides. */
-function isAdminRecord(
-  { record: { type }, statement }: RecordStatement,
-  { authorities, index }: RecordContext,
-): boolean {
-  const signers = signersOf(type)
-  if (!signers.includes('admin') || signers.length === 1) return signers.includes('admin')
-  const policy = authorities.policyAt(index ?? Number.POSITIVE_INFINITY)
-  return policy?.adminKids.includes(statement.signer.kid) ?? false
-}
-
-/** By an admin key of the policy in force; for entry 0, by one of those that it names itself. In the name of the log. */
-function checkAdmin({ record, statement }: RecordStatement, { authorities, index }: RecordContext): 'admin' {
-  const { kid } = statement.signer
-  const policy = authorities.policyAt(index ?? Number.POSITIVE_INFINITY)
-  const founding = policy === undefined && record.type === 'log-policy' && (index ?? 0) === 0
-  const { fields } = founding ? record : (policy ?? authorities.policy())
-  const isAdmin = founding ? foundingKey(record, kid) !== undefined : policy?.adminKids.includes(kid)
-  if (!isAdmin) {
-    const known = authorities.keyOf(kid) !== undefined
-    throw refuse(known ? 'role_not_authorized' : 'unknown_key', `${kid} is no key of the log's admin`)
-  }
-  if (statement.header.issuer !== fields.origin) throw refuse('issuer_mismatch', `the admin signs as ${fields.origin}`)
-  return 'admin'
-}
-
-/** By a key that the log authorized for this, in force at this place and date, for the party that the statement names. */
-function checkSigner(r: RecordStatement, context: RecordContext): Authorization {
-  const { authorities, index, now, maxClockSkew } = context
-  const { statement, record } = r
-  const { kid } = statement.signer
-  const roles = signersOf(record.type)
-  const issuedAt = issuedAtOf(r)
-  const isLinked = linkRule(record.type, 'key-authorization') !== undefined
-
-  if (!authorities.keyOf(kid)) throw refuse('unknown_key', `${kid} is not authorized on this log`)
-  let furthest = 0
-  let found: Authorization | undefined
-  for (const each of authorities.authorizations(kid)) {
-    if (!roles.includes(each.role)) continue
-    furthest = Math.max(furthest, 1)
-    if (!authorities.isInForce(each, index) || !isValidAt(each, issuedAt)) continue
-    // The date is the signer's own word. So at admission the key must not have expired by our clock either: whoever steals
-    // it afterwards could date records back into its validity.
-    if (index === undefined && each.notAfter !== undefined && now - maxClockSkew >= each.notAfter) continue
-    furthest = Math.max(furthest, 2)
-    if (isRetracted(each.entry, r, context)) continue
-    furthest = Math.max(furthest, 3)
-    if (each.subject !== statement.header.issuer) continue
-    furthest = 4
-    if (!isLinked || linksTo(r, 'key-authorization', each.entry)) found = each
-  }
-  if (!found) throw unauthorized(furthest, r)
-  return found
-}
-
-/** @param furthest - how many of the conditions above the best of the key's authorizations met */
-function unauthorized(furthest: number, r: RecordStatement): ProvenanceError {
-  const { kid } = r.statement.signer
-  if (furthest === 0) return refuse('role_not_authorized', `${kid} may not sign a ${r.record.type}`)
-  if (furthest === 1) return refuse('outside_key_validity', `${kid} is not valid at ${issuedAtOf(r)}`)
-  if (furthest === 2) return refuse('key_retracted', `${kid} was withdrawn`)
-  if (furthest === 3) return refuse('issuer_mismatch', `${kid} is not a key of ${r.statement.header.issuer}`)
-  return refuse('wrong_authorization', 'not signed under the key-authorization that it links to')
-}
-
-function linksTo({ record: { links } }: RecordStatement, rel: LinkRelation, entry: Hash): boolean {
-  for (const link of links) if (link.rel === rel && equalBytes(link.entry, entry)) return true
-  return false
-}
-
 /** Every link leads to a record of the right type that was there before. */
 function checkLinkTargets(
   r: RecordStatement,
@@ -137,16 +64,6 @@ function checkLinkTargets(
       throw refuse('link_later_than_record', `${rel} leads to a record that came later`)
     }
   }
-}
-
-/** Whether what is linked to was withdrawn before this record came, which may not rest on it. */
-function isRetracted(target: Hash, r: RecordStatement, context: RecordContext): boolean {
-  const { authorities, index, now, maxClockSkew } = context
-  const retraction = authorities.retractionOf(target, index)
-  if (!retraction) return false
-  // As for keys that expire: at admission our clock counts too.
-  const at = index === undefined ? Math.max(issuedAtOf(r), now - maxClockSkew) : issuedAtOf(r)
-  return forbids(retraction, at)
 }
 
 /**
@@ -167,7 +84,7 @@ function checkNotRetracted(r: RecordStatement, context: RecordContext): void {
       const verifier = authorities.inForce(target.signer, target.index).findLast(({ role }) => role === 'verifier')
       if (verifier) relied.push(verifier.entry)
     }
-    const withdrawn = relied.find((each) => isRetracted(each, r, context))
+    const withdrawn = relied.find((each) => isRetracted(each, issuedAtOf(r), context))
     if (withdrawn) throw refuse('link_retracted', `${rel} rests on ${toHex(withdrawn)}, which was withdrawn`)
   }
 }

@@ -40,6 +40,7 @@ export {
 export { type Certificate, decodePem, parseCertificate } from './certificate.ts'
 export { jwkOfSpki, spkiOfJwk } from './certificate-key.ts'
 export { checkRecord } from './check-record.ts'
+export { checkAuthority, type SignerClaim, type SignerContext } from './check-authority.ts'
 export { type Credential, parseCredential, type TrustDomainAnchors, verifyCredentialSignature } from './credential.ts'
 export { type CredentialRules, TOKEN_PROFILES, type TokenProfile } from './credential-rules.ts'
 export {
@@ -128,6 +129,7 @@ export {
   recordStatementOf,
   recordSubject,
   recordTyp,
+  recordTypeOf,
 } from './record.ts'
 export { contentOf, type LinkTarget, linkTargetOf, type RecordContext } from './record-context.ts'
 export { recordKey, type Series, seriesOf, statusKey, uniqueKeys } from './record-keys.ts'

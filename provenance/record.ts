@@ -63,6 +63,11 @@ export function recordTyp(type: RecordType): string {
   return `application/vnd.provlog.${type}+cose`
 }
 
+/** The record type that a `typ` names, if it is one of ours. */
+export function recordTypeOf(typ: string | number | undefined): RecordType | undefined {
+  return TYPES.get(typ)
+}
+
 /** The `sub` of a statement that carries the record with this id. */
 export function recordSubject(id: Uint8Array): string {
   return `urn:provlog:record:${toHex(id)}`
@@ -127,7 +132,7 @@ export function recordOfStatement(statement: SignedStatement): ProvenanceRecord 
   // Labels that nobody here reads are kept as well, and are as public.
   const { protectedBytes, protectedHeader } = statement.sign1
   refuseTokensIn(protectedBytes, protectedHeader, 'the header')
-  const type = TYPES.get(header.typ)
+  const type = recordTypeOf(header.typ)
   if (!type) throw unknownType(header.typ)
   if (header.kid === undefined) throw malformed('kid', 'is missing')
   if (header.issuedAt === undefined) throw malformed('iat', 'is missing')

@@ -10,24 +10,16 @@ import { assert } from '../../merkle/index.ts'
 import {
   Authorities,
   type Authorization,
-  foundingKey,
   linkRule,
   type RecordStatement,
   type RecordType,
-  recordOfStatement,
   recordStatementOf,
 } from '../../provenance/index.ts'
-import {
-  importVerificationKey,
-  type PublicJwk,
-  parseSignedStatement,
-  type SignedStatement,
-  type VerificationKey,
-  verifySignedStatement,
-} from '../../statement/index.ts'
+import { parseSignedStatement, verifySignedStatement } from '../../statement/index.ts'
 import { KeySet } from './key-set.ts'
 import type { Recorded, ReportedAudit } from './recorded.ts'
 import type { Scratch } from './scratch.ts'
+import { SignerKeys } from './signer-keys.ts'
 import { Column } from './tables.ts'
 import { Targets } from './targets.ts'
 
@@ -40,6 +32,7 @@ export interface Latest {
 
 export class History {
   readonly authorities = new Authorities()
+  readonly keys = new SignerKeys(this.authorities)
   readonly targets: Targets
   /** By erased entry: which record did it. */
   readonly erasures = new Map<string, { readonly index: number; readonly scope: 'keys' | 'statement' }>()
@@ -56,7 +49,6 @@ export class History {
   readonly #followers = new Map<string, Latest>()
   readonly #statuses = new Map<string, string>()
   readonly #suspended = new Set<string>()
-  readonly #keys = new Map<string, Promise<VerificationKey>>()
   #latestDate = 0
   #lastErased = -1
   #firstErased = Number.POSITIVE_INFINITY
@@ -66,18 +58,6 @@ export class History {
     this.targets = new Targets(scratch)
     this.#holders = new KeySet(scratch)
     this.#identities = new Column(scratch, (length) => new Uint32Array(length))
-  }
-
-  /** The key that a statement names, if the log authorized it before; for the very first, if the policy in it names it. */
-  async keyOf(statement: SignedStatement): Promise<VerificationKey | undefined> {
-    const { kid = '' } = statement.header
-    const known = this.#keys.get(kid)
-    if (known !== undefined && this.authorities.keyOf(kid) !== undefined) return known
-    const jwk = this.authorities.hasPolicy ? this.authorities.keyOf(kid) : foundingKeyIn(statement, kid)
-    if (jwk === undefined) return undefined
-    const key = importVerificationKey(jwk)
-    this.#keys.set(kid, key)
-    return key
   }
 
   /** The index that holds one of {@link Recorded.unique} already. */
@@ -182,7 +162,7 @@ export class History {
     this.restored = index + 1
     if (recorded.statement === undefined) return this.apply(index, recorded, undefined)
     const statement = parseSignedStatement(recorded.statement)
-    const key = await this.keyOf(statement)
+    const key = await this.keys.of(statement)
     assert(key, `the audit state has no key for entry ${index}: delete it and audit from the start`)
     this.apply(index, recorded, recordStatementOf(await verifySignedStatement(statement, key)))
   }
@@ -194,9 +174,4 @@ function contentKey(identity: string): string {
 
 function partOf(identity: string): number {
   return identity === '' ? 0 : Number.parseInt(identity.slice(0, 8), 16)
-}
-
-function foundingKeyIn(statement: SignedStatement, kid: string): PublicJwk | undefined {
-  const record = recordOfStatement(statement)
-  return record.type === 'log-policy' ? foundingKey(record, kid) : undefined
 }

@@ -27,7 +27,7 @@ export { type Completeness, completenessText, QUESTIONS, Questions, questionOf }
 export { type AnswerToProve, type ProofSource, writeProofs } from './questions/prove.ts'
 export type { Argument, ArgumentKind, Question } from './questions/question.ts'
 export { type ProvenRow, type VerifiedAnswer, verifyAnswer } from './questions/verify-answer.ts'
-export { type AuditLog, type AuditProgress, type AuditReport, type ReplayInput, replay } from './replay.ts'
+export { type AuditProgress, type AuditReport, type ReplayInput, replay } from './replay.ts'
 export { type EntrySource, type ReplayHashesOptions, replayHashes } from './replay-hashes.ts'
 export { renderReport } from './report/page.ts'
 export { type ReportData, readReport } from './report/read-report.ts'
@@ -35,3 +35,4 @@ export { type ReportToSign, type SignedReport, signReport } from './report/sign-
 export { CATALOGUE, type FindingLine, findingsDigest, isSettled } from './settled.ts'
 export { databasePath } from './state.ts'
 export { type SeenRecords, seenRecords } from './watched.ts'
+export type { AuditLog } from './walk.ts'

@@ -8,17 +8,10 @@
  * @module
  */
 import { EvidenceError, type Hash } from '../../merkle/index.ts'
-import {
-  decodePublicKey,
-  isRecordStatement,
-  type ProvenanceRecord,
-  recordOfStatement,
-  recordTyp,
-} from '../../provenance/index.ts'
+import { decodePublicKey, isRecordStatement, type ProvenanceRecord, recordOfStatement } from '../../provenance/index.ts'
 import {
   algorithmOfKey,
   kidOf,
-  layoutOf,
   type PublicJwk,
   parseSignedStatement,
   SignatureCheck,
@@ -26,100 +19,124 @@ import {
   type VerifiedStatement,
 } from '../../statement/index.ts'
 import { authorizesSomebody } from './recorded.ts'
-import { type Job, SignatureThreads, type Verdicts } from './signature-threads.ts'
-import { type Flaw, flawOf } from './statements.ts'
-
-/** A bundle whose turn has not come yet. */
-export interface BundleAhead {
-  readonly jobs: readonly Job[]
-  readonly verdicts: Verdicts
-  /** SHA-256 of each statement; undefined where the log has none. */
-  readonly entries: readonly (Hash | undefined)[]
-}
+import { type CheckedBundle, SignatureThreads } from './signature-threads.ts'
+import { type Flaw, flawOf } from './verification.ts'
 
 /** What is in the bytes for an entry. */
 export interface ReadStatement {
   /** Absent with a reason in `flaw`. */
   readonly statement?: SignedStatement
-  /** Absent too of a statement that is no record of ours. */
-  readonly record?: ProvenanceRecord
   /** Why it is no statement, or no record; or that its signature does not hold. */
   readonly flaw?: Flaw
-  /** Of a record whose key was known ahead of time. */
+  /** Of one whose key was known ahead of time. */
   readonly verified?: VerifiedStatement
+}
+
+/** With what it says. */
+export interface ReadRecord extends ReadStatement {
+  /** Absent too of a statement that is no record of ours. */
+  readonly record?: ProvenanceRecord
   /** `statementIdentity`, where it was worked out already. */
   readonly identity?: Hash
 }
 
+export interface StatementReaderOptions {
+  /** What is read lives longer than the bundle that it came in, all of which a view of a part would hold on to. */
+  readonly keep?: boolean
+  /** Whether the threads are to say the identity of each statement. */
+  readonly identities?: boolean
+}
+
 /** Keys that were said to be somebody's, and by nobody who may. */
 const MAX_DECLARED = 65_536
-/** Statements in which somebody is said to have a key. */
-const DECLARING: readonly string[] = [recordTyp('log-policy'), recordTyp('key-authorization')]
 
 export class StatementReader {
   readonly #known: (kid: string) => PublicJwk | undefined
   readonly #keep: boolean
-  readonly #threads = new SignatureThreads()
+  readonly #identities: boolean
+  readonly #threads: SignatureThreads
   readonly #declared = new Map<string, PublicJwk>()
 
-  /**
-   * @param known - the key that the log authorized, or once authorized, under a name
-   * @param keep - what is read lives longer than the bundle that it came in, all of which a view of a part would hold on to
-   */
-  constructor(known: (kid: string) => PublicJwk | undefined, { keep = false }: { keep?: boolean } = {}) {
+  /** @param known - the key that the log authorized, or once authorized, under a name */
+  constructor(
+    known: (kid: string) => PublicJwk | undefined,
+    { keep = false, identities = false }: StatementReaderOptions = {},
+  ) {
     this.#known = known
     this.#keep = keep
+    this.#identities = identities
+    this.#threads = new SignatureThreads({
+      identities,
+      keysFor: (kids, declaring) => {
+        for (const bytes of declaring) this.#declare(bytes)
+        return kids.map((kid) => this.#keyOf(kid)).filter((key) => key !== undefined)
+      },
+    })
   }
 
-  async ahead(statements: readonly Uint8Array[]): Promise<BundleAhead> {
-    const jobs = statements.map((bytes) => this.#jobOf(bytes))
-    const verdicts = await this.#threads.check(jobs)
-    const entries = statements.map(({ length }, place) => (length === 0 ? undefined : verdicts.entryAt(place)))
-    return { jobs, verdicts, entries }
+  /** Takes the buffer of the bundle, `count` statements. */
+  ahead(bundle: Uint8Array, count: number): Promise<CheckedBundle> {
+    return this.#threads.check(bundle, count)
   }
 
-  /** What is at a place of a bundle. */
-  read({ jobs, verdicts, entries }: BundleAhead, place: number): ReadStatement {
-    const entry = entries[place]
-    if (entry === undefined) return { flaw: ['statement-erased', 'the log has no bytes for it'] }
-    const { bytes, signed } = jobs[place]!
+  /** The record at a place of a bundle. */
+  read(bundle: CheckedBundle, place: number): ReadRecord {
+    const read = this.signed(bundle, place)
+    const { statement, verified, flaw } = read
+    if (statement === undefined || !isRecordStatement(statement)) return read
     try {
-      const read = this.#readOne(bytes, entry)
-      const valid = verdicts.validAt(place)
-      if (signed === undefined || valid === undefined || !read.statement || !read.record) return read
-      return { ...read, identity: verdicts.identityAt(place), ...verifiedBy(read.statement, signed, valid) }
+      const record = recordOfStatement(statement)
+      const asked = bundle.validAt(place) !== undefined && this.#identities
+      const identity = asked && { identity: bundle.identityAt(place) }
+      const lives = authorizesSomebody(record.type) && !this.#keep
+      if (!lives) return { ...read, record, ...identity }
+      // Another record, of bytes of its own.
+      const own = this.#signed(bundle, place, false)
+      return { ...own, record: recordOfStatement(own.statement!), ...identity }
     } catch (error) {
       return { flaw: refused(error) }
     }
+  }
+
+  /** The statement at a place of a bundle, whatever it says. */
+  signed(bundle: CheckedBundle, place: number): ReadStatement {
+    return this.#signed(bundle, place, !this.#keep)
   }
 
   close(): void {
     this.#threads.close()
   }
 
-  #jobOf(bytes: Uint8Array): Job {
-    const layout = layoutOf(bytes)
-    if (layout?.kid === undefined) return { bytes }
-    const { kid, typ = '' } = layout
-    if (DECLARING.includes(typ)) this.#declare(bytes)
-    const jwk = this.#known(kid) ?? this.#declared.get(kid)
-    return jwk === undefined ? { bytes } : { bytes, signed: { layout, kid, jwk } }
-  }
-
-  #readOne(bytes: Uint8Array, entry: Hash): ReadStatement {
-    const read = this.#parse(bytes, entry, !this.#keep)
-    const lives = read.record !== undefined && authorizesSomebody(read.record.type)
-    return lives && !this.#keep ? this.#parse(bytes, entry.slice(), false) : read
-  }
-
-  #parse(bytes: Uint8Array, entry: Hash, views: boolean): ReadStatement {
-    const statement = parseSignedStatement(bytes, { views, entry })
-    if (statement.unprotected.size > 0) {
-      const why = 'its encoding is not the canonical one, or its unprotected header is not empty'
-      return { flaw: ['statement-malformed', why] }
+  #signed(bundle: CheckedBundle, place: number, views: boolean): ReadStatement {
+    const entry = bundle.entryAt(place)
+    if (entry === undefined) return { flaw: ['statement-erased', 'the log has no bytes for it'] }
+    try {
+      const statement = parseSignedStatement(bundle.statementAt(place), { views, entry: views ? entry : entry.slice() })
+      if (statement.unprotected.size > 0) {
+        const why = 'its encoding is not the canonical one, or its unprotected header is not empty'
+        return { flaw: ['statement-malformed', why] }
+      }
+      const valid = bundle.validAt(place)
+      return valid === undefined ? { statement } : { statement, ...this.#verifiedBy(statement, valid) }
+    } catch (error) {
+      return { flaw: refused(error) }
     }
-    if (!isRecordStatement(statement)) return { statement }
-    return { statement, record: recordOfStatement(statement) }
+  }
+
+  /** What comes of the signature, where it was checked with the key that the statement names. */
+  #verifiedBy(statement: SignedStatement, valid: boolean): Pick<ReadStatement, 'flaw' | 'verified'> {
+    const { kid = '' } = statement.header
+    const jwk = this.#keyOf(kid)
+    if (jwk === undefined) return {}
+    try {
+      return { verified: new SignatureCheck(statement, { algorithm: algorithmOfKey(jwk), kid, jwk }).concluded(valid) }
+    } catch (error) {
+      return { flaw: refused(error) }
+    }
+  }
+
+  #keyOf(kid: string): PublicJwk | undefined {
+    return this.#known(kid) ?? this.#declared.get(kid)
   }
 
   #declare(bytes: Uint8Array): void {
@@ -135,20 +152,6 @@ export class StatementReader {
     if (this.#declared.size >= MAX_DECLARED) this.#declared.clear()
     const keys = record.type === 'log-policy' ? record.fields.adminKeys : [record.fields.key]
     for (const jwk of keys.map(decodePublicKey)) this.#declared.set(kidOf(jwk), jwk)
-  }
-}
-
-/** What comes of the signature, where it was checked with the key that the statement names. */
-function verifiedBy(
-  statement: SignedStatement,
-  { kid, jwk }: NonNullable<Job['signed']>,
-  valid: boolean,
-): Pick<ReadStatement, 'flaw' | 'verified'> {
-  if (statement.header.kid !== kid) return {}
-  try {
-    return { verified: new SignatureCheck(statement, { algorithm: algorithmOfKey(jwk), kid, jwk }).concluded(valid) }
-  } catch (error) {
-    return { flaw: refused(error) }
   }
 }
 

@@ -11,45 +11,18 @@
  *
  * @module
  */
-import {
-  appendLeaves,
-  concatBytes,
-  EvidenceError,
-  type Hash,
-  hashLeaf,
-  TILE_WIDTH,
-  tileWidth,
-  toHex,
-  UnavailableError,
-  type VerifiedCheckpoint,
-} from '../../merkle/index.ts'
+import { appendLeaves, concatBytes, hashLeaf, TILE_WIDTH, toHex, UnavailableError } from '../../merkle/index.ts'
 import type { Trust } from '../../provenance/index.ts'
 import { kidOf, type PrivateJwk, publicJwkOf } from '../../statement/index.ts'
-import { AnswerError, checkSigner, type LogClient, MisbehaviourError, RefusedError } from '../log-client/index.ts'
+import { checkSigner } from '../log-client/index.ts'
 import type { Finding } from './checks.ts'
 import { conclude } from './conclude.ts'
 import { History } from './history.ts'
-import { type BundleAhead, StatementReader } from './read-statements.ts'
-import { replayHashes } from './replay-hashes.ts'
+import { StatementReader } from './read-statements.ts'
 import { SealedReader } from './sealed.ts'
-import { SeenBundles } from './seen-bundles.ts'
 import { type AuditedSoFar, AuditState } from './state.ts'
 import { StatementAudit } from './statements.ts'
-
-/** What an audit asks of a log. */
-export type AuditLog = Pick<
-  LogClient,
-  | 'acceptCheckpoint'
-  | 'certificates'
-  | 'checkpoint'
-  | 'entryBundle'
-  | 'origin'
-  | 'record'
-  | 'statementBundle'
-  | 'tiles'
-  | 'vkeys'
-  | 'wraps'
->
+import { type AuditLog, checkTrusted, newestCheckpoint, Walk } from './walk.ts'
 
 export interface AuditProgress {
   readonly phase: 'hashes' | 'statements'
@@ -98,7 +71,7 @@ export interface AuditReport {
  */
 export async function replay(input: ReplayInput): Promise<AuditReport> {
   const { client, stateDir, key, saveEvery } = input
-  await checkTrusted(input)
+  await checkTrusted(client, input.trust)
   const state = await AuditState.open(stateDir, await client.origin(), key && kidOf(publicJwkOf(key)), saveEvery)
   try {
     return await replayFrom(state, input)
@@ -114,19 +87,10 @@ async function replayFrom(state: AuditState, input: ReplayInput): Promise<AuditR
   const { client, now, key, onProgress = () => {} } = input
   const { before } = state
 
-  // The last audited checkpoint goes first, so that what the log shows now is held against it.
-  if (before.note !== undefined) await client.acceptCheckpoint(before.note)
-  const checkpoint = await client.checkpoint()
-
-  const end = Math.ceil(checkpoint.size / TILE_WIDTH)
-  const first = Math.floor(before.range.size / TILE_WIDTH)
-  const seen = new SeenBundles(checkpoint, first)
-  await replayHashes(client, checkpoint, {
-    from: before.range,
-    onBundle: (index, bytes) => seen.see(index, bytes),
-    onHashes: (index, hashes, whole) => seen.seeHashes(index, hashes, whole),
-    onProgress: (done, total) => onProgress({ phase: 'hashes', done, total }),
-  })
+  const checkpoint = await newestCheckpoint(client, before.note)
+  const walk = await Walk.begin(client, checkpoint, before.range, (done, total) =>
+    onProgress({ phase: 'hashes', done, total }),
+  )
 
   const history = new History(state.scratch)
   let restored = 0
@@ -141,17 +105,19 @@ async function replayFrom(state: AuditState, input: ReplayInput): Promise<AuditR
 
   let audited: AuditedSoFar = before
   const found = [...before.findings]
-  const reader = new StatementReader((kid) => history.authorities.keyOf(kid), { keep: sealed !== undefined })
+  const reader = new StatementReader((kid) => history.authorities.keyOf(kid), {
+    keep: sealed !== undefined,
+    identities: true,
+  })
   const together = sealed ? TILE_WIDTH : READ_TOGETHER
   try {
-    for await (const { bundle, ahead, entries } of readAhead(client, checkpoint, { first, end, seen, reader })) {
-      const start = bundle * TILE_WIDTH
-      const known = Math.max(0, audited.range.size - start)
+    for await (const bundle of walk.bundles(reader)) {
+      const { entries, known, checked } = bundle
       let at = known
       try {
         for (; at < entries.length; at += together) {
           const logged = entries.slice(at, at + together).map((entry, i) => {
-            return { index: start + at + i, entry, read: reader.read(ahead, at + i) }
+            return { index: bundle.first + at + i, entry, read: reader.read(checked, at + i) }
           })
           const { entries: added, findings, records, foreign, opened } = await audit.take(logged)
           await state.add(added, findings, (entry) => history.targets.get(entry)?.index)
@@ -169,7 +135,7 @@ async function replayFrom(state: AuditState, input: ReplayInput): Promise<AuditR
         await state.reached({ ...audited, note: checkpoint.note, range, findings: found })
         throw error
       }
-      audited = { ...audited, note: checkpoint.note, range: seen.append(audited.range, bundle), findings: found }
+      audited = { ...audited, note: checkpoint.note, range: bundle.append(audited.range), findings: found }
       onProgress({ phase: 'statements', done: audited.range.size, total: checkpoint.size })
       await state.reached(audited)
     }
@@ -191,59 +157,5 @@ async function replayFrom(state: AuditState, input: ReplayInput): Promise<AuditR
   }
 }
 
-/** An audit against a key that the log itself supplied would find whatever the log likes. */
-async function checkTrusted({ client, trust }: ReplayInput): Promise<void> {
-  const [origin, vkeys] = [await client.origin(), await client.vkeys()]
-  if (!vkeys.every((vkey) => trust.logs.some((log) => log.origin === origin && log.vkey === vkey))) {
-    throw new AnswerError('untrusted_log', `${origin} is no log of the trust file, or not under this key`)
-  }
-}
-
-/** Bundles fetched before they are judged: each thread checks one while another one travels. */
-const AHEAD = 4
 /** Statements read and judged at a time: what is read lives for as long as the collector would otherwise take to move it. */
 const READ_TOGETHER = 32
-
-interface ReadBundle {
-  readonly bundle: number
-  readonly ahead: BundleAhead
-  readonly entries: readonly Hash[]
-}
-
-/** The bundles in order, each held against the tree, and its signatures checked. */
-async function* readAhead(
-  client: AuditLog,
-  checkpoint: VerifiedCheckpoint,
-  { first, end, seen, reader }: { first: number; end: number; seen: SeenBundles; reader: StatementReader },
-): AsyncGenerator<ReadBundle> {
-  const readOne = async (bundle: number): Promise<ReadBundle> => {
-    const ahead = await reader.ahead(await readStatements(client, bundle, checkpoint))
-    return { bundle, ahead, entries: await seen.entriesOf(bundle, ahead.entries, client) }
-  }
-  const ahead: Promise<ReadBundle>[] = []
-  for (let asked = first; asked < end || ahead.length > 0; ) {
-    for (; asked < end && ahead.length < AHEAD; asked++) {
-      const next = readOne(asked)
-      // Whatever comes of it is told in its turn.
-      next.catch(() => {})
-      ahead.push(next)
-    }
-    yield await ahead.shift()!
-  }
-}
-
-async function readStatements(client: AuditLog, bundle: number, checkpoint: VerifiedCheckpoint): Promise<Uint8Array[]> {
-  const width = tileWidth(0, bundle, checkpoint.size)
-  try {
-    return await client.statementBundle(bundle, width)
-  } catch (cause) {
-    if (!(cause instanceof RefusedError) && !(cause instanceof EvidenceError)) throw cause
-    if (cause instanceof RefusedError && cause.isAboutUs) throw cause
-    throw new MisbehaviourError(
-      'not_served',
-      `the log does not show the statements of bundle ${bundle}: ${cause.message}`,
-      { origin: checkpoint.origin, after: checkpoint.note, bundle: String(bundle), reason: cause.message },
-      { cause },
-    )
-  }
-}

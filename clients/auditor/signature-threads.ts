@@ -1,15 +1,21 @@
 /**
- * Statements hashed, and their signatures checked, in threads of their own, while the main thread judges those before.
+ * Bundles of statements, read, hashed and their signatures checked in threads of their own, while the main thread fetches the next ones and judges
+ * those before.
  *
  * ```
- *   main thread   [key · places │ statement …]               one buffer for a bundle, handed over ──▶  thread
- *                 [valid · entry · identity …]               ◀── one buffer back ─────────────────────
+ *   main thread                                             thread
+ *   bundle as it came ──────────── handed over ──────────▶  entry and header of each
+ *   which keys are these?  ◀── names, and statements that say whose keys are whose
+ *   keys  ───────────────────────────────────────────────▶  signature of each
+ *   bundle, entries, outcomes  ◀──── handed back ─────────
  * ```
  *
  * Node's own way, one call of `crypto.verify` for each signature, costs the main thread 20 µs a statement besides the check (measured), and
- * its thread pool is the one that files and names are looked up in. A signature that verifies is a fact about bytes: whether they are a
- * statement, and who may sign, is asked afterwards, in the order of the log (`statements.ts`). What is to be read of a statement is read there:
- * records that were read ahead lay in the way of the collector, which took longer than all the reading.
+ * its thread pool is the one that files and names are looked up in. To sort out here which key each statement needs and to copy it into a
+ * job cost 15. So what the main thread does is by the bundle.
+ *
+ * That a signature holds is a fact about bytes: who may sign is asked afterwards, in the order of the log. What an audit has to read of a
+ * statement is read there again: records that were read ahead lay in the way of the collector, which took longer than all the reading.
  *
  * This file is both sides: the thread runs it too.
  *
@@ -17,89 +23,134 @@
  */
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, type Worker, workerData } from 'node:worker_threads'
-import { HASH_LENGTH, type Hash, sha256Into } from '../../merkle/index.ts'
+import { EvidenceError } from '../../merkle/error.ts'
+import { HASH_LENGTH, type Hash, sha256Into } from '../../merkle/hash.ts'
+import type { SignerClaim } from '../../provenance/check-authority.ts'
+import { isRecordStatement, recordTyp, recordTypeOf } from '../../provenance/record.ts'
+import { sigStructureLength, writeSigStructure } from '../../statement/cose-sign1.ts'
 import {
   importVerificationKey,
   type PublicJwk,
-  SIGNATURE1,
-  type Sign1Layout,
+  parseSignedStatement,
+  SignatureCheck,
+  type SignedStatement,
   type VerificationKey,
 } from '../../statement/index.ts'
+import { decodeStatementBundle } from '../log-client/statement-bundle.ts'
 import { startThread } from './thread.ts'
 
-/** A statement as it came. */
-export interface Job {
-  readonly bytes: Uint8Array
-  /** With the key that it names, where both are known; otherwise it is hashed and nothing more. */
-  readonly signed?: { readonly layout: Sign1Layout; readonly kid: string; readonly jwk: PublicJwk }
+/** What the header of a record says of its signer, but for the date. */
+export type SignerName = Omit<SignerClaim, 'issuedAt'>
+
+/** What a thread says of a bundle; each array has one item, or 32 bytes, for a place. */
+interface Checked {
+  readonly bundle: Uint8Array
+  /** SHA-256 of the bytes. */
+  readonly entries: Uint8Array
+  readonly outcomes: Uint8Array
+  /** `statementIdentity`, where the signature was checked; empty unless wanted. */
+  readonly identities: Uint8Array
+  /** Places in `names`, from 1 on; 0 of what is no record. */
+  readonly signers: Uint16Array
+  readonly dates: Float64Array
+  readonly names: readonly SignerName[]
 }
 
-/** What the threads say of the statements of a bundle, by place. */
-export class Verdicts {
-  readonly #bytes: Uint8Array
+/** Also of what is no statement, or is signed by a key that nobody knows, or by one for another algorithm. */
+const UNASKED = 0
+const VALID = 1
+const INVALID = 2
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes
+/** A bundle, and what the threads say of it. */
+export class CheckedBundle {
+  /** Handed back. */
+  readonly bytes: Uint8Array
+  readonly #statements: readonly Uint8Array[]
+  readonly #checked: Checked
+
+  constructor(checked: Checked) {
+    this.bytes = checked.bundle
+    this.#statements = decodeStatementBundle(checked.bundle, checked.outcomes.length)
+    this.#checked = checked
+  }
+
+  get count(): number {
+    return this.#statements.length
+  }
+
+  /** Empty where the log has none. */
+  statementAt(place: number): Uint8Array {
+    return this.#statements[place]!
+  }
+
+  /** SHA-256 of the bytes; undefined where the log has none. */
+  entryAt(place: number): Hash | undefined {
+    if (this.statementAt(place).length === 0) return undefined
+    return this.#checked.entries.subarray(place * HASH_LENGTH, (place + 1) * HASH_LENGTH)
   }
 
   /** Whether the signature holds; undefined where that was not asked. */
   validAt(place: number): boolean | undefined {
-    const verdict = this.#bytes[place * VERDICT_BYTES]!
-    return verdict === UNASKED ? undefined : verdict === VALID
+    const outcome = this.#checked.outcomes[place]
+    return outcome === UNASKED ? undefined : outcome === VALID
   }
 
-  /** SHA-256 of the bytes. */
-  entryAt(place: number): Hash {
-    const at = place * VERDICT_BYTES + 1
-    return this.#bytes.subarray(at, at + HASH_LENGTH)
-  }
-
-  /** `statementIdentity`, where the signature was checked. */
+  /** `statementIdentity`, where the signature was checked and the threads were to say it. */
   identityAt(place: number): Hash {
-    const at = place * VERDICT_BYTES + 1 + HASH_LENGTH
-    return this.#bytes.subarray(at, at + HASH_LENGTH)
+    return this.#checked.identities.subarray(place * HASH_LENGTH, (place + 1) * HASH_LENGTH)
+  }
+
+  /** By whom the record says that it is; undefined of what is no record. The same object for the same signer. */
+  signerAt(place: number): SignerName | undefined {
+    return this.#checked.names[this.#checked.signers[place]! - 1]
+  }
+
+  /** POSIX seconds, of a record: when it was signed, in the word of its signer. */
+  dateAt(place: number): number {
+    return this.#checked.dates[place]!
   }
 }
 
-interface Request {
+/** Which of `kids` are known. `declaring` are statements, judged by nobody, that say whose keys are whose. */
+export type KeysFor = (kids: readonly string[], declaring: readonly Uint8Array[]) => readonly PublicJwk[]
+
+interface Asked {
   readonly id: number
-  /** Each at most once. */
-  readonly keys: readonly { readonly kid: string; readonly jwk: PublicJwk }[]
+  readonly bundle: Uint8Array
   readonly count: number
-  readonly jobs: Uint8Array
+  readonly identities: boolean
 }
 
-/** Without verdicts when the check itself failed, which no signature can bring about. */
-interface Reply {
-  readonly id: number
-  /** To be used again: half a megabyte each, which the collector of a thread that makes no other garbage would let lie for long. */
-  readonly jobs: Uint8Array
-  readonly verdicts?: Uint8Array
-  readonly failure?: string
-}
+type Request = Asked | { readonly id: number; readonly keys: readonly PublicJwk[] }
 
-const UNASKED = 2
-const VALID = 1
-const VERDICT_BYTES = 1 + 2 * HASH_LENGTH
-/** u32 key or {@link NO_KEY}, then of the statement u32 length and u32 places: unprotected header, end of what is signed, signature. */
-const JOB_HEAD = 20
-const NO_KEY = 0xffffffff
-/** The next bundle is about as long. */
-const ROOM = 1.2
+type Reply =
+  | { readonly id: number; readonly kids: readonly string[]; readonly declaring: readonly Uint8Array[] }
+  | { readonly id: number; readonly checked: Checked }
+  /** The check itself failed, which no signature can bring about. */
+  | { readonly id: number; readonly failure: string }
+
+export interface SignatureThreadsOptions {
+  readonly keysFor: KeysFor
+  readonly identities: boolean
+  readonly count?: number
+}
 
 /** Started when first needed, and until {@link close}. */
 export class SignatureThreads {
   readonly #threads: Thread[]
-  #turn = 0
 
-  constructor(count: number = availableParallelism()) {
-    this.#threads = Array.from({ length: count }, () => new Thread())
+  constructor({ count = availableParallelism(), ...options }: SignatureThreadsOptions) {
+    this.#threads = Array.from({ length: count }, () => new Thread(options))
   }
 
-  /** Rejects when it cannot be found out, and then nothing is known of any. */
-  check(jobs: readonly Job[]): Promise<Verdicts> {
-    if (jobs.length === 0) return Promise.resolve(new Verdicts(new Uint8Array(0)))
-    return this.#threads[this.#turn++ % this.#threads.length]!.check(jobs)
+  /**
+   * Takes the bundle, whose buffer is gone until it is handed back. Rejects when it cannot be found out, and then nothing is known of any.
+   *
+   * @param bundle - `count` statements, each after its length
+   */
+  check(bundle: Uint8Array, count: number): Promise<CheckedBundle> {
+    const [least] = this.#threads.toSorted((a, b) => a.waiting - b.waiting)
+    return least!.check(bundle, count)
   }
 
   close(): void {
@@ -108,23 +159,29 @@ export class SignatureThreads {
 }
 
 class Thread {
+  readonly #options: Omit<SignatureThreadsOptions, 'count'>
   #worker: Worker | undefined
   #closed = false
   #next = 0
-  #spare: Uint8Array | undefined
-  readonly #waiting = new Map<number, { resolve: (verdicts: Uint8Array) => void; reject: (error: Error) => void }>()
+  readonly #waiting = new Map<number, { resolve: (checked: Checked) => void; reject: (error: Error) => void }>()
 
-  async check(all: readonly Job[]): Promise<Verdicts> {
-    const request = requestOf(this.#next++, all, this.#spare)
-    this.#spare = undefined
-    return new Verdicts(
-      await new Promise<Uint8Array>((resolve, reject) => {
-        if (this.#closed) return reject(new Error('the audit has ended'))
-        this.#waiting.set(request.id, { resolve, reject })
-        this.#worker ??= this.#start()
-        this.#worker.postMessage(request, [request.jobs.buffer as ArrayBuffer])
-      }),
-    )
+  constructor(options: Omit<SignatureThreadsOptions, 'count'>) {
+    this.#options = options
+  }
+
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  async check(bundle: Uint8Array, count: number): Promise<CheckedBundle> {
+    const checked = await new Promise<Checked>((resolve, reject) => {
+      if (this.#closed) return reject(new Error('the audit has ended'))
+      const id = this.#next++
+      this.#waiting.set(id, { resolve, reject })
+      this.#worker ??= this.#start()
+      this.#send({ id, bundle, count, identities: this.#options.identities }, bundle)
+    })
+    return new CheckedBundle(checked)
   }
 
   close(): void {
@@ -132,14 +189,22 @@ class Thread {
     void this.#worker?.terminate()
   }
 
+  #send(request: Request, ...transferred: Uint8Array[]): void {
+    this.#worker!.postMessage(
+      request,
+      transferred.map(({ buffer }) => buffer as ArrayBuffer),
+    )
+  }
+
   #start(): Worker {
     const worker = startThread(import.meta.url, THREAD)
-    worker.on('message', ({ id, jobs, verdicts, failure }: Reply) => {
-      this.#spare = jobs
+    worker.on('message', (reply: Reply) => {
+      const { id } = reply
+      if ('kids' in reply) return this.#send({ id, keys: this.#options.keysFor(reply.kids, reply.declaring) })
       const waiting = this.#waiting.get(id)
       this.#waiting.delete(id)
-      if (verdicts) waiting?.resolve(verdicts)
-      else waiting?.reject(new Error(`a signature could not be checked: ${failure}`))
+      if ('checked' in reply) waiting?.resolve(reply.checked)
+      else waiting?.reject(new Error(`a signature could not be checked: ${reply.failure}`))
     })
     worker.on('error', (error) => this.#fail(error))
     worker.on('exit', (code) => this.#fail(new Error(`a thread that checks signatures ended with ${code}`)))
@@ -156,101 +221,142 @@ class Thread {
 
 const THREAD = 'provlog auditor: signatures'
 
-/** All of it in one buffer, which is handed over: what is cloned costs as much as what is checked. */
-function requestOf(id: number, all: readonly Job[], spare: Uint8Array | undefined): Request {
-  const keys: { kid: string; jwk: PublicJwk }[] = []
-  const places = new Map<string, number>()
-  let length = 0
-  for (const { bytes } of all) length += JOB_HEAD + bytes.length
-  const jobs = spare && spare.length >= length ? spare : new Uint8Array(Math.ceil(length * ROOM))
-  const view = new DataView(jobs.buffer)
-  let at = 0
-  for (const { bytes, signed } of all) {
-    view.setUint32(at, NO_KEY)
-    view.setUint32(at + 4, bytes.length)
-    if (signed) {
-      const { layout, kid, jwk } = signed
-      let place = places.get(kid)
-      if (place === undefined) {
-        place = keys.push({ kid, jwk }) - 1
-        places.set(kid, place)
-      }
-      view.setUint32(at, place)
-      view.setUint32(at + 8, layout.unprotected)
-      view.setUint32(at + 12, layout.end)
-      view.setUint32(at + 16, layout.signature)
-    }
-    jobs.set(bytes, at + JOB_HEAD)
-    at += JOB_HEAD + bytes.length
-  }
-  return { id, keys, count: all.length, jobs }
-}
-
 // The thread's side.
 
-const imported = new Map<string, Promise<VerificationKey>>()
+/** Statements in which somebody is said to have a key. */
+const DECLARING: ReadonlySet<unknown> = new Set([recordTyp('log-policy'), recordTyp('key-authorization')])
 const MAX_IMPORTED = 4096
-const EMPTY_BYTES = 0x40
-/** Of the two bytes that a COSE_Sign1 begins with, and a Sig_structure does not. */
-const MESSAGE_HEAD = 2
 
-async function answer({ id, keys, count, jobs }: Request): Promise<Reply> {
-  const verdicts = new Uint8Array(count * VERDICT_BYTES)
-  const view = new DataView(jobs.buffer, jobs.byteOffset, jobs.byteLength)
-  const ready = await Promise.all(keys.map(({ kid, jwk }) => importedKey(kid, jwk)))
-  let at = 0
-  for (let i = 0; i < count; i++) {
-    const key = ready[view.getUint32(at)]
-    const start = at + JOB_HEAD
-    const next = start + view.getUint32(at + 4)
-    const verdict = i * VERDICT_BYTES
-    sha256Into(jobs.subarray(start, next), verdicts, verdict + 1)
-    if (key === undefined) verdicts[verdict] = UNASKED
-    else {
-      const end = start + view.getUint32(at + 12)
-      const signature = jobs.subarray(start + view.getUint32(at + 16), next)
-      const content = signedIn(jobs, start, start + view.getUint32(at + 8), end)
-      verdicts[verdict] = (await key.verify(content, signature)) ? VALID : 0
-      sha256Into(content, verdicts, verdict + 1 + HASH_LENGTH)
-    }
-    at = next
+class Checker {
+  readonly #ask: (reply: Reply & { readonly kids: unknown }) => Promise<readonly PublicJwk[]>
+  readonly #keys = new Map<string, VerificationKey>()
+  /** For what was signed, of one statement after another. */
+  #content = new Uint8Array(8192)
+
+  constructor(ask: (reply: Reply & { readonly kids: unknown }) => Promise<readonly PublicJwk[]>) {
+    this.#ask = ask
   }
-  return { id, jobs, verdicts }
+
+  async check({ id, bundle, count, identities }: Asked): Promise<Checked> {
+    const entries = new Uint8Array(count * HASH_LENGTH)
+    const statements = decodeStatementBundle(bundle, count).map((bytes, place) => readStatement(bytes, entries, place))
+    await this.#learnKeys(id, statements)
+
+    const checked = {
+      bundle,
+      entries,
+      outcomes: new Uint8Array(count),
+      identities: new Uint8Array(identities ? count * HASH_LENGTH : 0),
+      signers: new Uint16Array(count),
+      dates: new Float64Array(count),
+    }
+    const names = new Names()
+    for (const [place, statement] of statements.entries()) {
+      if (statement === undefined) continue
+      const { kid, issuer, typ, issuedAt } = statement.header
+      const type = isRecordStatement(statement) ? recordTypeOf(typ) : undefined
+      if (type !== undefined && kid !== undefined && issuedAt !== undefined) {
+        checked.signers[place] = names.of(type, kid, issuer)
+        checked.dates[place] = issuedAt
+      }
+      const content = this.#contentOf(statement)
+      checked.outcomes[place] = await this.#outcomeOf(statement, content)
+      if (identities) sha256Into(content, checked.identities, place * HASH_LENGTH)
+    }
+    return { ...checked, names: names.all }
+  }
+
+  /** Asks for those of `statements` that it lacks; and says what they declare, for these and for others. */
+  async #learnKeys(id: number, statements: readonly (SignedStatement | undefined)[]): Promise<void> {
+    const kids = new Set<string>()
+    const declaring: Uint8Array[] = []
+    for (const statement of statements) {
+      const { kid, typ } = statement?.header ?? {}
+      if (kid !== undefined && !this.#keys.has(kid)) kids.add(kid)
+      if (statement && DECLARING.has(typ)) declaring.push(statement.bytes.slice())
+    }
+    if (kids.size === 0 && declaring.length === 0) return
+    if (this.#keys.size + kids.size > MAX_IMPORTED) this.#keys.clear()
+    for (const jwk of await this.#ask({ id, kids: [...kids], declaring })) {
+      const key = await importVerificationKey(jwk)
+      this.#keys.set(key.kid, key)
+    }
+  }
+
+  async #outcomeOf(statement: SignedStatement, content: Uint8Array): Promise<number> {
+    const key = this.#keys.get(statement.header.kid ?? '')
+    if (key === undefined || !isFor(key, statement)) return UNASKED
+    return (await key.verify(content, statement.sign1.signature)) ? VALID : INVALID
+  }
+
+  #contentOf({ sign1: { protectedBytes }, payload }: SignedStatement): Uint8Array {
+    const length = sigStructureLength(protectedBytes, payload)
+    if (length > this.#content.length) this.#content = new Uint8Array(2 * length)
+    return this.#content.subarray(0, writeSigStructure(this.#content, 0, protectedBytes, payload))
+  }
 }
 
-/**
- * The Sig_structure of a statement, made where the statement is: the same bytes in the same order, but for the unprotected header, in whose
- * place stands the external data, which is empty too, and for the beginning, which has room in the head of the job.
- */
-function signedIn(jobs: Uint8Array, start: number, unprotected: number, end: number): Uint8Array {
-  const from = start + MESSAGE_HEAD - SIGNATURE1.length
-  jobs.set(SIGNATURE1, from)
-  jobs[unprotected] = EMPTY_BYTES
-  return jobs.subarray(from, end)
+class Names {
+  readonly all: SignerName[] = []
+  readonly #places = new Map<string, number>()
+
+  of(type: SignerName['type'], kid: string, issuer: string): number {
+    const name = `${type} ${kid} ${issuer}`
+    const known = this.#places.get(name)
+    if (known !== undefined) return known
+    this.#places.set(name, this.all.push({ type, kid, issuer }))
+    return this.all.length
+  }
 }
 
-function importedKey(kid: string, jwk: PublicJwk): Promise<VerificationKey> {
-  const known = imported.get(kid)
-  if (known) return known
-  if (imported.size >= MAX_IMPORTED) imported.clear()
-  const key = importVerificationKey(jwk)
-  imported.set(kid, key)
-  return key
+/** Undefined of what is none, or is not in the form that is registered: why, is asked where it is judged. */
+function readStatement(bytes: Uint8Array, entries: Uint8Array, place: number): SignedStatement | undefined {
+  if (bytes.length === 0) return undefined
+  const at = place * HASH_LENGTH
+  sha256Into(bytes, entries, at)
+  try {
+    const statement = parseSignedStatement(bytes, { views: true, entry: entries.subarray(at, at + HASH_LENGTH) })
+    return statement.unprotected.size === 0 ? statement : undefined
+  } catch (error) {
+    if (error instanceof EvidenceError) return undefined
+    throw error
+  }
+}
+
+/** Whether all holds that is asked before the signature. */
+function isFor(key: VerificationKey, statement: SignedStatement): boolean {
+  try {
+    return new SignatureCheck(statement, key).key === key
+  } catch (error) {
+    if (error instanceof EvidenceError) return false
+    throw error
+  }
 }
 
 if (!isMainThread && workerData === THREAD) {
+  const asked = new Map<number, (keys: readonly PublicJwk[]) => void>()
+  const send = (reply: Reply, ...transferred: Uint8Array[]) =>
+    parentPort?.postMessage(
+      reply,
+      transferred.map(({ buffer }) => buffer as ArrayBuffer),
+    )
+  const checker = new Checker(
+    (question) =>
+      new Promise((resolve) => {
+        asked.set(question.id, resolve)
+        send(question)
+      }),
+  )
   parentPort?.on('message', (request: Request) => {
-    answer(request)
-      .catch((error: unknown): Reply => ({ id: request.id, jobs: request.jobs, failure: String(error) }))
-      .then((reply) => {
-        const buffers = [reply.jobs, ...(reply.verdicts ? [reply.verdicts] : [])]
-        parentPort?.postMessage(
-          reply,
-          buffers.map(({ buffer }) => buffer as ArrayBuffer),
-        )
-      })
-      .catch((error: unknown) => {
-        throw error
-      })
+    const { id } = request
+    if ('keys' in request) {
+      asked.get(id)?.(request.keys)
+      asked.delete(id)
+      return
+    }
+    checker.check(request).then(
+      (checked) => send({ id, checked }, checked.bundle, checked.entries),
+      (error: unknown) => send({ id, failure: String(error) }),
+    )
   })
 }

@@ -8,36 +8,30 @@
  */
 import { EvidenceError, type Hash, toHex } from '../../merkle/index.ts'
 import {
-  checkForeign,
   checkRecord,
   type ForeignStatement,
   type LinkTarget,
-  PathCache,
   type RecordOf,
   type RecordStatement,
   uniqueKeys,
 } from '../../provenance/index.ts'
 import type { LoggedRecord } from '../../provenance/log-evidence.ts'
-import {
-  type SignedStatement,
-  StatementError,
-  statementIdentity,
-  verifySignedStatement,
-} from '../../statement/index.ts'
+import { statementIdentity } from '../../statement/index.ts'
 import type { AuditedEntry } from './audited-entry.ts'
 import { checkClear, checkOutlives, MAX_CLOCK_SKEW } from './check-clear.ts'
 import { checkOpened } from './check-opened.ts'
 import { CHECKS, type CheckId, type Finding } from './checks.ts'
 import type { History } from './history.ts'
-import type { ReadStatement } from './read-statements.ts'
+import type { ReadRecord } from './read-statements.ts'
 import { authorizesSomebody, type Recorded, recordedOf } from './recorded.ts'
 import type { SealedReader } from './sealed.ts'
+import { type CertificateSource, Verification } from './verification.ts'
 
 /** A statement at its place. */
 export interface LoggedStatement {
   readonly index: number
   readonly entry: Hash
-  readonly read: ReadStatement
+  readonly read: ReadRecord
 }
 
 export interface AuditedEntries {
@@ -50,27 +44,20 @@ export interface AuditedEntries {
   opened: number
 }
 
-/** The certificates that a log keeps beside an entry, leaf first. None of them is believed before it is checked. */
-export type CertificateSource = (entry: Hash) => Promise<readonly Uint8Array[]>
-
-/** What is wrong with a statement by itself. */
-export type Flaw = readonly [check: CheckId, detail: string]
-
 /** Says what was found about the entry at hand. */
 export type Report = (check: CheckId, detail: string, about?: string) => void
 
 export class StatementAudit {
   readonly #history: History
   readonly #now: number
-  readonly #certificates: CertificateSource
-  readonly #paths = new PathCache()
+  readonly #verification: Verification
   readonly #sealed: SealedReader | undefined
 
   constructor(options: { history: History; now: number; certificates: CertificateSource; sealed?: SealedReader }) {
     const { history, now, certificates, sealed } = options
     this.#history = history
     this.#now = now
-    this.#certificates = certificates
+    this.#verification = new Verification({ keys: history.keys, now, certificates })
     this.#sealed = sealed
   }
 
@@ -80,10 +67,12 @@ export class StatementAudit {
     const sound: LoggedRecord[] = []
     for (const each of logged) {
       const report = reporterFor(each, all.findings)
-      const found = await this.#verified(each)
-      if (Array.isArray(found)) report(...(found as Flaw))
-      if (found !== undefined && 'record' in found) this.#takeRecord(each, found, all, sound, report)
-      else this.#takeOther(each, Array.isArray(found) ? undefined : (found as ForeignStatement), all, report)
+      const { statement, foreign, flaw } = await this.#verification.of(each.read, each.index)
+      if (flaw) report(...flaw)
+      const record = each.read.record
+      if (statement && record) {
+        this.#takeRecord(each, { statement, record, entry: statement.entry }, all, sound, report)
+      } else this.#takeOther(each, foreign, all, report)
     }
     if (this.#sealed !== undefined) await this.#open(this.#sealed, sound, all)
     all.findings.sort((a, b) => a.index - b.index)
@@ -150,39 +139,6 @@ export class StatementAudit {
     }
   }
 
-  /** What the entry holds under a signature that holds, or what is wrong. */
-  async #verified(logged: LoggedStatement): Promise<RecordStatement | ForeignStatement | Flaw | undefined> {
-    const { statement, record, flaw, verified } = logged.read
-    if (statement === undefined) return flaw
-    try {
-      if (record === undefined) return await this.#checkForeign(statement, logged)
-      const { kid = '' } = statement.header
-      const { authorities } = this.#history
-      // A signature that holds says nothing of who may sign here.
-      const key = authorities.hasPolicy ? authorities.keyOf(kid) : await this.#history.keyOf(statement)
-      if (key === undefined) return ['signer-unauthorized', `unknown_key: ${kid} is not authorized`]
-      if (flaw) return flaw
-      const signed = verified ?? (await verifySignedStatement(statement, (await this.#history.keyOf(statement))!))
-      // The key was found by the kid that the header names, and a kid is a thumbprint.
-      return { statement: signed, record, entry: statement.entry }
-    } catch (error) {
-      if (!(error instanceof EvidenceError)) throw error
-      return [
-        flawOf(error, record === undefined ? 'foreign-refused' : 'statement-malformed'),
-        `${error.code}: ${error.message}`,
-      ]
-    }
-  }
-
-  async #checkForeign(statement: SignedStatement, { index, entry }: LoggedStatement): Promise<ForeignStatement> {
-    const policy = this.#history.authorities.policyAt(index)
-    const { x5chain, x5t } = statement.header
-    // A chain that came unprotected is not in the entry; x5t says whether what the log shows is the right one.
-    const beside = x5t && !x5chain && policy?.foreign && { certificates: await this.#certificates(entry) }
-    const context = { policy, now: this.#now, maxClockSkew: MAX_CLOCK_SKEW, onLog: true, paths: this.#paths }
-    return checkForeign(statement, { ...context, ...beside })
-  }
-
   /** Everything that can be said without a key. Returns under whose authority the record is on this log, if it may be. */
   #judge(
     record: RecordStatement,
@@ -229,14 +185,8 @@ function checkCarriedOut({ fields, links }: RecordOf<'erasure'>, history: Histor
   if (target.index >= history.restored) report('erasure-not-done', `entry ${target.index} is there`, entry)
 }
 
-/** What a statement that was refused is. */
-export function flawOf(error: EvidenceError, otherwise: CheckId): CheckId {
-  if (error instanceof StatementError && error.code === 'bad_signature') return 'signature-invalid'
-  return error.code === 'token_in_clear' ? 'token-in-clear' : otherwise
-}
-
 /** Why {@link checkRecord} refused, by its code. */
-function checkOfCode(code: string): CheckId {
+export function checkOfCode(code: string): CheckId {
   if (code === 'issued_in_future') return 'date-in-future'
   if (code === 'lifetime_too_long') return 'lifetime-exceeds'
   if (SIGNER_CODES.has(code)) return 'signer-unauthorized'

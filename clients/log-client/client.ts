@@ -338,8 +338,12 @@ export class LogClient {
    * with, and not begun again.
    */
   async statementBundle(index: number, width: number): Promise<Uint8Array[]> {
-    const path = `v1/statements/${formatTileIndex(index, width)}`
-    return decodeStatementBundle(await this.#requests.getResumed(path, MAX_BYTES.statements), width)
+    return decodeStatementBundle(await this.packedStatements(index, width), width)
+  }
+
+  /** As {@link statementBundle}, for whoever hands it on: each after its length, u32 big-endian, if it is what it should be. */
+  packedStatements(index: number, width: number): Promise<Uint8Array> {
+    return this.#requests.getResumed(`v1/statements/${formatTileIndex(index, width)}`, MAX_BYTES.statements)
   }
 
   /**

@@ -7,6 +7,7 @@
 import type { AuditLog } from '../../clients/auditor/index.ts'
 import {
   appendLeaves,
+  concatBytes,
   createNoteSigner,
   EMPTY_RANGE,
   encodeEntryBundle,
@@ -101,8 +102,9 @@ export class MadeUpLog implements AuditLog {
     return encodeEntryBundle(this.entries.slice(index * TILE_WIDTH, index * TILE_WIDTH + width))
   }
 
-  async statementBundle(index: number, width: number): Promise<Uint8Array[]> {
-    return this.statements.slice(index * TILE_WIDTH, index * TILE_WIDTH + width)
+  async packedStatements(index: number, width: number): Promise<Uint8Array> {
+    const statements = this.statements.slice(index * TILE_WIDTH, index * TILE_WIDTH + width)
+    return concatBytes(...statements.flatMap((each) => [lengthOf(each), each]))
   }
 
   readonly tiles = {
@@ -134,4 +136,10 @@ export class MadeUpLog implements AuditLog {
     for (let i = 0; i < 8 * level; i++) row = hashPairs(row)
     return row
   }
+}
+
+function lengthOf({ length }: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(4)
+  new DataView(bytes.buffer).setUint32(0, length)
+  return bytes
 }
