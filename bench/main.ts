@@ -2,8 +2,8 @@
  * `npm run bench`: each figure of ours beside the bound it is held to, measured interleaved in one run.
  *
  * Absolute figures drift by a factor of two between minutes on a shared machine; the ratios are what is quoted.
- * `--quick` makes every measurement short, `--json` prints one object a line; names choose some of them. `soak` and `audit-memory` take long, and are
- * run only by their names.
+ * `--quick` makes every measurement short, `--json` prints one object a line; names choose some of them. `soak`, `audit-memory` and
+ * `replay-million` take long, and are run only by their names.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { benchBatch } from './batch.ts'
 import { benchIssue } from './issue.ts'
 import { benchMutualTls } from './mtls.ts'
 import { benchOverload } from './overload.ts'
-import { benchReplay } from './replay.ts'
+import { benchReplay, benchReplayMillion } from './replay.ts'
 import type { BenchOptions, BenchResult } from './result.ts'
 import { benchSoak } from './soak.ts'
 import { benchTiles } from './tiles.ts'
@@ -43,6 +43,7 @@ const USUAL = {
 }
 const BY_NAME: Readonly<Record<string, (options: BenchOptions) => Promise<BenchResult[]>>> = {
   ...USUAL,
+  'replay-million': benchReplayMillion,
   'audit-memory': ({ quick }) => benchAuditMemory({ entries: quick ? 20_000 : 1_000_000 }),
   soak: ({ quick }) => benchSoak({ entries: quick ? 100_000 : Number(values.entries) }),
 }

@@ -1,19 +1,19 @@
 /**
- * Where the parts of a registered statement are, and what its header is about, found in a glance: for whoever has millions of them sorted by
- * key before each is read.
+ * A statement in the one form in which nearly all are written, read in a glance: for whoever has millions of them to sort by signer, and no time to
+ * make objects of each.
  *
  * ```
  *   d2 84 │ 58 b2 … protected header │ a0 │ 59 03 10 … payload │ 58 40 … signature
  *         ╰─────────────── Sig_structure, but for its first bytes and the a0 ╯
+ *   header  { 1: alg, 3: content type, 4: kid, 15: { 1: iss, 2: sub, 6: iat }, 16: typ }        in this order, and nothing else
  * ```
  *
- * It says nothing of whether a statement is well formed: that says `parseSignedStatement`, to which everything that is found here must be put.
- * Of what that takes, both say the same.
+ * What has another form may be as good a statement: `parseSignedStatement` says. What has this form it takes, and says the same of.
  *
  * @module
  */
-
-import { textOf } from './cbor-read.ts'
+import { COSE_ALGORITHMS, type VerificationAlgorithm } from './algorithm.ts'
+import { DEFAULT_LIMITS, textOf } from './cbor-read.ts'
 import { kidText, LABEL } from './cose-sign1.ts'
 import { StatementError } from './error.ts'
 import { CWT } from './signed-statement.ts'
@@ -27,111 +27,119 @@ export interface Sign1Layout {
   readonly end: number
   /** Of the signature itself, which is the rest. */
   readonly signature: number
-  readonly kid?: string
-  readonly typ?: string
-  readonly issuer?: string
-  readonly issuedAt?: number
+  readonly algorithm: VerificationAlgorithm
+  readonly contentType: string
+  readonly kid: string
+  readonly issuer: string
+  /** POSIX seconds. */
+  readonly issuedAt: number
+  readonly typ: string
 }
 
-/** Undefined of what is no COSE_Sign1 with an empty unprotected header, or not in the one form that is registered. */
+/** Undefined of what has another form. */
 export function layoutOf(bytes: Uint8Array): Sign1Layout | undefined {
-  if (bytes[0] !== SIGN1_TAG || bytes[1] !== ARRAY_OF_4 || bytes[2]! >> 5 !== BYTES) return undefined
-  const unprotected = skip(bytes, 2, 0)
-  if (bytes[unprotected] !== EMPTY_MAP || (bytes[unprotected + 1] ?? 0) >> 5 !== BYTES) return undefined
-  const end = skip(bytes, unprotected + 1, 0)
-  if ((bytes[end] ?? 0) >> 5 !== BYTES || skip(bytes, end, 0) !== bytes.length) return undefined
-  const header = 2 + headLength(bytes[2]!)
-  // An empty header is signed in another form than it may be sent in.
-  if (unprotected - header < 2) return undefined
+  if (bytes.length > DEFAULT_LIMITS.maxBytes || bytes[0] !== SIGN1_TAG || bytes[1] !== ARRAY_OF_4) return undefined
   try {
-    const layout = { start: 2, unprotected, end, signature: end + headLength(bytes[end]!) }
-    return readHeader(bytes, header, unprotected, layout)
+    return new LayoutReader(bytes).read()
   } catch (error) {
+    // Of `textOf`: bytes that are no text.
     if (error instanceof StatementError) return undefined
     throw error
   }
 }
 
-type Writable<T> = { -readonly [K in keyof T]: T[K] }
+class LayoutReader {
+  private at = 2
+  private readonly bytes: Uint8Array
 
-function readHeader(
-  bytes: Uint8Array,
-  from: number,
-  to: number,
-  layout: Writable<Sign1Layout>,
-): Sign1Layout | undefined {
-  if (bytes[from]! >> 5 !== MAP) return undefined
-  const count = argumentAt(bytes, from)
-  let at = from + headLength(bytes[from]!)
-  for (let i = 0; i < count && at < to; i++) {
-    const label = labelAt(bytes, at)
-    const value = skip(bytes, at, LEVELS)
-    at = skip(bytes, value, LEVELS)
-    if (at > to) return undefined
-    const major = bytes[value]! >> 5
-    const inner = value + headLength(bytes[value]!)
-    if (label === LABEL.kid && major === BYTES) layout.kid = kidText(bytes.subarray(inner, at))
-    if (label === LABEL.typ && major === TEXT) layout.typ = textOf(bytes, inner, at)
-    if (label === LABEL.cwtClaims && major === MAP) readClaims(bytes, value, layout)
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
   }
-  return at === to ? layout : undefined
-}
 
-function readClaims(bytes: Uint8Array, from: number, layout: Writable<Sign1Layout>): void {
-  const count = argumentAt(bytes, from)
-  let at = from + headLength(bytes[from]!)
-  for (let i = 0; i < count; i++) {
-    const claim = labelAt(bytes, at)
-    const value = skip(bytes, at, LEVELS)
-    at = skip(bytes, value, LEVELS)
-    if (claim === CWT.iss && bytes[value]! >> 5 === TEXT) {
-      layout.issuer = textOf(bytes, value + headLength(bytes[value]!), at)
-    }
-    if (claim === CWT.iat && bytes[value]! >> 5 === UINT) layout.issuedAt = argumentAt(bytes, value)
+  read(): Sign1Layout | undefined {
+    const { bytes } = this
+    const header = this.item(BYTES)
+    const unprotected = this.at
+    if (header < 0 || bytes[unprotected] !== EMPTY_MAP) return undefined
+    this.at++
+    if (this.item(BYTES) < 0) return undefined
+    const end = this.at
+    const signature = this.item(BYTES)
+    if (signature < 0 || this.at !== bytes.length) return undefined
+
+    this.at = header
+    if (this.head(MAP) !== 5 || !this.label(LABEL.alg)) return undefined
+    const algorithm = COSE_ALGORITHMS.get(-1 - this.head(NINT))
+    const contentType = this.label(LABEL.contentType) ? this.text() : undefined
+    const kid = this.label(LABEL.kid) ? this.item(BYTES) : NONE
+    const kidEnd = this.at
+    if (!this.label(LABEL.cwtClaims) || this.head(MAP) !== 3) return undefined
+    const issuer = this.label(CWT.iss) ? this.text() : undefined
+    const isAbout = this.label(CWT.sub) && this.skipAscii()
+    const issuedAt = this.label(CWT.iat) ? this.head(UINT) : NONE
+    const typ = this.label(LABEL.typ) ? this.text() : undefined
+    if (this.at !== unprotected || !isAbout || kid < 0 || issuedAt < 0) return undefined
+    if (algorithm === undefined || contentType === undefined || !issuer || typ === undefined) return undefined
+    if (issuer.length > LONGEST_ISSUER) return undefined
+    const places = { start: 2, unprotected, end, signature }
+    return { ...places, algorithm, contentType, kid: kidText(bytes.subarray(kid, kidEnd)), issuer, issuedAt, typ }
+  }
+
+  /** The argument of the head here, in its shortest form and of this major type, and moves past it; negative when it is another. */
+  private head(major: number): number {
+    const { bytes } = this
+    const first = bytes[this.at] ?? SIMPLE
+    if (first >> 5 !== major) return NONE
+    const info = first & 0x1f
+    this.at++
+    if (info < 24) return info
+    if (info > 26) return NONE
+    const width = 1 << (info - 24)
+    let value = 0
+    for (let i = 0; i < width; i++) value = value * 256 + (bytes[this.at + i] ?? 0)
+    this.at += width
+    return value < LEAST[info - 24]! ? NONE : value
+  }
+
+  /** Where the content of the string here begins, and moves past it. */
+  private item(major: number): number {
+    const length = this.head(major)
+    const start = this.at
+    if (length < 0 || length > this.bytes.length - start) return NONE
+    this.at += length
+    return start
+  }
+
+  private label(label: number): boolean {
+    return this.bytes[this.at++] === label
+  }
+
+  private text(): string | undefined {
+    const start = this.item(TEXT)
+    return start < 0 ? undefined : textOf(this.bytes, start, this.at)
+  }
+
+  /** Of a text that nobody asks for it is enough that it is one. */
+  private skipAscii(): boolean {
+    const start = this.item(TEXT)
+    if (start < 0) return false
+    for (let at = start; at < this.at; at++) if (this.bytes[at]! >= 0x80) return false
+    return true
   }
 }
 
 const UINT = 0
+const NINT = 1
 const BYTES = 2
 const TEXT = 3
-const ARRAY = 4
 const MAP = 5
-const TAG = 6
+/** No head that anybody asks for. */
+const SIMPLE = 0xff
+const NONE = -1
 const SIGN1_TAG = 0xd2
 const ARRAY_OF_4 = 0x84
 const EMPTY_MAP = 0xa0
-/** As deep as headers are read. */
-const LEVELS = 16
-
-/** A label that is a number from 0 on, as all are that are looked for. */
-function labelAt(bytes: Uint8Array, at: number): number | undefined {
-  return bytes[at]! >> 5 === UINT ? argumentAt(bytes, at) : undefined
-}
-
-/** Where the item after the one at `at` is; past the end when there is none. Each step is a byte at least, whatever a length claims. */
-function skip(bytes: Uint8Array, at: number, levels: number): number {
-  const first = bytes[at]
-  if (first === undefined || (first & 0x1f) > 27) return Number.POSITIVE_INFINITY
-  const major = first >> 5
-  let next = at + headLength(first)
-  if (major === BYTES || major === TEXT) return next + argumentAt(bytes, at)
-  if (major < BYTES || major > TAG) return next
-  if (levels === 0) return Number.POSITIVE_INFINITY
-  const items = major === TAG ? 1 : argumentAt(bytes, at) * (major === ARRAY ? 1 : 2)
-  for (let i = 0; i < items && next < bytes.length; i++) next = skip(bytes, next, levels - 1)
-  return next
-}
-
-function headLength(first: number): number {
-  const info = first & 0x1f
-  return info < 24 ? 1 : 1 + (1 << (info - 24))
-}
-
-function argumentAt(bytes: Uint8Array, at: number): number {
-  const info = bytes[at]! & 0x1f
-  if (info < 24) return info
-  let value = 0
-  const width = 1 << (info - 24)
-  for (let i = 1; i <= width; i++) value = value * 256 + (bytes[at + i] ?? 0)
-  return value
-}
+/** The least argument that needs 1, 2 and 4 bytes. */
+const LEAST = [24, 2 ** 8, 2 ** 16]
+/** Characters; see `parseSignedStatement`. */
+const LONGEST_ISSUER = 8192

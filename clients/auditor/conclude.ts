@@ -14,14 +14,14 @@ import type { History } from './history.ts'
 /** All findings, in the order of the log. @param now - POSIX seconds */
 export function conclude(findings: readonly Finding[], history: History, now: number): Finding[] {
   const late = [...orphansOf(history, now), ...differingReports(findings, history)]
-  const all = findings.map((finding) => explained(finding, history) ?? finding)
+  const all = findings.map((finding) => explained(finding, history.erasures) ?? finding)
   return late.length === 0 ? all : [...all, ...late].sort((a, b) => a.index - b.index)
 }
 
 /** What a record on the log explains needs nobody to be asked. */
-function explained(finding: Finding, history: History): Finding | undefined {
+export function explained(finding: Finding, erasures: History['erasures']): Finding | undefined {
   const { check, entry, about = entry } = finding
-  const erasure = history.erasures.get(about)
+  const erasure = erasures.get(about)
   const explains =
     check === 'wrap-missing' ||
     ((check === 'statement-erased' || check === 'link-erased') && erasure?.scope === 'statement')

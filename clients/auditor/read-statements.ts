@@ -47,6 +47,8 @@ export interface StatementReaderOptions {
   readonly identities?: boolean
 }
 
+/** As many as are under way. */
+const MAX_SPARE = 4
 /** Keys that were said to be somebody's, and by nobody who may. */
 const MAX_DECLARED = 65_536
 
@@ -56,6 +58,8 @@ export class StatementReader {
   readonly #identities: boolean
   readonly #threads: SignatureThreads
   readonly #declared = new Map<string, PublicJwk>()
+  /** Buffers of bundles that nobody reads any more, the smallest first. */
+  readonly #spare: Uint8Array[] = []
 
   /** @param known - the key that the log authorized, or once authorized, under a name */
   constructor(
@@ -74,6 +78,21 @@ export class StatementReader {
     })
   }
 
+  /** Where the next bundle may go, of which nobody knows how long it is. */
+  room(): Uint8Array | undefined {
+    return this.#spare.pop()
+  }
+
+  /**
+   * A bundle of which nobody reads anything any more. Half a megabyte for each would be left to the collector otherwise, and it took as long
+   * as fetching them.
+   */
+  release({ bytes }: CheckedBundle): void {
+    this.#spare.push(new Uint8Array(bytes.buffer))
+    this.#spare.sort((a, b) => a.length - b.length)
+    if (this.#spare.length > MAX_SPARE) this.#spare.shift()
+  }
+
   /** Takes the buffer of the bundle, `count` statements. */
   ahead(bundle: Uint8Array, count: number): Promise<CheckedBundle> {
     return this.#threads.check(bundle, count)
@@ -82,7 +101,7 @@ export class StatementReader {
   /** The record at a place of a bundle. */
   read(bundle: CheckedBundle, place: number): ReadRecord {
     const read = this.signed(bundle, place)
-    const { statement, verified, flaw } = read
+    const { statement } = read
     if (statement === undefined || !isRecordStatement(statement)) return read
     try {
       const record = recordOfStatement(statement)

@@ -25,7 +25,7 @@ import { StatementAudit } from './statements.ts'
 import { type AuditLog, checkTrusted, newestCheckpoint, Walk } from './walk.ts'
 
 export interface AuditProgress {
-  readonly phase: 'hashes' | 'statements'
+  readonly phase: 'hashes' | 'signatures' | 'statements'
   /** Entries. */
   readonly done: number
   readonly total: number

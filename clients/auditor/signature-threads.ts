@@ -23,17 +23,15 @@
  */
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, type Worker, workerData } from 'node:worker_threads'
-import { EvidenceError } from '../../merkle/error.ts'
 import { HASH_LENGTH, type Hash, sha256Into } from '../../merkle/hash.ts'
 import type { SignerClaim } from '../../provenance/check-authority.ts'
-import { isRecordStatement, recordTyp, recordTypeOf } from '../../provenance/record.ts'
-import { sigStructureLength, writeSigStructure } from '../../statement/cose-sign1.ts'
+import { RECORD_CONTENT_TYPE, recordTyp, recordTypeOf } from '../../provenance/record.ts'
 import {
   importVerificationKey,
+  layoutOf,
   type PublicJwk,
-  parseSignedStatement,
-  SignatureCheck,
-  type SignedStatement,
+  SIGNATURE1,
+  type Sign1Layout,
   type VerificationKey,
 } from '../../statement/index.ts'
 import { decodeStatementBundle } from '../log-client/statement-bundle.ts'
@@ -50,13 +48,13 @@ interface Checked {
   readonly outcomes: Uint8Array
   /** `statementIdentity`, where the signature was checked; empty unless wanted. */
   readonly identities: Uint8Array
-  /** Places in `names`, from 1 on; 0 of what is no record. */
+  /** Places in `names`, from 1 on; 0 of what is no record, or has an unusual form. */
   readonly signers: Uint16Array
   readonly dates: Float64Array
   readonly names: readonly SignerName[]
 }
 
-/** Also of what is no statement, or is signed by a key that nobody knows, or by one for another algorithm. */
+/** Of what is no statement, or has an unusual form, or is signed by a key that nobody knows or by one for another algorithm. */
 const UNASKED = 0
 const VALID = 1
 const INVALID = 2
@@ -100,7 +98,7 @@ export class CheckedBundle {
     return this.#checked.identities.subarray(place * HASH_LENGTH, (place + 1) * HASH_LENGTH)
   }
 
-  /** By whom the record says that it is; undefined of what is no record. The same object for the same signer. */
+  /** By whom the record says that it is; undefined of what is no record, or has an unusual form. In one bundle the same object for the same signer. */
   signerAt(place: number): SignerName | undefined {
     return this.#checked.names[this.#checked.signers[place]! - 1]
   }
@@ -224,8 +222,9 @@ const THREAD = 'provlog auditor: signatures'
 // The thread's side.
 
 /** Statements in which somebody is said to have a key. */
-const DECLARING: ReadonlySet<unknown> = new Set([recordTyp('log-policy'), recordTyp('key-authorization')])
+const DECLARING: ReadonlySet<string> = new Set([recordTyp('log-policy'), recordTyp('key-authorization')])
 const MAX_IMPORTED = 4096
+const EMPTY_BYTES = 0x40
 
 class Checker {
   readonly #ask: (reply: Reply & { readonly kids: unknown }) => Promise<readonly PublicJwk[]>
@@ -238,42 +237,47 @@ class Checker {
   }
 
   async check({ id, bundle, count, identities }: Asked): Promise<Checked> {
-    const entries = new Uint8Array(count * HASH_LENGTH)
-    const statements = decodeStatementBundle(bundle, count).map((bytes, place) => readStatement(bytes, entries, place))
-    await this.#learnKeys(id, statements)
+    const statements = decodeStatementBundle(bundle, count)
+    const layouts = statements.map(layoutOf)
+    await this.#learnKeys(id, statements, layouts)
 
     const checked = {
       bundle,
-      entries,
+      entries: new Uint8Array(count * HASH_LENGTH),
       outcomes: new Uint8Array(count),
       identities: new Uint8Array(identities ? count * HASH_LENGTH : 0),
       signers: new Uint16Array(count),
       dates: new Float64Array(count),
     }
     const names = new Names()
-    for (const [place, statement] of statements.entries()) {
-      if (statement === undefined) continue
-      const { kid, issuer, typ, issuedAt } = statement.header
-      const type = isRecordStatement(statement) ? recordTypeOf(typ) : undefined
-      if (type !== undefined && kid !== undefined && issuedAt !== undefined) {
-        checked.signers[place] = names.of(type, kid, issuer)
-        checked.dates[place] = issuedAt
-      }
-      const content = this.#contentOf(statement)
-      checked.outcomes[place] = await this.#outcomeOf(statement, content)
+    for (const [place, bytes] of statements.entries()) {
+      sha256Into(bytes, checked.entries, place * HASH_LENGTH)
+      const layout = layouts[place]
+      if (layout === undefined) continue
+      checked.signers[place] = names.of(layout)
+      checked.dates[place] = layout.issuedAt
+      const key = this.#keys.get(layout.kid)
+      if (key?.algorithm !== layout.algorithm) continue
+      const content = this.#contentOf(bytes, layout)
+      const valid = await key.verify(content, bytes.subarray(layout.signature))
+      checked.outcomes[place] = valid ? VALID : INVALID
       if (identities) sha256Into(content, checked.identities, place * HASH_LENGTH)
     }
     return { ...checked, names: names.all }
   }
 
-  /** Asks for those of `statements` that it lacks; and says what they declare, for these and for others. */
-  async #learnKeys(id: number, statements: readonly (SignedStatement | undefined)[]): Promise<void> {
+  /** Asks for those that it lacks; and says what the statements declare, for these and for others. */
+  async #learnKeys(
+    id: number,
+    statements: readonly Uint8Array[],
+    layouts: readonly (Sign1Layout | undefined)[],
+  ): Promise<void> {
     const kids = new Set<string>()
     const declaring: Uint8Array[] = []
-    for (const statement of statements) {
-      const { kid, typ } = statement?.header ?? {}
-      if (kid !== undefined && !this.#keys.has(kid)) kids.add(kid)
-      if (statement && DECLARING.has(typ)) declaring.push(statement.bytes.slice())
+    for (const [place, layout] of layouts.entries()) {
+      if (layout === undefined) continue
+      if (!this.#keys.has(layout.kid)) kids.add(layout.kid)
+      if (DECLARING.has(layout.typ)) declaring.push(statements[place]!.slice())
     }
     if (kids.size === 0 && declaring.length === 0) return
     if (this.#keys.size + kids.size > MAX_IMPORTED) this.#keys.clear()
@@ -283,16 +287,18 @@ class Checker {
     }
   }
 
-  async #outcomeOf(statement: SignedStatement, content: Uint8Array): Promise<number> {
-    const key = this.#keys.get(statement.header.kid ?? '')
-    if (key === undefined || !isFor(key, statement)) return UNASKED
-    return (await key.verify(content, statement.sign1.signature)) ? VALID : INVALID
-  }
-
-  #contentOf({ sign1: { protectedBytes }, payload }: SignedStatement): Uint8Array {
-    const length = sigStructureLength(protectedBytes, payload)
+  /**
+   * What was signed: the same bytes in the same order, but for the unprotected header, in whose place stands the external data, which is empty too,
+   * and for the beginning.
+   */
+  #contentOf(bytes: Uint8Array, { start, unprotected, end }: Sign1Layout): Uint8Array {
+    const length = SIGNATURE1.length + end - start
     if (length > this.#content.length) this.#content = new Uint8Array(2 * length)
-    return this.#content.subarray(0, writeSigStructure(this.#content, 0, protectedBytes, payload))
+    const content = this.#content.subarray(0, length)
+    content.set(SIGNATURE1)
+    content.set(bytes.subarray(start, end), SIGNATURE1.length)
+    content[SIGNATURE1.length + unprotected - start] = EMPTY_BYTES
+    return content
   }
 }
 
@@ -300,36 +306,16 @@ class Names {
   readonly all: SignerName[] = []
   readonly #places = new Map<string, number>()
 
-  of(type: SignerName['type'], kid: string, issuer: string): number {
-    const name = `${type} ${kid} ${issuer}`
+  /** 0 of what is no record. */
+  of({ contentType, typ, kid, issuer }: Sign1Layout): number {
+    if (contentType !== RECORD_CONTENT_TYPE) return 0
+    const name = `${typ} ${kid} ${issuer}`
     const known = this.#places.get(name)
     if (known !== undefined) return known
-    this.#places.set(name, this.all.push({ type, kid, issuer }))
-    return this.all.length
-  }
-}
-
-/** Undefined of what is none, or is not in the form that is registered: why, is asked where it is judged. */
-function readStatement(bytes: Uint8Array, entries: Uint8Array, place: number): SignedStatement | undefined {
-  if (bytes.length === 0) return undefined
-  const at = place * HASH_LENGTH
-  sha256Into(bytes, entries, at)
-  try {
-    const statement = parseSignedStatement(bytes, { views: true, entry: entries.subarray(at, at + HASH_LENGTH) })
-    return statement.unprotected.size === 0 ? statement : undefined
-  } catch (error) {
-    if (error instanceof EvidenceError) return undefined
-    throw error
-  }
-}
-
-/** Whether all holds that is asked before the signature. */
-function isFor(key: VerificationKey, statement: SignedStatement): boolean {
-  try {
-    return new SignatureCheck(statement, key).key === key
-  } catch (error) {
-    if (error instanceof EvidenceError) return false
-    throw error
+    const type = recordTypeOf(typ)
+    const place = type === undefined ? 0 : this.all.push({ type, kid, issuer })
+    this.#places.set(name, place)
+    return place
   }
 }
 

@@ -129,7 +129,7 @@ export class Walk {
 
   async #bundle(index: number, reader: StatementReader): Promise<WalkedBundle> {
     const width = tileWidth(0, index, this.#checkpoint.size)
-    const checked = await reader.ahead(await this.#fetch(index, width), width)
+    const checked = await reader.ahead(await this.#fetch(index, width, reader.room()), width)
     const served = Array.from({ length: width }, (_, place) => checked.entryAt(place))
     const first = index * TILE_WIDTH
     return {
@@ -141,10 +141,10 @@ export class Walk {
     }
   }
 
-  async #fetch(index: number, width: number): Promise<Uint8Array> {
+  async #fetch(index: number, width: number, room: Uint8Array | undefined): Promise<Uint8Array> {
     const { origin, note } = this.#checkpoint
     try {
-      const bytes = await this.#client.packedStatements(index, width)
+      const bytes = await this.#client.packedStatements(index, width, room)
       decodeStatementBundle(bytes, width)
       return bytes
     } catch (cause) {

@@ -341,9 +341,13 @@ export class LogClient {
     return decodeStatementBundle(await this.packedStatements(index, width), width)
   }
 
-  /** As {@link statementBundle}, for whoever hands it on: each after its length, u32 big-endian, if it is what it should be. */
-  packedStatements(index: number, width: number): Promise<Uint8Array> {
-    return this.#requests.getResumed(`v1/statements/${formatTileIndex(index, width)}`, MAX_BYTES.statements)
+  /**
+   * As {@link statementBundle}, for whoever hands it on: each after its length, u32 big-endian, if it is what it should be.
+   *
+   * @param into - written over, and returned a view of, if there is room in it
+   */
+  packedStatements(index: number, width: number, into?: Uint8Array): Promise<Uint8Array> {
+    return this.#requests.getResumed(`v1/statements/${formatTileIndex(index, width)}`, MAX_BYTES.statements, into)
   }
 
   /**

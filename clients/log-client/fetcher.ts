@@ -26,6 +26,8 @@ export interface FetchRequest {
   readonly after?: { readonly length: number; readonly etag: string }
   /** Longer answers are cut off and refused. */
   readonly maxBytes: number
+  /** Where the body goes when there is room for it: the answer then has a view of it. For whoever asks for a lot, and would leave it to the collector. */
+  readonly into?: Uint8Array
 }
 
 export interface FetchAnswer {
@@ -125,7 +127,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
           if (refused === undefined) resolve({ status, headers, body: received })
           else reject(refused)
         }
-        const received = receive(incoming, status >= 400 ? MAX_PROBLEM_BYTES : maxBytes, done, fail)
+        const limit = status >= 400 ? MAX_PROBLEM_BYTES : maxBytes
+        const received = receive(incoming, { limit, into: request.into }, done, fail)
         const { etag = '', 'accept-ranges': ranges } = headers
         if ((status === 200 || status === 206) && ranges === 'bytes' && etag.startsWith('"')) {
           const whole = status === 200
@@ -268,7 +271,7 @@ function unbracket(hostname: string): string {
  */
 function receive(
   incoming: IncomingMessage,
-  limit: number,
+  { limit, into }: { limit: number; into: Uint8Array | undefined },
   done: (body: Uint8Array) => void,
   fail: (error: unknown) => void,
 ): () => Uint8Array {
@@ -277,7 +280,8 @@ function receive(
     fail(new AnswerError('answer_too_large', `${declared} bytes where ${limit} are the most`))
     return () => new Uint8Array(0)
   }
-  let body = new Uint8Array(Number.isSafeInteger(declared) ? declared : 0)
+  const size = Number.isSafeInteger(declared) ? declared : 0
+  let body = into && into.length >= size ? into.subarray(0, size) : new Uint8Array(size)
   let length = 0
   incoming.on('data', (chunk: Uint8Array) => {
     const end = length + chunk.length

@@ -39,13 +39,15 @@ export class Requests {
    * As {@link get}, for what is long: where an answer breaks off, the rest of it is asked for, as long as more of it comes each time. If it
    * has changed meanwhile, the log sends the whole again.
    */
-  async getResumed(path: string, maxBytes: number): Promise<Uint8Array> {
+  async getResumed(path: string, maxBytes: number, into?: Uint8Array): Promise<Uint8Array> {
     let begun = { received: new Uint8Array(0) as Uint8Array, etag: '' }
     for (let attempt = 1; ; attempt++) {
       const { received, etag } = begun
       const after = received.length > 0 && { after: { length: received.length, etag } }
       try {
-        const { status, headers, body } = await this.#fetcher.fetch({ path, maxBytes, ...after })
+        // The first time alone: what came of it may be there.
+        const room = into && attempt === 1 && { into }
+        const { status, headers, body } = await this.#fetcher.fetch({ path, maxBytes, ...after, ...room })
         if (status === 200) return body
         const rest = headers['content-range']?.startsWith(`bytes ${received.length}-`)
         if (status !== 206 || !after || !rest || received.length + body.length > maxBytes) {

@@ -9,10 +9,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { type AuditReport, CHECKS, type CheckId, replay } from '../../clients/auditor/index.ts'
+import { type AuditReport, CHECKS, type CheckId, replay, replayLog } from '../../clients/auditor/index.ts'
 import { LogClient } from '../../clients/log-client/index.ts'
 import { startServer } from '../../log-server/index.ts'
-import { parseTrust } from '../../provenance/index.ts'
+import { parseTrust, type Trust } from '../../provenance/index.ts'
 import { FAULTS } from '../../scripts/make-log/faults.ts'
 import { type MadeLog, makeLog } from '../../scripts/make-log/make.ts'
 import { parsePrivateJwk } from '../../statement/index.ts'
@@ -57,6 +57,16 @@ describe('a made log with one fault of each kind', () => {
     )
   })
 
+  it('finds without a database, by headers alone, what an audit finds of signatures', async () => {
+    const { findings, records } = await serving(directory, made, ({ client, trust }) =>
+      replayLog({ client, trust, stateDir: directory, now: made.now, kind: 'signatures' }),
+    )
+    const expected = withoutKey.findings.filter(({ check }) => OF_SIGNATURES.includes(check))
+    assert.deepEqual(new Set(findings.map(({ check }) => check)), new Set(OF_SIGNATURES))
+    assert.deepEqual(findings, expected)
+    assert.ok(records >= withoutKey.records)
+  })
+
   it('finds without a key what takes none', () => {
     const found = new Set(withoutKey.findings.map(({ check }) => check))
     for (const [check, { needs }] of Object.entries(CHECKS)) {
@@ -64,6 +74,16 @@ describe('a made log with one fault of each kind', () => {
     }
   })
 })
+
+/** What a replay finds that reads no records: of signatures, signers and holes, all that an audit finds. */
+const OF_SIGNATURES: readonly CheckId[] = [
+  'erased-by-record',
+  'foreign-refused',
+  'signature-invalid',
+  'signer-unauthorized',
+  'statement-erased',
+  'statement-malformed',
+]
 
 describe('a made log', () => {
   it('has nothing to be found, and opens for the auditor', async (t) => {
@@ -101,15 +121,25 @@ describe('a made log', () => {
 
 const SMALL = { entries: HONEST, seed: 'test', wrapEvery: 1, jobs: 0 }
 
-async function audit(directory: string, { origin, vkey, now }: MadeLog, { withKey }: { withKey: boolean }) {
+async function audit(directory: string, made: MadeLog, { withKey }: { withKey: boolean }) {
+  const key = parsePrivateJwk(JSON.parse(await readFile(join(directory, 'log', 'auditor.jwk'), 'utf8')))
+  const stateDir = join(directory, withKey ? 'with a key' : 'without')
+  return serving(directory, made, ({ client, trust }) =>
+    replay({ client, trust, stateDir, now: made.now, ...(withKey && { key }) }),
+  )
+}
+
+async function serving<T>(
+  directory: string,
+  { origin, vkey, now }: MadeLog,
+  work: (log: { client: LogClient; trust: Trust }) => Promise<T>,
+): Promise<T> {
   const dataDir = join(directory, 'log')
   const server = await startServer({ dataDir, listen: { host: '127.0.0.1', port: 0 }, now: () => now })
   const client = new LogClient({ url: server.url, pinned: { origin, vkey }, clock: () => now })
-  const key = parsePrivateJwk(JSON.parse(await readFile(join(dataDir, 'auditor.jwk'), 'utf8')))
   const trust = parseTrust(await readFile(join(dataDir, 'TRUST.json'), 'utf8'))
   try {
-    const stateDir = join(directory, withKey ? 'with a key' : 'without')
-    return await replay({ client, trust, stateDir, now, ...(withKey && { key }) })
+    return await work({ client, trust })
   } finally {
     client.close()
     await server.close()

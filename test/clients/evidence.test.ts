@@ -136,6 +136,36 @@ describe('evidence that a log forked', () => {
   })
 })
 
+describe('a log that forks before a replay', () => {
+  for (const kind of [[], ['--hashes']]) {
+    it(`is caught: audit replay ${kind.join('')}`, async (t) => {
+      let shown = logOf(5)
+      const url = await serve(t, () => shown)
+      const run = await command(t, MADE_UP)
+      const replay = [
+        'audit',
+        'replay',
+        '--log',
+        url,
+        '--trust',
+        '@trust.json',
+        '--state',
+        '@replay',
+        '--json',
+        ...kind,
+      ]
+      const before = await run.run(...replay)
+      // Its statements are not served, which is as bad.
+      assert.equal(before.exit, kind.length > 0 ? 0 : 5, before.err)
+      shown = logOf(9, 3)
+      const { exit, out } = await run.run(...replay)
+      const { code, evidence } = JSON.parse(out)
+      assert.deepEqual([exit, code], [5, 'checkpoint_fork'])
+      assert.deepEqual((await verdictOn(run, evidence)).verdict, 'proven')
+    })
+  }
+})
+
 describe('evidence that a log went back', () => {
   it('is a report: nobody signed in which order the two were shown', async (t) => {
     const [large, small] = [logOf(9), logOf(5)]

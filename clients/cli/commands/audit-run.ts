@@ -1,8 +1,9 @@
 /** `audit run`: replays a whole log and tells everything that is wrong with it. @module */
 import { join } from 'node:path'
-import { replay } from '../../auditor/index.ts'
+import { type Finding, replay } from '../../auditor/index.ts'
 import { memoryInFile } from '../../log-client/index.ts'
 import { type Command, Exit } from '../command.ts'
+import type { Io } from '../io.ts'
 import { readPrivateKey } from '../key-files.ts'
 import { connectionFlags, readTrust, trustedClient } from '../log-access.ts'
 import { progressOn } from '../progress.ts'
@@ -36,10 +37,7 @@ export const auditRun: Command = {
     const amiss = report.findings.filter(({ severity }) => severity !== 'info')
     if (args.has('json')) io.out(JSON.stringify(report))
     else {
-      for (const { severity, check, index, detail } of report.findings) {
-        const style = severity === 'info' ? 'dim' : 'red'
-        io.out(`${io.style(style, severity.padEnd(8))} ${check} at entry ${index}: ${detail}`)
-      }
+      printFindings(report.findings, io)
       const foreign = report.foreign === 0 ? '' : ` and ${report.foreign} foreign statements`
       const opened = keyPath === undefined ? '' : `, ${report.opened} opened`
       io.out(
@@ -48,4 +46,11 @@ export const auditRun: Command = {
     }
     return amiss.length === 0 ? Exit.ok : Exit.refused
   },
+}
+
+export function printFindings(findings: readonly Finding[], io: Io): void {
+  for (const { severity, check, index, detail } of findings) {
+    const style = severity === 'info' ? 'dim' : 'red'
+    io.out(`${io.style(style, severity.padEnd(8))} ${check} at entry ${index}: ${detail}`)
+  }
 }

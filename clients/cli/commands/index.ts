@@ -8,6 +8,7 @@ import { attesterMeasure, attesterReference } from './attester.ts'
 import { auditChecks } from './audit-checks.ts'
 import { auditCrossCheck } from './audit-cross-check.ts'
 import { auditQuery } from './audit-query.ts'
+import { auditReplay } from './audit-replay.ts'
 import { auditReport } from './audit-report.ts'
 import { auditRun } from './audit-run.ts'
 import { issuerErase, logErase } from './erase.ts'
@@ -86,6 +87,7 @@ export const commands: readonly Command[] = [
   trust,
   verify,
   auditRun,
+  auditReplay,
   auditQuery,
   auditReport,
   verifyAnswerCommand,
