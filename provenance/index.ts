@@ -39,8 +39,8 @@ export {
 } from './bundle-set.ts'
 export { type Certificate, decodePem, parseCertificate } from './certificate.ts'
 export { jwkOfSpki, spkiOfJwk } from './certificate-key.ts'
-export { checkRecord } from './check-record.ts'
 export { checkAuthority, type SignerClaim, type SignerContext } from './check-authority.ts'
+export { checkRecord } from './check-record.ts'
 export { type Credential, parseCredential, type TrustDomainAnchors, verifyCredentialSignature } from './credential.ts'
 export { type CredentialRules, TOKEN_PROFILES, type TokenProfile } from './credential-rules.ts'
 export {
