@@ -176,7 +176,7 @@ export class StoredLog implements LogReader, TileReader {
     // Each width ends a batch, and so a piece: what was sent before need not be read again to go on after it.
     const from = rows.findLast(({ bytes }) => bytes <= start) ?? { width: 0, bytes: 0 }
     let at = from.bytes
-    const pieces = this.#store.packedStatements(n, from.width)
+    const pieces = this.#store.packedStatements(n, from.width, end - from.bytes)
     try {
       let piece = await pieces.next()
       // From here on the iterator sees one state of the store. Holes only become more, so if they are still the same, it is the state
@@ -197,6 +197,7 @@ export class StoredLog implements LogReader, TileReader {
 
   /** Places of the first `width` entries of tile `n` whose statements were erased. */
   async #holes(n: number, width: number): Promise<Uint8Array> {
+    if (!(await this.#store.hasErasures())) return new Uint8Array()
     const first = n * TILE_WIDTH
     const places: number[] = []
     for await (const [index, { scope }] of this.#store.erasures(first, first + width)) {

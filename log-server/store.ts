@@ -187,6 +187,8 @@ export class Store {
   readonly #checked: boolean
   readonly #sweep: Sweep
   #wanted: Wanted[] = []
+  /** Whether anything was ever erased; undefined until somebody asks. */
+  #erased: boolean | undefined
   /** The last tile, as the last commit left it. */
   #lastWidths: TileWidths | undefined
   readonly #recent = new RecentPieces(RECENT_BYTES)
@@ -289,6 +291,7 @@ export class Store {
     for (const [key, value] of holes.puts) put(key, value)
     for (const key of holes.deletions) batch.del(key)
     put(HEAD_KEY, encodeSigned(signed))
+    if (holes.newest !== undefined) this.#erased = true
     const began = performance.now()
     await batch.write({ sync: true })
     this.#observer?.synced(performance.now() - began)
@@ -374,9 +377,17 @@ export class Store {
     return this.#get(integerKey('e', index))
   }
 
-  /** The statements of bundle `n` from place `from` on, packed, in one or several pieces. One after another: together they may be 64 MiB. */
-  async *packedStatements(n: number, from = 0): AsyncGenerator<Uint8Array> {
+  /**
+   * The statements of bundle `n` from place `from` on, packed, in one or several pieces. One after another: together they may be 64 MiB. Where they
+   * are known to be few bytes they are read in one go, for each turn in the thread pool costs as much as reading a piece.
+   */
+  async *packedStatements(n: number, from = 0, bytes = Number.POSITIVE_INFINITY): AsyncGenerator<Uint8Array> {
     const range = { gte: integerKey('s', n * TILE_WIDTH + from), lt: integerKey('s', (n + 1) * TILE_WIDTH) }
+    if (bytes <= READ_AT_ONCE) {
+      const pieces = await this.#db.values({ ...range, highWaterMarkBytes: READ_AT_ONCE }).all()
+      for (const piece of pieces) yield plain(piece)
+      return
+    }
     for await (const piece of this.#db.values({ ...range, highWaterMarkBytes: 256 * 1024 })) yield plain(piece)
   }
 
@@ -412,6 +423,15 @@ export class Store {
     for await (const [key, value] of this.#db.iterator(range)) {
       yield [readInteger(key, 1), decodeErasure(this.#opened(key, plain(value)))]
     }
+  }
+
+  /** Of most logs nothing was ever erased, and whoever reads their statements need not look for each bundle. */
+  async hasErasures(): Promise<boolean> {
+    if (this.#erased !== undefined) return this.#erased
+    const found = await this.#db.iterator({ ...prefixRange(textKey('g', '')), limit: 1 }).all()
+    // A commit meanwhile knows better.
+    this.#erased ??= found.length > 0
+    return this.#erased
   }
 
   /** The widths of level-0 tile `n` that there are; none when it was never reached. */
@@ -495,6 +515,7 @@ export class Store {
 
   /** All of `patch` or none of it. Into a store that nobody else uses. */
   async patch({ puts, deletions }: Patch): Promise<void> {
+    this.#erased = undefined
     const batch = this.#db.batch()
     for (const [key, value] of puts) batch.put(key, this.#sealed(key, value))
     for (const key of deletions) batch.del(key)
@@ -729,6 +750,8 @@ export const OPEN_FILES = 74
 const RECENT_BYTES = 8 * 1024 * 1024
 const PUT_TOGETHER = 48
 const PIECE_BYTES = 64 * 1024
+/** A bundle of records is half a megabyte. */
+const READ_AT_ONCE = 768 * 1024
 const READ_TOGETHER = 32
 
 /** Level hands out Node `Buffer`s, whose `slice` shares and whose `toString` differs. */

@@ -25,14 +25,17 @@ const groupOrder = littleEndian(2n ** 252n + 27742317777372353535851937790883648
 // each other's negative. Each stands for both signs of x; other encodings of them are not canonical.
 const order8 = 0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n
 const smallOrderY = [0n, 1n, p - 1n, order8, p - order8].map(littleEndian)
+/** The top bit of an encoded point is the sign of x. */
+const SIGN = 0x80
 
 /** Whether a public key and a signature have the one form we accept. Says nothing of the signature itself. */
 export function isStrictEd25519(publicKey: Uint8Array, signature: Uint8Array): boolean {
   return (
     signature.length === 64 &&
+    publicKey.length === 32 &&
     isStrictPoint(publicKey) &&
-    isStrictPoint(signature.subarray(0, 32)) &&
-    isBelow(signature.subarray(32), groupOrder)
+    isStrictPoint(signature) &&
+    isBelow(signature, 32, groupOrder)
   )
 }
 
@@ -41,14 +44,17 @@ export function isStrictEd25519(publicKey: Uint8Array, signature: Uint8Array): b
  * Ask when a key is admitted; a verification with a key for which this is false is false as well.
  */
 export function isStrongEd25519Key(publicKey: Uint8Array): boolean {
-  return isStrictPoint(publicKey) && isOnCurve(publicKey)
+  return publicKey.length === 32 && isStrictPoint(publicKey) && isOnCurve(publicKey)
 }
 
+/** Of the first 32 bytes. Makes no copy: it is asked of every signature, and copies took longer than all else of it. */
 function isStrictPoint(point: Uint8Array): boolean {
-  if (point.length !== 32) return false
-  const y = point.slice()
-  y[31]! &= 0x7f // the top bit is the sign of x
-  return isBelow(y, fieldPrime) && !smallOrderY.some((weak) => weak.every((byte, i) => byte === y[i]))
+  return isBelow(point, 0, fieldPrime, SIGN) && !smallOrderY.some((weak) => isSameY(point, weak))
+}
+
+function isSameY(point: Uint8Array, y: Uint8Array): boolean {
+  for (let i = 0; i < 31; i++) if (point[i] !== y[i]) return false
+  return (point[31]! & ~SIGN) === y[31]
 }
 
 /** Whether x² = (y² − 1) / (d·y² + 1) has a solution, by Euler's criterion: half a millisecond, so what was found of a key is kept. */
@@ -79,9 +85,15 @@ function solvable(point: Uint8Array): boolean {
   return power === 1n
 }
 
-/** Compares two little-endian numbers of 32 bytes. Signatures and keys are public: it need not take constant time. */
-function isBelow(number: Uint8Array, bound: Uint8Array): boolean {
-  for (let i = 31; i >= 0; i--) if (number[i] !== bound[i]) return number[i]! < bound[i]!
+/**
+ * Compares two little-endian numbers of 32 bytes, the first of which begins at `at`. Signatures and keys are public: it need not take constant time.
+ *
+ * @param ignored - bits of its last byte
+ */
+function isBelow(bytes: Uint8Array, at: number, bound: Uint8Array, ignored = 0): boolean {
+  const top = bytes[at + 31]! & ~ignored
+  if (top !== bound[31]) return top < bound[31]!
+  for (let i = 30; i >= 0; i--) if (bytes[at + i] !== bound[i]) return bytes[at + i]! < bound[i]!
   return false
 }
 

@@ -30,7 +30,7 @@ interface Waiting {
 export class HashThread {
   readonly #worker: Worker
   readonly #asked = new Map<number, readonly Waiting[]>()
-  /** Came in this turn of the event loop: they go together, for each message wakes a thread. */
+  /** Came while the thread was busy: they go together, for each message wakes a thread. */
   #together: { readonly bytes: Uint8Array; readonly waiting: Waiting }[] = []
   #next = 0
   #failure: Error | undefined
@@ -44,6 +44,7 @@ export class HashThread {
         const root = roots.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES)
         resolve(root.some((byte) => byte !== 0) ? root : undefined)
       }
+      if (this.#together.length > 0) this.#send()
     })
     this.#worker.on('error', (error) => this.#fail(error))
     this.#worker.on('exit', (code) => this.#fail(new Error(`the thread that hashes ended with ${code}`)))
@@ -53,7 +54,9 @@ export class HashThread {
   rootOf(bytes: Uint8Array): Promise<Uint8Array | undefined> {
     return new Promise((resolve, reject) => {
       if (this.#failure) return reject(this.#failure)
-      if (this.#together.push({ bytes, waiting: { resolve, reject } }) === 1) setImmediate(() => this.#send())
+      const count = this.#together.push({ bytes, waiting: { resolve, reject } })
+      // One that it works on, and one that it begins with at once when it has done that.
+      if (this.#asked.size === 0 || (this.#asked.size === 1 && count >= TOGETHER)) this.#send()
     })
   }
 
@@ -65,10 +68,6 @@ export class HashThread {
     const together = this.#together
     this.#together = []
     const waiting = together.map((each) => each.waiting)
-    if (this.#failure) {
-      rejectAll(waiting, this.#failure)
-      return
-    }
     const id = this.#next++
     this.#asked.set(id, waiting)
     const bytes = new Uint8Array(together.reduce((length, each) => length + LENGTH_BYTES + each.bytes.length, 0))
@@ -84,13 +83,11 @@ export class HashThread {
 
   #fail(error: Error): void {
     this.#failure = error
-    for (const waiting of this.#asked.values()) rejectAll(waiting, error)
+    const waiting = [...this.#asked.values(), this.#together.map((each) => each.waiting)].flat()
     this.#asked.clear()
+    this.#together = []
+    for (const { reject } of waiting) reject(error)
   }
-}
-
-function rejectAll(waiting: readonly Waiting[], error: Error): void {
-  for (const { reject } of waiting) reject(error)
 }
 
 /** @throws MerkleError `malformed_entry_bundle` */
@@ -102,6 +99,8 @@ export function rootOfBundle(bytes: Uint8Array): Uint8Array {
 
 const HASH_BYTES = 32
 const LENGTH_BYTES = 4
+/** Bundles of a message. */
+const TOGETHER = 8
 const THREAD = 'provlog auditor: hashes'
 
 function answer({ id, count, bytes }: Request): Reply {

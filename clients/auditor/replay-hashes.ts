@@ -56,6 +56,8 @@ export interface ReplayHashesOptions {
 const BUNDLE_LEVEL = 8
 /** As many as the log client has connections. */
 const IN_FLIGHT = 8
+/** Bundles that wait for the thread, of each connection: while it hashes some, others travel. */
+const HASHING = 8
 /** Bundles that take longer to hash than a thread takes to start. */
 const WORTH_A_THREAD = 512
 
@@ -80,23 +82,42 @@ export async function replayHashes(
   const thread = end - first >= WORTH_A_THREAD ? new HashThread() : undefined
 
   const worker = async (): Promise<void> => {
+    /** Of those that this worker fetched, in order. */
+    const hashing: Promise<void>[] = []
     while (asked < end) {
       const index = asked++
       try {
         const width = tileWidth(0, index, checkpoint.size)
         const bytes = await readBundle(source, checkpoint, index, width)
         onBundle?.(index, bytes, width)
-        const whole = width === TILE_WIDTH && index * TILE_WIDTH >= from.size
-        // What is no bundle is hashed here again, to say what is wrong with it.
-        const root = whole ? await thread?.rootOf(bytes) : undefined
-        waiting.set(index, root ?? hashBundle(bytes, index, width, from.size, checkpoint))
-        appendReady()
+        const hashed = hashOne(index, bytes, width)
+        if (hashed) hashing.push(hashed)
+        if (hashing.length === HASHING) await hashing.shift()
       } catch (error) {
         // The others stop after what they have under way.
         asked = end
         throw error
       }
     }
+    for (const hashed of hashing) await hashed
+  }
+
+  /** Waits for no thread: the next bundle is fetched meanwhile. */
+  const hashOne = (index: number, bytes: Uint8Array, width: number): Promise<void> | undefined => {
+    const take = (root?: Uint8Array): void => {
+      // What is no bundle is hashed here again, to say what is wrong with it.
+      waiting.set(index, root ?? hashBundle(bytes, index, width, from.size, checkpoint))
+      appendReady()
+    }
+    const whole = width === TILE_WIDTH && index * TILE_WIDTH >= from.size
+    if (!thread || !whole) {
+      take()
+      return undefined
+    }
+    const hashed = thread.rootOf(bytes).then(take)
+    // It is told in its turn.
+    hashed.catch(() => {})
+    return hashed
   }
 
   const appendReady = (): void => {
