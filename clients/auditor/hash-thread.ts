@@ -6,7 +6,10 @@
  * @module
  */
 import { isMainThread, parentPort, type Worker, workerData } from 'node:worker_threads'
-import { hashEntryBundle, hashPairs, MerkleError, TILE_WIDTH } from '../../merkle/index.ts'
+import { hashEntryBundle } from '../../merkle/entry-bundle.ts'
+import { MerkleError } from '../../merkle/error.ts'
+import { hashPairs } from '../../merkle/hash.ts'
+import { TILE_WIDTH } from '../../merkle/tile.ts'
 import { startThread } from './thread.ts'
 
 /** Bundles in a row, each after its length, u32. */

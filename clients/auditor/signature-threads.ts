@@ -23,17 +23,13 @@
  */
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, type Worker, workerData } from 'node:worker_threads'
+import { importVerificationKey, type VerificationKey } from '#signature'
 import { HASH_LENGTH, type Hash, sha256Into } from '../../merkle/hash.ts'
 import type { SignerClaim } from '../../provenance/check-authority.ts'
 import { RECORD_CONTENT_TYPE, recordTyp, recordTypeOf } from '../../provenance/record.ts'
-import {
-  importVerificationKey,
-  layoutOf,
-  type PublicJwk,
-  SIGNATURE1,
-  type Sign1Layout,
-  type VerificationKey,
-} from '../../statement/index.ts'
+import type { PublicJwk } from '../../statement/cose-key.ts'
+import { SIGNATURE1 } from '../../statement/cose-sign1.ts'
+import { layoutOf, type Sign1Layout } from '../../statement/sign1-layout.ts'
 import { decodeStatementBundle } from '../log-client/statement-bundle.ts'
 import { startThread } from './thread.ts'
 
