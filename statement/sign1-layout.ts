@@ -81,8 +81,9 @@ class LayoutReader {
     if (this.at !== unprotected || !isAbout || kid < 0 || issuedAt < 0) return undefined
     if (algorithm === undefined || contentType === undefined || !issuer || typ === undefined) return undefined
     if (issuer.length > LONGEST_ISSUER) return undefined
-    const places = { start: 2, unprotected, end, signature }
-    return { ...places, algorithm, contentType, kid: kidText(bytes.subarray(kid, kidEnd)), issuer, issuedAt, typ }
+    const name = kidText(bytes.subarray(kid, kidEnd))
+    // Named and not spread: spreading takes as long as all the reading.
+    return { start: 2, unprotected, end, signature, algorithm, contentType, kid: name, issuer, issuedAt, typ }
   }
 
   /** The argument of the head here, in its shortest form and of this major type, and moves past it; negative when it is another. */
