@@ -117,7 +117,7 @@ export class Signers {
 
   #periodOf(authority: ReturnType<typeof checkAuthority>, issuedAt: number, index: number) {
     if (authority === 'admin') return { from: 0, until: Number.POSITIVE_INFINITY }
-    const { entry, notBefore, notAfter = Number.POSITIVE_INFINITY } = authority.at(-1)!
+    const { entry, notBefore, notAfter = Number.POSITIVE_INFINITY } = authority
     // What was withdrawn holds at some dates and not at others: each is asked for itself.
     if (this.authorities.retractionOf(entry, index)) return { from: issuedAt, until: issuedAt + 1 }
     return { from: notBefore, until: notAfter }
