@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { equalBytes, fromHex, toHex } from '../merkle/bytes.ts'
+import { fromHex, toHex } from '../merkle/bytes.ts'
 import type { Authorization } from './authorities.ts'
 import { checkAuthority, claimOf, isRetracted } from './check-authority.ts'
 import { checkContent } from './check-content.ts'
