@@ -8,11 +8,12 @@
  *
  * @module
  */
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { importSigningKey, importVerificationKey } from '#signature'
+import { generateKey } from '../clients/cli/key-files.ts'
 import { type IssuerLog, issue, issueWit, issuingLog, publishIssuancePolicy } from '../clients/issuer/index.ts'
 import { LogClient, pooledRandom } from '../clients/log-client/index.ts'
 import {
@@ -126,8 +127,8 @@ async function createWorld(directory: string): Promise<World> {
   const client = new LogClient({ url: server.url, pinned: { origin: ORIGIN, vkey }, clock: now })
   const log: IssuerLog = issuingLog({ client, clock: now })
   const admin = await importSigningKey(parsePrivateJwk(JSON.parse(await readFile(adminKey, 'utf8'))))
-  const [issuer, verifier, attester] = [newKey('ec'), newKey('ec'), newKey('ec')]
-  const recipients = [publicJwkOf(newKey('x25519'))]
+  const [issuer, verifier, attester] = [generateKey('ES256'), generateKey('ES256'), generateKey('ES256')]
+  const recipients = [publicJwkOf(generateKey('X25519'))]
   const as = (key: PrivateJwk) => ({ client, key, now: now(), random })
 
   const authorize = (role: Role, name: string, key: PrivateJwk) => {
@@ -155,7 +156,7 @@ async function createWorld(directory: string): Promise<World> {
 
   const workloads = await Promise.all(
     Array.from({ length: WORKLOADS }, async (_, i) => {
-      const workloadKey = publicJwkOf(newKey('ec'))
+      const workloadKey = publicJwkOf(generateKey('ES256'))
       const evidence = utf8(await signEvidence({ measurements, workloadKey, now: now() }, attester))
       const { ear } = await appraiseAndLog({ ...as(verifier), format: MEASURED_FILES_FORMAT, evidence, recipients })
       return { subject: `spiffe://${TD}/payments/${i}`, workloadKey, results: [ear] }
@@ -200,7 +201,7 @@ async function createWorld(directory: string): Promise<World> {
 
 /** Two signatures made and three checked for each credential, in the thread pool, and always work for it. */
 async function signatureRate(count: number): Promise<number> {
-  const jwk = newKey('ec')
+  const jwk = generateKey('ES256')
   const [signer, verifier] = [await importSigningKey(jwk), await importVerificationKey(publicJwkOf(jwk))]
   const data = new Uint8Array(randomBytes(1024))
   const signature = await signer.sign(data)
@@ -229,12 +230,6 @@ async function medianLatency(count: number, work: () => Promise<void>): Promise<
     latencies.push(performance.now() - started)
   }
   return median(latencies)
-}
-
-function newKey(type: 'ec' | 'x25519'): PrivateJwk {
-  const { privateKey } =
-    type === 'ec' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('x25519')
-  return parsePrivateJwk(privateKey.export({ format: 'jwk' }))
 }
 
 const SBOM = {

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { generateKey } from '../clients/cli/key-files.ts'
 import { Admission } from '../log-server/admission.ts'
 import { initLog } from '../log-server/init.ts'
 import { type Log, openLog } from '../log-server/log.ts'
@@ -166,7 +167,5 @@ function toText(bytes: Uint8Array): string {
 }
 
 function newKey(algorithm: BenchAlgorithm): Promise<SigningKey> {
-  const { privateKey } =
-    algorithm === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('ed25519')
-  return importSigningKey(parsePrivateJwk(privateKey.export({ format: 'jwk' })))
+  return importSigningKey(generateKey(algorithm))
 }

@@ -5,13 +5,13 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { createContext, runInContext } from 'node:vm'
 import { build } from 'esbuild'
 import { signCompactJws } from '../provenance/jws.ts'
 import { parsePrivateJwk, publicJwkOf } from '../statement/cose-key.ts'
+import { newKeyPair } from './key-pairs.ts'
 
 const example = (name: string) => readFileSync(`docs/examples/formats/${name}`).toString('base64')
 
@@ -50,7 +50,7 @@ const page = `
 /** A WIT with its key, and the anchor that signed it. */
 async function caller() {
   const [key, anchor] = ['ed25519', 'ed25519'].map((type) =>
-    parsePrivateJwk(generateKeyPairSync(type as 'ed25519').privateKey.export({ format: 'jwk' })),
+    parsePrivateJwk(newKeyPair(type as 'ed25519').privateKey.export({ format: 'jwk' })),
   )
   const at = 1_800_000_000
   const jwk = { ...publicJwkOf(key!), alg: 'EdDSA' }

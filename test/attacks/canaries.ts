@@ -6,8 +6,9 @@
  *
  * @module
  */
-import { createHash, generateKeyPairSync } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { type PrivateJwk, parsePrivateJwk } from '../../statement/index.ts'
+import { newKeyPair } from '../key-pairs.ts'
 
 const RUN = 16
 
@@ -58,14 +59,14 @@ export class Canaries {
 
   /** A key to sign with. */
   key(name: string): PrivateJwk {
-    const key = parsePrivateJwk(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }))
+    const key = parsePrivateJwk(newKeyPair('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }))
     this.plant(name, key.d)
     this.plant(`${name}, as bytes`, Buffer.from(key.d, 'base64url'))
     return key
   }
 
   pem(name: string): string {
-    const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'pem', type: 'pkcs8' })
+    const pem = newKeyPair('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'pem', type: 'pkcs8' })
     // Its beginning says which curve it is on.
     this.plant(name, String(pem).split('\n')[2]!)
     return String(pem)

@@ -115,9 +115,23 @@ export async function revocationList(issuer: Holder, edits: ListEdits = {}): Pro
 function keysOf(kind: Kind, name: string): Promise<CryptoKeyPair> {
   const known = cached.get(`${kind} ${name}`)
   if (known) return known
-  const made = crypto.subtle.generateKey(KINDS[kind], true, ['sign', 'verify']) as Promise<CryptoKeyPair>
+  const made = newKeys(KINDS[kind])
   cached.set(`${kind} ${name}`, made)
   return made
+}
+
+/** Read from DER, for the reason that `newKeyPair` gives. */
+async function newKeys(algorithm: (typeof KINDS)[Kind]): Promise<CryptoKeyPair> {
+  const { subtle } = crypto
+  const made = (await subtle.generateKey(algorithm, true, ['sign', 'verify'])) as CryptoKeyPair
+  const [spki, pkcs8] = [
+    await subtle.exportKey('spki', made.publicKey),
+    await subtle.exportKey('pkcs8', made.privateKey),
+  ]
+  return {
+    publicKey: await subtle.importKey('spki', spki, algorithm, true, ['verify']),
+    privateKey: await subtle.importKey('pkcs8', pkcs8, algorithm, true, ['sign']),
+  }
 }
 
 const CA = KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,6 +22,7 @@ import {
 } from '../../provenance/index.ts'
 import { jwkThumbprint, kidOf, parsePrivateJwk, parseVerificationJwk, publicJwkOf } from '../../statement/index.ts'
 import { authority, authorityKeyId, certify, keyId, uris } from '../certificates/authority.ts'
+import { newKeyPair } from '../key-pairs.ts'
 import { notRandom } from '../provenance/small-log.ts'
 import { ED25519_JWK, ES256_JWK as issuer, OTHER_ES256_JWK as workload, X25519_JWK } from '../statement/fixtures.ts'
 
@@ -187,11 +187,8 @@ describe('issueCertificate', () => {
   })
 
   for (const [name, jwk] of [
-    ['P-384', generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey.export({ format: 'jwk' })],
-    [
-      'RSA',
-      { ...generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' }), alg: 'PS256' },
-    ],
+    ['P-384', newKeyPair('ec', { namedCurve: 'P-384' }).publicKey.export({ format: 'jwk' })],
+    ['RSA', { ...newKeyPair('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' }), alg: 'PS256' }],
   ] as const) {
     it(`certifies a workload's key of ${name}, in both kinds of credential`, async () => {
       const workloadJwk = parseVerificationJwk(jwk)

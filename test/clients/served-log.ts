@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -16,6 +16,7 @@ import { startServer } from '../../log-server/main.ts'
 import { createNoteSigner, fromBase64url, type NoteSigner, sha256, utf8 } from '../../merkle/index.ts'
 import { type Author, encodePublicKey, type NewRecord, type Role } from '../../provenance/index.ts'
 import { importSigningKey, type PrivateJwk, parsePrivateJwk, type SigningKey } from '../../statement/index.ts'
+import { newKeyPair } from '../key-pairs.ts'
 
 export const NOW = 1_800_000_000
 export const ORIGIN = 'log.example/test'
@@ -115,7 +116,7 @@ export function policyOf(
 }
 
 export function newKey(): PrivateJwk {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { privateKey } = newKeyPair('ec', { namedCurve: 'P-256' })
   return parsePrivateJwk(privateKey.export({ format: 'jwk' }))
 }
 

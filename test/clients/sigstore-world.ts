@@ -5,10 +5,11 @@
  *
  * @module
  */
-import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createHash, type KeyObject, sign } from 'node:crypto'
 import { initializeCA, initializeCTLog, initializeTLog, initializeTSA } from '@sigstore/mock'
 import { utf8 } from '../../merkle/index.ts'
 import { signedBytes } from '../../provenance/workload/dsse.ts'
+import { newKeyPair } from '../key-pairs.ts'
 
 export const BUILDER = 'https://github.com/acme/payments/.github/workflows/release.yml@refs/tags/v1'
 export const PROVIDER = 'https://token.actions.githubusercontent.com'
@@ -210,5 +211,5 @@ function base64(bytes: Uint8Array): string {
 }
 
 function pair() {
-  return generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  return newKeyPair('ec', { namedCurve: 'P-256' })
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { toBase64, utf8 } from '../../merkle/index.ts'
@@ -16,6 +16,7 @@ import {
   signHttpResponse,
 } from '../../provenance/index.ts'
 import { parsePrivateJwk } from '../../statement/index.ts'
+import { newKeyPair } from '../key-pairs.ts'
 import { issueWitFor, nonce, trustDomains } from '../provenance/proof-of-possession/caller.ts'
 import { type Part, runChecks } from './program.ts'
 import { environment, missingPython } from './python.ts'
@@ -50,9 +51,9 @@ interface Signer {
 }
 
 const signers: readonly Signer[] = [
-  { algorithm: 'ES256', ...generateKeyPairSync('ec', { namedCurve: 'P-256' }) },
-  { algorithm: 'EdDSA', ...generateKeyPairSync('ed25519') },
-  { algorithm: 'ES384', ...generateKeyPairSync('ec', { namedCurve: 'P-384' }) },
+  { algorithm: 'ES256', ...newKeyPair('ec', { namedCurve: 'P-256' }) },
+  { algorithm: 'EdDSA', ...newKeyPair('ed25519') },
+  { algorithm: 'ES384', ...newKeyPair('ec', { namedCurve: 'P-384' }) },
 ]
 
 function witOf({ publicKey, algorithm }: Signer): Promise<string> {

@@ -5,12 +5,13 @@
  *
  * @module
  */
-import { createHash, generateKeyPairSync, randomUUID, sign } from 'node:crypto'
+import { createHash, randomUUID, sign } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import https from 'node:https'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { newKeyPair } from '../key-pairs.ts'
 import { type Authority, run } from './authority.ts'
 import { eventually, freePort, spawnQuiet, stop } from './daemon.ts'
 import { missingGo } from './go.ts'
@@ -57,7 +58,7 @@ export async function startStepCa(trustDomain: string): Promise<Authority> {
   const directory = await mkdtemp(join(tmpdir(), 'step-ca-'))
   const at = (file: string) => join(directory, file)
   const port = await freePort()
-  const provisioner = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const provisioner = newKeyPair('ec', { namedCurve: 'P-256' })
   const jwk = { ...provisioner.publicKey.export({ format: 'jwk' }), kid: 'interop', alg: 'ES256', use: 'sig' }
   await makeAuthorities(at, trustDomain)
   const config = {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
+import type { JsonWebKey } from 'node:crypto'
 import { describe, it } from 'node:test'
 import type { Worker } from 'node:worker_threads'
 import { importSigningKey, importVerificationKey } from '#signature'
@@ -13,6 +13,7 @@ import {
   statementIdentity,
   verifySignedStatement,
 } from '../../statement/signed-statement.ts'
+import { newKeyPair } from '../key-pairs.ts'
 
 /** Threads, as they are started. */
 const started: Worker[] = []
@@ -38,8 +39,8 @@ const flipped = (signature: Uint8Array) => signature.map((byte, at) => (at === 4
 
 describe('signatures checked in threads', () => {
   it('get the verdict that each gets alone, whatever stands beside it, and come with the identity', async () => {
-    const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
-    const ed25519 = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })
+    const p256 = newKeyPair('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
+    const ed25519 = newKeyPair('ed25519').privateKey.export({ format: 'jwk' })
     const signers = [await statementsOf(p256, 30), await statementsOf(ed25519, 30)]
     const checks = signers.flatMap(({ key, statements }) =>
       statements.map((statement, i) => {
@@ -63,9 +64,7 @@ describe('signatures checked in threads', () => {
   })
 
   it('are checked by the key of the check, not by the one that signed', async () => {
-    const jwks = [1, 2].map(() =>
-      generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }),
-    )
+    const jwks = [1, 2].map(() => newKeyPair('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }))
     const [one, other] = [await statementsOf(jwks[0]!, 1), await statementsOf(jwks[1]!, 1)]
     const checks = [new SignatureCheck(one.statements[0]!, other.key), new SignatureCheck(one.statements[0]!, one.key)]
     const verdicts = await verifyTogether(checks)
@@ -78,10 +77,7 @@ describe('signatures checked in threads', () => {
   })
 
   it('are answered by no thread that died, and the next ones by another', async () => {
-    const { key, statements } = await statementsOf(
-      generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }),
-      50,
-    )
+    const { key, statements } = await statementsOf(newKeyPair('ed25519').privateKey.export({ format: 'jwk' }), 50)
     const checks = statements.map((statement) => new SignatureCheck(statement, key))
     // More than wait in threads: those out here get a thread that is alive, or the same answer.
     const outcomes = Promise.allSettled(Array.from({ length: 64 }, () => verifyTogether(checks)))
@@ -99,10 +95,7 @@ describe('signatures checked in threads', () => {
   })
 
   it('of more than 256 signers are refused, and the threads go on', async () => {
-    const { key, statements } = await statementsOf(
-      generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }),
-      1,
-    )
+    const { key, statements } = await statementsOf(newKeyPair('ed25519').privateKey.export({ format: 'jwk' }), 1)
     const many = Array.from({ length: 257 }, (_, i) => new SignatureCheck(statements[0]!, { ...key, kid: `${i}` }))
     await assert.rejects(verifyTogether(many), RangeError)
     assert.equal((await verifyTogether([new SignatureCheck(statements[0]!, key)]))[0]!.valid, true)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { type KeyObject, sign } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { sha256, toBase64, utf8 } from '../../merkle/index.ts'
 import { readAttestations } from '../../provenance/workload/attestation.ts'
@@ -7,6 +7,7 @@ import { readAttestedSbom } from '../../provenance/workload/attested-sbom.ts'
 import { readBuild } from '../../provenance/workload/build.ts'
 import { signedBytes } from '../../provenance/workload/dsse.ts'
 import { kidOf, parseVerificationJwk, type VerificationJwk } from '../../statement/index.ts'
+import { newKeyPair } from '../key-pairs.ts'
 
 const DIGEST = 'ab'.repeat(32)
 const PAYLOAD_TYPE = 'application/vnd.in-toto+json'
@@ -29,15 +30,15 @@ function signerOf(pair: { privateKey: KeyObject; publicKey: KeyObject }, hash?: 
   }
 }
 
-const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+const p256 = newKeyPair('ec', { namedCurve: 'P-256' })
 const signers: Record<string, Signer> = {
   'P-256 in DER': signerOf(p256, 'sha256'),
   'P-256 as r ‖ s': signerOf(p256, 'sha256', true),
-  'P-384 in DER': signerOf(generateKeyPairSync('ec', { namedCurve: 'P-384' }), 'sha384'),
-  Ed25519: signerOf(generateKeyPairSync('ed25519')),
+  'P-384 in DER': signerOf(newKeyPair('ec', { namedCurve: 'P-384' }), 'sha384'),
+  Ed25519: signerOf(newKeyPair('ed25519')),
 }
 const builder = signers['P-256 in DER']!
-const stranger = signerOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }), 'sha256')
+const stranger = signerOf(newKeyPair('ec', { namedCurve: 'P-256' }), 'sha256')
 
 const v1 = {
   _type: 'https://in-toto.io/Statement/v1',

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
 import { describe, it } from 'node:test'
 import {
   buildRecordStatement,
@@ -20,12 +19,13 @@ import {
   verifySignedStatement,
   wrapRecipientKid,
 } from '../../statement/index.ts'
+import { newKeyPair } from '../key-pairs.ts'
 import { author, createSmallLog, FIELDS, ISSUER, issuer, newRecord, SECTIONS, stranger } from './small-log.ts'
 
 const log = await createSmallLog()
 
 function encryptionKey(kind: 'x25519' | 'ec'): PrivateJwk {
-  const pair = kind === 'ec' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('x25519')
+  const pair = kind === 'ec' ? newKeyPair('ec', { namedCurve: 'P-256' }) : newKeyPair('x25519')
   return parsePrivateJwk(pair.privateKey.export({ format: 'jwk' }))
 }
 const auditor = encryptionKey('x25519')

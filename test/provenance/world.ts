@@ -9,7 +9,7 @@
  * @module
  */
 import 'reflect-metadata'
-import { generateKeyPairSync, type KeyPairKeyObjectResult, webcrypto } from 'node:crypto'
+import { webcrypto } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import * as x509 from '@peculiar/x509'
 import { concatBytes, toBase64, toHex, utf8 } from '../../merkle/bytes.ts'
@@ -49,6 +49,7 @@ import { buildReceipt, signTreeHead } from '../../statement/receipt.ts'
 import { importSigningKey } from '../../statement/signature.node.ts'
 import type { SignedStatement } from '../../statement/signed-statement.ts'
 import { attachReceipts } from '../../statement/transparent-statement.ts'
+import { newKeyPair } from '../key-pairs.ts'
 
 export const ORIGIN = 'log.example/prov'
 export const ISSUER = 'spiffe://bank.example/issuer'
@@ -130,8 +131,7 @@ export interface WorldKeys {
 }
 
 export function newKey(type: 'P-256' | 'Ed25519' | 'X25519' = 'P-256'): PrivateJwk {
-  const generate = generateKeyPairSync as (type: string, options?: object) => KeyPairKeyObjectResult
-  const pair = type === 'P-256' ? generate('ec', { namedCurve: 'P-256' }) : generate(type.toLowerCase())
+  const pair = type === 'P-256' ? newKeyPair('ec', { namedCurve: 'P-256' }) : newKeyPair(type.toLowerCase())
   return parsePrivateJwk(pair.privateKey.export({ format: 'jwk' }))
 }
 

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { createHash, generateKeyPairSync } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,6 +34,7 @@ import {
   unwrapKeys,
   wrapRecipientKid,
 } from '../../statement/index.ts'
+import { newKeyPair } from '../key-pairs.ts'
 import { notRandom } from '../provenance/small-log.ts'
 import { X25519_JWK } from '../statement/fixtures.ts'
 import { type Asked, createGpu, createProcessor } from './forged-devices.ts'
@@ -47,7 +48,7 @@ export const VERIFIER = 'spiffe://attest.example/verifier'
 
 /** ES256: what tokens of SPIFFE trust domains may be signed with. */
 export function newKey(): PrivateJwk {
-  return parsePrivateJwk(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }))
+  return parsePrivateJwk(newKeyPair('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }))
 }
 
 export const keys = {

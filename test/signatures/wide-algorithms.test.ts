@@ -1,7 +1,7 @@
 // What others sign with and we do not: ECDSA on P-384 and P-521, RSA with both paddings. Keys and signatures are made by OpenSSL through
 // Node; both builds must come to one verdict of each, and so must the two forms that carry them.
 import assert from 'node:assert/strict'
-import { constants, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { constants, type KeyObject, sign } from 'node:crypto'
 import { before, describe, it } from 'node:test'
 import { p384, p521 } from '@noble/curves/nist.js'
 import * as jose from 'jose'
@@ -25,6 +25,7 @@ import {
 } from '../../statement/index.ts'
 import * as native from '../../statement/signature.node.ts'
 import * as portable from '../../statement/signature.ts'
+import { newKeyPair } from '../key-pairs.ts'
 
 interface Pair {
   readonly jwk: VerificationJwk
@@ -38,10 +39,10 @@ const pairs = {} as Record<Kind, Pair>
 before(() => {
   for (const kind of KINDS) {
     const { publicKey, privateKey } = kind.startsWith('P')
-      ? generateKeyPairSync('ec', { namedCurve: kind })
+      ? newKeyPair('ec', { namedCurve: kind })
       : kind === 'Ed25519'
-        ? generateKeyPairSync('ed25519')
-        : generateKeyPairSync('rsa', { modulusLength: Number(kind.slice(4)) })
+        ? newKeyPair('ed25519')
+        : newKeyPair('rsa', { modulusLength: Number(kind.slice(4)) })
     pairs[kind] = { jwk: parseVerificationJwk(publicKey.export({ format: 'jwk' })), privateKey }
   }
 })

@@ -4,7 +4,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { describe, it } from 'node:test'
@@ -26,6 +26,7 @@ import { readSbom } from '../../provenance/workload/sbom.ts'
 import { checkCertificatePath, subjectOfCertificate } from '../../provenance/workload-certificate.ts'
 import { workloadFacts } from '../../provenance/workload-facts.ts'
 import { jwkThumbprint, kidOf, parsePublicJwk, publicJwkOf } from '../../statement/cose-key.ts'
+import { newKeyPair } from '../key-pairs.ts'
 import { newKey } from '../provenance/world.ts'
 import { readTextVector, readVector, vectorPath, vectorsMissing } from './shared-vectors.ts'
 
@@ -324,9 +325,7 @@ describe('slsa: attestations of builds', { skip }, () => {
       const certificate = new X509Certificate(pem ? JSON.parse(`"${pem}"`) : Buffer.from(der!, 'base64'))
       const key = parsePublicJwk(certificate.publicKey.export({ format: 'jwk' }))
       assert.equal((await readAttestations(bytes, [key]))[0]!.signer, kidOf(key))
-      const stranger = parsePublicJwk(
-        generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }),
-      )
+      const stranger = parsePublicJwk(newKeyPair('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }))
       await assert.rejects(readAttestations(bytes, [stranger]), { code: 'bad_signature' })
     })
   }

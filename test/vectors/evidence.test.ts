@@ -5,7 +5,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createPublicKey, type KeyObject, sign } from 'node:crypto'
 import { describe, it } from 'node:test'
 import type { Examination } from '../../clients/verifier/evidence/format.ts'
 import { evidenceFormat } from '../../clients/verifier/evidence/formats.ts'
@@ -16,6 +16,7 @@ import { replayEventLog } from '../../clients/verifier/evidence/hardware/tpm/eve
 import { parseReferenceValues } from '../../clients/verifier/index.ts'
 import { fromBase64, fromHex, sha256, toHex, utf8 } from '../../merkle/index.ts'
 import { spkiOfJwk } from '../../provenance/index.ts'
+import { newKeyPair } from '../key-pairs.ts'
 import { readTextVector, readVector, vectorsMissing } from './shared-vectors.ts'
 
 const skip = vectorsMissing
@@ -480,7 +481,7 @@ describe('nvidia-gpu and nvidia-switch: reports of NVIDIA’s devices', { skip }
 })
 
 describe('nvidia-nras: bundles of NVIDIA’s service', { skip }, () => {
-  const keys = generateKeyPairSync('ec', { namedCurve: 'P-384' })
+  const keys = newKeyPair('ec', { namedCurve: 'P-384' })
   const ours = utf8(JSON.stringify(keys.publicKey.export({ format: 'jwk' })))
   const sign384 = (claims: string) => {
     const input = `${Buffer.from('{"alg":"ES384"}').toString('base64url')}.${Buffer.from(claims).toString('base64url')}`
@@ -579,7 +580,7 @@ describe('az-snp-vtpm and az-tdx-vtpm: evidence of Azure’s machines', { skip }
 })
 
 describe('gcp-confidential-space: claims of Google’s Verifier, signed by us', { skip }, () => {
-  const keys = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const keys = newKeyPair('rsa', { modulusLength: 2048 })
   const jwk = keys.publicKey.export({ format: 'jwk' })
   const IMAGE = '313b8a83d3c8bfc9abcffee4f538424473e2705383a7e46f16d159faf0e5ef34'
   const references = [
@@ -640,7 +641,7 @@ describe('gcp-confidential-space: claims of Google’s Verifier, signed by us', 
       refused('malformed_evidence'),
     )
     await assert.rejects(judged(claims, { references: [] }), refused('missing_collateral'))
-    const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' })
+    const stranger = newKeyPair('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' })
     const others = { references: [], collateral: [utf8(JSON.stringify({ keys: [stranger] }))] }
     await assert.rejects(judged(claims, others), refused('bad_evidence_signature'))
     const unnamed = { references: [], collateral: [utf8(JSON.stringify(jwk))] }

@@ -5,7 +5,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createPublicKey, type KeyObject, sign } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { readCmw, recordsOf } from '../../clients/verifier/evidence/cmw.ts'
 import { evidenceFormat } from '../../clients/verifier/evidence/formats.ts'
@@ -27,6 +27,7 @@ import { parseJson } from '../../provenance/json.ts'
 import { parseBundle } from '../../provenance/trust.ts'
 import { jwkThumbprint } from '../../statement/cose-key.ts'
 import { parseVerificationJwk } from '../../statement/verification-jwk.ts'
+import { newKeyPair } from '../key-pairs.ts'
 import { readTextVector, readVector, vectorsMissing } from './shared-vectors.ts'
 
 const skip = vectorsMissing
@@ -230,7 +231,7 @@ describe('keys, wrappers and bundles', { skip }, () => {
 
 describe('gcp-confidential-space: the endorsement of an image', { skip }, () => {
   it('signed by us, it says what the tokens measure, while it is valid', () => {
-    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const { publicKey, privateKey } = newKeyPair('ec', { namedCurve: 'P-256' })
     const statement = file('gcp-confidential-space/endorsement.json')
     const signed = { statement, signature: new Uint8Array(sign('sha256', statement, privateKey)) }
     const found = verifyEndorsement(signed, [publicKey], seconds('2025-07-01T00:00:00Z'))!

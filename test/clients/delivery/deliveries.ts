@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,13 +12,14 @@ import { issueWit } from '../../../clients/issuer/index.ts'
 import { utf8 } from '../../../merkle/index.ts'
 import { encodeBundle, parseCredential } from '../../../provenance/index.ts'
 import { type PrivateJwk, parsePrivateJwk, publicJwkOf } from '../../../statement/index.ts'
+import { newKeyPair } from '../../key-pairs.ts'
 import { ES256_JWK } from '../../statement/fixtures.ts'
 
 export const NOW = 1_800_000_000
 export const SUBJECT = 'spiffe://bank.example/payments'
 
 export function newKey(): PrivateJwk {
-  return parsePrivateJwk(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }))
+  return parsePrivateJwk(newKeyPair('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }))
 }
 
 export function scratch(t: Pick<TestContext, 'after'>): string {

@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { constants, createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { constants, createHash, type KeyObject, sign } from 'node:crypto'
 import { concatBytes, fromHex, utf8 } from '../../../merkle/index.ts'
+import { newKeyPair } from '../../key-pairs.ts'
 
 export const sha256Hex = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
@@ -69,8 +70,8 @@ export interface Keys {
   readonly privateKey: KeyObject
 }
 
-export const ecKeys = (curve: 'P-256' | 'P-384'): Keys => generateKeyPairSync('ec', { namedCurve: curve })
-export const rsaKeys = (): Keys => generateKeyPairSync('rsa', { modulusLength: 3072 })
+export const ecKeys = (curve: 'P-256' | 'P-384'): Keys => newKeyPair('ec', { namedCurve: curve })
+export const rsaKeys = (): Keys => newKeyPair('rsa', { modulusLength: 3072 })
 
 function signed(content: Uint8Array, algorithm: SignatureName, key: KeyObject): Uint8Array {
   const signature =

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHash, generateKeyPairSync, sign } from 'node:crypto'
+import { createHash, sign } from 'node:crypto'
 import { describe, it } from 'node:test'
 import type { Examination } from '../../../clients/verifier/evidence/format.ts'
 import { evidenceFormat } from '../../../clients/verifier/evidence/formats.ts'
@@ -7,13 +7,14 @@ import { parseReferenceValues } from '../../../clients/verifier/index.ts'
 import { concatBytes, utf8 } from '../../../merkle/index.ts'
 import { spkiOfJwk } from '../../../provenance/index.ts'
 import { publicJwkOf } from '../../../statement/index.ts'
+import { newKeyPair } from '../../key-pairs.ts'
 import { ES256_JWK } from '../../statement/fixtures.ts'
 import { refusesWhatIsHostile } from './hostile.ts'
 
 const NOW = 1_760_000_000
 const IMAGE = 'ab'.repeat(32)
 const format = evidenceFormat('gcp-confidential-space')
-const keys = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const keys = newKeyPair('rsa', { modulusLength: 2048 })
 const workloadKey = publicJwkOf(ES256_JWK)
 const bound = createHash('sha256')
   .update(concatBytes(utf8('challenge'), spkiOfJwk(workloadKey)))

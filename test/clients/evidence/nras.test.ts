@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHash, generateKeyPairSync, sign } from 'node:crypto'
+import { createHash, sign } from 'node:crypto'
 import { describe, it } from 'node:test'
 import type { Examination } from '../../../clients/verifier/evidence/format.ts'
 import { evidenceFormat } from '../../../clients/verifier/evidence/formats.ts'
@@ -12,6 +12,7 @@ import {
 import { concatBytes, toHex, utf8 } from '../../../merkle/index.ts'
 import { spkiOfJwk } from '../../../provenance/index.ts'
 import { publicJwkOf } from '../../../statement/index.ts'
+import { newKeyPair } from '../../key-pairs.ts'
 import { ES256_JWK } from '../../statement/fixtures.ts'
 import { refusesWhatIsHostile } from './hostile.ts'
 
@@ -21,8 +22,8 @@ const ISSUER = 'https://nras.attestation.nvidia.com'
 const nras = evidenceFormat('nvidia-nras')
 const json = (value: unknown) => utf8(JSON.stringify(value))
 
-const keys = generateKeyPairSync('ec', { namedCurve: 'P-384' })
-const strangers = generateKeyPairSync('ec', { namedCurve: 'P-384' })
+const keys = newKeyPair('ec', { namedCurve: 'P-384' })
+const strangers = newKeyPair('ec', { namedCurve: 'P-384' })
 const jwk = keys.publicKey.export({ format: 'jwk' })
 const workloadKey = publicJwkOf(ES256_JWK)
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { type KeyObject, sign } from 'node:crypto'
 import {
   concatBytes,
   formatCheckpoint,
@@ -17,6 +17,7 @@ import {
 import { canonicalJson } from '../../../provenance/index.ts'
 import { type CborKey, type CborValue, encodeCbor } from '../../../statement/index.ts'
 import { bytesField as bytes, numberField as number } from '../../fuzz/mutate-protobuf.ts'
+import { newKeyPair } from '../../key-pairs.ts'
 import { createProcessor } from '../../scenario/forged-devices.ts'
 import type { Keys } from './forge.ts'
 
@@ -40,7 +41,7 @@ export const kernelEvent = event(
 )
 export const systemEvent = event('SystemLayerData', raw(1, digest(0x11)))
 
-export const ecKey = (): Keys => generateKeyPairSync('ec', { namedCurve: 'P-256' })
+export const ecKey = (): Keys => newKeyPair('ec', { namedCurve: 'P-256' })
 export const spkiOf = ({ publicKey }: Keys): Uint8Array =>
   new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }))
 export const pointOf = (keys: Keys): Uint8Array => spkiOf(keys).slice(-65)

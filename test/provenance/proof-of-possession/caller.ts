@@ -4,7 +4,6 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
 import { it } from 'node:test'
 import { signCompactJws } from '../../../provenance/jws.ts'
 import {
@@ -18,14 +17,14 @@ import {
   signWpt,
 } from '../../../provenance/proof-of-possession/index.ts'
 import { kidOf, type PrivateJwk, parsePrivateJwk, publicJwkOf } from '../../../statement/cose-key.ts'
+import { newKeyPair } from '../../key-pairs.ts'
 
 export const AT = 1_800_000_000
 export const ORIGIN = 'https://log.bank.example'
 export const SUBJECT = 'spiffe://bank.example/payments'
 
 export function newKey(curve: 'P-256' | 'Ed25519' = 'P-256'): PrivateJwk {
-  const { privateKey } =
-    curve === 'P-256' ? generateKeyPairSync('ec', { namedCurve: curve }) : generateKeyPairSync('ed25519')
+  const { privateKey } = curve === 'P-256' ? newKeyPair('ec', { namedCurve: curve }) : newKeyPair('ed25519')
   return parsePrivateJwk(privateKey.export({ format: 'jwk' }))
 }
 

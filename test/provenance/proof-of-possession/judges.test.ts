@@ -1,7 +1,7 @@
 // Programs of others on the same messages: npm's http-message-signatures (RFC 9421), structured-headers (RFC 9651) and jose (RFC 7519)
 // take what we sign, and we take what they sign, also by algorithms that we verify and do not sign with.
 import assert from 'node:assert/strict'
-import { createPublicKey, generateKeyPairSync, sign as nodeSign, verify as nodeVerify } from 'node:crypto'
+import { createPublicKey, sign as nodeSign, verify as nodeVerify } from 'node:crypto'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { httpbis } from 'http-message-signatures'
@@ -22,6 +22,7 @@ import {
 import { parseDictionary, serializeDictionary } from '../../../provenance/proof-of-possession/structured-field.ts'
 import { publicJwkOf } from '../../../statement/cose-key.ts'
 import { parseVerificationJwk } from '../../../statement/verification-jwk.ts'
+import { newKeyPair } from '../../key-pairs.ts'
 import {
   AUDIENCE,
   changed,
@@ -114,14 +115,14 @@ describe('http-message-signatures', () => {
     return { wit, request: { method: 'POST', target: TARGET, fields } }
   }
 
-  const ec = (namedCurve: string) => generateKeyPairSync('ec', { namedCurve })
-  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const ec = (namedCurve: string) => newKeyPair('ec', { namedCurve })
+  const rsa = newKeyPair('rsa', { modulusLength: 2048 })
   const pss = { padding: 6, saltLength: -1 }
   const signers = {
     ES256: [ec('P-256'), 'sha256', ieee],
     ES384: [ec('P-384'), 'sha384', ieee],
     ES512: [ec('P-521'), 'sha512', ieee],
-    EdDSA: [generateKeyPairSync('ed25519'), null, {}],
+    EdDSA: [newKeyPair('ed25519'), null, {}],
     RS256: [rsa, 'sha256', {}],
     PS512: [rsa, 'sha512', pss],
   } as const
