@@ -21,7 +21,7 @@ import { LINK_RELATIONS, type LinkRelation, RECORD_TYPES, type RecordType } from
 import type { RecordDefinition } from './records/define-record.ts'
 import { definitionOf, type FieldsOf } from './records/index.ts'
 import { bytes, list, malformed, oneOf, uint } from './schema.ts'
-import { refuseTokens, refuseTokensIn } from './token-in-clear.ts'
+import { refuseTokensIn } from './token-in-clear.ts'
 
 export interface Link {
   readonly rel: LinkRelation
@@ -185,7 +185,7 @@ const common = {
 }
 
 /** @param encoded - what `value` was decoded from */
-function readRecord(type: RecordType, value: CborValue, encoded?: Uint8Array): ProvenanceRecord {
+function readRecord(type: RecordType, value: CborValue, encoded: Uint8Array): ProvenanceRecord {
   if (!(value instanceof Map)) throw malformed('a record', 'must be a map')
   const all: ReadonlyMap<unknown, CborValue> = value
   const take = (key: string): CborValue => {
@@ -194,8 +194,7 @@ function readRecord(type: RecordType, value: CborValue, encoded?: Uint8Array): P
     return inner
   }
   // Before anything else has a reason to quote a part of it.
-  if (encoded) refuseTokensIn(encoded, value, '')
-  else refuseTokens(value, '')
+  refuseTokensIn(encoded, value, '')
   if (take('v') !== VERSION) throw malformed('v', `must be ${VERSION}`)
 
   const definition = definitionOf(type)

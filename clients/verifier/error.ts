@@ -48,6 +48,14 @@ export function readingEvidence<T>(read: () => T): T {
   try {
     return read()
   } catch (cause) {
-    throw new VerifierError('malformed_evidence', cause instanceof Error ? cause.message : String(cause), { cause })
+    throw malformedEvidence(cause instanceof Error ? cause.message : String(cause), cause)
   }
+}
+
+export function malformedEvidence(why: string, cause?: unknown): VerifierError {
+  return new VerifierError('malformed_evidence', why, { cause })
+}
+
+export function malformedCollateral(why: string, cause?: unknown): VerifierError {
+  return new VerifierError('malformed_collateral', why, { cause })
 }

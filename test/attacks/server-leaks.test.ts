@@ -396,7 +396,12 @@ describe('a server', () => {
       )
     }
     const broken = new Proxy(log.reader, {
-      get: (reader, name) => (name === 'treeHead' ? reader.treeHead.bind(reader) : () => { throw failure(String(name)) }), // biome-ignore format: one thing
+      get: (reader, name) =>
+        name === 'treeHead'
+          ? reader.treeHead.bind(reader)
+          : () => {
+              throw failure(String(name))
+            },
     })
     const app = buildApp({ log: { ...log, reader: broken, authorities: log.authorities }, now: () => NOW, logger })
     app.addHook('onRequest', async ({ raw }) => careless.add('log', `${raw.url} ${raw.rawHeaders.join(' ')}`))

@@ -113,7 +113,21 @@ describe('a log behind rules', () => {
 
   it('serves the commands of whoever may', async () => {
     const proof = (who: string, ...more: readonly string[]) =>
-      cli.run('proof', '0.3', '--log', server.url, '--vkey', vkey, '--wit', `@${who}.wit`, '--wit-key', `@${who}.jwk`, '--wit-audience', AUDIENCE, ...more) // biome-ignore format: words
+      cli.run(
+        'proof',
+        '0.3',
+        '--log',
+        server.url,
+        '--vkey',
+        vkey,
+        '--wit',
+        `@${who}.wit`,
+        '--wit-key',
+        `@${who}.jwk`,
+        '--wit-audience',
+        AUDIENCE,
+        ...more,
+      )
     for (const by of ['wpt', 'httpsig']) {
       const { exit, err } = await proof('bank', '--wit-proof', by)
       assert.equal(exit, 0, err)

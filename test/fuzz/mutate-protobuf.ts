@@ -72,7 +72,8 @@ function changed(whole: Uint8Array, number: number, content: Uint8Array | undefi
   const kind = random.below(6)
   if (kind === 0) return []
   if (kind === 1) return [whole, whole]
-  if (kind === 2) return content ? [bytesField(1 + random.below(12), content)] : [numberField(1 + random.below(12), random.below(8))] // biome-ignore format: one line
+  if (kind === 2)
+    return content ? [bytesField(1 + random.below(12), content)] : [numberField(1 + random.below(12), random.below(8))]
   if (kind === 3) return [numberField(number, random.pick([0, 1, 2, 3, 2 ** 31, 2 ** 40]))]
   if (kind === 4) return [concatBytes(varint(number * 8 + random.below(8)), random.bytes(9)), whole]
   return [bytesField(number, random.bytes(random.below(40)))]

@@ -26,7 +26,13 @@ const claims = (change: Entries = [], part: Entries = []) =>
   new Map<CborKey, CborValue>([
     [265, EAR_PROFILE],
     [6, 1_666_529_184],
-    [1004, new Map([[0, 'https://veraison-project.org'], [1, 'vts 0.0.1']])], // biome-ignore format: as the draft has it
+    [
+      1004,
+      new Map([
+        [0, 'https://veraison-project.org'],
+        [1, 'vts 0.0.1'],
+      ]),
+    ],
     [1002, fromHex('6c696665626f61746d616e')],
     [
       266,
@@ -35,7 +41,14 @@ const claims = (change: Entries = [], part: Entries = []) =>
           'PSA',
           new Map<CborKey, CborValue>([
             [1000, 96],
-            [1001, new Map([[0, 2], [2, 96], [4, 2]])], // biome-ignore format: as the draft has it
+            [
+              1001,
+              new Map([
+                [0, 2],
+                [2, 96],
+                [4, 2],
+              ]),
+            ],
             [1003, ['https://veraison.example/policy/1/60a0068d']],
             ...part,
           ]),
@@ -96,7 +109,13 @@ describe('an attestation result as a CWT', () => {
     const result = await read(
       [[10, [utf8('challenge'), fromHex('ff00112233445566')]]],
       [
-        [-70000, new Map<CborKey, CborValue>([['psa-nonce', fromHex('0102')], [7, true]])], // biome-ignore format: short
+        [
+          -70000,
+          new Map<CborKey, CborValue>([
+            ['psa-nonce', fromHex('0102')],
+            [7, true],
+          ]),
+        ],
         [-70001, new Map([['psa-certified', new Map([['test-lab', 'Riscure']])]])],
         [-70002, new Map([['akpub', spki]])],
       ],
@@ -201,7 +220,13 @@ describe('loose CBOR', () => {
       ['5f42010243030405ff', fromHex('0102030405')],
       ['7f657374726561646d696e67ff', 'streaming'],
       ['9f018202039f0405ffff', [1, [2, 3], [4, 5]]],
-      ['bf61610161629f0203ffff', new Map<string, unknown>([['a', 1], ['b', [2, 3]]])], // biome-ignore format: short
+      [
+        'bf61610161629f0203ffff',
+        new Map<string, unknown>([
+          ['a', 1],
+          ['b', [2, 3]],
+        ]),
+      ],
     ] as const) {
       assert.deepEqual(decodeLooseCbor(fromHex(hex)), value, hex)
     }

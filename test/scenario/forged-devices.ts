@@ -105,7 +105,13 @@ export function createProcessor(now: number) {
 
 /** A GPU of NVIDIA's, certified by five certificates. */
 export function createGpu(now: number) {
-  const names = ['NVIDIA Device Identity CA', 'NVIDIA GH100 Identity', 'NVIDIA GH100 Provisioner ICA 1', 'GH100 A01 GSP BROM', 'GH100 A01 GSP FMC LF'] // biome-ignore format: a table
+  const names = [
+    'NVIDIA Device Identity CA',
+    'NVIDIA GH100 Identity',
+    'NVIDIA GH100 Provisioner ICA 1',
+    'GH100 A01 GSP BROM',
+    'GH100 A01 GSP FMC LF',
+  ]
   const keys = names.map(() => ecKeys('P-384'))
   const firmware = new Uint8Array(48).fill(0xf1)
   const signerOf = (i: number) => ({ key: keys[i]!.privateKey, algorithm: 'ES384' as const })

@@ -135,7 +135,9 @@ export async function createTwoDomains(policies: { readonly bank: string; readon
   const criteria = {
     guests: appraisalPolicy('sev-snp', { roots: [devices.processor.root] }),
     gpus: appraisalPolicy('nvidia-gpu', { roots: [devices.gpu.root] }),
-    hosts: appraisalPolicy('tpm2', { claims: { match: { 'instance-identity': 2, executables: 3 }, mismatch: { executables: 33 } } }), // biome-ignore format: a table
+    hosts: appraisalPolicy('tpm2', {
+      claims: { match: { 'instance-identity': 2, executables: 3 }, mismatch: { executables: 33 } },
+    }),
   }
   for (const [id, policy] of Object.entries(criteria)) {
     await publishPolicy({ ...as(keys.verifier), id, content: json(policy) })

@@ -174,7 +174,10 @@ describe('the whole story of two trust domains', () => {
     const wit = fromUtf8(issued.credential)
     const audience = `${RELYING_PARTY}/transfers`
     const wpt = await signWpt({ wit, audience, expiresAt: world.clock.now + 60, jti }, key)
-    const fields: [string, string][] = [['Workload-Identity-Token', wit], ['Workload-Proof-Token', wpt]] // biome-ignore format: a request
+    const fields: [string, string][] = [
+      ['Workload-Identity-Token', wit],
+      ['Workload-Proof-Token', wpt],
+    ]
     return { method: 'GET', target: '/transfers', fields }
   }
   const takes = (request: HttpRequest, { bundle }: Issued, client = world.newClient()) =>
@@ -254,7 +257,10 @@ describe('the whole story of two trust domains', () => {
     assert.deepEqual({ ...credential?.bootstrap }, TOLD.bootstrap)
     assert.deepEqual(credential?.attributes, new Map(Object.entries(TOLD.attributes)))
     const { components: parts, agent, measuredScope, platformBinding } = attestation!
-    assert.deepEqual(parts.map(({ label }) => label), ['sev-snp', 'nvidia-gpu']) // biome-ignore format: one line
+    assert.deepEqual(
+      parts.map(({ label }) => label),
+      ['sev-snp', 'nvidia-gpu'],
+    )
     assert.ok(parts.every(({ keyAttested }) => keyAttested))
     assert.deepEqual({ ...agent }, TOLD.attested.agent)
     assert.deepEqual(

@@ -56,7 +56,10 @@ describe('verificationKeyOf', () => {
   it('gives no key for members that only look the same when they stand in a row', async () => {
     const { crv, x, y } = publicJwkOf(ES256_JWK) as EcPublicJwk
     await verificationKeyOf({ kty: 'EC', crv, x, y })
-    const forged = [{ kty: 'RSA', n: `${crv} ${x}`, e: y }, { kty: 'EC', crv, x: `${x} ${y}`, y: '' }] // biome-ignore format: a table
+    const forged = [
+      { kty: 'RSA', n: `${crv} ${x}`, e: y },
+      { kty: 'EC', crv, x: `${x} ${y}`, y: '' },
+    ]
     for (const jwk of forged) {
       const asked = verificationKeyOf(jwk as VerificationJwk, jwk.kty === 'RSA' ? undefined : 'ES256')
       await assert.rejects(asked, { name: 'EvidenceError' })

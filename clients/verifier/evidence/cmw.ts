@@ -13,7 +13,7 @@ import { EvidenceError, fromBase64url, fromUtf8 } from '../../../merkle/index.ts
 import { readDer, TAG } from '../../../provenance/der.ts'
 import { isJsonObject, type Json, parseJson } from '../../../provenance/index.ts'
 import { decodeLooseCbor, type LooseCbor, LooseTag } from '../../../provenance/loose-cbor.ts'
-import { VerifierError } from '../error.ts'
+import { malformedEvidence, type VerifierError } from '../error.ts'
 import { readVendorCertificate } from './hardware/vendor-certificate.ts'
 
 /** Bits of `ind` (§3.1). */
@@ -168,7 +168,7 @@ function binary(value: Tree | undefined): Uint8Array {
   try {
     return fromBase64url(value)
   } catch (cause) {
-    throw new VerifierError('malformed_evidence', 'a value that is not base64url', { cause })
+    throw malformedEvidence('a value that is not base64url', cause)
   }
 }
 
@@ -187,5 +187,5 @@ function readTag({ tag, value }: LooseTag): CmwRecord {
 }
 
 function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_evidence', `a conceptual message wrapper: ${why}`)
+  return malformedEvidence(`a conceptual message wrapper: ${why}`)
 }

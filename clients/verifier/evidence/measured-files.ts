@@ -55,7 +55,7 @@ import {
 } from '../../../statement/index.ts'
 import { checkNonce } from '../challenge.ts'
 import { readDocument } from '../document.ts'
-import { readingEvidence, VerifierError } from '../error.ts'
+import { malformedEvidence, readingEvidence, VerifierError } from '../error.ts'
 import { compareFiles } from './compare-files.ts'
 import type { EvidenceFormat, Examination, Examined } from './format.ts'
 
@@ -107,18 +107,18 @@ export function measurementsOf(files: readonly MeasuredFile[]): Measurements {
 
 /** The root over `files`, which are in order already. @throws {@link VerifierError} `malformed_evidence` */
 export function measurementRoot(files: readonly MeasuredFile[]): Hash {
-  if (files.length === 0) throw new VerifierError('malformed_evidence', 'no files')
+  if (files.length === 0) throw malformedEvidence('no files')
   let range = EMPTY_RANGE
   let previous: Uint8Array | undefined
   for (const { path, size, sha256 } of files) {
     // A path that two file systems resolve differently would let one measurement describe two directories.
     const segments = path.split('/')
     if (/\p{Cc}|\ufffd/u.test(path) || segments.some((name) => name === '' || name === '.' || name === '..')) {
-      throw new VerifierError('malformed_evidence', `${JSON.stringify(path)} is not a relative path`)
+      throw malformedEvidence(`${JSON.stringify(path)} is not a relative path`)
     }
     const key = utf8(path)
     if (previous && compareBytes(previous, key) >= 0) {
-      throw new VerifierError('malformed_evidence', `${JSON.stringify(path)} is out of order, or there twice`)
+      throw malformedEvidence(`${JSON.stringify(path)} is out of order, or there twice`)
     }
     previous = key
     range = appendLeaf(range, hashLeaf(encodeCbor([path, size, fromHex(sha256)])))
@@ -176,7 +176,7 @@ const MeasurementsText = Type.Object(
 export function decodeEvidence(evidence: Uint8Array): MeasuredFilesEvidence {
   const { header, payload } = readingEvidence(() => decodeCompactJws(fromUtf8(evidence)))
   if (header['typ'] !== TYP || typeof header['kid'] !== 'string') {
-    throw new VerifierError('malformed_evidence', `the header needs typ ${TYP} and a kid`)
+    throw malformedEvidence(`the header needs typ ${TYP} and a kid`)
   }
   const claims = readDocument(Claims, payload, 'malformed_evidence')
   const [[, text]] = claims.measurements
@@ -186,7 +186,7 @@ export function decodeEvidence(evidence: Uint8Array): MeasuredFilesEvidence {
     throw new VerifierError('measurement_mismatch', 'the root is not the root of the files listed')
   }
   if (text !== measurementsText({ root, files })) {
-    throw new VerifierError('malformed_evidence', 'the measurements are not written canonically')
+    throw malformedEvidence('the measurements are not written canonically')
   }
   return {
     attester: header['kid'],

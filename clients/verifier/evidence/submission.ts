@@ -8,7 +8,7 @@
  * @module
  */
 import { EvidenceError } from '../../../merkle/index.ts'
-import { VerifierError } from '../error.ts'
+import { malformedEvidence, VerifierError } from '../error.ts'
 import { CMW, type CmwRecord, readCmw, recordsOf } from './cmw.ts'
 import type { EvidenceFormat } from './format.ts'
 import { evidenceFormat } from './formats.ts'
@@ -64,7 +64,7 @@ export function readSubmission(file: Uint8Array, formatName: string): Submission
 
 function readCollection(file: Uint8Array): Submission {
   const cmw = readCmw(file)
-  if (!cmw) throw new VerifierError('malformed_evidence', 'not a conceptual message wrapper')
+  if (!cmw) throw malformedEvidence('not a conceptual message wrapper')
   const records = recordsOf(cmw)
   const pieces = records
     .filter(([, record]) => !isEndorsement(record))
@@ -79,7 +79,7 @@ function readCollection(file: Uint8Array): Submission {
       }
       return pieceOf(entry, evidenceFormat(name))
     })
-  if (pieces.length === 0) throw new VerifierError('malformed_evidence', 'a collection without evidence')
+  if (pieces.length === 0) throw malformedEvidence('a collection without evidence')
   return { format: COLLECTION, evidence: file, pieces, collateral: endorsements(records) }
 }
 
@@ -111,6 +111,6 @@ function readOf(format: EvidenceFormat, value: Uint8Array): Uint8Array {
     return format.ofFile(value)
   } catch (cause) {
     if (cause instanceof VerifierError || !(cause instanceof EvidenceError)) throw cause
-    throw new VerifierError('malformed_evidence', cause.message, { cause })
+    throw malformedEvidence(cause.message, cause)
   }
 }

@@ -133,10 +133,18 @@ describe('azure-attestation: tokens about machines and enclaves', () => {
     ['a trust domain that may be debugged', ['match', 'debug'], { ...td, tdx_td_attributes_debug: true }],
     ['a trust domain of which nobody says it', ['match', 'debug'], { ...td, dbgstat: undefined }],
     ['a trust domain on old firmware', ['match', 'outdatedTcb'], { ...td, attester_tcb_status: 'OutOfDate' }],
-    ['a trust domain on firmware with a weakness', ['match', 'unhardened'], { ...td, attester_tcb_status: 'SWHardeningNeeded' }], // biome-ignore format: a table
+    [
+      'a trust domain on firmware with a weakness',
+      ['match', 'unhardened'],
+      { ...td, attester_tcb_status: 'SWHardeningNeeded' },
+    ],
     ['a trust domain on revoked firmware', ['match', 'revoked'], { ...td, attester_tcb_status: 'Revoked' }],
     ['an enclave', ['match', 'unknownTcb'], enclave],
-    ['an enclave that may be debugged', ['match', 'debug', 'unknownTcb'], { ...enclave, 'x-ms-sgx-is-debuggable': true }], // biome-ignore format: a table
+    [
+      'an enclave that may be debugged',
+      ['match', 'debug', 'unknownTcb'],
+      { ...enclave, 'x-ms-sgx-is-debuggable': true },
+    ],
     ['another machine', ['mismatch'], { ...td, tdx_mrtd: hex(1, 48) }],
     ['an instance of somebody else', ['mismatch'], { ...td, iss: 'https://mine.eus.attest.azure.net' }],
     ['an end that is past', ['match', 'stale'], { ...td, exp: NOW }],
@@ -163,7 +171,11 @@ describe('azure-attestation: tokens about machines and enclaves', () => {
     ['a measurement that is too short', 'malformed_evidence', { ...td, tdx_mrtd: '00' }],
     ['a measurement that is a number', 'malformed_evidence', { ...td, tdx_mrtd: 1 }],
     ['a policy that is no digest', 'malformed_evidence', { ...td, 'x-ms-policy-hash': 'AAAA' }],
-    ['another nonce of the client', 'key_not_bound', { ...machine, 'x-ms-runtime': { 'client-payload': { nonce: 'AAAA' } } }], // biome-ignore format: a table
+    [
+      'another nonce of the client',
+      'key_not_bound',
+      { ...machine, 'x-ms-runtime': { 'client-payload': { nonce: 'AAAA' } } },
+    ],
     ['a nonce in the request alone', 'key_not_bound', { ...machine, 'x-ms-runtime': {}, nonce: toBase64(bound) }],
     ['a time to come', 'evidence_from_future', { ...machine, nbf: NOW + 100 }],
   ] as [string, string, object][]) {

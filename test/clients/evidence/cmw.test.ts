@@ -53,7 +53,14 @@ describe('a conceptual message wrapper', () => {
     )
     assert.ok(cmw && 'members' in cmw)
     assert.equal(cmw.type, 'tag:example.com,2024:rack')
-    assert.deepEqual(records(cmw)!.map(([label, { type }]) => [label, type]), [['cpu', 'a/b'], ['gpus/0', 'a/c'], ['gpus/1', 'a/d']]) // biome-ignore format: a table
+    assert.deepEqual(
+      records(cmw)!.map(([label, { type }]) => [label, type]),
+      [
+        ['cpu', 'a/b'],
+        ['gpus/0', 'a/c'],
+        ['gpus/1', 'a/d'],
+      ],
+    )
   })
 
   const none: [what: string, bytes: Uint8Array][] = [
@@ -84,7 +91,15 @@ describe('a conceptual message wrapper', () => {
     ['a type and nothing else', json({ __cmwc_t: 'tag:example.com,2024:rack' })],
     ['a label with a slash', json({ 'a/b': ['a/b', VALUE] })],
     ['an empty label', json({ '': ['a/b', VALUE] })],
-    ['one label as number and text', encodeCbor(new Map<number | string, CborValue>([[1, ['a/b', fromHex('01')]], ['1', ['a/b', fromHex('02')]]]))], // biome-ignore format: short
+    [
+      'one label as number and text',
+      encodeCbor(
+        new Map<number | string, CborValue>([
+          [1, ['a/b', fromHex('01')]],
+          ['1', ['a/b', fromHex('02')]],
+        ]),
+      ),
+    ],
     ['collections in collections', json(Array.from({ length: 5 }).reduce((inner) => ({ a: inner }), ['a/b', VALUE]))],
     ['records without end', json(Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`m${i}`, ['a/b', VALUE]])))],
     ['a tag that is no content format', concatBytes(fromHex('da63740200'), fromHex('4101'))],
@@ -144,7 +159,10 @@ describe('a file of evidence', () => {
     const member = readSubmission(json({ cpu: [EAR_TYPE, jwt] }), 'ear')
     assert.deepEqual(wrapped.evidence, bare.evidence)
     for (const { pieces } of [bare, wrapped, alone, unnamed, member]) {
-      assert.deepEqual(pieces.map(({ format, evidence }) => [format.name, evidence]), [['ear', bare.evidence]]) // biome-ignore format: short
+      assert.deepEqual(
+        pieces.map(({ format, evidence }) => [format.name, evidence]),
+        [['ear', bare.evidence]],
+      )
     }
     assert.equal(alone.format, 'cmw')
     assert.deepEqual([bare.format, wrapped.format, member.pieces[0]!.label], ['ear', 'ear', undefined])
@@ -159,7 +177,13 @@ describe('a file of evidence', () => {
       }),
       'cmw',
     )
-    assert.deepEqual(pieces.map(({ label, format }) => [label, format.name]), [['cpu', 'sev-snp'], ['gpu', 'ear']]) // biome-ignore format: short
+    assert.deepEqual(
+      pieces.map(({ label, format }) => [label, format.name]),
+      [
+        ['cpu', 'sev-snp'],
+        ['gpu', 'ear'],
+      ],
+    )
     assert.deepEqual(collateral, [fromHex('0102')])
   })
 

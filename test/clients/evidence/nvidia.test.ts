@@ -39,7 +39,13 @@ const keys = {
   leaf: ecKeys('P-384'),
 }
 type Party = keyof typeof keys
-const NAMES = { root: 'NVIDIA Device Identity CA', identity: 'NVIDIA GH100 Identity', provisioner: 'NVIDIA GH100 Provisioner ICA 1', device: 'GH100 A01 GSP BROM', leaf: 'GH100 A01 GSP FMC LF' } // biome-ignore format: a table
+const NAMES = {
+  root: 'NVIDIA Device Identity CA',
+  identity: 'NVIDIA GH100 Identity',
+  provisioner: 'NVIDIA GH100 Provisioner ICA 1',
+  device: 'GH100 A01 GSP BROM',
+  leaf: 'GH100 A01 GSP FMC LF',
+}
 const authority = [basicConstraints(true), keyUsage(0x06)]
 const FIRMWARE = new Uint8Array(48).fill(0xf1)
 

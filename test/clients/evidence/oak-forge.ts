@@ -69,7 +69,14 @@ export const NOTHING = new Uint8Array()
 export function coseKey(keys: Keys): Uint8Array {
   const point = pointOf(keys)
   return encodeCbor(
-    new Map<CborKey, CborValue>([[1, 2], [3, -7], [4, [2]], [-1, 1], [-2, point.slice(1, 33)], [-3, point.slice(33)]]), // biome-ignore format: a table
+    new Map<CborKey, CborValue>([
+      [1, 2],
+      [3, -7],
+      [4, [2]],
+      [-1, 1],
+      [-2, point.slice(1, 33)],
+      [-3, point.slice(33)],
+    ]),
   )
 }
 
@@ -239,7 +246,12 @@ export const signedEndorsement = (statement: Uint8Array, change: SignedChange = 
     'logEntry' in change ? (change.logEntry ? bytes(3, change.logEntry) : NOTHING) : bytes(3, entryOf(statement)),
   )
 
-const UUIDS = { platform: '5a12d00f48a04224bff4975c7657438f', firmware: 'de4a0d5560ea4dc6abd109ed744f80ea', kernel: '89511d655d354601900b1e6dbaf842b6', system: '4722655d963d4fc98443f14571dd32a2' } // biome-ignore format: a table
+const UUIDS = {
+  platform: '5a12d00f48a04224bff4975c7657438f',
+  firmware: 'de4a0d5560ea4dc6abd109ed744f80ea',
+  kernel: '89511d655d354601900b1e6dbaf842b6',
+  system: '4722655d963d4fc98443f14571dd32a2',
+}
 
 export const variant = (field: number, name: keyof typeof UUIDS, ...value: readonly Uint8Array[]): Uint8Array =>
   bytes(field, bytes(1, new Uint8Array(Buffer.from(UUIDS[name], 'hex'))), bytes(2, ...value))

@@ -78,7 +78,16 @@ describe('oak: layers on AMD SEV-SNP', () => {
     const { MEASUREMENT, KERNEL_CMDLINE, ...measured } = measurementsOf(found)
     assert.equal(MEASUREMENT, 'aa'.repeat(48))
     assert.equal(KERNEL_CMDLINE, toHex(sha256(utf8('quiet'))))
-    const named = { KERNEL_SETUP_DATA: 1, KERNEL: 2, INIT_RAM_FS: 3, MEMORY_MAP: 4, ACPI: 5, SYSTEM_IMAGE: 0x11, CONTAINER: 0x21, CONTAINER_CONFIG: 0x22 } // biome-ignore format: a table
+    const named = {
+      KERNEL_SETUP_DATA: 1,
+      KERNEL: 2,
+      INIT_RAM_FS: 3,
+      MEMORY_MAP: 4,
+      ACPI: 5,
+      SYSTEM_IMAGE: 0x11,
+      CONTAINER: 0x21,
+      CONTAINER_CONFIG: 0x22,
+    }
     for (const [name, byte] of Object.entries(named)) assert.equal(measured[name], hex(byte), name)
     for (const [i, each] of EVENTS.entries()) assert.equal(measured[`event:${i}`], toHex(sha256(each)))
     assert.equal(toHex(spkiOfJwk(workloadKey!)), toHex(spkiOf(signing)))
@@ -206,33 +215,69 @@ describe('oak: layers on AMD SEV-SNP', () => {
       'measurement_mismatch',
       { certified: EVENTS, events: [...EVENTS, containerEvent, containerEvent] },
     ],
-    ['an event that only the application’s keys name', 'measurement_mismatch', { certified: EVENTS, events: [...EVENTS, systemEvent], lastEvent: containerEvent }], // biome-ignore format: a table
+    [
+      'an event that only the application’s keys name',
+      'measurement_mismatch',
+      { certified: EVENTS, events: [...EVENTS, systemEvent], lastEvent: containerEvent },
+    ],
     ['an event fewer', 'measurement_mismatch', { certified: EVENTS, events: EVENTS.slice(0, 2) }],
     ['keys certified for another event', 'measurement_mismatch', { lastEvent: systemEvent }],
     ['a report about another key', 'measurement_mismatch', { reportData: () => new Uint8Array(64).fill(1) }],
-    ['a report about more than the key', 'measurement_mismatch', { reportData: (key) => concatBytes(sha256(key), new Uint8Array(32).fill(1)) }], // biome-ignore format: a table
+    [
+      'a report about more than the key',
+      'measurement_mismatch',
+      { reportData: (key) => concatBytes(sha256(key), new Uint8Array(32).fill(1)) },
+    ],
     ['a report that stage 0 did not ask for', 'malformed_evidence', { vmpl: 1 }],
     [
       'certificates made for something else',
       'bad_evidence_signature',
       { external: { layer: utf8('oak-user-data-v1') } },
     ],
-    ['keys certified for something else', 'bad_evidence_signature', { external: { application: utf8('oak-dice-layer-v1') } }], // biome-ignore format: a table
+    [
+      'keys certified for something else',
+      'bad_evidence_signature',
+      { external: { application: utf8('oak-dice-layer-v1') } },
+    ],
     ['no processor', 'untrusted_root', { platform: 3 }],
     ['a processor of another kind', 'malformed_evidence', { platform: 2 }],
     ['a processor that is not there yet', 'malformed_evidence', { platform: 9 }],
     ['a root layer twice', 'malformed_evidence', { more: bytes(1, number(1, 1)) }],
     ['no events', 'malformed_evidence', { events: [], certified: [] }],
     ['seventeen events', 'malformed_evidence', { events: Array.from({ length: 17 }, () => kernelEvent) }],
-    ['two keys for signatures', 'malformed_evidence', { events: [kernelEvent, systemEvent, event('ContainerLayerData', bytes(4, pointOf(stranger)))] }], // biome-ignore format: a table
-    ['a key that is no point', 'malformed_evidence', { events: [kernelEvent, systemEvent, event('ContainerLayerData', bytes(4, new Uint8Array(65).fill(4)))] }], // biome-ignore format: a table
-    ['a measurement that is no SHA-256', 'malformed_evidence', { events: [event('Stage0Measurements', bytes(2, digest(1).subarray(1))), systemEvent, containerEvent] }], // biome-ignore format: a table
-    ['a field of another type', 'malformed_evidence', { events: [event('Stage0Measurements', number(2, 1)), systemEvent, containerEvent] }], // biome-ignore format: a table
+    [
+      'two keys for signatures',
+      'malformed_evidence',
+      { events: [kernelEvent, systemEvent, event('ContainerLayerData', bytes(4, pointOf(stranger)))] },
+    ],
+    [
+      'a key that is no point',
+      'malformed_evidence',
+      { events: [kernelEvent, systemEvent, event('ContainerLayerData', bytes(4, new Uint8Array(65).fill(4)))] },
+    ],
+    [
+      'a measurement that is no SHA-256',
+      'malformed_evidence',
+      { events: [event('Stage0Measurements', bytes(2, digest(1).subarray(1))), systemEvent, containerEvent] },
+    ],
+    [
+      'a field of another type',
+      'malformed_evidence',
+      { events: [event('Stage0Measurements', number(2, 1)), systemEvent, containerEvent] },
+    ],
     ['a group', 'malformed_evidence', { more: Uint8Array.of(0x43, 0x44) }],
-    ['a number of more than 64 bits', 'malformed_evidence', { more: concatBytes(Uint8Array.of(0x40), new Uint8Array(9).fill(0xff), Uint8Array.of(0x7f)) }], // biome-ignore format: a table
+    [
+      'a number of more than 64 bits',
+      'malformed_evidence',
+      { more: concatBytes(Uint8Array.of(0x40), new Uint8Array(9).fill(0xff), Uint8Array.of(0x7f)) },
+    ],
     ['a field that is longer than the message', 'malformed_evidence', { more: Uint8Array.of(0x42, 5, 1) }],
     ['a field without a number', 'malformed_evidence', { more: Uint8Array.of(0x02, 0) }],
-    ['two thousand fields', 'malformed_evidence', { more: concatBytes(...Array.from({ length: 2000 }, () => number(50, 1))) }], // biome-ignore format: a table
+    [
+      'two thousand fields',
+      'malformed_evidence',
+      { more: concatBytes(...Array.from({ length: 2000 }, () => number(50, 1))) },
+    ],
   ]
   for (const [what, code, change] of wrong) {
     it(`refuses ${what} (${code})`, async () => {
@@ -241,7 +286,12 @@ describe('oak: layers on AMD SEV-SNP', () => {
   }
 
   it('passes over fields that it does not know', async () => {
-    const more = concatBytes(number(50, 1), bytes(51, utf8('x')), Uint8Array.of(0xa5, 3, 1, 2, 3, 4), Uint8Array.of(0xa1, 3, ...new Uint8Array(8))) // biome-ignore format: a table
+    const more = concatBytes(
+      number(50, 1),
+      bytes(51, utf8('x')),
+      Uint8Array.of(0xa5, 3, 1, 2, 3, 4),
+      Uint8Array.of(0xa1, 3, ...new Uint8Array(8)),
+    )
     assert.deepEqual((await examined({ more })).cases, ['mismatch', 'unknownTcb', 'undated'])
   })
 
@@ -299,7 +349,10 @@ describe('oak: endorsements', () => {
   it('let reference values name whom they believe in the place of each build', async () => {
     const values = { 'endorser:SYSTEM_IMAGE': keyHash(endorser), 'log:SYSTEM_IMAGE': keyHash(rekor) }
     const asked = { references: [references(values)] }
-    assert.deepEqual((await examined({}, { ...asked, ...withKeys(of(signedEndorsement(system))) })).cases, ['match', 'undated']) // biome-ignore format: one line
+    assert.deepEqual((await examined({}, { ...asked, ...withKeys(of(signedEndorsement(system))) })).cases, [
+      'match',
+      'undated',
+    ])
     // Not endorsed; in no log; in a log whose key nobody gave; by somebody else.
     const stranger = ecKey()
     const none: (readonly Uint8Array[])[] = [
@@ -388,7 +441,11 @@ describe('oak: endorsements', () => {
       'wrong_collateral',
       variant(10, 'kernel', bytes(3, signedEndorsement(system))),
     ],
-    ['not signed by its endorser', 'wrong_collateral', of(signedEndorsement(system, { signature: flip(signatureOf(system), 20) }))], // biome-ignore format: a table
+    [
+      'not signed by its endorser',
+      'wrong_collateral',
+      of(signedEndorsement(system, { signature: flip(signatureOf(system), 20) })),
+    ],
     ['with what it is not about', 'wrong_collateral', of(signedEndorsement(system, { subject: utf8('x') }))],
     [
       'two of one layer',
@@ -396,10 +453,26 @@ describe('oak: endorsements', () => {
       concatBytes(of(signedEndorsement(system)), of(signedEndorsement(system))),
     ],
     ['of no known form', 'malformed_collateral', of(signedEndorsement(system, { format: 2 }))],
-    ['about two things', 'malformed_collateral', of(signedEndorsement(statementOf({ digest: hex(0x11), member: { subject: [{}, {}] } })))], // biome-ignore format: a table
-    ['of another kind', 'malformed_collateral', of(signedEndorsement(statementOf({ digest: hex(0x11), member: { predicateType: 'x' } })))], // biome-ignore format: a table
-    ['without validity', 'malformed_collateral', of(signedEndorsement(statementOf({ digest: hex(0x11), member: { predicate: {} } })))], // biome-ignore format: a table
-    ['whose times are none', 'malformed_collateral', of(signedEndorsement(statementOf({ digest: hex(0x11), notAfter: '2025-13-01T00:00:00Z' })))], // biome-ignore format: a table
+    [
+      'about two things',
+      'malformed_collateral',
+      of(signedEndorsement(statementOf({ digest: hex(0x11), member: { subject: [{}, {}] } }))),
+    ],
+    [
+      'of another kind',
+      'malformed_collateral',
+      of(signedEndorsement(statementOf({ digest: hex(0x11), member: { predicateType: 'x' } }))),
+    ],
+    [
+      'without validity',
+      'malformed_collateral',
+      of(signedEndorsement(statementOf({ digest: hex(0x11), member: { predicate: {} } }))),
+    ],
+    [
+      'whose times are none',
+      'malformed_collateral',
+      of(signedEndorsement(statementOf({ digest: hex(0x11), notAfter: '2025-13-01T00:00:00Z' }))),
+    ],
     ['that is no message', 'malformed_collateral', Uint8Array.of(0x0b, 0xff)],
     ['cut short', 'malformed_collateral', of(signedEndorsement(system)).subarray(0, -1)],
     ['logged about something else', 'wrong_collateral', entry({ artifact: utf8('x') })],

@@ -33,7 +33,17 @@ const eitherMutator: Mutator = (input, random, others) =>
 
 const looseCbor: Target<LooseCbor> = {
   name: 'loose-cbor',
-  seeds: ['00', '3903e7', '5f42010243030405ff', '7f657374726561646d696e67ff', 'bf61610161629f0203ffff', 'f93e00', 'fbc010666666666666', 'd83da10a01', 'a201f50061f4'].map(fromHex), // biome-ignore format: a list
+  seeds: [
+    '00',
+    '3903e7',
+    '5f42010243030405ff',
+    '7f657374726561646d696e67ff',
+    'bf61610161629f0203ffff',
+    'f93e00',
+    'fbc010666666666666',
+    'd83da10a01',
+    'a201f50061f4',
+  ].map(fromHex),
   mutators: cborMutators,
   maxBytes: 64 * 1024,
   codes: ['malformed_cbor', 'too_large'],
@@ -55,9 +65,28 @@ const claims = (profile: string, policies: CborValue) =>
   new Map<CborKey, CborValue>([
     [265, profile],
     [6, 1_666_529_184],
-    [1004, new Map<CborKey, CborValue>([[0, 'd'], [1, 'b']])], // biome-ignore format: short
+    [
+      1004,
+      new Map<CborKey, CborValue>([
+        [0, 'd'],
+        [1, 'b'],
+      ]),
+    ],
     [10, [utf8('challenge')]],
-    [266, new Map([['PSA', new Map<CborKey, CborValue>([[1000, 2], [1001, new Map([[2, 2]])], [1003, policies], [-70002, new Map([['akpub', fromHex('3059')]])]])]])], // biome-ignore format: a table
+    [
+      266,
+      new Map([
+        [
+          'PSA',
+          new Map<CborKey, CborValue>([
+            [1000, 2],
+            [1001, new Map([[2, 2]])],
+            [1003, policies],
+            [-70002, new Map([['akpub', fromHex('3059')]])],
+          ]),
+        ],
+      ]),
+    ],
   ])
 const cwt = (payload: CborValue) =>
   encodeCbor([encodeCbor(new Map([[1, -7]])), new Map([[4, utf8('kid')]]), encodeCbor(payload), new Uint8Array(64)])
@@ -88,7 +117,12 @@ const wrappers = [
       rack: { gpu: [266, 'W10'] },
     }),
   ),
-  encodeCbor(new Map<CborKey, CborValue>([['cpu', ['application/vnd.provlog.sev-snp', fromHex('02'), 4]], [7, [263, fromHex('d2')]]])), // biome-ignore format: short
+  encodeCbor(
+    new Map<CborKey, CborValue>([
+      ['cpu', ['application/vnd.provlog.sev-snp', fromHex('02'), 4]],
+      [7, [263, fromHex('d2')]],
+    ]),
+  ),
   concatBytes(fromHex('da63747632'), fromHex('442347da55')),
 ]
 
@@ -207,7 +241,11 @@ const oakEndorsements: Target<OakEndorsements> = {
       bytesField(9, oakVariant('de4a0d5560ea4dc6abd109ed744f80ea', oakSigned)),
       bytesField(10, oakVariant('4722655d963d4fc98443f14571dd32a2', oakSigned)),
     ),
-    bytesField(2, bytesField(1, bytesField(1, filled(3, 99)), bytesField(2, oakRelease)), bytesField(3, bytesField(1, oakRelease))), // biome-ignore format: one message
+    bytesField(
+      2,
+      bytesField(1, bytesField(1, filled(3, 99)), bytesField(2, oakRelease)),
+      bytesField(3, bytesField(1, oakRelease)),
+    ),
   ],
   mutators: [protobufMutator],
   maxBytes: 64 * 1024,

@@ -16,7 +16,7 @@ import { type Static, Type } from 'typebox'
 import { equalBytes, toHex } from '../../../../merkle/index.ts'
 import { asBytes, asMap, CborTag } from '../../../../statement/cbor.ts'
 import { readDocument } from '../../document.ts'
-import { readingEvidence, VerifierError } from '../../error.ts'
+import { malformedCollateral, readingEvidence, VerifierError } from '../../error.ts'
 import type { EvidenceFormat } from '../format.ts'
 import {
   ccaPlatformClaims,
@@ -117,7 +117,7 @@ function importJwk({ kty, crv, x, y }: Static<typeof Jwk>): KeyObject {
   try {
     return createPublicKey({ key: { kty, crv, x, y }, format: 'jwk' })
   } catch (cause) {
-    throw new VerifierError('malformed_collateral', 'a JWK that is no key', { cause })
+    throw malformedCollateral('a JWK that is no key', cause)
   }
 }
 

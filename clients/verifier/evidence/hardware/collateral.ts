@@ -13,7 +13,7 @@
 import { createPublicKey, KeyObject } from 'node:crypto'
 import { equalBytes, fromBase64, fromUtf8 } from '../../../../merkle/index.ts'
 import { DerReader, readDer, TAG } from '../../../../provenance/der.ts'
-import { VerifierError } from '../../error.ts'
+import { malformedCollateral } from '../../error.ts'
 import { type RevocationList, readRevocationList } from './revocation.ts'
 import { readVendorCertificate, type VendorCertificate } from './vendor-certificate.ts'
 
@@ -38,13 +38,13 @@ const MAX_OBJECTS = 64
  * @throws {@link VerifierError} `malformed_collateral`
  */
 export function readCollateral(files: readonly Uint8Array[], hasMessages = false): Collateral {
-  if (files.length > MAX_FILES) throw refuse(`more than ${MAX_FILES} files`)
+  if (files.length > MAX_FILES) throw malformedCollateral(`more than ${MAX_FILES} files`)
   const objects = files.flatMap((file, i) => {
-    if (file.length > MAX_FILE_BYTES) throw refuse(`file ${i + 1} is longer than ${MAX_FILE_BYTES} bytes`)
+    if (file.length > MAX_FILE_BYTES) throw malformedCollateral(`file ${i + 1} is longer than ${MAX_FILE_BYTES} bytes`)
     try {
       return readFile(file, hasMessages)
     } catch (cause) {
-      throw refuse(`file ${i + 1}: ${cause instanceof Error ? cause.message : String(cause)}`, cause)
+      throw malformedCollateral(`file ${i + 1}: ${cause instanceof Error ? cause.message : String(cause)}`, cause)
     }
   })
   return collect(objects)
@@ -114,7 +114,7 @@ function readDerObject(der: Uint8Array): VendorCertificate | RevocationList {
 }
 
 function collect(objects: readonly CollateralObject[]): Collateral {
-  if (objects.length > MAX_OBJECTS) throw refuse(`more than ${MAX_OBJECTS} objects`)
+  if (objects.length > MAX_OBJECTS) throw malformedCollateral(`more than ${MAX_OBJECTS} objects`)
   const all = { certificates: [], revocationLists: [], documents: [], keys: [], messages: [] } as {
     certificates: VendorCertificate[]
     revocationLists: RevocationList[]
@@ -130,8 +130,4 @@ function collect(objects: readonly CollateralObject[]): Collateral {
     else all.certificates.push(object)
   }
   return all
-}
-
-function refuse(why: string, cause?: unknown): VerifierError {
-  return new VerifierError('malformed_collateral', why, { cause })
 }

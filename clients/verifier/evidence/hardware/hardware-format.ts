@@ -7,7 +7,7 @@
 import { fromHex, type Hash, sha256, toHex } from '../../../../merkle/index.ts'
 import type { Claim, JsonObject, TrustVector } from '../../../../provenance/index.ts'
 import { encodeCbor, jwkThumbprint, type VerificationJwk } from '../../../../statement/index.ts'
-import { VerifierError } from '../../error.ts'
+import { malformedEvidence } from '../../error.ts'
 import type { ReferenceMeasurement, ReferencePlatform, ReferenceValues } from '../../reference-values.ts'
 import type { AppraisalCase, EvidenceFormat, Examination, Examined, ReferenceNames } from '../format.ts'
 import type { Finding } from './chain.ts'
@@ -124,7 +124,7 @@ export function hardwareFormat(reader: HardwareReader): EvidenceFormat {
     ofFile: reader.ofFile ?? ((file) => file),
     async examine(evidence, examination) {
       if (evidence.length > MAX_EVIDENCE_BYTES) {
-        throw new VerifierError('malformed_evidence', `longer than ${MAX_EVIDENCE_BYTES} bytes`)
+        throw malformedEvidence(`longer than ${MAX_EVIDENCE_BYTES} bytes`)
       }
       const facts = await reader.read(evidence, {
         collateral: readCollateral(examination.collateral, reader.hasMessages),
@@ -161,7 +161,7 @@ export function measurementDigest(values: Readonly<Record<string, string>>): Has
 export function together(parts: ReadonlyMap<string, Examined>, { areOne = false } = {}): Examined {
   const all = [...parts.values()]
   const [first] = all
-  if (!first) throw new VerifierError('malformed_evidence', 'it is about nothing')
+  if (!first) throw malformedEvidence('it is about nothing')
   const keys = all.flatMap(({ workloadKey }) => (workloadKey ? [workloadKey] : []))
   const isSame = new Set(keys.map(jwkThumbprint)).size === 1 && (areOne || keys.length === all.length)
   const measurements = [...parts].map(([name, { measurement }]) => [name, toHex(measurement)])

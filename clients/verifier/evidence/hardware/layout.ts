@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { VerifierError } from '../../error.ts'
+import { malformedEvidence } from '../../error.ts'
 
 export type Layout = Readonly<Record<string, readonly [at: number, bytes: number]>>
 export type Fields<L extends Layout> = { readonly [Name in keyof L]: Uint8Array }
@@ -13,7 +13,7 @@ export type Fields<L extends Layout> = { readonly [Name in keyof L]: Uint8Array 
 export function fieldsOf<L extends Layout>(bytes: Uint8Array, layout: L): Fields<L> {
   const fields: Record<string, Uint8Array> = {}
   for (const [name, [at, length]] of Object.entries(layout)) {
-    if (at + length > bytes.length) throw malformed(`${bytes.length} bytes end before ${name}`)
+    if (at + length > bytes.length) throw malformedEvidence(`${bytes.length} bytes end before ${name}`)
     fields[name] = bytes.subarray(at, at + length)
   }
   return fields as Fields<L>
@@ -36,7 +36,7 @@ export function isZero(bytes: Uint8Array): boolean {
 /** @throws {@link VerifierError} `malformed_evidence` where a field that the specification reserves is in use */
 export function checkZero(fields: Readonly<Record<string, Uint8Array>>): void {
   for (const [name, bytes] of Object.entries(fields)) {
-    if (!isZero(bytes)) throw malformed(`${name} must be zero`)
+    if (!isZero(bytes)) throw malformedEvidence(`${name} must be zero`)
   }
 }
 
@@ -56,7 +56,7 @@ export class ByteReader {
   /** @throws {@link VerifierError} `malformed_evidence` */
   take(length: number, what: string): Uint8Array {
     const end = this.#at + length
-    if (end > this.#bytes.length) throw malformed(`it ends in ${what}`)
+    if (end > this.#bytes.length) throw malformedEvidence(`it ends in ${what}`)
     const piece = this.#bytes.subarray(this.#at, end)
     this.#at = end
     return piece
@@ -73,10 +73,6 @@ export class ByteReader {
 
   /** @throws {@link VerifierError} `malformed_evidence` when something is left */
   end(what: string): void {
-    if (this.#at !== this.#bytes.length) throw malformed(`bytes after ${what}`)
+    if (this.#at !== this.#bytes.length) throw malformedEvidence(`bytes after ${what}`)
   }
-}
-
-function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_evidence', why)
 }

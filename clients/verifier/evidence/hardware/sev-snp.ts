@@ -16,7 +16,7 @@
 import { verify } from 'node:crypto'
 import { concatBytes, equalBytes, fromUtf8, toHex } from '../../../../merkle/index.ts'
 import { derSmallUnsigned, readDer } from '../../../../provenance/der.ts'
-import { VerifierError } from '../../error.ts'
+import { malformedCollateral, malformedEvidence, VerifierError } from '../../error.ts'
 import { chainFrom, checkChain } from './chain.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from './hardware-format.ts'
 import { checkZero, type Fields, fieldsOf, hasBit, isZero, unsigned } from './layout.ts'
@@ -125,13 +125,13 @@ export function readSnpReport(bytes: Uint8Array, { collateral, roots, at }: Read
 type Report = Fields<typeof REPORT>
 
 function decodeReport(bytes: Uint8Array): Report {
-  if (bytes.length !== REPORT_BYTES) throw malformed(`${bytes.length} bytes, and not ${REPORT_BYTES}`)
+  if (bytes.length !== REPORT_BYTES) throw malformedEvidence(`${bytes.length} bytes, and not ${REPORT_BYTES}`)
   const report = fieldsOf(bytes, REPORT)
   const version = unsigned(report.VERSION)
-  if (version !== 2 && version !== 3 && version !== 5) throw malformed(`a report of version ${version}`)
-  if (unsigned(report.SIGNATURE_ALGO) !== 1) throw malformed('not signed by ECDSA P-384 with SHA-384')
-  if (unsigned(report.KEY_FLAGS) >= 32) throw malformed('bits 31:5 of KEY_FLAGS must be zero')
-  if (!hasBit(report.POLICY, POLICY.reservedOne)) throw malformed('bit 17 of POLICY must be one')
+  if (version !== 2 && version !== 3 && version !== 5) throw malformedEvidence(`a report of version ${version}`)
+  if (unsigned(report.SIGNATURE_ALGO) !== 1) throw malformedEvidence('not signed by ECDSA P-384 with SHA-384')
+  if (unsigned(report.KEY_FLAGS) >= 32) throw malformedEvidence('bits 31:5 of KEY_FLAGS must be zero')
+  if (!hasBit(report.POLICY, POLICY.reservedOne)) throw malformedEvidence('bit 17 of POLICY must be one')
   const { RESERVED_4C, RESERVED_18B, RESERVED_1EB, RESERVED_1EF, RESERVED_208, RESERVED_R, RESERVED_S, RESERVED_330 } =
     report
   checkZero({
@@ -191,7 +191,7 @@ function endorsement(report: Report, certificate: VendorCertificate): Endorsemen
   // KEY_FLAGS bits 4:2: 0 is the VCEK, 1 the VLEK. Only a VCEK's certificate names a chip.
   const signer = (unsigned(report.KEY_FLAGS) >> 2) & 7
   const hardwareId = extensions.get(OID.hardwareId)
-  if (signer > 1) throw malformed('a report that is not signed')
+  if (signer > 1) throw malformedEvidence('a report that is not signed')
   if ((signer === 0) !== (hardwareId !== undefined)) {
     throw wrong(`a certificate of a ${hardwareId ? 'VCEK' : 'VLEK'}, and a report by the other key`)
   }
@@ -251,12 +251,8 @@ function readExtension<T>(read: () => T): T {
   try {
     return read()
   } catch (cause) {
-    throw new VerifierError('malformed_collateral', 'an extension of a VCEK or VLEK certificate', { cause })
+    throw malformedCollateral('an extension of a VCEK or VLEK certificate', cause)
   }
-}
-
-function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_evidence', why)
 }
 
 function wrong(why: string): VerifierError {

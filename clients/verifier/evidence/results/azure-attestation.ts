@@ -11,7 +11,7 @@
  */
 import { fromBase64, fromBase64url, fromHex, fromUtf8, sha256, toHex, utf8 } from '../../../../merkle/index.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../../../provenance/index.ts'
-import { readingEvidence, VerifierError } from '../../error.ts'
+import { malformedEvidence, readingEvidence } from '../../error.ts'
 import type { Finding } from '../hardware/chain.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from '../hardware/hardware-format.ts'
 import { isDisabled, text, times, verifyToken } from './token.ts'
@@ -72,11 +72,11 @@ async function readToken(
   const token = readingEvidence(() => fromUtf8(evidence))
   const { claims, key } = await verifyToken(token, verifierKeys(attesters, collateral.documents))
   const issuer = text(claims, 'iss')
-  if (!ISSUER.test(issuer)) throw malformed('iss is no instance of Azure Attestation')
+  if (!ISSUER.test(issuer)) throw malformedEvidence('iss is no instance of Azure Attestation')
   const tee = claims['x-ms-attestation-type'] === 'azurevm' ? claims['x-ms-isolation-tee'] : claims
-  if (!isJsonObject(tee)) throw malformed('a machine without a processor that vouches for it')
+  if (!isJsonObject(tee)) throw malformedEvidence('a machine without a processor that vouches for it')
   const kind = (Object.keys(VALUES) as Kind[]).find((known) => known === tee['x-ms-attestation-type'])
-  if (!kind) throw malformed(`x-ms-attestation-type is none of: ${Object.keys(VALUES).join(', ')}`)
+  if (!kind) throw malformedEvidence(`x-ms-attestation-type is none of: ${Object.keys(VALUES).join(', ')}`)
   const { issuedAt, findings } = times(claims, at)
   const runtime = isJsonObject(tee['x-ms-runtime']) ? tee['x-ms-runtime'] : {}
   const machine = isJsonObject(runtime['vm-configuration']) ? runtime['vm-configuration'] : {}
@@ -122,7 +122,10 @@ function tcbOf(kind: Kind, status: Json | undefined): Finding[] {
     case 'OutOfDate':
       return [{ case: 'outdatedTcb', why }]
     case 'OutOfDateConfigurationNeeded':
-      return [{ case: 'outdatedTcb', why }, { case: 'unhardened', why }] // biome-ignore format: a table
+      return [
+        { case: 'outdatedTcb', why },
+        { case: 'unhardened', why },
+      ]
     case 'SWHardeningNeeded':
     case 'ConfigurationNeeded':
     case 'ConfigurationAndSWHardeningNeeded':
@@ -143,7 +146,7 @@ function versionsOf(kind: Kind, tee: JsonObject): Record<string, number> {
     Object.entries(NUMBERS[kind]).flatMap(([name, claim]) => {
       const value = tee[claim]
       if (value === undefined) return []
-      if (typeof value !== 'number' || value < 0) throw malformed(`${claim} is no number`)
+      if (typeof value !== 'number' || value < 0) throw malformedEvidence(`${claim} is no number`)
       return [[name, value]]
     }),
   )
@@ -154,7 +157,7 @@ function clientNonce(runtime: Json | undefined): Uint8Array | undefined {
   const payload = isJsonObject(runtime) ? runtime['client-payload'] : undefined
   const nonce = isJsonObject(payload) ? payload['nonce'] : undefined
   if (nonce === undefined) return undefined
-  if (typeof nonce !== 'string') throw malformed('the client’s nonce is not text')
+  if (typeof nonce !== 'string') throw malformedEvidence('the client’s nonce is not text')
   return readingEvidence(() => fromBase64(nonce))
 }
 
@@ -162,20 +165,20 @@ function clientNonce(runtime: Json | undefined): Uint8Array | undefined {
 function policyOf(hash: Json | undefined): Record<string, string> {
   if (typeof hash !== 'string') return {}
   const digest = readingEvidence(() => fromBase64url(hash))
-  if (digest.length !== 32) throw malformed('x-ms-policy-hash is no SHA-256')
+  if (digest.length !== 32) throw malformedEvidence('x-ms-policy-hash is no SHA-256')
   return { POLICY_HASH: toHex(digest) }
 }
 
 function hexOf(name: string, value: Json | undefined, bytes: number): Record<string, string> {
   const found = bytesOfHex(value)
   if (!found) return {}
-  if (found.length !== bytes) throw malformed(`${name} of ${found.length} bytes`)
+  if (found.length !== bytes) throw malformedEvidence(`${name} of ${found.length} bytes`)
   return { [name]: toHex(found) }
 }
 
 function bytesOfHex(value: Json | undefined): Uint8Array | undefined {
   if (value === undefined || value === '') return undefined
-  if (typeof value !== 'string') throw malformed('a value that is not hexadecimal')
+  if (typeof value !== 'string') throw malformedEvidence('a value that is not hexadecimal')
   return readingEvidence(() => fromHex(value.toLowerCase()))
 }
 
@@ -190,10 +193,6 @@ function vmplOf(level: Json | undefined): Record<string, string> {
 
 function flag(name: string, value: Json | undefined): Record<string, string> {
   return typeof value === 'boolean' ? { [name]: value ? '01' : '00' } : {}
-}
-
-function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_evidence', why)
 }
 
 export const azureAttestation = hardwareFormat({

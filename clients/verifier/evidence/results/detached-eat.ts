@@ -12,7 +12,7 @@
 import { createHash } from 'node:crypto'
 import { fromUtf8 } from '../../../../merkle/index.ts'
 import { isJsonObject, type Json, type JsonObject, parseJson } from '../../../../provenance/index.ts'
-import { readingEvidence, VerifierError } from '../../error.ts'
+import { malformedEvidence, readingEvidence, VerifierError } from '../../error.ts'
 import { verifyToken } from './token.ts'
 import type { VerifierKey } from './verifier-keys.ts'
 
@@ -37,23 +37,23 @@ const HASHES: ReadonlyMap<unknown, string> = new Map([
 export async function verifyDetachedEat(evidence: Uint8Array, keys: readonly VerifierKey[]): Promise<DetachedEat> {
   const bundle = readingEvidence(() => parseJson(fromUtf8(evidence)))
   if (!Array.isArray(bundle) || bundle.length !== 2 || !isJsonObject(bundle[1])) {
-    throw malformed('not [["JWT", token], { label: token }]')
+    throw malformedEvidence('not [["JWT", token], { label: token }]')
   }
   const [main, detached] = bundle as [Json, JsonObject]
   const first = await verifyToken(tokenIn(main), keys)
   const named = first.claims['submods']
-  if (!isJsonObject(named)) throw malformed('the overall token names no submodules')
+  if (!isJsonObject(named)) throw malformedEvidence('the overall token names no submodules')
   const labels = Object.keys(named)
-  if (labels.length === 0 || labels.length > MAX_PARTS) throw malformed(`${labels.length} submodules`)
+  if (labels.length === 0 || labels.length > MAX_PARTS) throw malformedEvidence(`${labels.length} submodules`)
   const stranger = Object.keys(detached).find((label) => !labels.includes(label))
   if (stranger !== undefined)
-    throw malformed(`${JSON.stringify(stranger)} is a submodule that the overall token does not name`)
+    throw malformedEvidence(`${JSON.stringify(stranger)} is a submodule that the overall token does not name`)
 
   const signers = new Map([[first.key.thumbprint, first.key]])
   const parts = new Map<string, JsonObject>()
   for (const label of labels) {
     const value = detached[label]
-    if (value === undefined) throw malformed(`the submodule ${JSON.stringify(label)} is missing`)
+    if (value === undefined) throw malformedEvidence(`the submodule ${JSON.stringify(label)} is missing`)
     const token = tokenIn(value)
     checkDigest(token, named[label], label)
     const { claims, key } = await verifyToken(token, keys)
@@ -66,7 +66,7 @@ export async function verifyDetachedEat(evidence: Uint8Array, keys: readonly Ver
 /** A token by itself, or said to be a JWT. */
 function tokenIn(value: Json): string {
   const token = Array.isArray(value) && value.length === 2 && value[0] === 'JWT' ? (value[1] as Json) : value
-  if (typeof token !== 'string') throw malformed('a token that is no JWT')
+  if (typeof token !== 'string') throw malformedEvidence('a token that is no JWT')
   return token
 }
 
@@ -75,13 +75,9 @@ function checkDigest(token: string, said: Json | undefined, label: string): void
   const [name, hex] = Array.isArray(digest) && digest.length === 2 ? (digest as readonly Json[]) : []
   const hash = HASHES.get(name)
   if (kind !== 'DIGEST' || more.length > 0 || !hash || typeof hex !== 'string') {
-    throw malformed(`the submodule ${JSON.stringify(label)} is not named by a digest`)
+    throw malformedEvidence(`the submodule ${JSON.stringify(label)} is not named by a digest`)
   }
   if (createHash(hash).update(token).digest('hex') !== hex.toLowerCase()) {
     throw new VerifierError('measurement_mismatch', `the submodule ${JSON.stringify(label)} has another digest`)
   }
-}
-
-function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_evidence', why)
 }

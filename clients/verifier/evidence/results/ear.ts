@@ -20,7 +20,7 @@ import {
 } from '../../../../provenance/index.ts'
 import { MAX_RESULT_LENGTH } from '../../../../provenance/records/attestation-result.ts'
 import { jwkThumbprint, type VerificationJwk } from '../../../../statement/index.ts'
-import { readingEvidence, VerifierError } from '../../error.ts'
+import { malformedEvidence, readingEvidence, VerifierError } from '../../error.ts'
 import type { AppraisalCase, EvidenceFormat, Examination, Examined } from '../format.ts'
 import { readCollateral } from '../hardware/collateral.ts'
 import { together } from '../hardware/hardware-format.ts'
@@ -31,7 +31,7 @@ const MAX_CLOCK_SKEW = 60
 
 async function examine(evidence: Uint8Array, examination: Examination): Promise<Examined> {
   if (evidence.length > MAX_RESULT_LENGTH) {
-    throw new VerifierError('malformed_evidence', `longer than ${MAX_RESULT_LENGTH} bytes`)
+    throw malformedEvidence(`longer than ${MAX_RESULT_LENGTH} bytes`)
   }
   const result = resultIn(evidence)
   const { documents } = readCollateral(examination.collateral)
@@ -59,7 +59,7 @@ async function claimsUnder(jwk: VerificationJwk, result: SignedResult): Promise<
   } catch (cause) {
     if (!(cause instanceof EvidenceError)) throw cause
     if (cause.code === 'bad_signature') return undefined
-    throw new VerifierError('malformed_evidence', `${cause.code}: ${cause.message}`, { cause })
+    throw malformedEvidence(`${cause.code}: ${cause.message}`, cause)
   }
 }
 

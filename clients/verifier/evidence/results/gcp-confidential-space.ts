@@ -8,7 +8,7 @@
  */
 import { fromUtf8, sha256, toHex, utf8 } from '../../../../merkle/index.ts'
 import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../../../provenance/index.ts'
-import { readingEvidence, VerifierError } from '../../error.ts'
+import { malformedEvidence, readingEvidence } from '../../error.ts'
 import type { Finding } from '../hardware/chain.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from '../hardware/hardware-format.ts'
 import { bytesOf, isDisabled, text, times, verifyToken } from './token.ts'
@@ -23,8 +23,9 @@ async function readToken(
 ): Promise<ReadonlyMap<string, HardwareFacts>> {
   const token = readingEvidence(() => fromUtf8(evidence))
   const { claims, key } = await verifyToken(token, verifierKeys(attesters, collateral.documents))
-  if (claims['iss'] !== ISSUER) throw malformed(`iss is not ${ISSUER}`)
-  if (claims['swname'] !== SOFTWARE) throw malformed(`swname is not ${SOFTWARE}: the machine runs something else`)
+  if (claims['iss'] !== ISSUER) throw malformedEvidence(`iss is not ${ISSUER}`)
+  if (claims['swname'] !== SOFTWARE)
+    throw malformedEvidence(`swname is not ${SOFTWARE}: the machine runs something else`)
   const submods = object(claims, 'submods')
   const container = object(submods, 'container')
   const debug = !isDisabled(claims['dbgstat']) || claims['secboot'] !== true
@@ -55,14 +56,14 @@ async function readToken(
 function nonceOf(value: Json | undefined): Uint8Array | undefined {
   const first = Array.isArray(value) ? (value as readonly Json[])[0] : value
   if (first === undefined) return undefined
-  if (typeof first !== 'string') throw malformed('eat_nonce is not text')
+  if (typeof first !== 'string') throw malformedEvidence('eat_nonce is not text')
   return bytesOf(first)
 }
 
 function digestOf(name: string, value: Json | undefined): Record<string, string> {
   if (value === undefined) return {}
   const [, hex] = typeof value === 'string' ? (/^sha256:([0-9a-f]{64})$/.exec(value) ?? []) : []
-  if (hex === undefined) throw malformed(`${name} is no SHA-256`)
+  if (hex === undefined) throw malformedEvidence(`${name} is no SHA-256`)
   return { [name]: hex }
 }
 
@@ -88,12 +89,8 @@ function supportOf(space: Json | undefined, debug: boolean): Finding[] {
 
 function object(claims: JsonObject, name: string): JsonObject {
   const value = claims[name]
-  if (!isJsonObject(value)) throw malformed(`${name} is no object`)
+  if (!isJsonObject(value)) throw malformedEvidence(`${name} is no object`)
   return value
-}
-
-function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_evidence', why)
 }
 
 export const gcpConfidentialSpace = hardwareFormat({

@@ -11,7 +11,7 @@
  */
 import { toHex, utf8 } from '../../../../merkle/index.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../../../provenance/index.ts'
-import { VerifierError } from '../../error.ts'
+import { malformedEvidence } from '../../error.ts'
 import type { Finding } from '../hardware/chain.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from '../hardware/hardware-format.ts'
 import { verifyDetachedEat } from './detached-eat.ts'
@@ -26,7 +26,7 @@ async function readBundle(
   const { overall, parts, signers } = await verifyDetachedEat(evidence, keys)
   const nonce = text(overall, 'eat_nonce')
   const verdict = overall['x-nvidia-overall-att-result']
-  if (typeof verdict !== 'boolean') throw malformed('no x-nvidia-overall-att-result')
+  if (typeof verdict !== 'boolean') throw malformedEvidence('no x-nvidia-overall-att-result')
   const whole = {
     issuedAt: times(overall, at).issuedAt,
     root: signers.map(({ thumbprint }) => thumbprint).join(' '),
@@ -36,7 +36,7 @@ async function readBundle(
   return new Map(
     [...parts].map(([label, claims]) => {
       if (text(claims, 'eat_nonce') !== nonce || claims['iss'] !== overall['iss']) {
-        throw malformed(`${label} is about another request, or by another service`)
+        throw malformedEvidence(`${label} is about another request, or by another service`)
       }
       const { facts, findings } = factsOf(claims)
       const denied = verdict ? [] : [wanting('the service does not take the whole for good')]
@@ -94,10 +94,6 @@ function certificateFindings(name: string, value: Json): Finding[] {
 
 function wanting(why: string): Finding {
   return { case: 'mismatch', why }
-}
-
-function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_evidence', why)
 }
 
 const NAMES = ['DRIVER_VERSION', 'VBIOS_VERSION']

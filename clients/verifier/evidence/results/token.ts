@@ -6,7 +6,7 @@
 import { EvidenceError, fromHex, utf8 } from '../../../../merkle/index.ts'
 import { isJsonObject, type Json, type JsonObject, parseJson, verifyCompactJws } from '../../../../provenance/index.ts'
 import type { VerificationJwk } from '../../../../statement/index.ts'
-import { VerifierError } from '../../error.ts'
+import { malformedEvidence, VerifierError } from '../../error.ts'
 import type { Finding } from '../hardware/chain.ts'
 import { type VerifierKey, verifiedBy } from './verifier-keys.ts'
 
@@ -30,9 +30,9 @@ async function claimsUnder(token: string, jwk: VerificationJwk): Promise<JsonObj
   } catch (cause) {
     if (!(cause instanceof EvidenceError)) throw cause
     if (cause.code === 'bad_signature') return undefined
-    throw new VerifierError('malformed_evidence', `${cause.code}: ${cause.message}`, { cause })
+    throw malformedEvidence(`${cause.code}: ${cause.message}`, cause)
   }
-  if (!isJsonObject(claims)) throw malformed('claims that are no object')
+  if (!isJsonObject(claims)) throw malformedEvidence('claims that are no object')
   return claims
 }
 
@@ -43,7 +43,7 @@ export function times(
 ): { readonly issuedAt: number; readonly findings: readonly Finding[] } {
   const [issuedAt, notBefore, expiresAt] = (['iat', 'nbf', 'exp'] as const).map((name) => {
     const value = claims[name] ?? (name === 'nbf' ? 0 : undefined)
-    if (typeof value !== 'number' || value < 0) throw malformed(`${name} is not whole seconds since 1970`)
+    if (typeof value !== 'number' || value < 0) throw malformedEvidence(`${name} is not whole seconds since 1970`)
     return value
   }) as [number, number, number]
   if (Math.max(issuedAt, notBefore) > at + MAX_CLOCK_SKEW) {
@@ -54,7 +54,7 @@ export function times(
 
 export function text(claims: JsonObject, name: string): string {
   const value = claims[name]
-  if (typeof value !== 'string') throw malformed(`${name} is not text`)
+  if (typeof value !== 'string') throw malformedEvidence(`${name} is not text`)
   return value
 }
 
@@ -66,8 +66,4 @@ export function bytesOf(nonce: string): Uint8Array {
 /** `dbgstat` (RFC 9711 §4.2.9): all states but `enabled` begin so. */
 export function isDisabled(state: Json | undefined): boolean {
   return typeof state === 'string' && state.startsWith('disabled')
-}
-
-function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_evidence', why)
 }

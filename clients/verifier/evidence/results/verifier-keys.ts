@@ -6,7 +6,7 @@
  */
 import { isJsonObject, type Json, parseJson } from '../../../../provenance/index.ts'
 import { jwkThumbprint, parseVerificationJwk, type VerificationJwk } from '../../../../statement/index.ts'
-import { VerifierError } from '../../error.ts'
+import { malformedCollateral, VerifierError } from '../../error.ts'
 
 /** Each of them may cost a signature check. */
 const MAX_KEYS = 64
@@ -25,7 +25,7 @@ export function verifierKeys(attesters: readonly VerificationJwk[], documents: r
     const thumbprint = jwkThumbprint(jwk)
     if (!keys.has(thumbprint)) keys.set(thumbprint, { jwk, isBelieved: false })
   }
-  if (keys.size > MAX_KEYS) throw new VerifierError('malformed_collateral', `more than ${MAX_KEYS} keys`)
+  if (keys.size > MAX_KEYS) throw malformedCollateral(`more than ${MAX_KEYS} keys`)
   return [...keys].map(([thumbprint, key]) => ({ thumbprint, ...key }))
 }
 
@@ -34,17 +34,17 @@ function keysIn(document: string): VerificationJwk[] {
   try {
     value = parseJson(document)
   } catch (cause) {
-    throw new VerifierError('malformed_collateral', 'not JSON', { cause })
+    throw malformedCollateral('not JSON', cause)
   }
   const set = isJsonObject(value) && Array.isArray(value['keys']) ? (value['keys'] as readonly Json[]) : [value]
   return set.flatMap((entry) => {
-    if (!isJsonObject(entry)) throw new VerifierError('malformed_collateral', 'a JWK that is no object')
+    if (!isJsonObject(entry)) throw malformedCollateral('a JWK that is no object')
     try {
       return [parseVerificationJwk(entry)]
     } catch (cause) {
       // In a set there may be keys of kinds that nothing here is signed with. A single one was meant to be used.
       if (set.length > 1) return []
-      throw new VerifierError('malformed_collateral', 'a JWK that is no key', { cause })
+      throw malformedCollateral('a JWK that is no key', cause)
     }
   })
 }

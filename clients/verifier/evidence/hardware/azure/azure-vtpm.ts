@@ -28,7 +28,7 @@ import {
 } from '../../../../../merkle/index.ts'
 import { isJsonObject, type Json, type JsonObject, parseJson } from '../../../../../provenance/index.ts'
 import { readDocument } from '../../../document.ts'
-import { readingEvidence, VerifierError } from '../../../error.ts'
+import { malformedEvidence, readingEvidence, VerifierError } from '../../../error.ts'
 import { joinCollateral, readCollateral } from '../collateral.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from '../hardware-format.ts'
 import { readTdx, TDX_VALUES, tdx } from '../intel/intel.ts'
@@ -90,9 +90,9 @@ function readEvidence(kind: Kind, evidence: Uint8Array, context: ReaderContext):
   }
 
   const runtime = readingEvidence(() => parseJson(fromUtf8(data)))
-  if (!isJsonObject(runtime)) throw malformed('the runtime data are no object')
+  if (!isJsonObject(runtime)) throw malformedEvidence('the runtime data are no object')
   const quoted = document.tpm_quote ?? document.quote
-  if (!quoted) throw malformed('no quote of the TPM')
+  if (!quoted) throw malformedEvidence('no quote of the TPM')
   const message = bytesOf(quoted.message, 'hex')
   const quote = decodeTpmQuote(message)
   const hash = checkTpmSignature(message, withHeader(bytesOf(quoted.signature, 'hex')), akOf(runtime))
@@ -110,14 +110,16 @@ function readEvidence(kind: Kind, evidence: Uint8Array, context: ReaderContext):
 }
 
 function readHcl(kind: Kind, hcl: Uint8Array): { readonly report: Uint8Array; readonly data: Uint8Array } {
-  if (hcl.length > MAX_HCL_BYTES) throw malformed(`a report of ${hcl.length} bytes`)
+  if (hcl.length > MAX_HCL_BYTES) throw malformedEvidence(`a report of ${hcl.length} bytes`)
   const fields = fieldsOf(hcl, HCL)
-  if (toHex(fields.MAGIC) !== '48434c41') throw malformed('not a report of the paravisor: HCLA is missing')
-  if (unsigned(fields.REPORT_TYPE) !== REPORT_TYPES[kind]) throw malformed('a report of another kind of processor')
-  if (unsigned(fields.HASH_TYPE) !== SHA_256) throw malformed('runtime data by another hash than SHA-256')
+  if (toHex(fields.MAGIC) !== '48434c41') throw malformedEvidence('not a report of the paravisor: HCLA is missing')
+  if (unsigned(fields.REPORT_TYPE) !== REPORT_TYPES[kind])
+    throw malformedEvidence('a report of another kind of processor')
+  if (unsigned(fields.HASH_TYPE) !== SHA_256) throw malformedEvidence('runtime data by another hash than SHA-256')
   const end = DATA_AT + unsigned(fields.DATA_SIZE)
   // NV memory has a fixed size: zeros follow.
-  if (end > hcl.length || !isZero(hcl.subarray(end))) throw malformed('runtime data of another length than they say')
+  if (end > hcl.length || !isZero(hcl.subarray(end)))
+    throw malformedEvidence('runtime data of another length than they say')
   return { report: fields.REPORT, data: hcl.subarray(DATA_AT, end) }
 }
 
@@ -125,7 +127,7 @@ function snpFacts(report: Uint8Array, vcek: string | number[] | undefined, conte
   const own = vcek === undefined ? [] : [readCollateral([certificateBytes(vcek)])]
   const facts = readSnpReport(report, { ...context, collateral: joinCollateral(...own, context.collateral) })
   // Code at another level is the guest's own, and could name any key.
-  if (facts.measurements['VMPL'] !== '00000000') throw malformed('a report that the paravisor did not ask for')
+  if (facts.measurements['VMPL'] !== '00000000') throw malformedEvidence('a report that the paravisor did not ask for')
   return facts
 }
 
@@ -136,12 +138,13 @@ function tdxFacts(quote: string | number[] | undefined, context: ReaderContext):
 function akOf(runtime: JsonObject): KeyObject {
   const keys = Array.isArray(runtime['keys']) ? (runtime['keys'] as readonly Json[]) : []
   const [ak, ...more] = keys.filter((key): key is JsonObject => isJsonObject(key) && key['kid'] === AK)
-  if (!ak || more.length > 0 || ak['kty'] !== 'RSA') throw malformed(`the runtime data do not have one key ${AK}`)
+  if (!ak || more.length > 0 || ak['kty'] !== 'RSA')
+    throw malformedEvidence(`the runtime data do not have one key ${AK}`)
   const { n, e } = ak
-  if (typeof n !== 'string' || typeof e !== 'string') throw malformed('an attestation key without numbers')
+  if (typeof n !== 'string' || typeof e !== 'string') throw malformedEvidence('an attestation key without numbers')
   const key = readingEvidence(() => createPublicKey({ key: { kty: 'RSA', n, e }, format: 'jwk' }))
   if ((key.asymmetricKeyDetails?.modulusLength ?? 0) < 2048)
-    throw malformed('an attestation key of less than 2048 bits')
+    throw malformedEvidence('an attestation key of less than 2048 bits')
   return key
 }
 
@@ -152,7 +155,7 @@ function withHeader(signature: Uint8Array): Uint8Array {
 
 function pcrOf(value: string | number[]): Uint8Array {
   const pcr = bytesOf(value, 'hex')
-  if (pcr.length !== 32) throw malformed(`a PCR of ${pcr.length} bytes`)
+  if (pcr.length !== 32) throw malformedEvidence(`a PCR of ${pcr.length} bytes`)
   return pcr
 }
 
@@ -176,7 +179,7 @@ function certificateBytes(value: string | number[]): Uint8Array {
 
 /** Base64 of either alphabet, with or without padding: generations differ. */
 function bytesOf(value: string | readonly number[] | undefined, encoding: 'hex' | 'base64'): Uint8Array {
-  if (value === undefined) throw malformed('a part is missing')
+  if (value === undefined) throw malformedEvidence('a part is missing')
   if (typeof value !== 'string') return Uint8Array.from(value)
   return readingEvidence(() =>
     encoding === 'hex'
@@ -188,10 +191,6 @@ function bytesOf(value: string | readonly number[] | undefined, encoding: 'hex' 
             .replaceAll('/', '_'),
         ),
   )
-}
-
-function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_evidence', why)
 }
 
 const PCR_NAMES = Array.from({ length: PCRS }, (_, pcr) => `sha256:${pcr}`)

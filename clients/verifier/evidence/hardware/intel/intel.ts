@@ -11,7 +11,7 @@
  */
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto'
 import { equalBytes, toBase64url, toHex } from '../../../../../merkle/index.ts'
-import { VerifierError } from '../../../error.ts'
+import { malformedEvidence, VerifierError } from '../../../error.ts'
 import type { EvidenceFormat } from '../../format.ts'
 import { checkChain, type Finding } from '../chain.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from '../hardware-format.ts'
@@ -152,7 +152,7 @@ function importPoint(point: Uint8Array): KeyObject {
   try {
     return createPublicKey({ key: { kty: 'EC', crv: 'P-256', x, y }, format: 'jwk' })
   } catch (cause) {
-    throw new VerifierError('malformed_evidence', 'the attestation key is no point of P-256', { cause })
+    throw malformedEvidence('the attestation key is no point of P-256', cause)
   }
 }
 

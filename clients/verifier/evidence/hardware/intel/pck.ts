@@ -8,7 +8,7 @@
  */
 import { toHex } from '../../../../../merkle/index.ts'
 import { type DerElement, DerReader, derOid, derSmallUnsigned, readDer, TAG } from '../../../../../provenance/der.ts'
-import { VerifierError } from '../../../error.ts'
+import { malformedEvidence, VerifierError } from '../../../error.ts'
 import type { VendorCertificate } from '../vendor-certificate.ts'
 
 export interface PckPlatform {
@@ -43,7 +43,7 @@ export function platformOf({ extensions, name }: VendorCertificate): PckPlatform
       pceSvn: number(PCE_SVN),
     }
   } catch (cause) {
-    throw new VerifierError('malformed_evidence', `the SGX extension of ${name}`, { cause })
+    throw malformedEvidence(`the SGX extension of ${name}`, cause)
   }
 }
 

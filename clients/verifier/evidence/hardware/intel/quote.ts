@@ -11,7 +11,7 @@
  * @module
  */
 import { concatBytes, fromUtf8, toHex } from '../../../../../merkle/index.ts'
-import { VerifierError } from '../../../error.ts'
+import { malformedEvidence } from '../../../error.ts'
 import { readPem } from '../collateral.ts'
 import { ByteReader, checkZero, type Fields, fieldsOf, unsigned } from '../layout.ts'
 import type { VendorCertificate } from '../vendor-certificate.ts'
@@ -136,8 +136,8 @@ function frameOf(bytes: Uint8Array): Frame {
   const header = fieldsOf(bytes, HEADER)
   const version = unsigned(header.version)
   const teeType = unsigned(header.teeType)
-  if (version < 3 || version > 5) throw malformed(`a quote of version ${version}`)
-  if (teeType !== 0 && !(teeType === 0x81 && version > 3)) throw malformed(`TEE type ${teeType.toString(16)}`)
+  if (version < 3 || version > 5) throw malformedEvidence(`a quote of version ${version}`)
+  if (teeType !== 0 && !(teeType === 0x81 && version > 3)) throw malformedEvidence(`TEE type ${teeType.toString(16)}`)
   const tee = teeType === 0 ? 'sgx' : 'tdx'
 
   const reader = new ByteReader(bytes)
@@ -148,7 +148,7 @@ function frameOf(bytes: Uint8Array): Frame {
     const size = reader.number(4, 'the body size')
     bodyBytes = [0, SGX_BODY_BYTES, TD_BODY_BYTES.td10, TD_BODY_BYTES.td15][type] ?? 0
     if (size !== bodyBytes || (type === 1) !== (tee === 'sgx'))
-      throw malformed(`a body of type ${type} and ${size} bytes`)
+      throw malformedEvidence(`a body of type ${type} and ${size} bytes`)
   }
   const bodyAt = reader.at
   reader.take(bodyBytes, 'the body')
@@ -158,11 +158,11 @@ function frameOf(bytes: Uint8Array): Frame {
 
 function decodeQuote<Body>(bytes: Uint8Array, wanted: Tee, bodyOf: (body: Uint8Array) => Body): Quote<Body> {
   const { version, tee, bodyAt, bodyBytes, end } = frameOf(bytes)
-  if (tee !== wanted) throw malformed(`a quote of ${tee}`)
-  if (end !== bytes.length) throw malformed('bytes after the signature')
+  if (tee !== wanted) throw malformedEvidence(`a quote of ${tee}`)
+  if (end !== bytes.length) throw malformedEvidence('bytes after the signature')
   const { keyType, vendor, reserved } = fieldsOf(bytes, HEADER)
-  if (unsigned(keyType) !== ECDSA_P256) throw malformed(`attestation key type ${unsigned(keyType)}`)
-  if (toHex(vendor) !== INTEL_QE) throw malformed('a quoting enclave of another vendor')
+  if (unsigned(keyType) !== ECDSA_P256) throw malformedEvidence(`attestation key type ${unsigned(keyType)}`)
+  if (toHex(vendor) !== INTEL_QE) throw malformedEvidence('a quoting enclave of another vendor')
   if (version > 3) checkZero({ reserved })
 
   const bodyEnd = bodyAt + bodyBytes
@@ -192,7 +192,7 @@ function decodeQuote<Body>(bytes: Uint8Array, wanted: Tee, bodyOf: (body: Uint8A
 
 function certificationData(reader: ByteReader, wanted: number): ByteReader {
   const type = reader.number(2, 'the certification data’s type')
-  if (type !== wanted) throw malformed(`certification data of type ${type} in the place of ${wanted}`)
+  if (type !== wanted) throw malformedEvidence(`certification data of type ${type} in the place of ${wanted}`)
   return new ByteReader(reader.take(reader.number(4, 'the certification data’s length'), 'the certification data'))
 }
 
@@ -206,9 +206,9 @@ function pckChain(data: ByteReader): readonly VendorCertificate[] {
       return readPem(pem).certificates
     }
   } catch (cause) {
-    throw malformed('a PCK certificate chain that cannot be read', cause)
+    throw malformedEvidence('a PCK certificate chain that cannot be read', cause)
   }
-  throw malformed('no PCK certificate chain')
+  throw malformedEvidence('no PCK certificate chain')
 }
 
 function sgxBody(bytes: Uint8Array): SgxBody {
@@ -221,8 +221,4 @@ function sgxBody(bytes: Uint8Array): SgxBody {
 /** What QE hashes into its report: A.4.4, "REPORTDATA". */
 export function bindingOfKey({ attestationKey, qeData }: Quote<unknown>): Uint8Array {
   return concatBytes(attestationKey, qeData)
-}
-
-function malformed(why: string, cause?: unknown): VerifierError {
-  return new VerifierError('malformed_evidence', why, { cause })
 }

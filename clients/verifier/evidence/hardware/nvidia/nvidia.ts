@@ -16,7 +16,7 @@ import { Type } from 'typebox'
 import { equalBytes, fromBase64, fromHex, fromUtf8, toHex, utf8 } from '../../../../../merkle/index.ts'
 import { DerReader, readDer, TAG } from '../../../../../provenance/der.ts'
 import { readDocument } from '../../../document.ts'
-import { readingEvidence, VerifierError } from '../../../error.ts'
+import { malformedEvidence, readingEvidence, VerifierError } from '../../../error.ts'
 import { chainFrom, checkChain } from '../chain.ts'
 import { type Collateral, readPem } from '../collateral.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from '../hardware-format.ts'
@@ -72,14 +72,14 @@ function devicesIn(evidence: Uint8Array, { certificates }: Collateral): Device[]
   if (!text.startsWith('[')) {
     const hex = text.toLowerCase()
     if (!/^([0-9a-f]{2})+$/.test(hex))
-      throw malformed('neither a report, nor its hexadecimal text, nor the list of NVIDIA’s SDK')
+      throw malformedEvidence('neither a report, nor its hexadecimal text, nor the list of NVIDIA’s SDK')
     return [{ report: fromHex(hex), certificates }]
   }
   return readDocument(Document, text, 'malformed_evidence').map((device) => {
     const [report, pem] = readingEvidence(() => [fromBase64(device.evidence), fromBase64(device.certificate)] as const)
     const own = readingEvidence(() => readPem(fromUtf8(pem)))
     if (device.nonce !== undefined && device.nonce.toLowerCase() !== toHex(report.subarray(4, 36))) {
-      throw malformed('a nonce beside the report that is not in it')
+      throw malformedEvidence('a nonce beside the report that is not in it')
     }
     return { report, certificates: [...own.certificates, ...certificates] }
   })
@@ -169,14 +169,10 @@ function withoutZeros(bytes: Uint8Array): Uint8Array {
 
 /** As NVIDIA writes it, `96.00.9F.00.01`: four bytes, the last first, and the fifth. */
 function vbiosVersion(bytes: Uint8Array): string {
-  if (bytes.length < 5) throw malformed('a VBIOS version of less than five bytes')
+  if (bytes.length < 5) throw malformedEvidence('a VBIOS version of less than five bytes')
   return [bytes[3]!, bytes[2]!, bytes[1]!, bytes[0]!, bytes[4]!]
     .map((byte) => byte.toString(16).padStart(2, '0').toUpperCase())
     .join('.')
-}
-
-function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_evidence', why)
 }
 
 const MEASUREMENTS = Array.from({ length: MAX_MEASUREMENTS }, (_, i) => `measurement:${i + 1}`)

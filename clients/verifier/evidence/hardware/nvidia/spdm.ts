@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { VerifierError } from '../../../error.ts'
+import { malformedEvidence } from '../../../error.ts'
 import { ByteReader, isZero } from '../layout.ts'
 
 export interface SpdmReport {
@@ -37,14 +37,17 @@ const MEASUREMENT_SIZES = [32, 48, 64]
 export function decodeSpdmReport(bytes: Uint8Array): SpdmReport {
   const reader = new ByteReader(bytes)
   const [version, code, attributes, operation] = reader.take(4, 'the request')
-  if (version !== VERSION || code !== GET_MEASUREMENTS) throw malformed('not a request of SPDM 1.1 for measurements')
+  if (version !== VERSION || code !== GET_MEASUREMENTS)
+    throw malformedEvidence('not a request of SPDM 1.1 for measurements')
   // Bit 0 asks for a signature; ff is for all measurements.
-  if (attributes !== 1 || operation !== 0xff) throw malformed('a request for less than all measurements, signed')
+  if (attributes !== 1 || operation !== 0xff)
+    throw malformedEvidence('a request for less than all measurements, signed')
   const nonce = reader.take(32, 'the nonce')
   reader.take(1, 'the slot')
 
   const [answering, answer] = reader.take(4, 'the response')
-  if (answering !== VERSION || answer !== MEASUREMENTS) throw malformed('not a response of SPDM 1.1 with measurements')
+  if (answering !== VERSION || answer !== MEASUREMENTS)
+    throw malformedEvidence('not a response of SPDM 1.1 with measurements')
   const blocks = reader.number(1, 'the number of blocks')
   const [low, middle, high] = reader.take(3, 'the length of the record') as Uint8Array & [number, number, number]
   const record = reader.take(low + middle * 0x100 + high * 0x1_0000, 'the measurements')
@@ -53,7 +56,7 @@ export function decodeSpdmReport(bytes: Uint8Array): SpdmReport {
   const signed = bytes.subarray(0, reader.at)
   const signature = reader.take(SIGNATURE_BYTES, 'the signature')
   const padding = reader.rest()
-  if (padding.length > MAX_PADDING || !isZero(padding)) throw malformed('bytes after the signature')
+  if (padding.length > MAX_PADDING || !isZero(padding)) throw malformedEvidence('bytes after the signature')
   return { nonce, measurements: readBlocks(record, blocks), opaque: readOpaque(opaque), signed, signature }
 }
 
@@ -63,14 +66,14 @@ function readBlocks(record: Uint8Array, count: number): Map<number, Uint8Array> 
   for (let i = 0; i < count; i++) {
     const index = reader.number(1, 'a block')
     // Table 53: bit 0 is the format of DMTF, and no other is defined.
-    if (reader.number(1, 'a block') !== 1) throw malformed(`block ${index} is not of the format of DMTF`)
+    if (reader.number(1, 'a block') !== 1) throw malformedEvidence(`block ${index} is not of the format of DMTF`)
     const size = reader.number(2, 'a block')
     reader.take(1, 'a block')
     const value = reader.take(reader.number(2, 'a block'), `block ${index}`)
     if (size !== value.length + 3 || !MEASUREMENT_SIZES.includes(value.length)) {
-      throw malformed(`block ${index} has ${value.length} bytes`)
+      throw malformedEvidence(`block ${index} has ${value.length} bytes`)
     }
-    if (index === 0 || blocks.has(index)) throw malformed(`a second block ${index}, or one without an index`)
+    if (index === 0 || blocks.has(index)) throw malformedEvidence(`a second block ${index}, or one without an index`)
     blocks.set(index, value)
   }
   reader.end('the measurements')
@@ -83,12 +86,8 @@ function readOpaque(bytes: Uint8Array): Map<number, Uint8Array> {
   while (reader.at < bytes.length) {
     const type = reader.number(2, 'an opaque field')
     const value = reader.take(reader.number(2, 'an opaque field'), `opaque field ${type}`)
-    if (fields.has(type)) throw malformed(`a second opaque field ${type}`)
+    if (fields.has(type)) throw malformedEvidence(`a second opaque field ${type}`)
     fields.set(type, value)
   }
   return fields
-}
-
-function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_evidence', why)
 }

@@ -117,7 +117,8 @@ function checkSigned(token: CoseSign1, key: KeyObject, purposes: readonly Uint8A
 function importCoseKey(bytes: Uint8Array): KeyObject {
   const key = asMap(decodeLoosely(bytes), 'COSE_Key')
   const isForVerifying = asArray(key.get(4), 'key_ops').includes(2)
-  if (key.get(1) !== 2 || key.get(3) !== -7 || key.get(-1) !== 1 || !isForVerifying) throw new Error('a key of another kind') // biome-ignore format: one condition
+  if (key.get(1) !== 2 || key.get(3) !== -7 || key.get(-1) !== 1 || !isForVerifying)
+    throw new Error('a key of another kind')
   const [x, y] = [asBytes(key.get(-2), 'x', 32), asBytes(key.get(-3), 'y', 32)]
   return createPublicKey({ key: { kty: 'EC', crv: 'P-256', x: toBase64url(x), y: toBase64url(y) }, format: 'jwk' })
 }

@@ -11,7 +11,7 @@
  */
 import type { KeyObject } from 'node:crypto'
 import { toHex } from '../../../../../merkle/index.ts'
-import { VerifierError } from '../../../error.ts'
+import { malformedCollateral, VerifierError } from '../../../error.ts'
 import type { Finding } from '../chain.ts'
 import { allBytes, bytesIn, decodeMessage, type Message, messageIn, numberIn, textIn } from './protobuf.ts'
 import { claimsDigest, type Endorsement, type SignedEndorsement, verifyEndorsement } from './statement.ts'
@@ -168,7 +168,7 @@ export function endorsedValues(
     if (!reading(() => isAbout(endorsement, name, measured))) {
       throw new VerifierError('wrong_collateral', `an endorsement of another ${name} than was measured`)
     }
-    if (`endorser:${name}` in values) throw new VerifierError('malformed_collateral', `two endorsements of ${name}`)
+    if (`endorser:${name}` in values) throw malformedCollateral(`two endorsements of ${name}`)
     values[`endorser:${name}`] = endorsement.endorser
     values[`claims:${name}`] = claimsDigest(endorsement.claims)
     if (endorsement.log !== undefined) values[`log:${name}`] = endorsement.log
@@ -216,6 +216,6 @@ function reading<T>(read: () => T): T {
     return read()
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new VerifierError('malformed_collateral', `endorsements: ${why}`, { cause })
+    throw malformedCollateral(`endorsements: ${why}`, cause)
   }
 }

@@ -15,7 +15,7 @@
  */
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
 import { concatBytes, equalBytes, sha256, toBase64url, toHex } from '../../../../../merkle/index.ts'
-import { readingEvidence, VerifierError } from '../../../error.ts'
+import { malformedCollateral, malformedEvidence, readingEvidence, VerifierError } from '../../../error.ts'
 import { type Collateral, joinCollateral, readCollateral } from '../collateral.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from '../hardware-format.ts'
 import { readTdx, TDX_VALUES, tdx } from '../intel/intel.ts'
@@ -45,7 +45,7 @@ function readOak(bytes: Uint8Array, context: ReaderContext): HardwareFacts {
   const inEvent = events.keys.signing && readingEvidence(() => keyAtPoint(events.keys.signing!))
   const signing = root.signingKey ?? inEvent
   if (root.signingKey && inEvent && !root.signingKey.equals(inEvent)) {
-    throw malformed('two keys for signatures: one in a certificate, another in its event')
+    throw malformedEvidence('two keys for signatures: one in a certificate, another in its event')
   }
   const binding = events.keys.sessionBinding && readingEvidence(() => keyAtPoint(events.keys.sessionBinding!))
   return {
@@ -82,10 +82,10 @@ function rootLayer(evidence: OakEvidence, context: ReaderContext): Root {
 
 function snpRoot(evidence: OakEvidence, context: ReaderContext): Root {
   const { report, rootKey } = evidence
-  if (!rootKey) throw malformed('no key of the root layer')
+  if (!rootKey) throw malformedEvidence('no key of the root layer')
   const facts = readSnpReport(report, context)
   // Stage 0 gives up the key of this level alone: what runs above it can have reports made of its own, about any key.
-  if (facts.measurements['VMPL'] !== '00000000') throw malformed('a report that stage 0 did not ask for')
+  if (facts.measurements['VMPL'] !== '00000000') throw malformedEvidence('a report that stage 0 did not ask for')
   const named = facts.chosen['report_data']!
   if (!equalBytes(named, concatBytes(sha256(rootKey), new Uint8Array(32)))) {
     throw mismatch('the processor’s report is about another key of the root layer')
@@ -125,12 +125,8 @@ function sha384(bytes: Uint8Array): Uint8Array {
   return createHash('sha384').update(bytes).digest()
 }
 
-function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_evidence', why)
-}
-
 function tooMany(why: string): VerifierError {
-  return new VerifierError('malformed_collateral', why)
+  return malformedCollateral(why)
 }
 
 function mismatch(why: string): VerifierError {

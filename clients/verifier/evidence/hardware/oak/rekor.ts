@@ -26,7 +26,7 @@ import {
 } from '../../../../../merkle/index.ts'
 import { canonicalJson } from '../../../../../provenance/index.ts'
 import { readDocument } from '../../../document.ts'
-import { VerifierError } from '../../../error.ts'
+import { malformedCollateral, VerifierError } from '../../../error.ts'
 import { readCollateral } from '../collateral.ts'
 import { isSignedBy } from './ecdsa.ts'
 
@@ -73,18 +73,18 @@ export interface LogEntry {
 
 /** @throws {@link VerifierError} `malformed_collateral` */
 export function readLogEntry(bytes: Uint8Array): LogEntry {
-  if (bytes.length > MAX_ENTRY_BYTES) throw malformed(`an entry of ${bytes.length} bytes`)
+  if (bytes.length > MAX_ENTRY_BYTES) throw malformedCollateral(`an entry of ${bytes.length} bytes`)
   const [[uuid, entry] = [], ...more] = Object.entries(readDocument(Answer, bytes, 'malformed_collateral'))
-  if (uuid === undefined || !entry || more.length > 0) throw malformed('not one entry of a log')
+  if (uuid === undefined || !entry || more.length > 0) throw malformedCollateral('not one entry of a log')
   const content = reading(() => fromBase64(entry.body))
   const body = readDocument(Body, content, 'malformed_collateral')
   const { keys } = readCollateral([reading(() => fromBase64(body.spec.signature.publicKey.content))])
   const [endorserKey, ...others] = keys
-  if (!endorserKey || others.length > 0) throw malformed('an entry that does not have one key')
+  if (!endorserKey || others.length > 0) throw malformedCollateral('an entry that does not have one key')
   const leafHash = hashLeaf(content)
   // Under the id of one of the log's trees, or none.
   if (!/^([0-9a-f]{16})?[0-9a-f]{64}$/.test(uuid) || !uuid.endsWith(toHex(leafHash)))
-    throw malformed('an entry under the name of another')
+    throw malformedCollateral('an entry under the name of another')
   return { logId: entry.logID, endorserKey, leafHash, entry, body }
 }
 
@@ -135,12 +135,8 @@ function reading<T>(read: () => T): T {
   try {
     return read()
   } catch (cause) {
-    throw new VerifierError('malformed_collateral', 'an entry of a log', { cause })
+    throw malformedCollateral('an entry of a log', cause)
   }
-}
-
-function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_collateral', why)
 }
 
 function wrong(why: string): VerifierError {

@@ -12,7 +12,7 @@
 import type { KeyObject } from 'node:crypto'
 import { fromUtf8, sha256, toHex, utf8 } from '../../../../../merkle/index.ts'
 import { canonicalJson, isJsonObject, type Json, type JsonObject, parseJson } from '../../../../../provenance/index.ts'
-import { VerifierError } from '../../../error.ts'
+import { malformedCollateral, VerifierError } from '../../../error.ts'
 import { type Finding, outside } from '../chain.ts'
 import { isSignedBy, keyId } from './ecdsa.ts'
 import { type LogEntry, readLogEntry, verifyLogEntry } from './rekor.ts'
@@ -67,7 +67,8 @@ export function verifyEndorsement(
     return undefined
   }
   const { digest, claims, notBefore, notAfter, name } = readStatement(statement)
-  if (subject && toHex(sha256(subject)) !== digest) throw wrong(`what came with the endorsement of ${name} is not what it endorses`) // biome-ignore format: one condition
+  if (subject && toHex(sha256(subject)) !== digest)
+    throw wrong(`what came with the endorsement of ${name} is not what it endorses`)
   const log = entry && logOf(entry, { statement, key, keys })
   return {
     digest,
@@ -106,16 +107,16 @@ interface Statement {
 }
 
 function readStatement(bytes: Uint8Array): Statement {
-  if (bytes.length > MAX_STATEMENT_BYTES) throw malformed(`a statement of ${bytes.length} bytes`)
+  if (bytes.length > MAX_STATEMENT_BYTES) throw malformedCollateral(`a statement of ${bytes.length} bytes`)
   const { _type, predicateType, subject, predicate } = object(parsed(bytes), 'the statement')
-  if (_type !== STATEMENT || predicateType !== PREDICATE) throw malformed('a statement of another kind')
+  if (_type !== STATEMENT || predicateType !== PREDICATE) throw malformedCollateral('a statement of another kind')
   const [first, ...more] = list(subject, 'subject')
-  if (more.length > 0) throw malformed(`${more.length + 1} subjects`)
+  if (more.length > 0) throw malformedCollateral(`${more.length + 1} subjects`)
   const { name, digest } = object(first, 'subject')
   const { validity, claims = [] } = object(predicate, 'predicate')
   const { notBefore, notAfter } = object(validity, 'validity')
   const types = list(claims, 'claims').map((claim) => text(object(claim, 'a claim')['type'], 'the type of a claim'))
-  if (types.length > MAX_CLAIMS) throw malformed(`${types.length} claims`)
+  if (types.length > MAX_CLAIMS) throw malformedCollateral(`${types.length} claims`)
   return {
     name: JSON.stringify(name ?? '').slice(0, 128),
     digest: text(object(digest, 'digest')['sha256'], 'sha256'),
@@ -129,7 +130,7 @@ function parsed(bytes: Uint8Array): Json {
   try {
     return parseJson(fromUtf8(bytes))
   } catch (cause) {
-    throw new VerifierError('malformed_collateral', 'an endorsement that is not JSON', { cause })
+    throw malformedCollateral('an endorsement that is not JSON', cause)
   }
 }
 
@@ -139,27 +140,23 @@ function time(value: Json | undefined): number {
     typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/.test(value)
       ? Date.parse(value)
       : Number.NaN
-  if (Number.isNaN(milliseconds)) throw malformed('a validity that has no times')
+  if (Number.isNaN(milliseconds)) throw malformedCollateral('a validity that has no times')
   return milliseconds / 1000
 }
 
 function object(value: Json | undefined, what: string): JsonObject {
-  if (!isJsonObject(value)) throw malformed(`${what} is no object`)
+  if (!isJsonObject(value)) throw malformedCollateral(`${what} is no object`)
   return value
 }
 
 function list(value: Json | undefined, what: string): readonly Json[] {
-  if (!Array.isArray(value)) throw malformed(`${what} is no list`)
+  if (!Array.isArray(value)) throw malformedCollateral(`${what} is no list`)
   return value
 }
 
 function text(value: Json | undefined, what: string): string {
-  if (typeof value !== 'string') throw malformed(`${what} is no text`)
+  if (typeof value !== 'string') throw malformedCollateral(`${what} is no text`)
   return value
-}
-
-function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_collateral', why)
 }
 
 function wrong(why: string): VerifierError {

@@ -11,7 +11,7 @@
  */
 import { createHash } from 'node:crypto'
 import { concatBytes } from '../../../../../merkle/index.ts'
-import { VerifierError } from '../../../error.ts'
+import { malformedEvidence, type VerifierError } from '../../../error.ts'
 import { ByteReader, isZero } from '../layout.ts'
 import { HASHES, hashOf, PCRS, type PcrBank } from './quote.ts'
 
@@ -99,5 +99,5 @@ function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
 }
 
 function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_evidence', `the event log: ${why}`)
+  return malformedEvidence(`the event log: ${why}`)
 }

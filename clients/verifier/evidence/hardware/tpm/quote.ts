@@ -8,7 +8,7 @@
  */
 import { constants, createHash, type KeyObject, verify } from 'node:crypto'
 import { concatBytes, equalBytes, toHex } from '../../../../../merkle/index.ts'
-import { VerifierError } from '../../../error.ts'
+import { malformedEvidence, VerifierError } from '../../../error.ts'
 import { ByteReader } from '../layout.ts'
 
 /** TPM_ALG_ID (§6.3) of the hashes that PCRs come in, by their names. */
@@ -40,21 +40,21 @@ const QUOTE = 0x8018
 /** @throws {@link VerifierError} `malformed_evidence` */
 export function decodeTpmQuote(bytes: Uint8Array): TpmQuote {
   const reader = new ByteReader(bytes)
-  if (big(reader, 4) !== GENERATED || big(reader, 2) !== QUOTE) throw malformed('not a quote of a TPM')
+  if (big(reader, 4) !== GENERATED || big(reader, 2) !== QUOTE) throw malformedEvidence('not a quote of a TPM')
   sized(reader)
   const extraData = sized(reader)
   reader.take(17, 'clockInfo')
   const firmwareVersion = reader.take(8, 'firmwareVersion')
   const banks = big(reader, 4)
-  if (banks === 0 || banks > HASHES.length) throw malformed(`${banks} banks of PCRs`)
+  if (banks === 0 || banks > HASHES.length) throw malformedEvidence(`${banks} banks of PCRs`)
   const selection: { bank: PcrBank; pcr: number }[] = []
   for (let i = 0; i < banks; i++) {
     const bank = hashOf(big(reader, 2)).name
-    if (selection.some((chosen) => chosen.bank === bank)) throw malformed(`bank ${bank} twice`)
+    if (selection.some((chosen) => chosen.bank === bank)) throw malformedEvidence(`bank ${bank} twice`)
     const bits = reader.take(big(reader, 1), 'pcrSelect')
     for (let pcr = 0; pcr < 8 * bits.length; pcr++) {
       if (!(bits[pcr >> 3]! & (1 << (pcr & 7)))) continue
-      if (pcr >= PCRS) throw malformed(`PCR ${pcr}`)
+      if (pcr >= PCRS) throw malformedEvidence(`PCR ${pcr}`)
       selection.push({ bank, pcr })
     }
   }
@@ -76,13 +76,13 @@ export function checkTpmSignature(quote: Uint8Array, signature: Uint8Array, key:
   const reader = new ByteReader(signature)
   const algorithm = big(reader, 2)
   const hash = hashOf(big(reader, 2)).name
-  if (hash === 'sha1') throw malformed('a signature with SHA-1')
+  if (hash === 'sha1') throw malformedEvidence('a signature with SHA-1')
   const numbers = algorithm === ECDSA ? [sized(reader), sized(reader)] : [sized(reader)]
   reader.end('the signature')
 
   const isRsa = key.asymmetricKeyType === 'rsa'
   if ((algorithm === RSASSA || algorithm === RSAPSS) !== isRsa || (!isRsa && algorithm !== ECDSA)) {
-    throw malformed(`signature algorithm ${algorithm.toString(16)} with a key of another kind`)
+    throw malformedEvidence(`signature algorithm ${algorithm.toString(16)} with a key of another kind`)
   }
   const padding = algorithm === RSAPSS ? constants.RSA_PKCS1_PSS_PADDING : constants.RSA_PKCS1_PADDING
   const holds = isRsa
@@ -109,7 +109,7 @@ export type PcrValues = { readonly [B in PcrBank]?: ReadonlyMap<number, Uint8Arr
 
 export function hashOf(id: number): (typeof HASHES)[number] {
   const hash = HASHES.find((known) => known.id === id)
-  if (!hash) throw malformed(`hash algorithm ${id.toString(16)}`)
+  if (!hash) throw malformedEvidence(`hash algorithm ${id.toString(16)}`)
   return hash
 }
 
@@ -125,10 +125,6 @@ function big(reader: ByteReader, bytes: 1 | 2 | 4): number {
 /** To the length of the curve; TPMs may leave zeros out. */
 function padded(number: Uint8Array, key: KeyObject): Uint8Array {
   const length = key.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 48 : 32
-  if (number.length > length) throw malformed('a signature past the order of its curve')
+  if (number.length > length) throw malformedEvidence('a signature past the order of its curve')
   return concatBytes(new Uint8Array(length - number.length), number)
-}
-
-function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_evidence', why)
 }

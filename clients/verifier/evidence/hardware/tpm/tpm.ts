@@ -18,7 +18,7 @@ import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
 import { Type } from 'typebox'
 import { equalBytes, fromBase64, fromHex, toHex } from '../../../../../merkle/index.ts'
 import { readDocument } from '../../../document.ts'
-import { VerifierError } from '../../../error.ts'
+import { malformedEvidence, VerifierError } from '../../../error.ts'
 import type { EvidenceFormat } from '../../format.ts'
 import { chainFrom, checkChain } from '../chain.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from '../hardware-format.ts'
@@ -100,7 +100,7 @@ function importAk(spki: Uint8Array): KeyObject {
   try {
     key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
   } catch (cause) {
-    throw new VerifierError('malformed_evidence', 'the attestation key cannot be read', { cause })
+    throw malformedEvidence('the attestation key cannot be read', cause)
   }
   const { namedCurve = '', modulusLength = 0 } = key.asymmetricKeyDetails ?? {}
   // 2048 bits: TPMs have no longer ones.
@@ -108,7 +108,7 @@ function importAk(spki: Uint8Array): KeyObject {
     key.asymmetricKeyType === 'rsa' ? modulusLength >= 2048 : ['prime256v1', 'secp384r1'].includes(namedCurve)
   const canonical = new Uint8Array(key.export({ format: 'der', type: 'spki' }))
   // Its digest is a name: one key must not have two.
-  if (!sound || !equalBytes(canonical, spki)) throw malformed('an attestation key of another kind or encoding')
+  if (!sound || !equalBytes(canonical, spki)) throw malformedEvidence('an attestation key of another kind or encoding')
   return key
 }
 
@@ -123,7 +123,7 @@ function readPcrs(banks: { readonly [B in PcrBank]?: Readonly<Record<string, str
 
 function readPcr(pcr: string, hex: string, bytes: number): [number, Uint8Array] {
   if (!/^(0|[1-9][0-9]?)$/.test(pcr) || Number(pcr) >= PCRS || !/^[0-9a-f]*$/.test(hex) || hex.length !== 2 * bytes) {
-    throw malformed(`PCR ${pcr}`)
+    throw malformedEvidence(`PCR ${pcr}`)
   }
   return [Number(pcr), fromHex(hex)]
 }
@@ -145,12 +145,8 @@ function bytesOf(base64: string): Uint8Array {
   try {
     return fromBase64(base64)
   } catch (cause) {
-    throw new VerifierError('malformed_evidence', 'not base64', { cause })
+    throw malformedEvidence('not base64', cause)
   }
-}
-
-function malformed(why: string): VerifierError {
-  return new VerifierError('malformed_evidence', why)
 }
 
 const BANKS = HASHES.filter(({ name }) => name !== 'sha1')
