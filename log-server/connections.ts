@@ -14,8 +14,8 @@ import { readFile } from 'node:fs/promises'
 import type http from 'node:http'
 import type { Socket } from 'node:net'
 import { networkOf } from './access/limits.ts'
+import { OPEN_FILES } from './level/open.ts'
 import { SharedRoom } from './shared-room.ts'
-import { OPEN_FILES } from './store.ts'
 
 export interface ConnectionLimits {
   readonly max: number

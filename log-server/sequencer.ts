@@ -49,6 +49,7 @@ import { type Hash, sha256 } from '../merkle/hash.ts'
 import { InclusionProver } from '../merkle/inclusion.ts'
 import type { FieldsOf } from '../provenance/records/index.ts'
 import { receiptBuilder } from '../statement/receipt.ts'
+import { conflict, uniqueCode } from './conflicts.ts'
 import type { Edge } from './edge.ts'
 import { FairQueue } from './fair-queue.ts'
 import type { Guard } from './guard.ts'
@@ -57,15 +58,7 @@ import type { Publication, Publisher } from './publisher.ts'
 import { SharedRoom } from './shared-room.ts'
 import { changesAuthority, type Holders, type NewEntry, type Store } from './store.ts'
 import { inPieces, PIECE } from './turns.ts'
-import {
-  type Appended,
-  BusyError,
-  type Candidate,
-  type Committed,
-  LogError,
-  type LogErrorCode,
-  type SequencerLimits,
-} from './types.ts'
+import { type Appended, BusyError, type Candidate, type Committed, LogError, type SequencerLimits } from './types.ts'
 import { MAX_BATCH_ENTRIES } from './widths.ts'
 
 export interface SequencerOptions {
@@ -652,26 +645,3 @@ function policyOf(last: Waiter | undefined): FieldsOf<'log-policy'> | undefined 
 }
 
 const NO_KEYS: readonly string[] = []
-
-function conflict(code: LogErrorCode, index: number): LogError {
-  return new LogError(code, `entry ${index} ${CONFLICTS[code]}`, { index })
-}
-
-const CONFLICTS: Partial<Record<LogErrorCode, string>> = {
-  conflict_signature: 'has the same content under another signature',
-  duplicate_credential: 'records this credential already',
-  duplicate_unique_tag: 'used this unique tag already',
-  duplicate_record_id: 'has this record id already',
-  duplicate_intent: 'records the credential of this intent already',
-  duplicate_generalization: 'says already what this credential stands for',
-  already_revoked: 'revoked this credential, for good',
-}
-
-/** By the kind that `uniqueKeys` puts before the colon. */
-function uniqueCode(key: string): LogErrorCode {
-  if (key.startsWith('credential:')) return 'duplicate_credential'
-  if (key.startsWith('intent:')) return 'duplicate_intent'
-  if (key.startsWith('general:')) return 'duplicate_generalization'
-  if (key.startsWith('revoked:')) return 'already_revoked'
-  return key.startsWith('record:') ? 'duplicate_record_id' : 'duplicate_unique_tag'
-}

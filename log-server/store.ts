@@ -1,5 +1,5 @@
 /**
- * The store: one LevelDB, one synced batch for each commit. The only importer of `level`.
+ * The store: one LevelDB, one synced batch for each commit.
  *
  * Keys start with a letter; integers are 48-bit big-endian, so that LevelDB's order is theirs.
  *
@@ -29,13 +29,10 @@
  * since a bundle of statements is the concatenation of its packed values, `/v1/statements/{n}` is served without decoding.
  *
  * Values that change are `k …`, `r …`, and `p …` of the last tile; nothing else does, but by an erasure. All writes are synced:
- * LevelDB may lose an unsynced write behind a synced one (google/leveldb#193). Its own `repair` is never called: a damaged database is refused,
- * and so is one whose logs LevelDB would replay but for a part (`level/files.ts`).
+ * LevelDB may lose an unsynced write behind a synced one (google/leveldb#193).
  *
  * @module
  */
-import { join } from 'node:path'
-import { Level } from 'level'
 import { equalBytes } from '../merkle/bytes.ts'
 import type { Hash } from '../merkle/hash.ts'
 import { TILE_WIDTH } from '../merkle/tile.ts'
@@ -44,8 +41,9 @@ import type { Database } from './database.ts'
 import { type DataFormat, NEWEST_FORMAT } from './directory.ts'
 import { decodeErasure, type Erases, type Erasure, encodeErasure, Sweep, type Sweepable } from './erased.ts'
 import { FilteredDatabase } from './key-filter.ts'
-import { checkLevelLogs } from './level/files.ts'
+import { openLevel } from './level/open.ts'
 import { Overlay } from './overlay.ts'
+import { ReadsTogether } from './reads-together.ts'
 import { type Piece, RecentPieces } from './recent-pieces.ts'
 import {
   BOUND,
@@ -142,13 +140,6 @@ const KINDS = {
   index: 'dircuap',
 } as const
 
-/** A read that waits for the end of this turn of the event loop. */
-interface Wanted {
-  readonly key: Uint8Array
-  readonly resolve: (value: Uint8Array | undefined) => void
-  readonly reject: (error: unknown) => void
-}
-
 export interface StoreOptions {
   /** There must be none yet. */
   readonly create?: boolean
@@ -186,7 +177,7 @@ export class Store {
   readonly #observer: StoreObserver | undefined
   readonly #checked: boolean
   readonly #sweep: Sweep
-  #wanted: Wanted[] = []
+  readonly #reads: ReadsTogether
   /** Whether anything was ever erased; undefined until somebody asks. */
   #erased: boolean | undefined
   /** The last tile, as the last commit left it. */
@@ -200,6 +191,10 @@ export class Store {
     this.#db = db
     this.#checked = format > 1
     this.#observer = observer
+    this.#reads = new ReadsTogether(
+      (keys) => this.#db.getMany(keys),
+      (key, value) => this.#opened(key, plain(value)),
+    )
     const disk: Sweepable = {
       compactRange: (start, end) => db.compactRange(start, end),
       put: (key, value, options) => db.put(key, this.#sealed(key, value), options),
@@ -214,31 +209,7 @@ export class Store {
 
   /** @throws {@link LogError} `log_locked` (one process at a time), `log_missing`, `log_damaged` */
   static async open(location: string, { create = false, ...options }: StoreOptions = {}): Promise<Store> {
-    // First: a Level opens by itself, and has read its logs before anybody asks.
-    const [damage] = await checkLevelLogs(location)
-    if (damage) throw new LogError('log_damaged', `${join(location, damage.file)}: ${damage.detail}`)
-    const db = new Level<Uint8Array, Uint8Array>(location, {
-      keyEncoding: 'view',
-      valueEncoding: 'view',
-      createIfMissing: create,
-      errorIfExists: create,
-      // Hashes and ciphertext do not compress.
-      compression: false,
-      // It is in memory, twice while it is written out, and then a table, of which a dozen may wait to be merged; and it is what opening replays after a
-      // crash, 0.2 s of processor time. With 64 MiB that is 0.5 s, memory is 80 MB more and twice that at its height, and appends cost a tenth less.
-      writeBufferSize: 16 * 1024 * 1024,
-      // LevelDB views its open tables in memory, and those that it merges wholly: they count as memory of the process, though the kernel may drop them.
-      // Few small ones are as much in a small log as in a large one. Smaller still, and there are so many that LevelDB's lists of them cost something.
-      maxFileSize: 4 * 1024 * 1024,
-      maxOpenFiles: OPEN_FILES,
-    })
-    try {
-      await db.open()
-    } catch (cause) {
-      throw openFailure(cause, location)
-    }
-    // On Node a Level is a ClassicLevel, which can be told to compact; its type says only what browsers have too.
-    return Store.over(db as Level<Uint8Array, Uint8Array> & Sweepable, options)
+    return Store.over(await openLevel(location, create), options)
   }
 
   /** Before anything is under way, for whoever may append: of what is not there it will be known without asking LevelDB. */
@@ -641,38 +612,8 @@ export class Store {
     return found && { key: plain(found[0]), first: readInteger(found[0], 1), value: plain(found[1]) }
   }
 
-  /**
-   * All that is asked for in one turn of the event loop goes to the thread pool together: at 64 connections a tile costs a third
-   * less than by a `get` of its own.
-   */
   #get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return new Promise((resolve, reject) => {
-      if (this.#wanted.push({ key, resolve, reject }) === 1) setImmediate(() => this.#getWanted())
-    })
-  }
-
-  #getWanted(): void {
-    const wanted = this.#wanted
-    this.#wanted = []
-    // In parts, so that many large values do not keep one thread while the others are idle.
-    for (let from = 0; from < wanted.length; from += READ_TOGETHER) {
-      const part = wanted.slice(from, from + READ_TOGETHER)
-      this.#db.getMany(part.map(({ key }) => key)).then(
-        (values) => {
-          for (const [i, { key, resolve, reject }] of part.entries()) {
-            const value = values[i]
-            try {
-              resolve(value && this.#opened(key, plain(value)))
-            } catch (error) {
-              reject(error)
-            }
-          }
-        },
-        (error: unknown) => {
-          for (const { reject } of part) reject(error)
-        },
-      )
-    }
+    return this.#reads.get(key)
   }
 }
 
@@ -744,31 +685,14 @@ function* pieces(first: number, entries: readonly NewEntry[]): Generator<{ index
   if (statements.length > 0) yield { index: first + entries.length - statements.length, statements }
 }
 
-/** Of LevelDB, at one time: it takes no less. What is not there is not looked for in tables (`key-filter.ts`). */
-export const OPEN_FILES = 74
 /** A few thousand statements. */
 const RECENT_BYTES = 8 * 1024 * 1024
 const PUT_TOGETHER = 48
 const PIECE_BYTES = 64 * 1024
 /** A bundle of records is half a megabyte. */
 const READ_AT_ONCE = 768 * 1024
-const READ_TOGETHER = 32
 
 /** Level hands out Node `Buffer`s, whose `slice` shares and whose `toString` differs. */
 function plain(value: Uint8Array): Uint8Array {
   return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
-}
-
-function openFailure(error: unknown, location: string): Error {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  const code = (cause as { code?: string } | undefined)?.code
-  if (code === 'LEVEL_LOCKED') {
-    return new LogError('log_locked', `${location} is in use by another process`, { cause })
-  }
-  const message = cause instanceof Error ? cause.message : String(cause)
-  if (/does not exist|exists \(error_if_exists/.test(message)) {
-    return new LogError(message.includes('does not exist') ? 'log_missing' : 'log_exists', message, { cause })
-  }
-  if (code === 'LEVEL_CORRUPTION') return new LogError('log_damaged', message, { cause })
-  return cause instanceof Error ? cause : new Error(message)
 }
