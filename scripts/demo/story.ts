@@ -30,8 +30,8 @@ export interface Told {
   readonly trust: Trust
 }
 
-// Below the repository's root, where the script that starts this one stands.
-const BUILT = 'dist'
+// Below the repository's root, where the script that starts this one stands. Of one folder: a list of all that is built is longer than a statement may be.
+const BUILT = 'dist/log-server'
 const EXAMPLES = 'docs/examples'
 const LIFETIME = 3600
 
