@@ -15,6 +15,7 @@ import { fromHex, toHex } from '../../merkle/index.ts'
 import { decodeBundle } from '../../provenance/index.ts'
 import { attachReceipts, parseTransparentStatement } from '../../statement/index.ts'
 import type { ExampleName } from './formats.ts'
+import { line } from './line.ts'
 
 const TD = 'bank.example'
 
@@ -33,40 +34,15 @@ export async function makeExamples(): Promise<ReadonlyMap<ExampleName, Uint8Arra
   for (const name of ['issuer', 'verifier', 'attester', 'workload', 'auditor-signing'])
     await cli('keygen', '--alg', 'ES256', '--out', at(`${name}.jwk`))
   await cli('keygen', '--alg', 'X25519', '--out', at('auditor.jwk'))
-  const { vkey = '', adminKey = '' } = await cli(
-    'log',
-    'init',
-    '--data',
-    at('log'),
-    '--origin',
-    'log.bank.example/2026',
-  )
+  const { vkey = '', adminKey = '' } = await cli(...line`log init --data ${at('log')} --origin log.bank.example/2026`)
   const server = await startServer({ dataDir: at('log'), listen: { host: '127.0.0.1', port: 0 } })
   const client = new LogClient({ url: server.url, pinned: { origin: server.origin, vkey }, clock: processIo().now })
   try {
     const log = ['--log', server.url, '--vkey', vkey]
     const admin = [...log, '--admin-key', adminKey, '--trust-domain', TD]
+    await cli(...line`log authorize ${admin} --role issuer --id spiffe://${TD}/issuer --key ${at('issuer.pub.jwk')}`)
     await cli(
-      'log',
-      'authorize',
-      ...admin,
-      '--role',
-      'issuer',
-      '--id',
-      `spiffe://${TD}/issuer`,
-      '--key',
-      at('issuer.pub.jwk'),
-    )
-    await cli(
-      'log',
-      'authorize',
-      ...admin,
-      '--role',
-      'verifier',
-      '--id',
-      `spiffe://${TD}/verifier`,
-      '--key',
-      at('verifier.pub.jwk'),
+      ...line`log authorize ${admin} --role verifier --id spiffe://${TD}/verifier --key ${at('verifier.pub.jwk')}`,
     )
 
     await mkdir(at('app'))
@@ -81,60 +57,19 @@ export async function makeExamples(): Promise<ReadonlyMap<ExampleName, Uint8Arra
     const verifier = [...log, '--key', at('verifier.jwk')]
     const issuer = [...log, '--key', at('issuer.jwk')]
     await cli(
-      'attester',
-      'reference',
-      '--key',
-      at('attester.pub.jwk'),
-      '--name',
-      'payments',
-      '--version',
-      '1.4.2',
-      '--dir',
-      at('app'),
-      '--out',
-      at('reference-values.json'),
+      ...line`attester reference --key ${at('attester.pub.jwk')} --name payments --version 1.4.2 --dir ${at('app')}
+        --out ${at('reference-values.json')}`,
     )
-    await cli(
-      'verifier',
-      'publish-reference-values',
-      ...verifier,
-      '--id',
-      'provlog-server',
-      at('reference-values.json'),
-    )
-    await cli(
-      'verifier',
-      'publish-policy',
-      ...verifier,
-      '--id',
-      'measured-files',
-      'docs/examples/appraisal-policy.json',
-    )
+    await cli(...line`verifier publish-reference-values ${verifier} --id provlog-server ${at('reference-values.json')}`)
+    await cli(...line`verifier publish-policy ${verifier} --id measured-files docs/examples/appraisal-policy.json`)
     await cli('issuer', 'publish-policy', ...issuer, '--id', 'workloads', 'docs/examples/issuance-policy.cedar')
     await cli(
-      'attester',
-      'measure',
-      '--key',
-      at('attester.jwk'),
-      '--workload-key',
-      at('workload.pub.jwk'),
-      '--dir',
-      at('app'),
-      '--out',
-      at('evidence.jwt'),
+      ...line`attester measure --key ${at('attester.jwk')} --workload-key ${at('workload.pub.jwk')}
+        --dir ${at('app')} --out ${at('evidence.jwt')}`,
     )
     await cli(
-      'verifier',
-      'appraise',
-      ...verifier,
-      '--format',
-      'measured-files',
-      '--evidence',
-      at('evidence.jwt'),
-      '--result',
-      at('result.ear'),
-      '--recipient',
-      at('auditor.pub.jwk'),
+      ...line`verifier appraise ${verifier} --format measured-files --evidence ${at('evidence.jwt')}
+        --result ${at('result.ear')} --recipient ${at('auditor.pub.jwk')}`,
     )
     await cli('issuer', 'anchor', '--key', at('issuer.jwk'), '--trust-domain', TD, '--out', at('domain'))
     const issue = [
@@ -153,30 +88,13 @@ export async function makeExamples(): Promise<ReadonlyMap<ExampleName, Uint8Arra
       '--embed',
     ]
     await cli(
-      'issuer',
-      'issue',
-      ...issuer,
-      ...issue,
-      '--kind',
-      'wic',
-      '--anchor',
-      at('domain/anchor.pem'),
-      '--out',
-      at('wic'),
+      ...line`issuer issue ${issuer} ${issue} --kind wic --anchor ${at('domain/anchor.pem')} --out ${at('wic')}`,
     )
     const { entry = '' } = await cli('issuer', 'issue', ...issuer, ...issue, '--out', at('wit'))
     await cli('proof', ...log, entry, '--out', at('entry.tlog-proof'))
     await cli(
-      'trust',
-      ...log,
-      '--domain',
-      `${TD}=${at('domain/spiffe-bundle.json')}`,
-      '--issuer',
-      `spiffe://${TD}/issuer`,
-      '--verifier',
-      `spiffe://${TD}/verifier`,
-      '--out',
-      at('TRUST.json'),
+      ...line`trust ${log} --domain ${TD}=${at('domain/spiffe-bundle.json')} --issuer spiffe://${TD}/issuer
+        --verifier spiffe://${TD}/verifier --out ${at('TRUST.json')}`,
     )
 
     const bundle = readFileSync(at('wit/bundle.provlog'))

@@ -29,6 +29,7 @@ import {
   utf8,
 } from '../../merkle/index.ts'
 import { encodePublicKey, type FieldsOf, type Link } from '../../provenance/index.ts'
+import { line } from '../../scripts/docs/line.ts'
 import { importSigningKey } from '../../statement/index.ts'
 import { admin, auditor, FIELDS, issuer } from '../provenance/small-log.ts'
 import { MadeUpLog, TRUST } from './made-up-log.ts'
@@ -121,32 +122,11 @@ describe('audit report --sign', () => {
 
     // By a key that opens sections, so that it says something else; and from before the last report.
     await cli.json('keygen', '--alg', 'X25519', '--out', '@opening.jwk')
-    await cli.run(
-      'audit',
-      'run',
-      '--log',
-      log.url,
-      '--trust',
-      '@TRUST.json',
-      '--state',
-      '@old',
-      '--key',
-      '@opening.jwk',
-    )
+    await cli.run(...line`audit run --log ${log.url} --trust @TRUST.json --state @old --key @opening.jwk`)
     await log.authorize('issuer')
     await auditRun(cli, log)
     await sign(cli, log)
-    const behind = await cli.run(
-      'audit',
-      'report',
-      '--state',
-      '@old',
-      '--sign',
-      '--log',
-      log.url,
-      '--key',
-      '@auditor.jwk',
-    )
+    const behind = await cli.run(...line`audit report --state @old --sign --log ${log.url} --key @auditor.jwk`)
     assert.deepEqual([behind.exit, /behind_report/.test(behind.err)], [1, true], behind.err)
   })
 

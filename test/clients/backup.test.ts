@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fsckData, openLog, paths } from '../../log-server/index.ts'
 import { sha256, toHex, utf8 } from '../../merkle/index.ts'
+import { line } from '../../scripts/docs/line.ts'
 import { TestCommand } from './test-io.ts'
 
 const OLD = 'test/fixtures/log-format-1'
@@ -52,17 +53,7 @@ describe('a backup of a stopped log', () => {
   it('restores as a log that is sound, of the newest format, with wraps and without what was erased', async () => {
     const backup = await backupOf(command.path('log'))
     const data = fresh()
-    const restored = await command.json(
-      'log',
-      'restore',
-      '--from',
-      backup,
-      '--data',
-      data,
-      '--unchecked',
-      '--keys',
-      OLD,
-    )
+    const restored = await command.json(...line`log restore --from ${backup} --data ${data} --unchecked --keys ${OLD}`)
     assert.equal(restored['size'], 114)
     assert.deepEqual((await fsckData(data)).findings, [])
     assert.equal(JSON.parse(await readFile(paths(data).config, 'utf8')).format, 2)
@@ -289,14 +280,7 @@ describe('a log that is served', () => {
     assert.deepEqual([before['served'], before['size'], before['frozen']], [true, 2, false])
     assert.equal(typeof (before['scrub'] as { checked: number }).checked, 'number')
     const restored = await command.json(
-      'log',
-      'restore',
-      '--from',
-      backup,
-      '--data',
-      fresh(),
-      '--checkpoint-url',
-      `${url}/checkpoint`,
+      ...line`log restore --from ${backup} --data ${fresh()} --checkpoint-url ${url}/checkpoint`,
     )
     assert.equal(restored['size'], 2)
 
@@ -320,16 +304,7 @@ describe('a log that is served', () => {
     assert.deepEqual([after['served'], after['size'], after['frozen']], [false, 2, true])
     const thawed = fresh()
     await command.json(
-      'log',
-      'restore',
-      '--from',
-      await backupOf(data),
-      '--data',
-      thawed,
-      '--old',
-      data,
-      '--keys',
-      data,
+      ...line`log restore --from ${await backupOf(data)} --data ${thawed} --old ${data} --keys ${data}`,
     )
     assert.equal((await command.json('log', 'status', '--data', thawed))['frozen'], true)
   })

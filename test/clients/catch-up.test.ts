@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { backupLog, buildApp, fsckData, openLog } from '../../log-server/index.ts'
 import { checkConsistency, type Hash, toHex } from '../../merkle/index.ts'
+import { line } from '../../scripts/docs/line.ts'
 import { parseReceipt, verifyReceipt } from '../../statement/index.ts'
 import {
   fill,
@@ -174,17 +175,7 @@ function rootOf(): Hash {
 describe('a log that is restored from a backup older than what it published', () => {
   it('is refused without what came after (backup_outdated)', async () => {
     const answer = await command.run(
-      'log',
-      'restore',
-      '--from',
-      backups.halfway,
-      '--data',
-      fresh(),
-      '--old',
-      old,
-      '--keys',
-      old,
-      '--json',
+      ...line`log restore --from ${backups.halfway} --data ${fresh()} --old ${old} --keys ${old} --json`,
     )
     assert.equal(answer.exit, 5)
     assert.equal(JSON.parse(answer.out).code, 'backup_outdated')
@@ -319,15 +310,7 @@ async function restoredAlone(): Promise<string> {
   const data = fresh()
   await mkdir(data)
   const answer = await command.run(
-    'log',
-    'restore',
-    '--from',
-    backups.halfway,
-    '--data',
-    data,
-    '--keys',
-    old,
-    '--unchecked',
+    ...line`log restore --from ${backups.halfway} --data ${data} --keys ${old} --unchecked`,
   )
   assert.equal(answer.exit, 0, answer.err)
   return data

@@ -11,6 +11,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { progressOn } from '../../clients/cli/progress.ts'
 import type { FetchAnswer } from '../../clients/log-client/index.ts'
 import { encodeEntryBundle, parseTileIndex, TILE_WIDTH, utf8 } from '../../merkle/index.ts'
+import { line } from '../../scripts/docs/line.ts'
 import { ORIGIN } from '../provenance/small-log.ts'
 import { MadeUpLog, TRUST } from './made-up-log.ts'
 import { listen, ORIGIN as SERVED_ORIGIN, serveLies, serveLog } from './served-log.ts'
@@ -55,17 +56,7 @@ const MADE_UP = [{ origin: ORIGIN, vkey: TRUST.logs[0]!.vkey }]
 
 /** Runs `audit run`, twice where it is to see what changed, and checks the file that it leaves. */
 async function caught(command: TestCommand, url: string): Promise<Record<string, unknown> & { evidence: string }> {
-  const { exit, out } = await command.run(
-    'audit',
-    'run',
-    '--log',
-    url,
-    '--trust',
-    '@trust.json',
-    '--state',
-    '@audit',
-    '--json',
-  )
+  const { exit, out } = await command.run(...line`audit run --log ${url} --trust @trust.json --state @audit --json`)
   assert.equal(exit, 5, out)
   return JSON.parse(out)
 }

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { createProver, LogClient, RefusedError } from '../../clients/log-client/index.ts'
 import { type RunningServer, startServer } from '../../log-server/main.ts'
 import { encodeRecord, type RecordOf } from '../../provenance/index.ts'
+import { line } from '../../scripts/docs/line.ts'
 import type { PrivateJwk } from '../../statement/index.ts'
 import { NOW, serveLog } from '../log-server/served-log.ts'
 import { issueWit, newKey, SUBJECT, trustDomains } from '../provenance/proof-of-possession/caller.ts'
@@ -114,19 +115,8 @@ describe('a log behind rules', () => {
   it('serves the commands of whoever may', async () => {
     const proof = (who: string, ...more: readonly string[]) =>
       cli.run(
-        'proof',
-        '0.3',
-        '--log',
-        server.url,
-        '--vkey',
-        vkey,
-        '--wit',
-        `@${who}.wit`,
-        '--wit-key',
-        `@${who}.jwk`,
-        '--wit-audience',
-        AUDIENCE,
-        ...more,
+        ...line`proof 0.3 --log ${server.url} --vkey ${vkey} --wit @${who}.wit --wit-key @${who}.jwk
+          --wit-audience ${AUDIENCE} ${more}`,
       )
     for (const by of ['wpt', 'httpsig']) {
       const { exit, err } = await proof('bank', '--wit-proof', by)

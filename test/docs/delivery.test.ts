@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { describe, it } from 'node:test'
+import { line } from '../../scripts/docs/line.ts'
 import { TestCommand } from '../clients/test-io.ts'
 import { shell } from './run-page.ts'
 
@@ -56,16 +57,7 @@ async function theFiveMinutes(
   const log = ['--log', url, '--vkey', String(vkey)]
   for (const role of ['issuer', 'verifier']) {
     const who = ['--role', role, '--id', `spiffe://bank.example/${role}`, '--key', `@keys/${role}.pub.jwk`]
-    await command.json(
-      'log',
-      'authorize',
-      ...log,
-      '--admin-key',
-      '@log/admin.jwk',
-      '--trust-domain',
-      'bank.example',
-      ...who,
-    )
+    await command.json(...line`log authorize ${log} --admin-key @log/admin.jwk --trust-domain bank.example ${who}`)
   }
   const measured = ['--dir', 'merkle']
   const reference = ['--key', '@keys/attester.pub.jwk', '--name', 'payments', ...measured, '--out', '@reference.json']
@@ -75,14 +67,7 @@ async function theFiveMinutes(
     [...log, '--key', '@keys/issuer.jwk'],
   ]
   await command.json('verifier', 'publish-reference-values', ...V, '--id', 'payments', '@reference.json')
-  await command.json(
-    'verifier',
-    'publish-policy',
-    ...V,
-    '--id',
-    'measured-files',
-    'docs/examples/appraisal-policy.json',
-  )
+  await command.json(...line`verifier publish-policy ${V} --id measured-files docs/examples/appraisal-policy.json`)
   await command.json('issuer', 'publish-policy', ...I, '--id', 'workloads', 'docs/examples/issuance-policy.cedar')
   const keys = ['--key', '@keys/attester.jwk', '--workload-key', '@keys/workload.pub.jwk']
   await command.json('attester', 'measure', ...keys, ...measured, '--out', '@evidence.jwt')
@@ -93,14 +78,6 @@ async function theFiveMinutes(
   const anchor = ['--key', '@keys/issuer.jwk', '--trust-domain', 'bank.example', '--out', '@domain']
   await command.json('issuer', 'anchor', ...anchor)
   const trusted = ['--domain', 'bank.example=@domain/spiffe-bundle.json', '--issuer', 'spiffe://bank.example/issuer']
-  await command.json(
-    'trust',
-    ...log,
-    ...trusted,
-    '--verifier',
-    'spiffe://bank.example/verifier',
-    '--out',
-    '@TRUST.json',
-  )
+  await command.json(...line`trust ${log} ${trusted} --verifier spiffe://bank.example/verifier --out @TRUST.json`)
   return { url, vkey: String(vkey), stop: server.stop }
 }

@@ -8,6 +8,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { signCompactJws } from '../../provenance/index.ts'
+import { line } from '../../scripts/docs/line.ts'
 import { kidOf, parsePrivateJwk, publicJwkOf } from '../../statement/index.ts'
 import { TestCommand } from '../clients/test-io.ts'
 import { readLines, type WrittenLine } from '../log-server/access/guarded-log.ts'
@@ -79,18 +80,7 @@ before(async () => {
     components: [{ type: 'library', name: 'a', purl: 'pkg:npm/a@1' }],
   }
   writeFileSync(cli.path('sbom.json'), JSON.stringify(sbom))
-  await cli.json(
-    'attester',
-    'reference',
-    '--key',
-    '@attester.pub.jwk',
-    '--name',
-    'payments',
-    '--dir',
-    '@app',
-    '--out',
-    '@reference.json',
-  )
+  await cli.json(...line`attester reference --key @attester.pub.jwk --name payments --dir @app --out @reference.json`)
 })
 after(async () => {
   await stop()
@@ -102,27 +92,11 @@ const lines = () => readLines(readFileSync(cli.path('log/audit.jsonl'), 'utf8'))
 describe('a log that asks who calls', () => {
   it('serves a credential’s whole story to those whose part it is', async () => {
     const policies = ['docs/examples/appraisal-policy.json', 'docs/examples/issuance-policy.cedar'] as const
-    await cli.json(
-      'verifier',
-      'publish-reference-values',
-      ...as('verifier'),
-      '--id',
-      'provlog-server',
-      '@reference.json',
-    )
+    await cli.json(...line`verifier publish-reference-values ${as('verifier')} --id provlog-server @reference.json`)
     await cli.json('verifier', 'publish-policy', ...as('verifier'), '--id', 'files', policies[0])
     await cli.json('issuer', 'publish-policy', ...as('issuer'), '--id', 'workloads', policies[1])
     await cli.json(
-      'attester',
-      'measure',
-      '--key',
-      '@attester.jwk',
-      '--workload-key',
-      '@workload.pub.jwk',
-      '--dir',
-      '@app',
-      '--out',
-      '@evidence',
+      ...line`attester measure --key @attester.jwk --workload-key @workload.pub.jwk --dir @app --out @evidence`,
     )
     const evidence = ['--format', 'measured-files', '--evidence', '@evidence', '--recipient', '@auditor.pub.jwk']
     await cli.json('verifier', 'appraise', ...as('verifier'), ...evidence, '--result', '@result.ear')
@@ -153,17 +127,8 @@ describe('a log that asks who calls', () => {
     assert.equal(exit, 0, out + err)
 
     const audit = await cli.run(
-      'audit',
-      'run',
-      ...log.slice(0, 2),
-      '--trust',
-      '@TRUST.json',
-      '--state',
-      '@state',
-      '--key',
-      '@auditor.jwk',
-      ...by('auditor'),
-      '--json',
+      ...line`audit run ${log.slice(0, 2)} --trust @TRUST.json --state @state --key @auditor.jwk ${by('auditor')}
+        --json`,
     )
     assert.equal(audit.exit, 0, audit.out + audit.err)
     const { opened, findings } = JSON.parse(audit.out) as { opened: number; findings: readonly unknown[] }
@@ -197,10 +162,7 @@ describe('a log that asks who calls', () => {
     it(`refuses ${what} (access_denied)`, async () => {
       const signing = key === '' ? [] : ['--key', `@${key}.jwk`]
       const { exit, err } = await cli.run(
-        ...words.split(' '),
-        ...(key === '' ? log.slice(0, 2) : log),
-        ...signing,
-        ...by(who),
+        ...line`${words.split(' ')} ${key === '' ? log.slice(0, 2) : log} ${signing} ${by(who)}`,
       )
       assert.equal(exit, 1, err)
       assert.match(err, /access_denied/)

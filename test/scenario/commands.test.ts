@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
+import { line } from '../../scripts/docs/line.ts'
 import { TestCommand } from '../clients/test-io.ts'
 
 const TD = 'bank.example'
@@ -41,40 +42,11 @@ before(async () => {
   assert.equal(vkey, created['vkey'])
 
   const admin = ['--log', log, '--admin-key', String(created['adminKey']), '--trust-domain', TD]
+  await cli.json(...line`log authorize ${admin} --role issuer --id spiffe://${TD}/issuer --key @issuer.pub.jwk`)
+  await cli.json(...line`log authorize ${admin} --role verifier --id spiffe://${TD}/verifier --key @verifier.pub.jwk`)
   await cli.json(
-    'log',
-    'authorize',
-    ...admin,
-    '--role',
-    'issuer',
-    '--id',
-    `spiffe://${TD}/issuer`,
-    '--key',
-    '@issuer.pub.jwk',
-  )
-  await cli.json(
-    'log',
-    'authorize',
-    ...admin,
-    '--role',
-    'verifier',
-    '--id',
-    `spiffe://${TD}/verifier`,
-    '--key',
-    '@verifier.pub.jwk',
-  )
-  await cli.json(
-    'log',
-    'authorize',
-    ...admin,
-    '--role',
-    'auditor',
-    '--id',
-    `spiffe://${TD}/auditor`,
-    '--key',
-    '@auditor-signing.pub.jwk',
-    '--encryption-key',
-    '@auditor.pub.jwk',
+    ...line`log authorize ${admin} --role auditor --id spiffe://${TD}/auditor --key @auditor-signing.pub.jwk
+      --encryption-key @auditor.pub.jwk`,
   )
 
   mkdirSync(cli.path('app'))
@@ -88,64 +60,19 @@ before(async () => {
   writeFileSync(cli.path('sbom.json'), JSON.stringify(sbom))
 
   const verifier = ['--log', log, '--vkey', vkey, '--key', '@verifier.jwk']
-  await cli.json(
-    'attester',
-    'reference',
-    '--key',
-    '@attester.pub.jwk',
-    '--name',
-    'payments',
-    '--dir',
-    '@app',
-    '--out',
-    '@reference.json',
-  )
+  await cli.json(...line`attester reference --key @attester.pub.jwk --name payments --dir @app --out @reference.json`)
   await cli.json('verifier', 'publish-reference-values', ...verifier, '--id', 'provlog-server', '@reference.json')
+  await cli.json(...line`verifier publish-policy ${verifier} --id measured-files docs/examples/appraisal-policy.json`)
   await cli.json(
-    'verifier',
-    'publish-policy',
-    ...verifier,
-    '--id',
-    'measured-files',
-    'docs/examples/appraisal-policy.json',
+    ...line`issuer publish-policy --log ${log} --vkey ${vkey} --key @issuer.jwk --id workloads
+      docs/examples/issuance-policy.cedar`,
   )
   await cli.json(
-    'issuer',
-    'publish-policy',
-    '--log',
-    log,
-    '--vkey',
-    vkey,
-    '--key',
-    '@issuer.jwk',
-    '--id',
-    'workloads',
-    'docs/examples/issuance-policy.cedar',
+    ...line`attester measure --key @attester.jwk --workload-key @workload.pub.jwk --dir @app --out @evidence.jwt`,
   )
   await cli.json(
-    'attester',
-    'measure',
-    '--key',
-    '@attester.jwk',
-    '--workload-key',
-    '@workload.pub.jwk',
-    '--dir',
-    '@app',
-    '--out',
-    '@evidence.jwt',
-  )
-  await cli.json(
-    'verifier',
-    'appraise',
-    ...verifier,
-    '--format',
-    'measured-files',
-    '--evidence',
-    '@evidence.jwt',
-    '--result',
-    '@result.ear',
-    '--recipient',
-    '@auditor.pub.jwk',
+    ...line`verifier appraise ${verifier} --format measured-files --evidence @evidence.jwt --result @result.ear
+      --recipient @auditor.pub.jwk`,
   )
 })
 after(async () => {
@@ -157,31 +84,9 @@ after(async () => {
 
 const issue = (kind: string, out: string, ...more: readonly string[]) =>
   cli.json(
-    'issuer',
-    'issue',
-    '--log',
-    log,
-    '--vkey',
-    vkey,
-    '--key',
-    '@issuer.jwk',
-    '--policy',
-    'workloads',
-    '--subject',
-    WORKLOAD,
-    '--workload-key',
-    '@workload.pub.jwk',
-    '--result',
-    '@result.ear',
-    '--sbom',
-    '@sbom.json',
-    '--kind',
-    kind,
-    '--recipient',
-    '@auditor.pub.jwk',
-    '--out',
-    out,
-    ...more,
+    ...line`issuer issue --log ${log} --vkey ${vkey} --key @issuer.jwk --policy workloads --subject ${WORKLOAD}
+      --workload-key @workload.pub.jwk --result @result.ear --sbom @sbom.json --kind ${kind}
+      --recipient @auditor.pub.jwk --out ${out} ${more}`,
   )
 
 const verify = (credential: string, bundle: string, ...more: readonly string[]) =>
@@ -193,19 +98,8 @@ describe('the commands, by hand', () => {
     await issue('wit', '@wit')
     await issue('wic', '@wic', '--anchor', '@domain/anchor.pem')
     await cli.json(
-      'trust',
-      '--log',
-      log,
-      '--vkey',
-      vkey,
-      '--domain',
-      `${TD}=@domain/spiffe-bundle.json`,
-      '--issuer',
-      `spiffe://${TD}/issuer`,
-      '--verifier',
-      `spiffe://${TD}/verifier`,
-      '--out',
-      '@TRUST.json',
+      ...line`trust --log ${log} --vkey ${vkey} --domain ${TD}=@domain/spiffe-bundle.json
+        --issuer spiffe://${TD}/issuer --verifier spiffe://${TD}/verifier --out @TRUST.json`,
     )
   })
 
@@ -252,13 +146,7 @@ describe('the commands, by hand', () => {
       text.replace(/"vkey": "([^"]+)"/, (all) => all.replace(/.(?="$)/, (char) => (char === 'A' ? 'B' : 'A'))),
     )
     const { exit, out } = await cli.run(
-      'verify',
-      '@wit/credential.jwt',
-      '--bundle',
-      '@wit/bundle.provlog',
-      '--trust',
-      '@other.json',
-      '--json',
+      ...line`verify @wit/credential.jwt --bundle @wit/bundle.provlog --trust @other.json --json`,
     )
     assert.equal(exit, 1, out)
   })
@@ -280,17 +168,7 @@ describe('the commands, by hand', () => {
   it('revoke a credential, which only a look at the log shows', async () => {
     const { digest } = await issue('wit', '@revoked')
     await cli.json(
-      'issuer',
-      'status',
-      '--log',
-      log,
-      '--vkey',
-      vkey,
-      '--key',
-      '@issuer.jwk',
-      String(digest),
-      '--status',
-      'revoked',
+      ...line`issuer status --log ${log} --vkey ${vkey} --key @issuer.jwk ${String(digest)} --status revoked`,
     )
     assert.equal((await verify('@revoked/credential.jwt', '@revoked/bundle.provlog')).exit, 0)
     const online = await verify('@revoked/credential.jwt', '@revoked/bundle.provlog', '--log', log)
@@ -302,74 +180,23 @@ describe('the commands, by hand', () => {
     mkdirSync(cli.path('evil'), { recursive: true })
     writeFileSync(cli.path('evil/server.js'), 'console.log("stolen")\n')
     await cli.json(
-      'attester',
-      'measure',
-      '--key',
-      '@attester.jwk',
-      '--workload-key',
-      '@workload.pub.jwk',
-      '--dir',
-      '@evil',
-      '--out',
-      '@evil.jwt',
+      ...line`attester measure --key @attester.jwk --workload-key @workload.pub.jwk --dir @evil --out @evil.jwt`,
     )
     const result = await cli.json(
-      'verifier',
-      'appraise',
-      '--log',
-      log,
-      '--vkey',
-      vkey,
-      '--key',
-      '@verifier.jwk',
-      '--format',
-      'measured-files',
-      '--evidence',
-      '@evil.jwt',
-      '--result',
-      '@evil.ear',
+      ...line`verifier appraise --log ${log} --vkey ${vkey} --key @verifier.jwk --format measured-files
+        --evidence @evil.jwt --result @evil.ear`,
     )
     assert.notEqual(result['tier'], 'affirming')
     const { exit, out } = await cli.run(
-      'issuer',
-      'issue',
-      '--log',
-      log,
-      '--vkey',
-      vkey,
-      '--key',
-      '@issuer.jwk',
-      '--policy',
-      'workloads',
-      '--subject',
-      WORKLOAD,
-      '--workload-key',
-      '@workload.pub.jwk',
-      '--result',
-      '@evil.ear',
-      '--sbom',
-      '@sbom.json',
-      '--out',
-      '@none',
-      '--json',
+      ...line`issuer issue --log ${log} --vkey ${vkey} --key @issuer.jwk --policy workloads --subject ${WORKLOAD}
+        --workload-key @workload.pub.jwk --result @evil.ear --sbom @sbom.json --out @none --json`,
     )
     assert.equal(exit, 1)
     assert.match(out, /issuance_denied/)
   })
 
   it('audit the whole log with the auditor’s key and find nothing', async () => {
-    const report = await cli.json(
-      'audit',
-      'run',
-      '--log',
-      log,
-      '--trust',
-      '@TRUST.json',
-      '--state',
-      '@audit',
-      '--key',
-      '@auditor.jwk',
-    )
+    const report = await cli.json(...line`audit run --log ${log} --trust @TRUST.json --state @audit --key @auditor.jwk`)
     assert.deepEqual(report['findings'], [])
     assert.ok(Number(report['opened']) > 0)
   })

@@ -7,11 +7,12 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
+import { line } from '../../scripts/docs/line.ts'
 import { TestCommand } from '../clients/test-io.ts'
 
 const TD = 'bank.example'
 const cli = new TestCommand()
-const said = (text: string) => text.split(' ')
+
 let at: readonly string[] = []
 let admin: readonly string[] = []
 let url = ''
@@ -33,14 +34,14 @@ async function verify(...words: readonly string[]) {
 before(async () => {
   for (const who of ['issuer', 'verifier', 'attester', 'workload', 'gateway', 'outbound', 'signing'])
     await cli.json('keygen', '--alg', 'ES256', '--out', `@${who}.jwk`)
-  await cli.json(...said('keygen --alg X25519 --out @auditor.jwk'))
-  const created = await cli.json(...said('log init --data @log --origin log.bank.example/test'))
-  const serving = await cli.start(...said('log serve --data @log --listen 127.0.0.1:0'))
+  await cli.json(...line`keygen --alg X25519 --out @auditor.jwk`)
+  const created = await cli.json(...line`log init --data @log --origin log.bank.example/test`)
+  const serving = await cli.start(...line`log serve --data @log --listen 127.0.0.1:0`)
   stop = serving.stop
   url = String(serving.first['url'])
   at = ['--log', url, '--vkey', String(serving.first['vkey'])]
   admin = [...at, '--admin-key', String(created['adminKey'])]
-  for (const [role, who] of said('issuer:issuer verifier:verifier issuer:gateway gateway:gateway').map((pair) =>
+  for (const [role, who] of line`issuer:issuer verifier:verifier issuer:gateway gateway:gateway`.map((pair) =>
     pair.split(':'),
   )) {
     const key = ['--id', `spiffe://${TD}/${who}`, '--key', `@${who}.pub.jwk`]
@@ -56,24 +57,10 @@ before(async () => {
     components: [{ type: 'library', name: 'a', purl: 'pkg:npm/a@1' }],
   }
   writeFileSync(cli.path('sbom.json'), JSON.stringify(sbom))
-  await cli.json(...said('attester reference --key @attester.pub.jwk --name payments --dir @app --out @reference.json'))
+  await cli.json(...line`attester reference --key @attester.pub.jwk --name payments --dir @app --out @reference.json`)
   await cli.json('verifier', 'publish-reference-values', ...as('verifier'), '--id', 'provlog-server', '@reference.json')
-  await cli.json(
-    'verifier',
-    'publish-policy',
-    ...as('verifier'),
-    '--id',
-    'files',
-    'docs/examples/appraisal-policy.json',
-  )
-  await cli.json(
-    'issuer',
-    'publish-policy',
-    ...as('issuer'),
-    '--id',
-    'workloads',
-    'docs/examples/issuance-policy.cedar',
-  )
+  await cli.json(...line`verifier publish-policy ${as('verifier')} --id files docs/examples/appraisal-policy.json`)
+  await cli.json(...line`issuer publish-policy ${as('issuer')} --id workloads docs/examples/issuance-policy.cedar`)
   await cli.json('issuer', 'publish-policy', ...as('gateway'), '--id', 'egress', '@egress.cedar')
   for (const who of ['issuer', 'gateway'])
     await cli.json('issuer', 'anchor', '--key', `@${who}.jwk`, '--trust-domain', TD, '--out', `@${who}-domain`)
@@ -90,23 +77,16 @@ after(async () => {
 
 async function attest(): Promise<void> {
   await cli.json(
-    ...said('attester measure --key @attester.jwk --workload-key @workload.pub.jwk --dir @app --out @evidence'),
+    ...line`attester measure --key @attester.jwk --workload-key @workload.pub.jwk --dir @app --out @evidence`,
   )
-  const files = said('--format measured-files --evidence @evidence --result @result.ear --recipient @auditor.pub.jwk')
+  const files = line`--format measured-files --evidence @evidence --result @result.ear --recipient @auditor.pub.jwk`
   await cli.json('verifier', 'appraise', ...as('verifier'), ...files)
 }
 const issue = (...more: readonly string[]) =>
   cli.run(
-    'issuer',
-    'issue',
-    ...as('issuer'),
-    '--policy',
-    'workloads',
-    '--subject',
-    `spiffe://${TD}/payments`,
-    ...said('--workload-key @workload.pub.jwk --result @result.ear --sbom @sbom.json --recipient @auditor.pub.jwk'),
-    ...more,
-    '--json',
+    ...line`issuer issue ${as('issuer')} --policy workloads --subject spiffe://${TD}/payments
+      --workload-key @workload.pub.jwk --result @result.ear --sbom @sbom.json --recipient @auditor.pub.jwk
+      ${more} --json`,
   )
 
 describe('the commands about what becomes of credentials', () => {
@@ -167,25 +147,18 @@ describe('the commands about what becomes of credentials', () => {
       '@outbound.pub.jwk',
     ]
     const inside = ['@inside/credential.jwt', '--bundle', '@inside/bundle.provlog', '--trust', '@TRUST.json']
-    const out = said('--unattested gateway --recipient @auditor.pub.jwk --rule partners --out @outside')
+    const out = line`--unattested gateway --recipient @auditor.pub.jwk --rule partners --out @outside`
     await cli.json('issuer', 'generalize', ...inside, ...as('gateway'), ...general, ...out)
     const outside = ['@outside/credential.jwt', '--bundle', '@outside/bundle.provlog']
-    const original = said('--original @inside/credential.jwt --original-bundle @inside/bundle.provlog')
+    const original = line`--original @inside/credential.jwt --original-bundle @inside/bundle.provlog`
     assert.equal((await verify(...outside)).ok, true)
     for (const open of [[], ['--open', '@auditor.jwk']]) {
       const chain = await verify(...outside, ...original, ...open)
       assert.deepEqual([chain.ok, chain.codes], [true, []])
     }
-    const twice = said('--original @outside/credential.jwt --original-bundle @outside/bundle.provlog')
+    const twice = line`--original @outside/credential.jwt --original-bundle @outside/bundle.provlog`
     assert.deepEqual((await verify(...outside, ...twice, '--open', '@auditor.jwk')).codes, ['original: chain_broken'])
-    const { exit } = await cli.run(
-      'verify',
-      ...outside,
-      '--original',
-      '@inside/credential.jwt',
-      '--trust',
-      '@TRUST.json',
-    )
+    const { exit } = await cli.run(...line`verify ${outside} --original @inside/credential.jwt --trust @TRUST.json`)
     assert.equal(exit, 2)
   })
 
@@ -204,12 +177,7 @@ describe('the commands about what becomes of credentials', () => {
       2,
     )
     const published = await cli.json(
-      'verifier',
-      'publish-reference-values',
-      ...as('verifier'),
-      '--id',
-      'provlog-server',
-      '@reference.json',
+      ...line`verifier publish-reference-values ${as('verifier')} --id provlog-server @reference.json`,
     )
     const entry = String(published['entry'])
     const { exit, err } = await cli.run('issuer', 'retract', entry, ...as('issuer'))
@@ -231,12 +199,7 @@ describe('the commands about what becomes of credentials', () => {
 
   it('withdraw a key by the admin, who may withdraw nothing else', async () => {
     const policy = await cli.json(
-      'verifier',
-      'publish-policy',
-      ...as('verifier'),
-      '--id',
-      'files',
-      'docs/examples/appraisal-policy.json',
+      ...line`verifier publish-policy ${as('verifier')} --id files docs/examples/appraisal-policy.json`,
     )
     assert.equal((await cli.run('log', 'retract', String(policy['entry']), ...admin)).exit, 1)
     const given = [
@@ -255,17 +218,7 @@ describe('the commands about what becomes of credentials', () => {
 
   it('leave a log that an auditor has nothing to say against', async () => {
     const { exit, out, err } = await cli.run(
-      'audit',
-      'run',
-      '--log',
-      url,
-      '--trust',
-      '@TRUST.json',
-      '--state',
-      '@audit',
-      '--key',
-      '@auditor.jwk',
-      '--json',
+      ...line`audit run --log ${url} --trust @TRUST.json --state @audit --key @auditor.jwk --json`,
     )
     assert.equal(exit, 0, `${out}\n${err}`)
   })

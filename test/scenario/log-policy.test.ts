@@ -10,6 +10,7 @@ import { after, before, describe, it } from 'node:test'
 import { logPolicy } from '../../clients/cli/commands/log-policy.ts'
 import { toBase64, utf8 } from '../../merkle/index.ts'
 import { decodeRecord, isRecordStatement, recordOfStatement } from '../../provenance/index.ts'
+import { line } from '../../scripts/docs/line.ts'
 import {
   asArray,
   asBytes,
@@ -183,15 +184,7 @@ describe('provlog log policy', () => {
     assert.equal((await cli.run('log', 'policy', ...admin, '--foreign', '@wrong.json')).exit, 2)
     const nobody = await cli.run('log', 'policy', ...admin, '--content-type', 'text/plain')
     assert.match(nobody.err, /malformed_record/)
-    const stranger = await cli.run(
-      'log',
-      'policy',
-      ...reader,
-      '--admin-key',
-      '@vendor.jwk',
-      '--max-statement-bytes',
-      '1',
-    )
+    const stranger = await cli.run(...line`log policy ${reader} --admin-key @vendor.jwk --max-statement-bytes 1`)
     assert.match(stranger.err, /unknown_key/)
   })
 })

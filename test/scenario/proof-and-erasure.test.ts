@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { createCosigner, formatTlogProof, parseNote, parseTlogProof, signNote } from '../../merkle/index.ts'
+import { line } from '../../scripts/docs/line.ts'
 import { decodeCbor } from '../../statement/index.ts'
 import { TestCommand } from '../clients/test-io.ts'
 
@@ -184,16 +185,8 @@ describe('issuer erase and log erase', () => {
 
     const audit = ['audit', 'run', '--log', log, '--trust', '@TRUST.json']
     await cli.json(
-      'trust',
-      ...pinned,
-      '--domain',
-      `${TD}=@td.json`,
-      '--issuer',
-      `spiffe://${TD}/issuer`,
-      '--verifier',
-      `spiffe://${TD}/verifier`,
-      '--out',
-      '@TRUST.json',
+      ...line`trust ${pinned} --domain ${TD}=@td.json --issuer spiffe://${TD}/issuer
+        --verifier spiffe://${TD}/verifier --out @TRUST.json`,
     )
     for (const state of ['@state-0', '@fresh']) {
       const { exit, err } = await cli.run(...audit, '--state', state)

@@ -14,6 +14,7 @@ import {
 } from '../../../clients/issuer/index.ts'
 import { fetchCredential, fetchTrustBundle, loadFromDirectory, submitResults } from '../../../clients/workload/index.ts'
 import { utf8 } from '../../../merkle/index.ts'
+import { line } from '../../../scripts/docs/line.ts'
 import { jwkThumbprint, publicJwkOf } from '../../../statement/index.ts'
 import { createWorld, issuer, SUBJECT, type World, workload } from '../issuer-world.ts'
 import { TestCommand } from '../test-io.ts'
@@ -148,14 +149,7 @@ describe('provlog workload fetch', () => {
     assert.equal((await command.run(...ask, '--new-key', '--key', '@own/key.jwk')).exit, 2)
     assert.equal((await command.run(...ask, '--key', '@own/key.jwk', '--wait', '1')).exit, 0)
     const stranger = await command.run(
-      'workload',
-      'fetch',
-      '--socket',
-      socket,
-      '--subject',
-      'spiffe://x.example/y',
-      '--out',
-      '@z',
+      ...line`workload fetch --socket ${socket} --subject spiffe://x.example/y --out @z`,
     )
     assert.deepEqual([stranger.exit, /peer_not_allowed/.test(stranger.err)], [1, true])
   })
