@@ -17,7 +17,8 @@ import { DEFAULT_LIMITS, readCbor } from '../statement/cbor-read.ts'
 import { decodeSealed, encodeSealed, type Sealed } from '../statement/seal.ts'
 import type { SignedStatement, VerifiedStatement } from '../statement/signed-statement.ts'
 import { ProvenanceError } from './error.ts'
-import { LINK_RELATIONS, type LinkRelation, RECORD_TYPES, type RecordType } from './link-rules.ts'
+import { LINK_RELATIONS, type LinkRelation, type RecordType } from './link-rules.ts'
+import { RECORD_CONTENT_TYPE, recordTypeOf } from './record-type.ts'
 import type { RecordDefinition } from './records/define-record.ts'
 import { definitionOf, type FieldsOf } from './records/index.ts'
 import { bytes, list, malformed, oneOf, uint } from './schema.ts'
@@ -55,18 +56,9 @@ export interface RecordStatement<T extends RecordType = RecordType> {
   readonly entry: Hash
 }
 
+export { RECORD_CONTENT_TYPE, recordTyp, recordTypeOf } from './record-type.ts'
+
 export const MAX_LINKS = 64
-export const RECORD_CONTENT_TYPE = 'application/vnd.provlog.record+cbor'
-
-/** The `typ` of a statement that carries a record of this type. */
-export function recordTyp(type: RecordType): string {
-  return `application/vnd.provlog.${type}+cose`
-}
-
-/** The record type that a `typ` names, if it is one of ours. */
-export function recordTypeOf(typ: string | number | undefined): RecordType | undefined {
-  return TYPES.get(typ)
-}
 
 /** The `sub` of a statement that carries the record with this id. */
 export function recordSubject(id: Uint8Array): string {
@@ -158,11 +150,6 @@ export function issuedAtOf({ statement: { header } }: RecordStatement): number {
   if (header.issuedAt === undefined) throw malformed('iat', 'is missing')
   return header.issuedAt
 }
-
-/** By `typ`. */
-const TYPES: ReadonlyMap<string | number | undefined, RecordType> = new Map(
-  RECORD_TYPES.map((type) => [recordTyp(type), type]),
-)
 
 function unknownType(typ: string | number | undefined): ProvenanceError {
   const type = /^application\/vnd\.provlog\.([a-z-]+)\+cose$/.exec(String(typ))?.[1]

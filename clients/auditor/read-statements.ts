@@ -58,7 +58,7 @@ export class StatementReader {
   readonly #identities: boolean
   readonly #threads: SignatureThreads
   readonly #declared = new Map<string, PublicJwk>()
-  /** Buffers of bundles that nobody reads any more, the smallest first. */
+  /** Shared memory of bundles that nobody reads any more, the smallest first. */
   readonly #spare: Uint8Array[] = []
 
   /** @param known - the key that the log authorized, or once authorized, under a name */
@@ -83,19 +83,21 @@ export class StatementReader {
     return this.#spare.pop()
   }
 
-  /**
-   * A bundle of which nobody reads anything any more. Half a megabyte for each would be left to the collector otherwise, and it took as long
-   * as fetching them.
-   */
+  /** A bundle of which nobody reads anything any more. */
   release({ bytes }: CheckedBundle): void {
     this.#spare.push(new Uint8Array(bytes.buffer))
     this.#spare.sort((a, b) => a.length - b.length)
     if (this.#spare.length > MAX_SPARE) this.#spare.shift()
   }
 
-  /** Takes the buffer of the bundle, `count` statements. */
+  /** Has the threads begin while there is nothing for them yet. */
+  start(): void {
+    this.#threads.start()
+  }
+
+  /** A bundle of `count` statements. Nobody writes to it, until {@link room} gives it out again. */
   ahead(bundle: Uint8Array, count: number): Promise<CheckedBundle> {
-    return this.#threads.check(bundle, count)
+    return this.#threads.check(inSharedMemory(bundle), count)
   }
 
   /** The record at a place of a bundle. */
@@ -172,6 +174,14 @@ export class StatementReader {
     const keys = record.type === 'log-policy' ? record.fields.adminKeys : [record.fields.key]
     for (const jwk of keys.map(decodePublicKey)) this.#declared.set(kidOf(jwk), jwk)
   }
+}
+
+/** Where it is already, if there was room for it. The others of a log are hardly longer, and have room where it goes. */
+function inSharedMemory(bundle: Uint8Array): Uint8Array {
+  if (bundle.buffer instanceof SharedArrayBuffer) return bundle
+  const shared = new Uint8Array(new SharedArrayBuffer(Math.ceil(bundle.length * 1.125)), 0, bundle.length)
+  shared.set(bundle)
+  return shared
 }
 
 function refused(error: unknown): Flaw {

@@ -105,19 +105,21 @@ async function replaySignatures(
   checkpoint: VerifiedCheckpoint,
   before: ReplayedSoFar,
 ): Promise<ReplayedSoFar> {
-  const walk = await Walk.begin(client, checkpoint, before.range, (done, total) =>
-    onProgress({ phase: 'hashes', done, total }),
-  )
   const signers = new Signers({ now, certificates: (entry) => client.certificates(entry) })
   await signers.restore(before)
 
   let { range } = before
   let saved = range.size
-  /** Nobody is in the middle of a bundle, of which a part would be counted again. */
-  let whole = true
+  /** The tree is proven, and nobody is in the middle of a bundle, of which a part would be counted again. */
+  let whole = false
   const save = () => saveReplayed(stateDir, kind, { ...before, ...signers.soFar, note: checkpoint.note, range })
   const reader = new StatementReader((kid) => signers.authorities.keyOf(kid), { keep: true })
   try {
+    if (checkpoint.size > range.size) reader.start()
+    const walk = await Walk.begin(client, checkpoint, range, (done, total) =>
+      onProgress({ phase: 'hashes', done, total }),
+    )
+    whole = true
     for await (const bundle of walk.bundles(reader)) {
       whole = false
       await signers.take(bundle, reader)

@@ -88,10 +88,6 @@ async function replayFrom(state: AuditState, input: ReplayInput): Promise<AuditR
   const { before } = state
 
   const checkpoint = await newestCheckpoint(client, before.note)
-  const walk = await Walk.begin(client, checkpoint, before.range, (done, total) =>
-    onProgress({ phase: 'hashes', done, total }),
-  )
-
   const history = new History(state.scratch)
   let restored = 0
   for await (const each of state.restore()) await history.restore(restored++, each)
@@ -111,6 +107,10 @@ async function replayFrom(state: AuditState, input: ReplayInput): Promise<AuditR
   })
   const together = sealed ? TILE_WIDTH : READ_TOGETHER
   try {
+    if (checkpoint.size > before.range.size) reader.start()
+    const walk = await Walk.begin(client, checkpoint, before.range, (done, total) =>
+      onProgress({ phase: 'hashes', done, total }),
+    )
     for await (const bundle of walk.bundles(reader)) {
       const { entries, known, checked } = bundle
       let at = known

@@ -11,7 +11,6 @@ import {
   appendSubtree,
   type CompactRange,
   decodeEntryBundle,
-  encodeEntryBundle,
   equalBytes,
   HASH_LENGTH,
   type Hash,
@@ -22,6 +21,7 @@ import {
 } from '../../merkle/index.ts'
 import { MisbehaviourError } from '../log-client/index.ts'
 import { readBundle } from './replay-hashes.ts'
+import type { CheckedBundle } from './signature-threads.ts'
 
 const BUNDLE_LEVEL = 8
 
@@ -64,21 +64,21 @@ export class SeenBundles {
   /**
    * All entries of a bundle.
    *
-   * @param served - SHA-256 of what the log shows for each; undefined where it shows nothing
+   * @param served - what the log shows for each
    * @throws `MisbehaviourError` `entry_mismatch`, `not_served`
    */
   async entriesOf(
     index: number,
-    served: readonly (Hash | undefined)[],
+    served: Pick<CheckedBundle, 'count' | 'entryAt' | 'entryBundle'>,
     source: { entryBundle(index: number, width: number): Promise<Uint8Array> },
   ): Promise<readonly Hash[]> {
     const at = (index - this.#first) * HASH_LENGTH
     const digest = this.#digests.subarray(at, at + HASH_LENGTH)
-    if (served.every((entry) => entry !== undefined) && equalBytes(sha256(encodeEntryBundle(served)), digest)) {
-      return served
-    }
+    const { count, entryBundle } = served
+    // Where something is gone it has zeros, and so is another bundle, unless the log signed zeros there.
+    if (equalBytes(sha256(entryBundle), digest)) return decodeEntryBundle(entryBundle, count)
     const { origin, note } = this.#checkpoint
-    const bytes = await readBundle(source, this.#checkpoint, index, served.length)
+    const bytes = await readBundle(source, this.#checkpoint, index, count)
     if (!equalBytes(sha256(bytes), digest)) {
       const evidence = { origin, after: note, bundle: String(index), got: toHex(sha256(bytes)) }
       throw new MisbehaviourError(
@@ -87,9 +87,9 @@ export class SeenBundles {
         evidence,
       )
     }
-    const entries = decodeEntryBundle(bytes, served.length)
+    const entries = decodeEntryBundle(bytes, count)
     for (const [i, entry] of entries.entries()) {
-      const got = served[i]
+      const got = served.entryAt(i)
       if (got === undefined || equalBytes(got, entry)) continue
       const place = index * TILE_WIDTH + i
       throw new MisbehaviourError(

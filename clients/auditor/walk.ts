@@ -130,12 +130,11 @@ export class Walk {
   async #bundle(index: number, reader: StatementReader): Promise<WalkedBundle> {
     const width = tileWidth(0, index, this.#checkpoint.size)
     const checked = await reader.ahead(await this.#fetch(index, width, reader.room()), width)
-    const served = Array.from({ length: width }, (_, place) => checked.entryAt(place))
     const first = index * TILE_WIDTH
     return {
       first,
       known: Math.max(0, this.#from - first),
-      entries: await this.#seen.entriesOf(index, served, this.#client),
+      entries: await this.#seen.entriesOf(index, checked, this.#client),
       checked,
       append: (range) => this.#seen.append(range, index),
     }
