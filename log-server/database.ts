@@ -15,6 +15,8 @@ export interface Database extends Sweepable {
   iterator(range: DatabaseRange): Rows<[key: Uint8Array, value: Uint8Array]>
   keys(range: DatabaseRange): Rows<Uint8Array>
   values(range: DatabaseRange): Rows<Uint8Array>
+  /** Takes back at once the memory of values that it gave to nobody else. Not of every database. */
+  letGo?(values: readonly Uint8Array[]): void
   close(): Promise<void>
 }
 

@@ -86,6 +86,7 @@ const READ_TOGETHER = 1000
 export class FilteredDatabase implements Database {
   readonly approximateSize?: NonNullable<Database['approximateSize']>
   readonly getProperty?: NonNullable<Database['getProperty']>
+  readonly letGo?: NonNullable<Database['letGo']>
   readonly #db: Database
   readonly #filter = new KeyFilter()
   #complete = false
@@ -96,6 +97,7 @@ export class FilteredDatabase implements Database {
     this.#db = db
     if (db.approximateSize) this.approximateSize = db.approximateSize.bind(db)
     if (db.getProperty) this.getProperty = db.getProperty.bind(db)
+    if (db.letGo) this.letGo = db.letGo.bind(db)
   }
 
   /**

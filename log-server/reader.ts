@@ -16,7 +16,7 @@ import { BUNDLE_STRIDE, type Edge } from './edge.ts'
 import type { Erasure } from './erased.ts'
 import type { Publication } from './publisher.ts'
 import { Recent } from './recent.ts'
-import type { Store } from './store.ts'
+import { READ_AT_ONCE, type Store } from './store.ts'
 import { type EntryMeta, LogError, type LogReader, type StatementBundle } from './types.ts'
 import { isImplied, type Width } from './widths.ts'
 
@@ -91,6 +91,7 @@ export class StoredLog implements LogReader, TileReader {
       // Its statements hash to its entries, but where they are gone.
       digest: sha256(concatBytes(STATEMENTS_OF, entries, holes)),
       read: (start, end) => this.#readStatements(n, width, rows, holes, start, end),
+      ...(last.bytes <= READ_AT_ONCE && { readInto: (target) => this.#readAllStatements(n, width, holes, target) }),
     }
   }
 
@@ -176,23 +177,33 @@ export class StoredLog implements LogReader, TileReader {
     // Each width ends a batch, and so a piece: what was sent before need not be read again to go on after it.
     const from = rows.findLast(({ bytes }) => bytes <= start) ?? { width: 0, bytes: 0 }
     let at = from.bytes
-    const pieces = this.#store.packedStatements(n, from.width, end - from.bytes)
+    const pieces = this.#store.packedStatements(n, from.width)
     try {
       let piece = await pieces.next()
       // From here on the iterator sees one state of the store. Holes only become more, so if they are still the same, it is the state
       // that was asked about.
-      if (!equalBytes(await this.#holes(n, width), holes)) {
-        throw new UnavailableError('something in this bundle was erased just now')
-      }
+      await this.#checkHoles(n, width, holes)
       for (; !piece.done && at < end; piece = await pieces.next()) {
         const { value } = piece
         if (at + value.length > start) yield value.subarray(Math.max(0, start - at), end - at)
         at += value.length
       }
-      if (at < end) throw new LogError('log_damaged', `statement bundle ${n} ends at byte ${at} of ${end}`)
+      if (at < end) throw endsAt(n, at, end)
     } finally {
       await pieces.return(undefined)
     }
+  }
+
+  async #readAllStatements(n: number, width: number, holes: Uint8Array, target: Uint8Array): Promise<void> {
+    const length = await this.#store.readStatements(n, width, target)
+    await this.#checkHoles(n, width, holes)
+    if (length < target.length) throw endsAt(n, length, target.length)
+  }
+
+  /** @throws UnavailableError */
+  async #checkHoles(n: number, width: number, holes: Uint8Array): Promise<void> {
+    if (equalBytes(await this.#holes(n, width), holes)) return
+    throw new UnavailableError('something in this bundle was erased just now')
   }
 
   /** Places of the first `width` entries of tile `n` whose statements were erased. */
@@ -253,6 +264,10 @@ export class StoredLog implements LogReader, TileReader {
       )
     }
   }
+}
+
+function endsAt(n: number, at: number, end: number): LogError {
+  return new LogError('log_damaged', `statement bundle ${n} ends at byte ${at} of ${end}`)
 }
 
 function stored<T>(value: T | undefined, what: string): T {

@@ -348,18 +348,26 @@ export class Store {
     return this.#get(integerKey('e', index))
   }
 
-  /**
-   * The statements of bundle `n` from place `from` on, packed, in one or several pieces. One after another: together they may be 64 MiB. Where they
-   * are known to be few bytes they are read in one go, for each turn in the thread pool costs as much as reading a piece.
-   */
-  async *packedStatements(n: number, from = 0, bytes = Number.POSITIVE_INFINITY): AsyncGenerator<Uint8Array> {
-    const range = { gte: integerKey('s', n * TILE_WIDTH + from), lt: integerKey('s', (n + 1) * TILE_WIDTH) }
-    if (bytes <= READ_AT_ONCE) {
-      const pieces = await this.#db.values({ ...range, highWaterMarkBytes: READ_AT_ONCE }).all()
-      for (const piece of pieces) yield plain(piece)
-      return
-    }
+  /** The statements of bundle `n` from place `from` on, packed, in one or several pieces. One after another: together they may be 64 MiB. */
+  async *packedStatements(n: number, from = 0): AsyncGenerator<Uint8Array> {
+    const range = packedRange(n, from, TILE_WIDTH)
     for await (const piece of this.#db.values({ ...range, highWaterMarkBytes: 256 * 1024 })) yield plain(piece)
+  }
+
+  /**
+   * Those of bundle `n` before place `width`, where a piece ends, as far as there is room for them. In one go, since each turn in the thread pool costs as
+   * much as reading a piece. Returns how many bytes.
+   */
+  async readStatements(n: number, width: number, target: Uint8Array): Promise<number> {
+    const pieces = await this.#db.values({ ...packedRange(n, 0, width), highWaterMarkBytes: READ_AT_ONCE }).all()
+    let at = 0
+    for (const piece of pieces) {
+      const part = piece.subarray(0, target.length - at)
+      target.set(part, at)
+      at += part.length
+    }
+    this.#db.letGo?.(pieces)
+    return at
   }
 
   /** Empty when it was erased. */
@@ -690,7 +698,11 @@ const RECENT_BYTES = 8 * 1024 * 1024
 const PUT_TOGETHER = 48
 const PIECE_BYTES = 64 * 1024
 /** A bundle of records is half a megabyte. */
-const READ_AT_ONCE = 768 * 1024
+export const READ_AT_ONCE = 768 * 1024
+
+function packedRange(n: number, from: number, to: number) {
+  return { gte: integerKey('s', n * TILE_WIDTH + from), lt: integerKey('s', n * TILE_WIDTH + to) }
+}
 
 /** Level hands out Node `Buffer`s, whose `slice` shares and whose `toString` differs. */
 function plain(value: Uint8Array): Uint8Array {

@@ -142,6 +142,8 @@ export interface StatementBundle {
   readonly digest: Hash
   /** Bytes [start, end), in small pieces. @throws UnavailableError when something in it was erased meanwhile */
   read(start: number, end: number): AsyncIterable<Uint8Array>
+  /** All of it, into memory of this length: of a bundle that is short enough to be read in one go. @throws as {@link read} */
+  readonly readInto?: (target: Uint8Array) => Promise<void>
 }
 
 /** Why the log refused. Codes are API: they may be added, never renamed or reused. */

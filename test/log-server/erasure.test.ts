@@ -362,6 +362,7 @@ describe('a bundle that is being read while something in it is erased', () => {
       for (let next = await reading.next(); !next.done; next = await reading.next()) length += next.value.length
       assert.equal(length, before!.length)
       await assert.rejects(late!.read(0, late!.length)[Symbol.asyncIterator]().next(), { name: 'UnavailableError' })
+      await assert.rejects(late!.readInto!(new Uint8Array(late!.length)), { name: 'UnavailableError' })
 
       const after = await log.reader.statementBundle(0, 2)
       assert.equal(after!.length, before!.length - candidate.statement.length)
