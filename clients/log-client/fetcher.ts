@@ -12,6 +12,7 @@ import { EvidenceError, fromUtf8, UnavailableError } from '../../merkle/index.ts
 import type { FieldLine } from '../../provenance/index.ts'
 import { decodeProblem } from '../../statement/index.ts'
 import { AnswerError, RefusedError } from './error.ts'
+import { Spent } from './spent.ts'
 import { type ClientTls, checkShownName, WorkloadAgent } from './tls-agent.ts'
 import type { Prover } from './workload-proof.ts'
 
@@ -282,6 +283,7 @@ function receive(
   }
   const size = Number.isSafeInteger(declared) ? declared : 0
   let body = into && into.length >= size ? into.subarray(0, size) : new Uint8Array(size)
+  const spent = into && new Spent(incoming)
   let length = 0
   incoming.on('data', (chunk: Uint8Array) => {
     const end = length + chunk.length
@@ -293,11 +295,16 @@ function receive(
     }
     body.set(chunk, length)
     length = end
+    spent?.add(chunk)
   })
-  incoming.on('end', () => done(length === body.length ? body : body.slice(0, length)))
+  incoming.on('end', () => {
+    spent?.letGo()
+    done(length === body.length ? body : body.slice(0, length))
+  })
   incoming.on('error', fail)
   // An answer that breaks off need not be an error to Node. (An Error per answer would cost as much as the request.)
   incoming.on('close', () => {
+    spent?.leave()
     if (!incoming.readableEnded) fail(new UnavailableError('the connection closed before the end of the answer'))
   })
   return () => body.subarray(0, length)
