@@ -217,6 +217,8 @@ interface Change {
   readonly signers?: { readonly quote?: Party; readonly qe?: Party }
   readonly afterChain?: string
   readonly bodyType?: number
+  /** Of the certification data: below 5 it names the platform, and has no certificates. */
+  readonly dataType?: number
 }
 
 function quote(change: Change = {}): Uint8Array {
@@ -247,13 +249,14 @@ function quote(change: Change = {}): Uint8Array {
   const certificates = (change.chain ?? [chain.pck, chain.ca, chain.root])
     .map((der) => pem('CERTIFICATE', der))
     .join('')
-  const text = utf8(certificates + afterChain)
+  const { dataType = 5 } = change
+  const text = dataType < 5 ? fill(404, 8) : utf8(certificates + afterChain)
   const endorsed = concatBytes(
     qeReport,
     raw(qeReport, keys[signers.qe ?? 'pck'].privateKey),
     u16(data.length),
     data,
-    u16(5),
+    u16(dataType),
     u32(text.length),
     text,
   )
@@ -356,11 +359,38 @@ describe('tdx evidence', () => {
     }
   })
 
-  it('is cut out of the buffer that it was returned in, if that is filled with zeros', () => {
+  it('is cut out of the buffer that it was returned in, whatever is left there', async () => {
     assert.deepEqual(tdx.ofFile(concatBytes(honest, new Uint8Array(3000))), honest)
-    const filled = concatBytes(honest, Uint8Array.of(0, 1))
-    assert.deepEqual(tdx.ofFile(filled), filled)
+    const filled = concatBytes(honest, utf8('extra bytes'))
+    assert.deepEqual(tdx.ofFile(filled), honest)
     assert.deepEqual(tdx.ofFile(utf8('nothing')), utf8('nothing'))
+    await assert.rejects(examined(filled), refused('malformed_evidence'))
+  })
+
+  it('may have its certificates in another order, behind the platform’s', async () => {
+    const { cases } = await examined(quote({ chain: [chain.pck, chain.root, chain.ca] }))
+    assert.deepEqual(cases, ['mismatch'])
+  })
+
+  it('may have no certificates, and those of its platform are collateral', async () => {
+    const other = issued('pck', 'ca', { publicKey: keys.ak.publicKey, serial: 9 })
+    for (const dataType of [1, 2, 3]) {
+      const bare = quote({ dataType })
+      const { cases } = await examined(bare, { collateral: [...collateral, other, chain.pck, chain.ca] })
+      assert.deepEqual(cases, ['mismatch'])
+      await assert.rejects(examined(bare), refused('missing_collateral'))
+      await assert.rejects(examined(bare, { collateral: [...collateral, chain.pck] }), refused('missing_collateral'))
+      const another = { collateral: [...collateral, other, chain.ca] }
+      await assert.rejects(examined(bare, another), refused('bad_evidence_signature'))
+    }
+  })
+
+  it('takes a chain as it stands in a header field', async () => {
+    const encoded = encodeURIComponent([chain.tcb, chain.root].map((der) => pem('CERTIFICATE', der)).join(''))
+    const { cases } = await examined(honest, { collateral: [...documents, utf8(encoded), crlOf('root'), crlOf('ca')] })
+    assert.deepEqual(cases, ['mismatch'])
+    const broken = [...documents, utf8(encoded.replace('%20', '%20%E0%A4%A'))]
+    await assert.rejects(examined(honest, { collateral: broken }), refused('malformed_collateral'))
   })
 
   const module1 = { body: tdBody(584, { 0: [4, 1, 2] }) }
@@ -522,7 +552,7 @@ describe('tdx evidence', () => {
     ],
     ['a TDX module with attributes', 'bad_evidence_signature', () => quote({ body: tdBody(584, { 112: [1] }) })],
     [
-      'a chain in another order',
+      'a chain that begins with a CA',
       'bad_certificate_chain',
       () => quote({ chain: [chain.ca, chain.pck, chain.root] }),
       {},

@@ -1,7 +1,7 @@
 /**
  * Collateral: what it takes besides the evidence to judge it. Files in whatever form vendors serve them, told apart by their content:
  *
- *     PEM     certificates, CRLs and public keys, any number in one file
+ *     PEM     certificates, CRLs and public keys, any number in one file; percent-encoded, as Intel's service has it in a header field
  *     DER     one certificate or one CRL
  *     JSON    a document of a vendor, for the format that knows it
  *     else    a message of a vendor, for a format that says it has such
@@ -73,7 +73,10 @@ function readFile(file: Uint8Array, hasMessages: boolean): CollateralObject[] {
   const text = hasMessages ? textOf(file) : fromUtf8(file)
   if (text === undefined) return [file]
   if (/^\s*\{/.test(text)) return [text]
-  return pemObjects(text, 'CERTIFICATE|X509 CRL|PUBLIC KEY')
+  return pemObjects(
+    text.startsWith('-----BEGIN%20') ? decodeURIComponent(text) : text,
+    'CERTIFICATE|X509 CRL|PUBLIC KEY',
+  )
 }
 
 /** Undefined for what is no text of the kinds that are read here. Messages may hold such texts, after bytes that say what they are. */

@@ -19,4 +19,8 @@ export const AMD_ROOTS: ReadonlyMap<string, string> = new Map([
 export const NVIDIA_ROOTS = ['102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48']
 
 /** Intel SGX Root CA, of SGX and TDX; https://certificates.trustedservices.intel.com/Intel_SGX_Provisioning_Certification_RootCA.cer. */
-export const INTEL_ROOTS = ['44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3']
+export const INTEL_ROOTS = [
+  '44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3',
+  // The same key until 2033, as platforms that were certified before 2021 still send it.
+  'fc64f8076d79a4fee9d1d473d74c89eb8d8fd55c5abafeabeba7366d20429404',
+]

@@ -13,11 +13,12 @@ import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto
 import { equalBytes, toBase64url, toHex } from '../../../../../merkle/index.ts'
 import { malformedEvidence, VerifierError } from '../../../error.ts'
 import type { EvidenceFormat } from '../../format.ts'
-import { checkChain, type Finding } from '../chain.ts'
+import { chainFrom, checkChain, type Finding } from '../chain.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from '../hardware-format.ts'
 import { hasBit, isZero, type Layout, unsigned } from '../layout.ts'
 import { INTEL_ROOTS } from '../roots.ts'
-import { platformOf } from './pck.ts'
+import type { VendorCertificate } from '../vendor-certificate.ts'
+import { isForPlatform, platformOf } from './pck.ts'
 import {
   bindingOfKey,
   decodeSgxQuote,
@@ -85,8 +86,9 @@ function verifyQuote(
 ): Pick<HardwareFacts, 'platform' | 'tcb' | 'root' | 'findings'> {
   const collateral = readIntelCollateral(given)
   const context = { roots, at, revocationLists: collateral.revocationLists }
-  const findings = checkChain(quote.chain, context)
-  const [pck] = quote.chain
+  const chain = chainOf(quote, given.certificates)
+  const findings = checkChain(chain, context)
+  const [pck] = chain
   const platform = platformOf(pck!)
   checkSignatures(quote, pck!.publicKey)
   checkQuotingEnclave(quote.qe, enclave)
@@ -116,9 +118,21 @@ function verifyQuote(
   return {
     platform: { model: platform.fmspc, id: platform.ppid },
     ...(levels.length > 0 ? { tcb: worst(levels) } : {}),
-    root: quote.chain.at(-1)!.fingerprint,
+    root: chain.at(-1)!.fingerprint,
     findings,
   }
+}
+
+/** The platform's certificate and those above it: all in the quote, or all given. A platform has a key for each TCB, by which its own is found. */
+function chainOf(
+  { certificates, qeReport, qeSignature }: Quote<unknown>,
+  given: readonly VendorCertificate[],
+): VendorCertificate[] {
+  if (certificates[0]) return chainFrom(certificates[0], certificates)
+  const candidates = given.filter(isForPlatform)
+  const pck = candidates.find(({ publicKey }) => holds(qeReport, qeSignature, publicKey)) ?? candidates[0]
+  if (!pck) throw new VerifierError('missing_collateral', 'no PCK certificate is in the quote, or was given')
+  return chainFrom(pck, given)
 }
 
 function checkSignatures(quote: Quote<unknown>, pck: KeyObject): void {

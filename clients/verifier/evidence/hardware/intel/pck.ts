@@ -27,6 +27,10 @@ const OID = { ppid: `${SGX}.1`, tcb: `${SGX}.2`, pceId: `${SGX}.3`, fmspc: `${SG
 const PCE_SVN = 17
 const COMPONENTS = 16
 
+export function isForPlatform({ extensions }: VendorCertificate): boolean {
+  return extensions.has(SGX)
+}
+
 /** @throws {@link VerifierError} `bad_certificate_chain` for a certificate that is for no platform */
 export function platformOf({ extensions, name }: VendorCertificate): PckPlatform {
   const extension = extensions.get(SGX)

@@ -79,6 +79,8 @@ const TD_BODY_BYTES = { td10: 584, td15: 648 }
 
 /** A.4.11: PCK certificate chain, PEM, the leaf first. */
 const PCK_CHAIN = 5
+/** A.4.9: which platform it is, in clear or encrypted to Intel. Its certificate says the same, and has to be fetched. */
+const PLATFORM_IDS: readonly number[] = [1, 2, 3]
 /** A.3.10: the QE report and all behind it. */
 const QE_REPORT = 6
 
@@ -96,8 +98,8 @@ export interface Quote<Body> {
   readonly qeReport: Uint8Array
   readonly qeSignature: Uint8Array
   readonly qeData: Uint8Array
-  /** The leaf first. */
-  readonly chain: readonly VendorCertificate[]
+  /** The leaf first, where there are any: some quoting enclaves name the platform alone. */
+  readonly certificates: readonly VendorCertificate[]
 }
 
 /** @throws {@link VerifierError} `malformed_evidence` */
@@ -112,11 +114,13 @@ export function decodeTdxQuote(bytes: Uint8Array): Quote<TdBody> {
   )
 }
 
-/** A quote without the zeros that fill the buffer it was returned in. What is no quote comes back as it is. */
+/**
+ * A quote without what comes after it, as the zeros of the buffer it was returned in: nobody signed that, and so it is nowhere recorded. What is
+ * no quote comes back as it is.
+ */
 export function trimQuote(file: Uint8Array): Uint8Array {
   try {
-    const { end } = frameOf(file)
-    return file.subarray(end).every((byte) => byte === 0) ? file.subarray(0, end) : file
+    return file.subarray(0, frameOf(file).end)
   } catch {
     return file
   }
@@ -169,11 +173,11 @@ function decodeQuote<Body>(bytes: Uint8Array, wanted: Tee, bodyOf: (body: Uint8A
   const reader = new ByteReader(bytes.subarray(bodyEnd + 4))
   const signature = reader.take(64, 'the signature')
   const attestationKey = reader.take(64, 'the attestation key')
-  const endorsed = version === 3 ? reader : certificationData(reader, QE_REPORT)
+  const endorsed = version === 3 ? reader : new ByteReader(certificationData(reader, QE_REPORT).data)
   const qeReport = endorsed.take(SGX_BODY_BYTES, 'the QE report')
   const qeSignature = endorsed.take(64, 'the QE report’s signature')
   const qeData = endorsed.take(endorsed.number(2, 'the QE data’s length'), 'the QE data')
-  const chain = pckChain(certificationData(endorsed, PCK_CHAIN))
+  const certificates = pckCertificates(certificationData(endorsed, PCK_CHAIN, ...PLATFORM_IDS))
   endorsed.end('the certification data')
   reader.end('the certification data')
 
@@ -186,18 +190,23 @@ function decodeQuote<Body>(bytes: Uint8Array, wanted: Tee, bodyOf: (body: Uint8A
     qeReport,
     qeSignature,
     qeData,
-    chain,
+    certificates,
   }
 }
 
-function certificationData(reader: ByteReader, wanted: number): ByteReader {
-  const type = reader.number(2, 'the certification data’s type')
-  if (type !== wanted) throw malformedEvidence(`certification data of type ${type} in the place of ${wanted}`)
-  return new ByteReader(reader.take(reader.number(4, 'the certification data’s length'), 'the certification data'))
+interface CertificationData {
+  readonly type: number
+  readonly data: Uint8Array
 }
 
-function pckChain(data: ByteReader): readonly VendorCertificate[] {
-  const text = data.rest()
+function certificationData(reader: ByteReader, ...wanted: readonly number[]): CertificationData {
+  const type = reader.number(2, 'the certification data’s type')
+  if (!wanted.includes(type)) throw malformedEvidence(`certification data of type ${type} in the place of ${wanted[0]}`)
+  return { type, data: reader.take(reader.number(4, 'the certification data’s length'), 'the certification data') }
+}
+
+function pckCertificates({ type, data: text }: CertificationData): readonly VendorCertificate[] {
+  if (type !== PCK_CHAIN) return []
   // A C string, for some quoting libraries.
   const end = text.at(-1) === 0 ? text.length - 1 : text.length
   try {
