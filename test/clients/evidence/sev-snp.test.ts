@@ -206,6 +206,12 @@ describe('sev-snp evidence', () => {
       { model: 'Genoa', id: hex(7, 64) },
     ],
     [
+      'version 4, which is laid out as 3 is',
+      () => report({ version: 4, at: { 392: [0x19, 1, 1] } }),
+      () => vcek,
+      { model: 'Milan', id: hex(7, 64) },
+    ],
+    [
       'version 5 from Turin, whose TCB is laid out differently and whose chips have short names',
       () =>
         report({
@@ -443,6 +449,7 @@ describe('sev-snp evidence', () => {
     ['a report by another key', 'bad_evidence_signature', report({ signer: 'VLEK' }), () => collateral],
     ['a report that nobody signed', 'malformed_evidence', report({ at: { 72: [0x1c] } }), () => collateral],
     ['a report of version 1', 'malformed_evidence', report({ version: 1 }), () => collateral],
+    ['a report of version 6', 'malformed_evidence', report({ version: 6 }), () => collateral],
     ['a report of another algorithm', 'malformed_evidence', report({ at: { 52: [2] } }), () => collateral],
     ['reserved bytes in use', 'malformed_evidence', report({ at: { 76: [1] } }), () => collateral],
     [

@@ -128,7 +128,8 @@ function decodeReport(bytes: Uint8Array): Report {
   if (bytes.length !== REPORT_BYTES) throw malformedEvidence(`${bytes.length} bytes, and not ${REPORT_BYTES}`)
   const report = fieldsOf(bytes, REPORT)
   const version = unsigned(report.VERSION)
-  if (version !== 2 && version !== 3 && version !== 5) throw malformedEvidence(`a report of version ${version}`)
+  // What is new with 4 are values of fields that 3 has.
+  if (version < 2 || version > 5) throw malformedEvidence(`a report of version ${version}`)
   if (unsigned(report.SIGNATURE_ALGO) !== 1) throw malformedEvidence('not signed by ECDSA P-384 with SHA-384')
   if (unsigned(report.KEY_FLAGS) >= 32) throw malformedEvidence('bits 31:5 of KEY_FLAGS must be zero')
   if (!hasBit(report.POLICY, POLICY.reservedOne)) throw malformedEvidence('bit 17 of POLICY must be one')
