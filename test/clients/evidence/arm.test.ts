@@ -64,6 +64,21 @@ const platformClaims: Claims = [
 ]
 const psaToken = (change: Claims = [], keys = device) => token(withChange(platformClaims, change), keys, -7)
 
+/** Of PSA_IOT_PROFILE_1, which must have a boot seed. */
+const firstClaims: Claims = [
+  [-75000, 'PSA_IOT_PROFILE_1'],
+  [-75001, -1],
+  [-75002, 0x3003],
+  [-75003, fill(32, 2)],
+  [-75004, fill(32, 1)],
+  [-75005, '1234567890123'],
+  [-75006, [component(3), component(4)]],
+  [-75008, bound],
+  [-75009, concatBytes(Uint8Array.of(1), fill(32, 1))],
+  [-75010, 'https://a.example'],
+]
+const firstToken = (change: Claims = []) => token(withChange(firstClaims, change), device, -7)
+
 const { x, y } = realmKeys.publicKey.export({ format: 'jwk' })
 const [realmX, realmY] = [x!, y!].map((part) => new Uint8Array(Buffer.from(part, 'base64url'))) as [
   Uint8Array,
@@ -161,6 +176,14 @@ describe('psa evidence', () => {
     }
   })
 
+  it('says the same in the profile before, whether or not that is named', async () => {
+    const now = (await psa.examine(psaToken(), forPsa)).measurement
+    for (const change of [[], [[-75000, undefined]], [[-75005, '1234567890123-12345']]] as Claims[]) {
+      const { cases, measurement, detail } = await psa.examine(firstToken(change), forPsa)
+      assert.deepEqual([cases, measurement, detail['debug']], [['match'], now, false])
+    }
+  })
+
   it('of a device that nobody enrolled says nothing', async () => {
     const { references: _, ...rest } = forPsa
     const { cases, workloadKey: key } = await psa.examine(psaToken(), { ...rest, references: [] })
@@ -224,6 +247,24 @@ describe('psa evidence', () => {
     ],
     ['a verification service without a name', 'malformed_evidence', () => psaToken([[2400, '']])],
     ['a realm’s token', 'malformed_evidence', () => ccaToken()],
+    ['claims of two profiles', 'malformed_evidence', () => firstToken([[10, bound]])],
+    ['claims of two profiles, all of both', 'malformed_evidence', () => psaToken(firstClaims)],
+    [
+      'the name of another profile in the one before',
+      'malformed_evidence',
+      () => firstToken([[-75000, 'http://arm.com/psa/2.0.0']]),
+    ],
+    ['no boot seed, where there must be one', 'malformed_evidence', () => firstToken([[-75004, undefined]])],
+    ['a short boot seed, where it has one length', 'malformed_evidence', () => firstToken([[-75004, fill(8, 1)]])],
+    [
+      'a device that measured no software',
+      'malformed_evidence',
+      () =>
+        firstToken([
+          [-75006, undefined],
+          [-75007, 1],
+        ]),
+    ],
   ]
   for (const [what, code, evidence, change] of wrong) {
     it(`refuses ${what} (${code})`, () =>

@@ -1,5 +1,5 @@
 /**
- * What Arm's tokens claim: the claims of a PSA token (RFC 9783 §4), of a CCA platform and of a realm (draft-ffm-rats-cca-token §4). All that
+ * What Arm's tokens claim: the claims of a PSA token (RFC 9783 §4, and the profile before it), of a CCA platform and of a realm (draft-ffm-rats-cca-token §4). All that
  * must be there is, and all that may be there is of its form, whether anything here is made of it or not: another Verifier would refuse
  * the token, and two that disagree on what a token is can be shown different ones.
  *
@@ -43,6 +43,20 @@ const CLAIM = {
 /** Members of a software component: RFC 9783 §4.4.1. */
 const COMPONENT = { value: 2, signer: 5 }
 const PSA_PROFILES = ['http://arm.com/psa/2.0.0', 'tag:psacertified.org,2023:psa#tfm']
+/** Of the drafts before RFC 9783, as Trusted Firmware-M wrote it: with numbers of its own, and the one that is meant where none is named. */
+const FIRST_PROFILE = 'PSA_IOT_PROFILE_1'
+const FIRST_CLAIMS: ReadonlyMap<unknown, number> = new Map([
+  [-75000, CLAIM.profile],
+  [-75001, CLAIM.clientId],
+  [-75002, CLAIM.lifecycle],
+  [-75003, CLAIM.implementationId],
+  [-75004, CLAIM.bootSeed],
+  [-75005, CLAIM.certificationReference],
+  [-75006, CLAIM.components],
+  [-75008, CLAIM.nonce],
+  [-75009, CLAIM.instanceId],
+  [-75010, CLAIM.serviceIndicator],
+])
 const CCA_PROFILES = ['http://arm.com/CCA-SSD/1.0.0', 'tag:arm.com,2023:cca_platform#1.0.0']
 const REALM_PROFILE = 'tag:arm.com,2023:realm#1.0.0'
 
@@ -57,21 +71,32 @@ export interface PlatformClaims {
 
 /** Throws `StatementError`, or an ordinary error that says why. */
 export function psaClaims(token: CoseSign1): PlatformClaims {
-  const claims = asMap(decodeLoosely(token.payload), 'claims')
-  const said = platformClaims(claims, PSA_PROFILES)
+  const { claims, isFirst } = psaNamed(asMap(decodeLoosely(token.payload), 'claims'))
+  const said = platformClaims(claims, isFirst ? [FIRST_PROFILE] : PSA_PROFILES)
   const [client, seed, reference] = [CLAIM.clientId, CLAIM.bootSeed, CLAIM.certificationReference].map((key) =>
     claims.get(key),
   )
   // §4.1.2: negative in the non-secure world. §4.3.2 and §4.2.3 are optional.
   if (typeof client !== 'number' && typeof client !== 'bigint') throw new Error('no client id')
-  if (seed !== undefined) {
+  if (seed !== undefined || isFirst) {
     const { length } = asBytes(seed, 'boot seed')
-    if (length < 8 || length > 32) throw new Error(`a boot seed of ${length} bytes`)
+    if (length < (isFirst ? 32 : 8) || length > 32) throw new Error(`a boot seed of ${length} bytes`)
   }
-  if (reference !== undefined && !/^[0-9]{13}-[0-9]{5}$/.test(asText(reference, 'certification reference'))) {
+  const form = isFirst ? /^[0-9]{13}(?:-[0-9]{5})?$/ : /^[0-9]{13}-[0-9]{5}$/
+  if (reference !== undefined && !form.test(asText(reference, 'certification reference'))) {
     throw new Error('a certification reference of another form')
   }
   return said
+}
+
+/** The claims by the numbers of RFC 9783. With some by either, two readers would see two tokens. */
+function psaNamed(claims: CborMap): { readonly claims: CborMap; readonly isFirst: boolean } {
+  const labels = [...claims.keys()]
+  if (!labels.some((label) => FIRST_CLAIMS.has(label))) return { claims, isFirst: false }
+  const numbers: readonly unknown[] = [...FIRST_CLAIMS.values()]
+  if (labels.some((label) => numbers.includes(label))) throw new Error('claims of two profiles')
+  const named = [...claims].map(([label, value]) => [FIRST_CLAIMS.get(label) ?? label, value] as const)
+  return { claims: new Map([[CLAIM.profile, FIRST_PROFILE], ...named]), isFirst: true }
 }
 
 /** Throws as {@link psaClaims}. */
