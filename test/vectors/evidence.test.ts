@@ -316,11 +316,14 @@ describe('tpm2: quotes of virtual TPMs, and event logs', { skip }, () => {
     })
   }
 
-  it('trustee’s holds', async () => {
+  it('trustee’s holds, as it is and in our form', async () => {
+    const theirs = readVector('domain/tpm/trustee-tpm_evidence.json')
     const { ak_public, tpm_quote } = JSON.parse(readTextVector('domain/tpm/trustee-tpm_evidence.json'))
     const ak = createPublicKey({ key: Buffer.from(ak_public, 'base64'), format: 'der', type: 'spki' })
-    const { cases } = await examine('tpm2', evidenceOf(tpm_quote, ak, 'base64'), '2026-01-01T00:00:00Z')
-    assert.deepEqual(cases, ['unknownAttester', 'undated'])
+    for (const evidence of [theirs, evidenceOf(tpm_quote, ak, 'base64')]) {
+      const { cases } = await examine('tpm2', evidence, '2026-01-01T00:00:00Z')
+      assert.deepEqual(cases, ['unknownAttester', 'undated'])
+    }
   })
 
   for (const name of ['cos-101-amd-sev', 'rhel8-uefi', 'ubuntu-2404-amd-sevsnp']) {

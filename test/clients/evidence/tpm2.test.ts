@@ -4,14 +4,15 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { createPublicKey } from 'node:crypto'
+import { createHash, createPublicKey, sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import type { Examination } from '../../../clients/verifier/evidence/format.ts'
 import { evidenceFormat } from '../../../clients/verifier/evidence/formats.ts'
 import { replayEventLog } from '../../../clients/verifier/evidence/hardware/tpm/event-log.ts'
 import { appraise, parseAppraisalPolicy, parseReferenceValues } from '../../../clients/verifier/index.ts'
-import { concatBytes, toHex, utf8 } from '../../../merkle/index.ts'
+import { concatBytes, fromHex, toHex, utf8 } from '../../../merkle/index.ts'
+import { spkiOfJwk } from '../../../provenance/index.ts'
 import { publicJwkOf } from '../../../statement/index.ts'
 import { ES256_JWK, OTHER_ES256_JWK } from '../../statement/fixtures.ts'
 import { authorityExtensions, basicConstraints, certificate, ecKeys, rsaKeys, sha256Hex } from './forge.ts'
@@ -184,6 +185,55 @@ describe('tpm2 evidence', () => {
     examination,
     unprotected: (at) => at >= log && at < log + eventLog.length,
   }))
+})
+
+describe('evidence of a TPM as Confidential Containers write it', () => {
+  const { publicKey, privateKey } = rsaKeys()
+  const pcrs = Array.from({ length: 24 }, (_, pcr) => new Uint8Array(32).fill(pcr))
+  const sized = (bytes: Uint8Array) => concatBytes(Uint8Array.of(0, bytes.length), bytes)
+  const sha256 = (...parts: readonly Uint8Array[]) =>
+    new Uint8Array(
+      createHash('sha256')
+        .update(concatBytes(...parts))
+        .digest(),
+    )
+  const spki = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }))
+  const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64')
+
+  /** TPMS_ATTEST (TPM 2.0 Library, Part 2, §10.12.12) of 24 PCRs of SHA-256. */
+  const message = concatBytes(
+    fromHex('ff5443478018'),
+    sized(fromHex('000b')),
+    sized(sha256(utf8(challenge), spkiOfJwk(workloadKey))),
+    new Uint8Array(17 + 8),
+    fromHex('00000001000b03ffffff'),
+    sized(sha256(...pcrs)),
+  )
+  const signature = concatBytes(fromHex('0014000b0180'), new Uint8Array(sign('sha256', message, privateKey)))
+  const tpm_quote = { message: base64(message), signature: base64(signature), pcrs: pcrs.map(toHex) }
+  const written = (change: object = {}, ofQuote: object = {}) =>
+    utf8(JSON.stringify({ ak_public: base64(spki), tpm_quote: { ...tpm_quote, ...ofQuote }, ...change }))
+  const enrolled = [
+    references({
+      measurements: [{ name: 'host', values: { 'sha256:23': toHex(pcrs[23]!) } }],
+      platforms: [{ ids: [sha256Hex(spki)] }],
+    }),
+  ]
+
+  it('is read as ours is', async () => {
+    assert.deepEqual((await examined(written(), { references: enrolled })).cases, ['match'])
+    assert.deepEqual((await examined(written())).cases, ['unknownAttester'])
+  })
+
+  const wrong: [what: string, code: string, evidence: () => Uint8Array][] = [
+    ['a PCR too few', 'malformed_evidence', () => written({}, { pcrs: tpm_quote.pcrs.slice(1) })],
+    ['PCRs in another order', 'measurement_mismatch', () => written({}, { pcrs: tpm_quote.pcrs.toReversed() })],
+    ['another key', 'bad_evidence_signature', () => written({ ak_public: JSON.parse(Buffer.from(rsa).toString()).ak })],
+    ['members of both forms', 'malformed_evidence', () => written({ pcrs: {} })],
+  ]
+  for (const [what, code, evidence] of wrong) {
+    it(`refuses ${what} (${code})`, () => assert.rejects(examined(evidence(), { references: enrolled }), refused(code)))
+  }
 })
 
 describe('a certified attestation key', () => {

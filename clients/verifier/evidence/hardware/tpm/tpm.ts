@@ -8,6 +8,10 @@
  *       "pcrs": { "sha256": { "0": "<hex>", … } },                every PCR that is quoted
  *       "eventLog": "<base64>" }  crypto-agile log, if there is one
  *
+ * or the evidence of a TPM that Confidential Containers write, all 24 PCRs of SHA-256:
+ *
+ *     { "ak_public": "<base64>", "tpm_quote": { "message": "<base64>", "signature": "<base64>", "pcrs": ["<hex>", …] } }
+ *
  * An AK says of itself that it is in a TPM. That it is, and in whose, somebody has to have found out: whoever enrolled the machine and lists the
  * SHA-256 of its AK under `platforms[].ids` in the reference values; or the CA of a certificate for the AK, given as collateral, whose root the
  * policy names. Otherwise the attester is unknown.
@@ -15,7 +19,7 @@
  * @module
  */
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import { equalBytes, fromBase64, fromHex, toHex } from '../../../../../merkle/index.ts'
 import { readDocument } from '../../../document.ts'
 import { malformedEvidence, VerifierError } from '../../../error.ts'
@@ -49,9 +53,27 @@ const Document = Type.Object(
   },
   { additionalProperties: false },
 )
+type Document = Static<typeof Document>
+
+const OfConfidentialContainers = Type.Object(
+  {
+    ak_public: Base64,
+    tpm_quote: Type.Object(
+      {
+        message: Base64,
+        signature: Base64,
+        pcrs: Type.Array(Type.String({ maxLength: 64 }), { minItems: PCRS, maxItems: PCRS }),
+      },
+      { additionalProperties: false },
+    ),
+  },
+  { additionalProperties: false },
+)
 
 function readTpm(evidence: Uint8Array, context: ReaderContext): HardwareFacts {
-  const document = readDocument(Document, evidence, 'malformed_evidence')
+  const document = inOurForm(
+    readDocument(Type.Union([Document, OfConfidentialContainers]), evidence, 'malformed_evidence'),
+  )
   const [message, signature, ak] = [document.quote, document.signature, document.ak].map(bytesOf) as [
     Uint8Array,
     Uint8Array,
@@ -76,6 +98,13 @@ function readTpm(evidence: Uint8Array, context: ReaderContext): HardwareFacts {
     chosen: { extra_data: quote.extraData },
     ...certified(ak, context),
   }
+}
+
+function inOurForm(document: Document | Static<typeof OfConfidentialContainers>): Document {
+  if (!('tpm_quote' in document)) return document
+  const { message, signature, pcrs } = document.tpm_quote
+  const sha256 = Object.fromEntries(pcrs.map((hex, pcr) => [pcr, hex]))
+  return { quote: message, signature, ak: document.ak_public, pcrs: { sha256 } }
 }
 
 /** Who vouches for the AK. */
