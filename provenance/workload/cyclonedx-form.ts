@@ -25,10 +25,9 @@ export function checkDocument({ serialNumber, metadata, dependencies }: JsonObje
  * @param references - what has a `bom-ref` so far; this component's is added
  * @throws ProvenanceError `malformed_sbom`
  */
-export function checkComponent(component: JsonObject, specVersion: string, references: Set<string>): void {
+export function checkComponent(component: JsonObject, references: Set<string>): void {
   const { type, scope, hashes, swid, version, versionRange, 'bom-ref': reference } = component
-  // In 1.2 it has a default.
-  if (!TYPES.has(type) && !(type === undefined && specVersion === '1.2')) throw refuse('a component of no type')
+  if (!TYPES.has(type)) throw refuse('a component of no type')
   if (scope !== undefined && !SCOPES.has(scope)) throw refuse('a component of no scope')
   if (reference !== undefined) {
     const named = text(reference, 'a bom-ref')

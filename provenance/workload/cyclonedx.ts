@@ -31,7 +31,7 @@ export function readCycloneDx(document: JsonObject): SbomContent {
 
   const collector = new ComponentCollector()
   const references = new Set<string>()
-  const check = (component: JsonObject) => checkComponent(component, specVersion, references)
+  const check = (component: JsonObject) => checkComponent(component, references)
   if (described !== undefined) collect([described], collector, check)
   collect(components, collector, check)
   const vulnerabilities = readVulnerabilities(document['vulnerabilities'])
