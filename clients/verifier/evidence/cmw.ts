@@ -133,7 +133,7 @@ function read(tree: Tree, context: { records: number }, depth: number): Cmw {
     }
     const name = String(label)
     // Labels become names of submodules, one of which might otherwise pass for a member of another collection.
-    if (name === '' || name.length > 128 || name.includes('/'))
+    if (name.trim() === '' || name.length > 128 || name.includes('/'))
       throw malformed(`a label ${JSON.stringify(name).slice(0, 64)}`)
     if (members.has(name)) throw malformed(`${name} as a number and as a text`)
     members.set(name, read(value, context, depth + 1))

@@ -91,6 +91,7 @@ describe('a conceptual message wrapper', () => {
     ['a type and nothing else', json({ __cmwc_t: 'tag:example.com,2024:rack' })],
     ['a label with a slash', json({ 'a/b': ['a/b', VALUE] })],
     ['an empty label', json({ '': ['a/b', VALUE] })],
+    ['a label of spaces', json({ '  ': ['a/b', VALUE] })],
     [
       'one label as number and text',
       encodeCbor(
