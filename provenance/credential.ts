@@ -20,7 +20,7 @@ import { type CredentialRules, checkLifetime, checkTokenProfile } from './creden
 import { ProvenanceError } from './error.ts'
 import { parseWorkloadIdentifier, type WorkloadIdentifier } from './identifier.ts'
 import { isJsonObject, type Json, type JsonObject, parseJson } from './json.ts'
-import { decodeCompactJws, verifyJws } from './jws.ts'
+import { decodeCompactJws, type UnverifiedJws, verifyJws } from './jws.ts'
 import { LOG_REFERENCE_CLAIM, type LogReference, parseLogReferenceClaim } from './log-reference.ts'
 import { checkCertificatePath, subjectOfCertificate } from './workload-certificate.ts'
 
@@ -109,8 +109,8 @@ export async function verifyCredentialSignature(
 
 /** The order of workload-creds §3.1: whose anchors, which profile and algorithm, the signature, and then the dates. */
 async function checkToken(credential: Credential, anchors: TrustDomainAnchors, at: number): Promise<void> {
-  const jws = decodeCompactJws(fromUtf8(credential.bytes))
-  checkTokenProfile(credential, jws, anchors.rules)
+  const { jws, claims } = tokens.get(credential) ?? readToken(fromUtf8(credential.bytes))
+  checkTokenProfile(credential, { header: jws.header, algorithm: jws.algorithm, claims }, anchors.rules)
   await verifyJws(jws, tokenKey(jws.header, anchors), { typ: [WIT_TYP] })
   if (credential.notBefore !== undefined && at < credential.notBefore) {
     throw new ProvenanceError('credential_not_yet_valid', `valid from ${credential.notBefore}, asked about ${at}`)
@@ -134,14 +134,28 @@ function tokenKey({ kid }: JsonObject, { tokenKeys, trustDomain }: TrustDomainAn
   return key
 }
 
+/** What a credential was made of, as long as anybody has it: what it claims and what is verified of it are of one reading. */
+const tokens = new WeakMap<Credential, Token>()
+
+interface Token {
+  readonly jws: UnverifiedJws
+  readonly claims: JsonObject
+}
+
+function readToken(compact: string): Token {
+  const jws = decodeCompactJws(compact)
+  const claims = parseJson(jws.payload)
+  if (!isJsonObject(claims)) throw refuse('the claims are not an object')
+  return { jws, claims }
+}
+
 function parseWit(compact: string, bytes: Uint8Array): Credential {
-  const { header, payload } = decodeCompactJws(compact)
+  const token = readToken(compact)
+  const { header } = token.jws
   if (header['typ'] !== WIT_TYP) throw refuse(`a JWS of typ ${JSON.stringify(header['typ'])}, not ${WIT_TYP}`)
   const { kid } = header
   if (kid !== undefined && typeof kid !== 'string') throw refuse('kid is not text')
-  const claims = parseJson(payload)
-  if (!isJsonObject(claims)) throw refuse('the claims are not an object')
-  const { sub, jti, iat, nbf, exp, cnf, [LOG_REFERENCE_CLAIM]: reference } = claims
+  const { sub, jti, iat, nbf, exp, cnf, [LOG_REFERENCE_CLAIM]: reference } = token.claims
   if (typeof sub !== 'string') throw refuse('sub is not one identifier')
   if (jti !== undefined && (typeof jti !== 'string' || jti === '')) throw refuse('jti is not text')
 
@@ -149,7 +163,7 @@ function parseWit(compact: string, bytes: Uint8Array): Credential {
   // The proof of possession must use this algorithm, so a key without one is no binding (workload-creds §5.1).
   if (!isJsonObject(jwk) || typeof jwk['alg'] !== 'string') throw refuse('cnf.jwk is not a key with an alg')
   const publicJwk = parseVerificationJwk(jwk)
-  return {
+  const credential: Credential = {
     kind: 'wit',
     bytes,
     digest: sha256(bytes),
@@ -162,6 +176,8 @@ function parseWit(compact: string, bytes: Uint8Array): Credential {
     keyThumbprint: jwkThumbprint(publicJwk),
     ...(reference !== undefined && { logReference: parseLogReferenceClaim(reference) }),
   }
+  tokens.set(credential, token)
+  return credential
 }
 
 function parseWic(ders: readonly Uint8Array[]): Credential {

@@ -35,27 +35,78 @@ const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
  * @throws {@link ProvenanceError} `malformed_json`, with the offset
  */
 export function parseJson(text: string): Json {
-  let at = 0
+  const reader = new JsonReader(text)
+  const value = reader.value(0)
+  reader.end()
+  return value
+}
 
-  function refuse(why: string): ProvenanceError {
-    return new ProvenanceError('malformed_json', `${why} at offset ${at}`)
+/** A class and not functions in one another, of which each text would have made its own. */
+class JsonReader {
+  readonly #text: string
+  #at = 0
+
+  constructor(text: string) {
+    this.#text = text
   }
-  function skipSpace(): void {
-    for (let code = text.charCodeAt(at); code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09; ) {
-      code = text.charCodeAt(++at)
+
+  value(depth: number): Json {
+    if (depth > MAX_JSON_DEPTH) throw this.#refuse(`nested deeper than ${MAX_JSON_DEPTH}`)
+    this.#skipSpace()
+    const value = this.#read(depth)
+    this.#skipSpace()
+    return value
+  }
+
+  end(): void {
+    if (this.#at !== this.#text.length) throw this.#refuse('more text')
+  }
+
+  #read(depth: number): Json {
+    if (this.#take('{')) return this.#object(depth)
+    if (this.#take('[')) return this.#array(depth)
+    if (this.#text[this.#at] === '"') return this.#string()
+    if (this.#take('true')) return true
+    if (this.#take('false')) return false
+    if (this.#take('null')) return null
+    return this.#number()
+  }
+
+  #object(depth: number): JsonObject {
+    const object = Object.create(null) as Record<string, Json>
+    this.#skipSpace()
+    if (this.#take('}')) return object
+    for (;;) {
+      this.#skipSpace()
+      const name = this.#string()
+      if (name in object) throw this.#refuse(`a second member ${JSON.stringify(name)}`)
+      this.#skipSpace()
+      if (!this.#take(':')) throw this.#refuse('no ":"')
+      object[name] = this.value(depth + 1)
+      if (this.#take('}')) return object
+      if (!this.#take(',')) throw this.#refuse('no "," or "}"')
     }
   }
-  function take(token: string): boolean {
-    if (!text.startsWith(token, at)) return false
-    at += token.length
-    return true
+
+  #array(depth: number): Json[] {
+    const array: Json[] = []
+    this.#skipSpace()
+    if (this.#take(']')) return array
+    for (;;) {
+      array.push(this.value(depth + 1))
+      if (this.#take(']')) return array
+      if (!this.#take(',')) throw this.#refuse('no "," or "]"')
+    }
   }
-  function readString(): string {
-    if (text[at] !== '"') throw refuse('not a string')
+
+  #string(): string {
+    const text = this.#text
+    const at = this.#at
+    if (text[at] !== '"') throw this.#refuse('not a string')
     const close = text.indexOf('"', at + 1)
     const plain = text.slice(at + 1, Math.max(close, at + 1))
     if (close > at && PLAIN.test(plain)) {
-      at = close + 1
+      this.#at = close + 1
       return plain
     }
     let end = at + 1
@@ -65,65 +116,39 @@ export function parseJson(text: string): Json {
       // Escapes and control characters are as strict as they should be in the built-in parser.
       value = JSON.parse(text.slice(at, end + 1)) as string
     } catch {
-      throw refuse('not a string')
+      throw this.#refuse('not a string')
     }
-    at = end + 1
-    if (/\p{Surrogate}/u.test(value)) throw refuse('half of a surrogate pair')
+    this.#at = end + 1
+    if (/\p{Surrogate}/u.test(value)) throw this.#refuse('half of a surrogate pair')
     return value
   }
-  function readObject(depth: number): JsonObject {
-    const object = Object.create(null) as Record<string, Json>
-    skipSpace()
-    if (take('}')) return object
-    for (;;) {
-      skipSpace()
-      const name = readString()
-      if (name in object) throw refuse(`a second member ${JSON.stringify(name)}`)
-      skipSpace()
-      if (!take(':')) throw refuse('no ":"')
-      object[name] = readValue(depth + 1)
-      if (take('}')) return object
-      if (!take(',')) throw refuse('no "," or "}"')
-    }
-  }
-  function readArray(depth: number): Json[] {
-    const array: Json[] = []
-    skipSpace()
-    if (take(']')) return array
-    for (;;) {
-      array.push(readValue(depth + 1))
-      if (take(']')) return array
-      if (!take(',')) throw refuse('no "," or "]"')
-    }
-  }
-  function readNumber(): number | JsonNumber {
-    NUMBER.lastIndex = at
-    const found = NUMBER.exec(text)
-    if (!found) throw refuse('not a value')
+
+  #number(): number | JsonNumber {
+    NUMBER.lastIndex = this.#at
+    const found = NUMBER.exec(this.#text)
+    if (!found) throw this.#refuse('not a value')
     const [literal, fraction, exponent] = found
-    at += literal.length
+    this.#at += literal.length
     const value = Number(literal)
     const plain = fraction === undefined && exponent === undefined && Number.isSafeInteger(value) && literal !== '-0'
     return plain ? value : new JsonNumber(literal)
   }
-  function readValue(depth: number): Json {
-    if (depth > MAX_JSON_DEPTH) throw refuse(`nested deeper than ${MAX_JSON_DEPTH}`)
-    skipSpace()
-    let value: Json
-    if (take('{')) value = readObject(depth)
-    else if (take('[')) value = readArray(depth)
-    else if (text[at] === '"') value = readString()
-    else if (take('true')) value = true
-    else if (take('false')) value = false
-    else if (take('null')) value = null
-    else value = readNumber()
-    skipSpace()
-    return value
+
+  #skipSpace(): void {
+    const text = this.#text
+    let code = text.charCodeAt(this.#at)
+    while (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) code = text.charCodeAt(++this.#at)
   }
 
-  const value = readValue(0)
-  if (at !== text.length) throw refuse('more text')
-  return value
+  #take(token: string): boolean {
+    if (!this.#text.startsWith(token, this.#at)) return false
+    this.#at += token.length
+    return true
+  }
+
+  #refuse(why: string): ProvenanceError {
+    return new ProvenanceError('malformed_json', `${why} at offset ${this.#at}`)
+  }
 }
 
 /** Whether a value is an object, as against an array, a number kept as text, or a scalar. */
@@ -136,9 +161,17 @@ export function isJsonObject(value: Json | undefined): value is JsonObject {
  * What is hashed or compared later must be written by this.
  */
 export function canonicalJson(value: Json): string {
+  if (typeof value === 'string') return quoted(value)
   if (value instanceof JsonNumber) throw new ProvenanceError('malformed_json', `${value.literal} is not an integer`)
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
   if (!isJsonObject(value)) return JSON.stringify(value)
-  const members = Object.keys(value).sort()
-  return `{${members.map((name) => `${JSON.stringify(name)}:${canonicalJson(value[name]!)}`).join(',')}}`
+  let members = ''
+  for (const name of Object.keys(value).sort()) {
+    members += `${members === '' ? '' : ','}${quoted(name)}:${canonicalJson(value[name]!)}`
+  }
+  return `{${members}}`
+}
+
+function quoted(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text)
 }

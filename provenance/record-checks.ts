@@ -285,6 +285,15 @@ function mismatch(why: string): ProvenanceError {
 
 /** For people: evidence may hold a time beyond what a calendar has. */
 export function time(seconds: number): string {
+  const known = writtenTimes.get(seconds)
+  if (known !== undefined) return known
   const date = new Date(seconds * 1000)
-  return Number.isNaN(date.getTime()) ? `${seconds} s` : date.toISOString().replace('.000Z', 'Z')
+  const written = Number.isNaN(date.getTime()) ? `${seconds} s` : date.toISOString().replace('.000Z', 'Z')
+  if (writtenTimes.size === MAX_WRITTEN_TIMES) writtenTimes.clear()
+  writtenTimes.set(seconds, written)
+  return written
 }
+
+/** A report names half a dozen moments, mostly those of the report before, and writing one takes 2 µs. */
+const writtenTimes = new Map<number, string>()
+const MAX_WRITTEN_TIMES = 64

@@ -76,7 +76,8 @@ export class Checklist {
     const title = this.#titles[id]
     assert(title, `check ${id} has no title`)
     const values: Record<string, unknown> = {}
-    for (const [name, step] of Object.entries(needs)) {
+    for (const name of Object.keys(needs)) {
+      const step = needs[name]!
       if (!step.finding) {
         this.#checks.push({ id, title, outcome: 'not-checked', detail: `needs: ${step.title}` })
         return { title }

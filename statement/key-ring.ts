@@ -21,6 +21,24 @@ import type { PrivateJwk, VerificationJwk } from './cose-key.ts'
  * @throws as `importVerificationKey`
  */
 export function verificationKeyOf(jwk: VerificationJwk, algorithm?: VerificationAlgorithm): Promise<VerificationKey> {
+  const before = lastAsked.get(jwk)
+  if (before && before.algorithm === algorithm) return before.key
+  const key = keyNamed(jwk, algorithm)
+  // One that could not be imported is asked for again.
+  key.then(
+    () => lastAsked.set(jwk, { algorithm, key }),
+    () => {},
+  )
+  return key
+}
+
+/** By identity, as a JWK does not change; and no longer than whoever holds it. */
+const lastAsked = new WeakMap<
+  VerificationJwk,
+  { readonly algorithm: VerificationAlgorithm | undefined; readonly key: Promise<VerificationKey> }
+>()
+
+function keyNamed(jwk: VerificationJwk, algorithm: VerificationAlgorithm | undefined): Promise<VerificationKey> {
   const members = jwk.kty === 'RSA' ? [jwk.n, jwk.e] : [jwk.crv, jwk.x, 'y' in jwk ? jwk.y : '']
   // As a list: whoever calls with what nobody has read yet must not get another key for a separator in a member.
   const name = JSON.stringify([jwk.kty, ...members, jwk.alg, algorithm])

@@ -50,6 +50,14 @@ describe('text encodings of bytes', () => {
     assert.equal(fromBase64(toBase64(bytes)).length, bytes.length)
   })
 
+  it('agree with Node on both sides of the length that is written at once', () => {
+    for (const length of [3071, 3072, 3073, 3074, 6143, 6144, 6145]) {
+      const bytes = Uint8Array.from({ length }, (_, i) => (i * 167) ^ (i >> 4))
+      assert.equal(toBase64(bytes), Buffer.from(bytes).toString('base64'))
+      assert.equal(toBase64url(bytes), Buffer.from(bytes).toString('base64url'))
+    }
+  })
+
   it('take one text for each byte string, whatever else decodes to the same bytes (malformed_encoding)', () => {
     for (const text of ['0', 'AB', '0g', ' 00', '00\n', '0x00']) assert.throws(() => fromHex(text), malformed, text)
     for (const text of ['AA', 'AA=', 'AB==', 'A A=', 'AA==\n', ' AA==', 'AA==AA==', '_-A=', 'é', 'AAA', '====']) {
