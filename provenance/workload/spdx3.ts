@@ -1,8 +1,8 @@
 /**
  * SPDX 3.0 in JSON-LD: a graph of elements, of which the software packages are taken, and what the document has as its roots.
  *
- * Only the context that SPDX publishes is taken. Another could rename `software_Package`, so that a JSON-LD processor sees packages where
- * this file sees none.
+ * Only the context that SPDX publishes is taken, and prefixes beside it. Another could rename `software_Package`, so that a JSON-LD processor sees
+ * packages where this file sees none.
  *
  * @module
  */
@@ -25,12 +25,7 @@ export function isSpdx3(document: JsonObject): boolean {
 
 /** @throws {@link ProvenanceError} `malformed_sbom`, `unsupported_sbom` */
 export function readSpdx3(document: JsonObject): SbomContent {
-  const context = document['@context']
-  const only = Array.isArray(context) && context.length === 1 ? (context[0] as Json) : context
-  const specVersion = typeof only === 'string' ? CONTEXT.exec(only)?.[1] : undefined
-  if (specVersion === undefined) {
-    throw new ProvenanceError('unsupported_sbom', 'JSON-LD with another context than that of SPDX 3.0')
-  }
+  const specVersion = versionOf(document)
   const graph = new Graph(document['@graph'] ?? document)
   const collector = new ComponentCollector()
   for (const each of graph.ofType(PACKAGES)) {
@@ -57,6 +52,43 @@ export function readSpdx3(document: JsonObject): SbomContent {
     subjects: subjectsOf(documents, graph),
     ...collector.index(),
   }
+}
+
+/**
+ * By the context, which is SPDX's. A prefix that stands alone somewhere would have another meaning there than SPDX gave it, and so would all that is
+ * below another context.
+ */
+function versionOf({ '@context': context, ...document }: JsonObject): string {
+  const [published, ...more] = (Array.isArray(context) ? context : [context]) as readonly Json[]
+  const version = typeof published === 'string' ? CONTEXT.exec(published)?.[1] : undefined
+  const words = new Set(['@context', ...more.flatMap((each) => (isJsonObject(each) ? Object.keys(each) : []))])
+  if (version === undefined || !more.every(isPrefixes) || isSaid(words, document)) {
+    throw new ProvenanceError('unsupported_sbom', 'JSON-LD with another context than that of SPDX 3.0')
+  }
+  return version
+}
+
+/** Where the terms of SPDX are. */
+const TERMS = 'https://spdx.org/rdf/'
+
+/** Short names for namespaces, as they may stand in the place of a namespaceMap (SPDX 3.0.1, "Serializations"). A term of SPDX must not have two. */
+function isPrefixes(context: Json): boolean {
+  if (!isJsonObject(context)) return false
+  return Object.entries(context).every(
+    ([name, iri]) =>
+      /^[A-Za-z][A-Za-z0-9._-]*$/.test(name) &&
+      typeof iri === 'string' &&
+      /^[A-Za-z][A-Za-z0-9+.-]*:\S*[:/?#[\]@]$/.test(iri) &&
+      !iri.startsWith(TERMS) &&
+      !TERMS.startsWith(iri),
+  )
+}
+
+/** Whether one of `words` is a member's name or a whole text. */
+function isSaid(words: ReadonlySet<string>, value: Json): boolean {
+  if (typeof value === 'string') return words.has(value)
+  if (Array.isArray(value)) return value.some((each: Json) => isSaid(words, each))
+  return isJsonObject(value) && Object.entries(value).some(([name, each]) => words.has(name) || isSaid(words, each))
 }
 
 const PURL: ReadonlySet<Json | undefined> = new Set(['packageUrl', 'purl'])

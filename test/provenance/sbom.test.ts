@@ -321,11 +321,34 @@ describe('readSbom, of SPDX 3', () => {
     assert.deepEqual(read({ '@context': [context], '@graph': circle }).subjects, [])
   })
 
-  it('refuses a context that could give the packages other names', () => {
-    for (const other of [[context, { p: 'software_Package' }], 'https://spdx.org/rdf/4.0/spdx-context.jsonld']) {
-      assert.throws(() => read({ '@context': other, '@graph': graph }), { code: 'unsupported_sbom' })
-    }
+  it('takes prefixes in the context, which name nothing of SPDX', () => {
+    const prefixes = { us: 'https://spdx.example/3#', 'urn-us': 'urn:us:' }
+    const packages = [{ type: 'software_Package', spdxId: 'us:a', name: 'a' }]
+    assert.deepEqual(read({ '@context': [context, prefixes], '@graph': packages }).others, [{ name: 'a' }])
   })
+
+  const spdx = 'https://spdx.org/rdf/3.0.1/terms/Software/'
+  const otherNames: [what: string, context: unknown, more?: object][] = [
+    ['a class under another name', [context, { p: 'software_Package' }]],
+    ['a class under another name, by its IRI', [context, { p: `${spdx}Package` }]],
+    ['a prefix for the terms of SPDX', [context, { p: spdx }]],
+    ['a prefix for all of SPDX', [context, { p: 'https://spdx.org/' }]],
+    ['a prefix in the place of a member', [context, { name: 'https://a.example/#' }]],
+    ['a prefix in the place of a class', [context, { software_Package: 'https://a.example/#' }]],
+    ['a prefix in the place of a value', [context, { sha256: 'https://a.example/#' }]],
+    ['a keyword', [context, { '@vocab': 'https://a.example/#' }]],
+    ['a term with a definition', [context, { p: { '@id': 'https://a.example/#' } }]],
+    ['the context last', [{ us: 'https://a.example/#' }, context]],
+    ['two contexts', [context, 'https://a.example/context.jsonld']],
+    ['a context further down', context, { '@context': { p: 'software_Package' }, type: 'p', name: 'hidden' }],
+    ['the context of another version', 'https://spdx.org/rdf/4.0/spdx-context.jsonld'],
+  ]
+  for (const [what, other, more] of otherNames) {
+    it(`refuses what could give the packages other names: ${what}`, () => {
+      const document = { '@context': other, '@graph': more ? [...graph, more] : graph }
+      assert.throws(() => read(document), { code: 'unsupported_sbom' })
+    })
+  }
 })
 
 describe('readSbom', () => {
