@@ -7,7 +7,7 @@ import { fromHex, fromUtf8 } from '../../merkle/bytes.ts'
 import { EvidenceError } from '../../merkle/error.ts'
 import type { VerificationJwk } from '../../statement/cose-key.ts'
 import { ProvenanceError } from '../error.ts'
-import { parseJson } from '../json.ts'
+import { isJsonObject, type JsonObject, parseJson } from '../json.ts'
 import { type CertifiedVerifier, isAttestation, MAX_ATTESTATION_BYTES, readAttestations } from './attestation.ts'
 import { readSbom, readSbomDocument, type Sbom, sbomOf } from './sbom.ts'
 import type { SignerIdentity } from './signer-identity.ts'
@@ -39,13 +39,19 @@ export async function readAttestedSbom(
   if (subjects.length > MAX_SUBJECTS) {
     throw new ProvenanceError('malformed_sbom', `about more than ${MAX_SUBJECTS} things`)
   }
-  const sbom = sbomOf(readSbomDocument(statement.predicate), bytes)
+  const sbom = sbomOf(readSbomDocument(documentIn(statement.predicate)), bytes)
   return {
     ...sbom,
     subjects: subjects.map(fromHex),
     ...(signer === undefined ? {} : { signer }),
     ...(identity ? { identity } : {}),
   }
+}
+
+/** What the predicate is, or what cosign once put into it together with the time. */
+function documentIn(predicate: JsonObject): JsonObject {
+  const { Data: data, Timestamp: _, ...rest } = predicate
+  return isJsonObject(data) && Object.keys(rest).length === 0 ? data : predicate
 }
 
 /** Bills of materials are large, and parsed once: the members that make an attestation are looked for before. */

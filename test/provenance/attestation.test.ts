@@ -261,6 +261,17 @@ describe('readAttestedSbom', () => {
     await assert.rejects(readAttestedSbom(file, [stranger.jwk]), { code: 'bad_signature' })
   })
 
+  it('takes the document out of what cosign put around it', async () => {
+    const within = (predicate: object) => text(envelope({ ...statement, predicate }, builder))
+    const found = await readAttestedSbom(within({ Data: bom, Timestamp: '2026-01-01T00:00:00Z' }), [builder.jwk])
+    assert.deepEqual(found.components, ['pkg:npm/a@1'])
+    const both = await readAttestedSbom(within({ ...bom, components: [], Data: bom }), [builder.jwk])
+    assert.deepEqual(both.components, [])
+    for (const predicate of [{ Data: [bom] }, { Data: { Data: bom } }, { Data: bom, more: 1 }]) {
+      await assert.rejects(readAttestedSbom(within(predicate), [builder.jwk]), { code: 'unsupported_sbom' })
+    }
+  })
+
   it('takes a document by itself, which needs no signature', async () => {
     const found = await readAttestedSbom(text(bom), [builder.jwk])
     assert.equal(found.signer, undefined)
