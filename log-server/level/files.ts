@@ -3,8 +3,9 @@
  *
  * LevelDB, as we get it (classic-level, without `paranoid_checks` and `verify_checksums`), writes these checksums and does not look at those of
  * its tables. A changed bit in a block comes out as another value; in the Bloom filter of a table it makes a key that is there one that
- * is not; and where lengths do not add up, its own assertions end the process. Of its logs it passes over what is damaged (`record-log.ts`). So the logs
- * are looked at before each opening, and whether the tables are all there; what is in the tables by the scrub while a log is served, and all of it by `fsck`.
+ * is not; and where lengths do not add up, its own assertions end the process. Of its logs it passes over what is damaged (`record-log.ts`). So these are looked at
+ * before each opening: the logs, whether the tables are all there, and what keys are found by whose absence says something ({@link TELLING}). All else that is in
+ * the tables is looked at by the scrub while a log is served, and by `fsck`.
  *
  * @module
  */
@@ -13,7 +14,7 @@ import { type FileHandle, open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isCode } from '../guard.ts'
 import { readRecordLog } from './record-log.ts'
-import { checkTable, type Paced } from './table.ts'
+import { checkLookups, checkTable, type Paced } from './table.ts'
 import { Varints } from './varints.ts'
 
 /** One thing that is wrong with one file. */
@@ -23,10 +24,16 @@ export interface FileDamage {
 }
 
 /**
- * What opening would not notice: the logs that it replays, and tables that are not there or cut short. As much to read as was written since it last sorted
- * what it has, 16 MiB as a rule.
+ * The keys that make another answer when they are not found, and not only none. Without the newest of a series (`r`) the one before is the latest; without the
+ * status of a credential (`c`), or what says who may write (`a`), it is valid; and where nothing says that a statement was erased (`g`), it is damaged. They are few.
  */
-export function checkLevelLogs(location: string): Promise<FileDamage[]> {
+const TELLING = ['a', 'c', 'g', 'k', 'r'].map((letter) => letter.charCodeAt(0))
+
+/**
+ * What opening would not notice, and answers would not show: damage to the logs that it replays; tables that are not there, or cut short; and what hides
+ * {@link TELLING} keys. As much to read as was written since it last sorted what it has, 16 MiB as a rule, and a few blocks.
+ */
+export function checkBeforeOpening(location: string): Promise<FileDamage[]> {
   return check(location, false)
 }
 
@@ -46,7 +53,7 @@ export async function checkOpenTables(
 ): Promise<FileDamage | undefined> {
   const tables = await liveTables(location)
   if ('file' in tables) return tables
-  for (const [number, size] of tables) {
+  for (const [number, { size }] of tables) {
     let stopped = false
     const pace = async (bytes: number) => {
       if (!stopped && !(await paced(bytes))) stopped = true
@@ -63,8 +70,8 @@ export async function checkOpenTables(
   return undefined
 }
 
-/** Those that are read, with their sizes; what the manifest does not name is of a crash, or about to go. */
-export async function liveTables(location: string): Promise<ReadonlyMap<number, number> | FileDamage> {
+/** Those that are read, by number; what the manifest does not name is of a crash, or about to go. */
+export async function liveTables(location: string): Promise<ReadonlyMap<number, Table> | FileDamage> {
   const names = await namesIn(location)
   if (!names.includes('CURRENT')) return new Map()
   const files = await readManifest(location, names, false)
@@ -86,8 +93,9 @@ async function check(location: string, all: boolean): Promise<FileDamage[]> {
     if (log.damage !== undefined) found.push({ file, detail: log.damage })
   }
   // A table that the manifest does not name is of a crash, and nobody reads it.
-  for (const [number, size] of files.tables) {
-    found.push(...(all ? await checkLive(location, number, size) : checkThere(location, number, size)))
+  for (const [number, table] of files.tables) {
+    const damage = all ? checkLive(location, number, table.size) : checkBefore(location, number, table)
+    found.push(...(await damage))
   }
   return found
 }
@@ -114,25 +122,37 @@ async function readManifest(
 }
 
 async function checkLive(location: string, number: number, size: number, paced?: Paced): Promise<FileDamage[]> {
+  return checkFile(location, number, size, (handle) => checkTable(handle, paced))
+}
+
+/** Of most it is only looked whether they are there: a log of ten million entries has some thousands, at 5 µs each. */
+async function checkBefore(location: string, number: number, { size, first, last }: Table): Promise<FileDamage[]> {
+  if (TELLING.some((letter) => first <= letter && letter <= last)) {
+    return checkFile(location, number, size, (handle) => checkLookups(handle, TELLING))
+  }
+  for (const file of namesOf(number)) {
+    const stats = statSync(join(location, file), { throwIfNoEntry: false })
+    if (stats) return stats.size === size ? [] : [{ file, detail: ofAnotherSize(stats.size, size) }]
+  }
+  return [missing(number)]
+}
+
+async function checkFile(
+  location: string,
+  number: number,
+  size: number,
+  check: (handle: FileHandle) => Promise<string | undefined>,
+): Promise<FileDamage[]> {
   for (const file of namesOf(number)) {
     const handle = await openIfThere(join(location, file))
     if (!handle) continue
     try {
       const { size: found } = await handle.stat()
-      const detail = found === size ? await checkTable(handle, paced) : ofAnotherSize(found, size)
+      const detail = found === size ? await check(handle) : ofAnotherSize(found, size)
       return detail === undefined ? [] : [{ file, detail }]
     } finally {
       await handle.close()
     }
-  }
-  return [missing(number)]
-}
-
-/** In one go: nothing else is done yet, and a log of ten million entries has some thousands, at 5 µs each. */
-function checkThere(location: string, number: number, size: number): FileDamage[] {
-  for (const file of namesOf(number)) {
-    const stats = statSync(join(location, file), { throwIfNoEntry: false })
-    if (stats) return stats.size === size ? [] : [{ file, detail: ofAnotherSize(stats.size, size) }]
   }
   return [missing(number)]
 }
@@ -150,17 +170,25 @@ function openIfThere(path: string): Promise<FileHandle | undefined> {
   })
 }
 
+export interface Table {
+  /** Bytes. */
+  readonly size: number
+  /** First bytes of its first and of its last key. */
+  readonly first: number
+  readonly last: number
+}
+
 /** What there is, as the records of a manifest add it up (`VersionEdit`). */
 interface LevelFiles {
-  /** Bytes of each, by number. */
-  readonly tables: ReadonlyMap<number, number>
+  /** By number. */
+  readonly tables: ReadonlyMap<number, Table>
   /** Logs of lower numbers are in tables already. */
   readonly oldestLog: number
 }
 
 /** Undefined when a record says something that we do not know. */
 function filesIn(records: readonly (readonly Uint8Array[])[]): LevelFiles | undefined {
-  const tables = new Map<number, number>()
+  const tables = new Map<number, Table>()
   let oldestLog = 0
   for (const parts of records) {
     const edit = new Varints(Buffer.concat(parts))
@@ -178,9 +206,9 @@ function filesIn(records: readonly (readonly Uint8Array[])[]): LevelFiles | unde
       } else if (tag === 7) {
         edit.next()
         const [number, size] = [edit.next(), edit.next()]
-        edit.slice()
-        if (number === undefined || size === undefined || !edit.slice()) return undefined
-        tables.set(number, size)
+        const [smallest, largest] = [edit.slice(), edit.slice()]
+        if (number === undefined || size === undefined || !smallest || !largest) return undefined
+        tables.set(number, { size, first: smallest[0] ?? 0, last: largest[0] ?? 255 })
       } else return undefined
     }
   }

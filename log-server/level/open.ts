@@ -10,7 +10,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { Level } from 'level'
 import type { Database } from '../database.ts'
 import { LogError } from '../types.ts'
-import { checkLevelLogs } from './files.ts'
+import { checkBeforeOpening } from './files.ts'
 
 /** At one time: it takes no less. What is not there is not looked for in tables (`key-filter.ts`). */
 export const OPEN_FILES = 74
@@ -21,7 +21,7 @@ export const OPEN_FILES = 74
  */
 export async function openLevel(location: string, create: boolean): Promise<Database> {
   // First: a Level opens by itself, and has read its logs before anybody asks.
-  const [damage] = await checkLevelLogs(location)
+  const [damage] = await checkBeforeOpening(location)
   if (damage) throw new LogError('log_damaged', `${join(location, damage.file)}: ${damage.detail}`)
   const db = new Level<Uint8Array, Uint8Array>(location, {
     keyEncoding: 'view',

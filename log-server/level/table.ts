@@ -35,14 +35,9 @@ export async function checkTable(
   file: FileHandle,
   paced: Paced = () => Promise.resolve(true),
 ): Promise<string | undefined> {
-  const { size } = await file.stat()
-  if (size < FOOTER_BYTES) return `${size} bytes are no table`
-  const footer = await readAt(file, size - FOOTER_BYTES, FOOTER_BYTES)
-  if (footer.length < FOOTER_BYTES || footer.readBigUInt64LE(40) !== MAGIC) return 'it does not end as a table does'
-  const numbers = new Varints(footer.subarray(0, 40))
-  const [metaindex, index] = [handleOf(numbers), handleOf(numbers)]
-  if (!metaindex || !index || !isZero(footer.subarray(numbers.at, 40))) return 'its footer cannot be read'
-
+  const table = await readFooter(file)
+  if (typeof table === 'string') return table
+  const { size, index, metaindex } = table
   // Each begins where another one ends, so that there is no byte of which nothing is known.
   const blocks = [
     ...(await handlesIn(file, size, index)),
@@ -54,7 +49,7 @@ export async function checkTable(
   let told = 0
   for (const block of blocks.sort((a, b) => a.offset - b.offset)) {
     if (block.offset !== at) return `nothing says what is at byte ${at}`
-    if (!(await readBlock(file, size, block))) return `the block at byte ${at} is not as it was written`
+    if (!(await readBlock(file, size, block))) return notAsWritten(block)
     at = block.offset + block.length + TRAILER_BYTES
     await nextTurn()
     if (at - told < PACE_BYTES) continue
@@ -65,20 +60,59 @@ export async function checkTable(
   return at === size - FOOTER_BYTES ? undefined : `nothing says what is at byte ${at}`
 }
 
+/** As {@link checkTable}, of all that finding, or not finding, a key goes through that begins with one of these letters. */
+export async function checkLookups(file: FileHandle, letters: readonly number[]): Promise<string | undefined> {
+  const table = await readFooter(file)
+  if (typeof table === 'string') return table
+  const { size, index, metaindex } = table
+  // A name in the index is no less than any key in its block, and less than those of the next one.
+  let from = 0
+  const blocks = [index, metaindex, ...(await handlesIn(file, size, metaindex))]
+  for (const block of await handlesIn(file, size, index)) {
+    if (letters.some((letter) => from <= letter && letter <= block.letter)) blocks.push(block)
+    from = block.letter
+  }
+  for (const block of blocks) if (!(await readBlock(file, size, block))) return notAsWritten(block)
+  return undefined
+}
+
+async function readFooter(
+  file: FileHandle,
+): Promise<{ readonly size: number; readonly metaindex: BlockHandle; readonly index: BlockHandle } | string> {
+  const { size } = await file.stat()
+  if (size < FOOTER_BYTES) return `${size} bytes are no table`
+  const footer = await readAt(file, size - FOOTER_BYTES, FOOTER_BYTES)
+  if (footer.length < FOOTER_BYTES || footer.readBigUInt64LE(40) !== MAGIC) return 'it does not end as a table does'
+  const numbers = new Varints(footer.subarray(0, 40))
+  const [metaindex, index] = [handleOf(numbers), handleOf(numbers)]
+  if (!metaindex || !index || !isZero(footer.subarray(numbers.at, 40))) return 'its footer cannot be read'
+  return { size, metaindex, index }
+}
+
+const notAsWritten = ({ offset }: BlockHandle): string => `the block at byte ${offset} is not as it was written`
+
+interface NamedBlock extends BlockHandle {
+  /** Of the first byte of its name in the index. */
+  readonly letter: number
+}
+
 /** Where the blocks are that an index names; none when it is damaged, which is found when it is looked at itself. */
-async function handlesIn(file: FileHandle, size: number, index: BlockHandle): Promise<BlockHandle[]> {
+async function handlesIn(file: FileHandle, size: number, index: BlockHandle): Promise<NamedBlock[]> {
   const block = await readBlock(file, size, index)
   if (!block || block.length < 4) return []
   // Behind the entries: where some of them begin, and how many those are.
   const entries = block.subarray(0, Math.max(0, block.length - 4 - 4 * block.readUInt32LE(block.length - 4)))
-  const found: BlockHandle[] = []
+  const found: NamedBlock[] = []
+  let letter = 0
   for (let at = 0; at < entries.length; ) {
     const lengths = new Varints(entries.subarray(at))
     const [shared, unshared, length] = [lengths.next(), lengths.next(), lengths.next()]
     if (shared === undefined || unshared === undefined || length === undefined) return found
-    const value = at + lengths.at + unshared
+    const name = at + lengths.at
+    const value = name + unshared
+    if (shared === 0) letter = entries[name] ?? 0
     const handle = handleOf(new Varints(entries.subarray(value, value + length)))
-    if (handle) found.push(handle)
+    if (handle) found.push({ ...handle, letter })
     at = value + length
   }
   return found

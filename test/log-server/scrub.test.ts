@@ -169,7 +169,7 @@ describe('the scrub', () => {
   async function tablesOf(): Promise<[number: number, bytes: number][]> {
     const tables = await liveTables(paths(dataDir).store)
     assert.ok('size' in tables)
-    return [...tables]
+    return Array.from(tables, ([number, { size }]) => [number, size])
   }
 
   async function bytesOfTables(): Promise<number> {

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { Level } from 'level'
+import { checkBeforeOpening, checkLevelFiles } from '../../log-server/level/files.ts'
+import { openLevel } from '../../log-server/level/open.ts'
+
+/** Of one table: what is large and in many blocks, and before and behind it keys that say something by not being there. */
+const SERIES = 'rappraisal-policy/k/p'
+const NEWEST = 'the newest of the series'
+const STATUS = 'c0123456789abcdef'
+const STATEMENTS = 40
+/** Behind the entries of a block: where one of them begins, how many such there are, compression and checksum. */
+const RESTARTS_BYTES = 4 + 4 + 1 + 4
+
+describe('what is looked at before LevelDB is opened', () => {
+  let location: string
+  let file: string
+  let table: Buffer
+  before(async () => {
+    location = await mkdtemp(join(tmpdir(), 'provlog-level-'))
+    const db = new Level(location, { compression: false } as object) as Level & {
+      compactRange(start: string, end: string): Promise<void>
+    }
+    await db.open()
+    await db.put(SERIES, 'the one before')
+    await db.compactRange('', '~')
+    await db.put(SERIES, NEWEST)
+    await db.put(STATUS, 'revoked')
+    for (let i = 0; i < STATEMENTS; i++) await db.put(`s${100 + i}`, `${i} `.repeat(512))
+    await db.compactRange('', '~')
+    await db.close()
+    for (const name of await readdir(location)) {
+      if (!name.endsWith('.ldb')) continue
+      file = join(location, name)
+      table = await readFile(file)
+    }
+  })
+  after(() => rm(location, { recursive: true }))
+
+  const damaged = async (at: number) => {
+    const bytes = Buffer.from(table)
+    bytes[at]! ^= 1
+    await writeFile(file, bytes)
+    const [opening, all] = [await checkBeforeOpening(location), await checkLevelFiles(location)]
+    await writeFile(file, table)
+    return { opening: opening.length > 0, all: all.length > 0 }
+  }
+
+  it('is nothing that is wrong, of a sound one', async () => {
+    assert.deepEqual(await checkBeforeOpening(location), [])
+    assert.ok(table.includes(NEWEST))
+  })
+
+  it('is each byte of the blocks in which keys are whose absence would be an answer', async () => {
+    // The keys of a block are written against one another: of the second letters stand there.
+    for (const text of [NEWEST, 'revoked', STATUS.slice(1), SERIES.slice(1)]) {
+      const at = table.indexOf(text)
+      assert.ok(at > 0, text)
+      for (let i = 0; i < text.length; i++) assert.deepEqual(await damaged(at + i), { opening: true, all: true }, text)
+    }
+  })
+
+  it('is each byte that finds them: index, filter, footer', async () => {
+    // The statements stand last.
+    const last = `${STATEMENTS - 1} `
+    for (let at = table.lastIndexOf(last) + last.length + RESTARTS_BYTES; at < table.length; at++) {
+      assert.deepEqual(await damaged(at), { opening: true, all: true }, `byte ${at} of ${table.length}`)
+    }
+  })
+
+  it('is no other block: that is for the scrub', async () => {
+    const at = table.indexOf('20 20 20 20')
+    assert.deepEqual(await damaged(at), { opening: false, all: true })
+  })
+
+  it('refuses to open what hides the newest of a series (log_damaged)', async () => {
+    const bytes = Buffer.from(table)
+    bytes[table.indexOf(NEWEST) - SERIES.length]! ^= 1
+    await writeFile(file, bytes)
+    await assert.rejects(openLevel(location, false), { code: 'log_damaged' })
+    await writeFile(file, table)
+  })
+})
