@@ -66,7 +66,9 @@ async function benchHashes({ bundles, rounds }: Omit<Size, 'entries'>): Promise<
     const client = new LogClient({ url: served.url, pinned: served, clock: now })
     const checkpoint = await client.checkpoint()
     const inMemory: { bytes: Uint8Array; width: number }[] = []
-    await replayHashes(client, checkpoint, { onBundle: (_, bytes, width) => inMemory.push({ bytes, width }) })
+    await replayHashes(client, checkpoint, {
+      onBundle: (_, bytes, width) => inMemory.push({ bytes: bytes.slice(), width }),
+    })
 
     // Warm both, and the server, so that nothing is compiled while it is measured.
     for (let i = 0; i < 2 && rounds > 1; i++) {

@@ -49,7 +49,8 @@ export function decodeEntryBundle(bytes: Uint8Array, count: number): Uint8Array[
  */
 export function hashEntryBundle(bytes: Uint8Array, count: number): Uint8Array {
   // A leaf is hashed behind a byte 0x00. In a copy, the low byte of the entry's length stands just there: no copy per entry.
-  const prefixed = bytes.slice()
+  const prefixed = bytes.length > scratch.length ? new Uint8Array(bytes.length) : scratch
+  prefixed.set(bytes)
   const hashes = new Uint8Array(checkedCount(count) * HASH_LENGTH)
   let at = 0
   walk(bytes, count, (start, end) => {
@@ -59,6 +60,9 @@ export function hashEntryBundle(bytes: Uint8Array, count: number): Uint8Array {
   })
   return hashes
 }
+
+/** For that copy, of one bundle of hashes after another: hashing never yields to other code, so nobody sees it half written. */
+const scratch = new Uint8Array(256 * (LENGTH_BYTES + HASH_LENGTH))
 
 function walk(bytes: Uint8Array, count: number, visit: (start: number, end: number) => void): void {
   let at = 0

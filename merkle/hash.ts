@@ -45,10 +45,11 @@ export function hashNode(left: Hash, right: Hash): Hash {
 /**
  * The next level up of a row of nodes: hashes pairs 0+1, 2+3, … of `row`, a packed array of an even number of hashes.
  * Returns half as many, packed.
+ *
+ * @param parents - where they go: it may be the first half of `row`
  */
-export function hashPairs(row: Uint8Array): Uint8Array {
+export function hashPairs(row: Uint8Array, parents: Uint8Array = new Uint8Array(row.length / 2)): Uint8Array {
   assert(row.length % (2 * HASH_LENGTH) === 0, 'pairs of whole hashes')
-  const parents = new Uint8Array(row.length / 2)
   for (let at = 0; at < row.length; at += 2 * HASH_LENGTH) {
     nodeInput.set(row.subarray(at, at + 2 * HASH_LENGTH), 1)
     sha256Into(nodeInput, parents, at / 2)

@@ -1,5 +1,6 @@
 /**
- * The hashes of whole entry bundles, made in a thread while the main thread fetches the next ones: a bundle takes as long to hash as to fetch.
+ * The hashes of whole entry bundles, made in a thread while the main thread fetches the next ones, into memory that both have: a bundle takes as long to
+ * hash as to fetch.
  *
  * This file is both sides: the thread runs it too.
  *
@@ -7,16 +8,16 @@
  */
 import { isMainThread, parentPort, type Worker, workerData } from 'node:worker_threads'
 import { hashEntryBundle } from '../../merkle/entry-bundle.ts'
-import { MerkleError } from '../../merkle/error.ts'
+import { assert, MerkleError } from '../../merkle/error.ts'
 import { hashPairs } from '../../merkle/hash.ts'
 import { TILE_WIDTH } from '../../merkle/tile.ts'
 import { startThread } from './thread.ts'
 
-/** Bundles in a row, each after its length, u32. */
+/** Where bundles begin in the memory of both. The first request says which memory that is. */
 interface Request {
   readonly id: number
-  readonly count: number
-  readonly bytes: Uint8Array
+  readonly starts: readonly number[]
+  readonly memory?: SharedArrayBuffer
 }
 
 /** A root for each; zeros of what is no bundle. */
@@ -26,19 +27,25 @@ interface Reply {
 }
 
 interface Waiting {
+  readonly room: Uint8Array
   readonly resolve: (root: Uint8Array | undefined) => void
   readonly reject: (error: Error) => void
 }
 
 export class HashThread {
   readonly #worker: Worker
+  readonly #memory: SharedArrayBuffer
+  readonly #rooms: Uint8Array[]
   readonly #asked = new Map<number, readonly Waiting[]>()
   /** Came while the thread was busy: they go together, for each message wakes a thread. */
-  #together: { readonly bytes: Uint8Array; readonly waiting: Waiting }[] = []
+  #together: Waiting[] = []
   #next = 0
   #failure: Error | undefined
 
-  constructor() {
+  /** @param rooms - bundles at one time */
+  constructor(rooms: number) {
+    this.#memory = new SharedArrayBuffer(rooms * ROOM_BYTES)
+    this.#rooms = Array.from({ length: rooms }, (_, i) => new Uint8Array(this.#memory, i * ROOM_BYTES, ROOM_BYTES))
     this.#worker = startThread(import.meta.url, THREAD)
     this.#worker.on('message', ({ id, roots }: Reply) => {
       const asked = this.#asked.get(id) ?? []
@@ -53,11 +60,28 @@ export class HashThread {
     this.#worker.on('exit', (code) => this.#fail(new Error(`the thread that hashes ended with ${code}`)))
   }
 
-  /** The root over a bundle of 256 entries; undefined when it is not 256 entries. */
-  rootOf(bytes: Uint8Array): Promise<Uint8Array | undefined> {
+  /** Where the next bundle may go, of which nobody knows how long it is. Until {@link release}. */
+  room(): Uint8Array {
+    const room = this.#rooms.pop()
+    assert(room, 'there are as many rooms as bundles at one time')
+    return room
+  }
+
+  release(room: Uint8Array): void {
+    this.#rooms.push(room)
+  }
+
+  /**
+   * The root over a bundle of 256 entries; undefined when it is not 256 entries, or not of 32 bytes each.
+   *
+   * @param bytes - in `room` already; or copied to it
+   */
+  rootOf(bytes: Uint8Array, room: Uint8Array): Promise<Uint8Array | undefined> {
     return new Promise((resolve, reject) => {
       if (this.#failure) return reject(this.#failure)
-      const count = this.#together.push({ bytes, waiting: { resolve, reject } })
+      if (bytes.length !== ROOM_BYTES) return resolve(undefined)
+      if (bytes.buffer !== this.#memory) room.set(bytes)
+      const count = this.#together.push({ room, resolve, reject })
       // One that it works on, and one that it begins with at once when it has done that.
       if (this.#asked.size === 0 || (this.#asked.size === 1 && count >= TOGETHER)) this.#send()
     })
@@ -70,23 +94,15 @@ export class HashThread {
   #send(): void {
     const together = this.#together
     this.#together = []
-    const waiting = together.map((each) => each.waiting)
     const id = this.#next++
-    this.#asked.set(id, waiting)
-    const bytes = new Uint8Array(together.reduce((length, each) => length + LENGTH_BYTES + each.bytes.length, 0))
-    const view = new DataView(bytes.buffer)
-    let at = 0
-    for (const each of together) {
-      view.setUint32(at, each.bytes.length)
-      bytes.set(each.bytes, at + LENGTH_BYTES)
-      at += LENGTH_BYTES + each.bytes.length
-    }
-    this.#worker.postMessage({ id, count: together.length, bytes } satisfies Request, [bytes.buffer])
+    this.#asked.set(id, together)
+    const starts = together.map(({ room }) => room.byteOffset)
+    this.#worker.postMessage({ id, starts, ...(id === 0 && { memory: this.#memory }) } satisfies Request)
   }
 
   #fail(error: Error): void {
     this.#failure = error
-    const waiting = [...this.#asked.values(), this.#together.map((each) => each.waiting)].flat()
+    const waiting = [...this.#asked.values(), this.#together].flat()
     this.#asked.clear()
     this.#together = []
     for (const { reject } of waiting) reject(error)
@@ -96,35 +112,34 @@ export class HashThread {
 /** @throws MerkleError `malformed_entry_bundle` */
 export function rootOfBundle(bytes: Uint8Array): Uint8Array {
   let row = hashEntryBundle(bytes, TILE_WIDTH)
-  while (row.length > HASH_BYTES) row = hashPairs(row)
-  return row
+  // In place: of a new array for each row the collector had a tenth of the work.
+  while (row.length > HASH_BYTES) row = hashPairs(row, row.subarray(0, row.length / 2))
+  return row.slice()
 }
 
 const HASH_BYTES = 32
-const LENGTH_BYTES = 4
+/** A bundle of our entries. */
+const ROOM_BYTES = TILE_WIDTH * (2 + HASH_BYTES)
 /** Bundles of a message. */
 const TOGETHER = 8
 const THREAD = 'provlog auditor: hashes'
 
-function answer({ id, count, bytes }: Request): Reply {
-  const roots = new Uint8Array(count * HASH_BYTES)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let at = 0
-  for (let i = 0; i < count; i++) {
-    const end = at + LENGTH_BYTES + view.getUint32(at)
+function answer({ id, starts }: Request, memory: Uint8Array): Reply {
+  const roots = new Uint8Array(starts.length * HASH_BYTES)
+  for (const [i, start] of starts.entries()) {
     try {
-      roots.set(rootOfBundle(bytes.subarray(at + LENGTH_BYTES, end)), i * HASH_BYTES)
+      roots.set(rootOfBundle(memory.subarray(start, start + ROOM_BYTES)), i * HASH_BYTES)
     } catch (error) {
       if (!(error instanceof MerkleError)) throw error
     }
-    at = end
   }
   return { id, roots }
 }
 
 if (!isMainThread && workerData === THREAD) {
+  let memory: Uint8Array = new Uint8Array()
   parentPort?.on('message', (request: Request) => {
-    const reply = answer(request)
-    parentPort?.postMessage(reply, [reply.roots.buffer as ArrayBuffer])
+    if (request.memory) memory = new Uint8Array(request.memory)
+    parentPort?.postMessage(answer(request, memory))
   })
 }

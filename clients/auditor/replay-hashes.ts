@@ -36,15 +36,15 @@ import { HashThread, rootOfBundle } from './hash-thread.ts'
 
 /** Where entries come from. */
 export interface EntrySource {
-  /** `tile/entries/…`, raw. */
-  entryBundle(index: number, width: number): Promise<Uint8Array>
+  /** `tile/entries/…`, raw; in `into`, if there is room and the source knows how. */
+  entryBundle(index: number, width: number, into?: Uint8Array): Promise<Uint8Array>
   readonly tiles: TileReader
 }
 
 export interface ReplayHashesOptions {
   /** A part of the tree that was replayed before; the whole of it otherwise. */
   readonly from?: CompactRange
-  /** Every bundle read, in any order, before the root is known to be right. */
+  /** Every bundle read, in any order, before the root is known to be right. The bytes are written over afterwards. */
   readonly onBundle?: (index: number, bytes: Uint8Array, width: number) => void
   /** What is appended for each bundle, in order: one hash for a whole one, packed leaf hashes otherwise. */
   readonly onHashes?: (index: number, hashes: Uint8Array, whole: boolean) => void
@@ -79,7 +79,7 @@ export async function replayHashes(
   let asked = first
   /** Bundles hashed and waiting for one before them: a level-8 hash each, or packed leaf hashes. */
   const waiting = new Map<number, Uint8Array>()
-  const thread = end - first >= WORTH_A_THREAD ? new HashThread() : undefined
+  const thread = end - first >= WORTH_A_THREAD ? new HashThread(IN_FLIGHT * (HASHING + 1)) : undefined
 
   const worker = async (): Promise<void> => {
     /** Of those that this worker fetched, in order. */
@@ -88,9 +88,10 @@ export async function replayHashes(
       const index = asked++
       try {
         const width = tileWidth(0, index, checkpoint.size)
-        const bytes = await readBundle(source, checkpoint, index, width)
+        const room = thread?.room()
+        const bytes = await readBundle(source, checkpoint, index, width, room)
         onBundle?.(index, bytes, width)
-        const hashed = hashOne(index, bytes, width)
+        const hashed = hashOne(index, bytes, width, room)
         if (hashed) hashing.push(hashed)
         if (hashing.length === HASHING) await hashing.shift()
       } catch (error) {
@@ -103,18 +104,19 @@ export async function replayHashes(
   }
 
   /** Waits for no thread: the next bundle is fetched meanwhile. */
-  const hashOne = (index: number, bytes: Uint8Array, width: number): Promise<void> | undefined => {
+  const hashOne = (index: number, bytes: Uint8Array, width: number, room?: Uint8Array): Promise<void> | undefined => {
     const take = (root?: Uint8Array): void => {
       // What is no bundle is hashed here again, to say what is wrong with it.
       waiting.set(index, root ?? hashBundle(bytes, index, width, from.size, checkpoint))
+      if (room) thread?.release(room)
       appendReady()
     }
     const whole = width === TILE_WIDTH && index * TILE_WIDTH >= from.size
-    if (!thread || !whole) {
+    if (!thread || !room || !whole) {
       take()
       return undefined
     }
-    const hashed = thread.rootOf(bytes).then(take)
+    const hashed = thread.rootOf(bytes, room).then(take)
     // It is told in its turn.
     hashed.catch(() => {})
     return hashed
@@ -164,9 +166,10 @@ export async function readBundle(
   checkpoint: VerifiedCheckpoint,
   index: number,
   width: number,
+  into?: Uint8Array,
 ): Promise<Uint8Array> {
   try {
-    return await source.entryBundle(index, width)
+    return await source.entryBundle(index, width, into)
   } catch (cause) {
     // Unreachable is no verdict. Reached and not shown is: the checkpoint says that it is there.
     if (!(cause instanceof RefusedError) && !(cause instanceof AnswerError)) throw cause

@@ -323,9 +323,13 @@ export class LogClient {
     return parseSignedStatement(bytes, { maxBytes: MAX_BYTES.statement }).header.x5chain ?? []
   }
 
-  /** `tile/entries/…`, raw. */
-  async entryBundle(index: number, width: number): Promise<Uint8Array> {
-    if (width === TILE_WIDTH) return this.#requests.get(formatEntriesPath(index, width), MAX_BYTES.entries)
+  /**
+   * `tile/entries/…`, raw.
+   *
+   * @param into - as of {@link packedStatements}, for a full one
+   */
+  async entryBundle(index: number, width: number, into?: Uint8Array): Promise<Uint8Array> {
+    if (width === TILE_WIDTH) return this.#requests.get(formatEntriesPath(index, width), MAX_BYTES.entries, into)
     const partial = await this.#requests.find(formatEntriesPath(index, width), MAX_BYTES.entries)
     if (partial !== undefined) return partial
     // A log may drop a partial bundle once the full one exists.

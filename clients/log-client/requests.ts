@@ -29,8 +29,8 @@ export class Requests {
   }
 
   /** The body of a 200. @throws what {@link Fetcher.fetch} throws; `AnswerError` `malformed_answer` for a redirect */
-  async get(path: string, maxBytes: number): Promise<Uint8Array> {
-    const { status, body } = await this.#fetcher.fetch({ path, maxBytes })
+  async get(path: string, maxBytes: number, into?: Uint8Array): Promise<Uint8Array> {
+    const { status, body } = await this.#fetcher.fetch({ path, maxBytes, ...(into && { into }) })
     if (status !== 200) throw new AnswerError('malformed_answer', `${path}: HTTP ${status}`)
     return body
   }
