@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import type { Examination } from '../../../clients/verifier/evidence/format.ts'
 import { evidenceFormat } from '../../../clients/verifier/evidence/formats.ts'
 import { appraise, parseAppraisalPolicy, parseReferenceValues } from '../../../clients/verifier/index.ts'
-import { concatBytes, sha256, utf8 } from '../../../merkle/index.ts'
+import { concatBytes, fromHex, sha256, utf8 } from '../../../merkle/index.ts'
 import { spkiOfJwk } from '../../../provenance/index.ts'
 import { publicJwkOf } from '../../../statement/index.ts'
 import { ES256_JWK, OTHER_ES256_JWK } from '../../statement/fixtures.ts'
@@ -475,6 +475,63 @@ describe('sev-snp evidence', () => {
   })
 
   refusesWhatIsHostile(() => ({ format, evidence: honest, examination }))
+})
+
+describe('a report with what the host appends to it', () => {
+  const VCEK = '63da758de6644564adc5f4b93be8accd'
+  const [ASK, ARK, CRL] = [
+    '4ab7b379bbac4fe4a02f05aef327c782',
+    'c0b406a4a803495297433fb6014cd0ae',
+    '92f81bc358114d3d97ffd19f88dc67ea',
+  ]
+  const OWN = '11'.repeat(16)
+  type Entry = readonly [guid: string, content: Uint8Array]
+  const entry = (guid: string, offset: number, length: number) =>
+    concatBytes(fromHex(guid), Uint8Array.from([...little(offset, 4), ...little(length, 4)]))
+  function table(...entries: readonly Entry[]): Uint8Array {
+    let offset = 24 * (entries.length + 1)
+    const head = entries.map(([guid, { length }]) => {
+      offset += length
+      return entry(guid, offset - length, length)
+    })
+    return concatBytes(...head, new Uint8Array(24), ...entries.map(([, content]) => content))
+  }
+  const all: readonly Entry[] = [
+    [VCEK, vcek],
+    [OWN, utf8('of the cloud')],
+    [ASK, ask],
+    [ARK, ark],
+    [CRL, crlOf()],
+  ]
+  const withTable = (...entries: readonly Entry[]) => concatBytes(honest, table(...entries))
+
+  it('needs no other collateral, or takes the rest from there', async () => {
+    const expected = ['mismatch', 'unknownTcb']
+    assert.deepEqual((await examined(withTable(...all), { collateral: [] })).cases, expected)
+    assert.deepEqual((await examined(withTable([VCEK, vcek]), { collateral: [ask, ark, crlOf()] })).cases, expected)
+    assert.deepEqual((await examined(concatBytes(honest, new Uint8Array(4096)))).cases, expected)
+  })
+
+  it('is not believed for it', async () => {
+    const { roots: _, ...withoutRoots } = examination
+    await assert.rejects(format.examine(withTable(...all), withoutRoots), refused('untrusted_root'))
+    const extensions = endorsement('Milan', MILAN_TCB, CHIP)
+    const other = issued('VCEK', 'ASK', { extensions, signer: signer('ARK') })
+    const forged = withTable([VCEK, other], [ASK, ask], [ARK, ark])
+    await assert.rejects(examined(forged, { collateral: [] }), refused('bad_certificate_chain'))
+  })
+
+  const wrong: [what: string, code: string, after: () => Uint8Array][] = [
+    ['part of an entry', 'malformed_evidence', () => new Uint8Array(23)],
+    ['no end of entries', 'malformed_evidence', () => entry(VCEK, 0, 0)],
+    ['entries without number', 'malformed_evidence', () => table(...Array.from({ length: 32 }, () => all[1]!))],
+    ['an entry past the end', 'malformed_evidence', () => concatBytes(entry(OWN, 48, 1), new Uint8Array(24))],
+    ['an entry of every byte there can be', 'malformed_evidence', () => new Uint8Array(48).fill(0xff)],
+    ['text for a certificate', 'malformed_collateral', () => table([VCEK, utf8('vcek')])],
+  ]
+  for (const [what, code, after] of wrong) {
+    it(`refuses ${what} (${code})`, () => assert.rejects(examined(concatBytes(honest, after())), refused(code)))
+  }
 })
 
 describe('revocation lists', () => {

@@ -18,9 +18,11 @@ import { concatBytes, equalBytes, fromUtf8, toHex } from '../../../../merkle/ind
 import { derSmallUnsigned, readDer } from '../../../../provenance/der.ts'
 import { malformedCollateral, malformedEvidence, VerifierError } from '../../error.ts'
 import { chainFrom, checkChain } from './chain.ts'
+import { joinCollateral } from './collateral.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from './hardware-format.ts'
 import { checkZero, type Fields, fieldsOf, hasBit, isZero, unsigned } from './layout.ts'
 import { AMD_ROOTS } from './roots.ts'
+import { readCertificateTable } from './snp-certificate-table.ts'
 import type { VendorCertificate } from './vendor-certificate.ts'
 
 const REPORT_BYTES = 0x4a0
@@ -120,6 +122,14 @@ export function readSnpReport(bytes: Uint8Array, { collateral, roots, at }: Read
     root,
     findings,
   }
+}
+
+/** A report, and certificates that the host keeps, if it gave them along. */
+function readReportOfHost(evidence: Uint8Array, context: ReaderContext): HardwareFacts {
+  if (evidence.length <= REPORT_BYTES) return readSnpReport(evidence, context)
+  const ofHost = readCertificateTable(evidence.subarray(REPORT_BYTES))
+  const collateral = joinCollateral(ofHost, context.collateral)
+  return readSnpReport(evidence.subarray(0, REPORT_BYTES), { ...context, collateral })
 }
 
 type Report = Fields<typeof REPORT>
@@ -295,5 +305,5 @@ export const sevSnp = hardwareFormat({
   ],
   padded: true,
   cases: ['debug', 'revoked', 'outdatedTcb', 'unknownTcb', 'uncheckedRevocation', 'expiredCollateral'],
-  read: readSnpReport,
+  read: readReportOfHost,
 })
