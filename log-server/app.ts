@@ -128,7 +128,7 @@ export function buildApp(options: AppOptions): FastifyInstance {
   metrics?.http.attachTo(app, metrics.listener)
 
   app.addHook('onRequest', async (request, reply) => {
-    reply.headers({ 'x-content-type-options': 'nosniff', [REQUEST_ID]: request.id })
+    reply.header('x-content-type-options', 'nosniff').header(REQUEST_ID, request.id)
     checkHost(request)
     if (isRead(request)) letPagesRead(reply)
     else {

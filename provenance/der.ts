@@ -198,18 +198,30 @@ export function derNamedBits(element: DerElement): ReadonlySet<number> {
 }
 
 /** UTCTime or GeneralizedTime in the forms of RFC 5280 §4.1.2.5, as POSIX seconds. */
-export function derTime(element: DerElement): number {
-  const text = String.fromCharCode(...element.content)
-  const short = element.tag === TAG.utcTime && /^[0-9]{12}Z$/.test(text)
-  const long = element.tag === TAG.generalizedTime && /^[0-9]{14}Z$/.test(text)
-  if (!short && !long) throw refuse('not a time to the second in UTC')
+export function derTime({ tag, content }: DerElement): number {
+  const digits = tag === TAG.utcTime ? 12 : tag === TAG.generalizedTime ? 14 : undefined
+  // Before anything is made of it: whoever wrote it chose how long it is.
+  if (digits === undefined || content.length !== digits + 1 || content[digits] !== 0x5a) throw notATime()
+  let at = 0
+  const two = (): number => {
+    const [tens, ones] = [content[at++]! - 0x30, content[at++]! - 0x30]
+    if (tens < 0 || tens > 9 || ones < 0 || ones > 9) throw notATime()
+    return 10 * tens + ones
+  }
+  const first = two()
   // Two digits mean 1950 to 2049.
-  const full = long ? text : `${Number(text.slice(0, 2)) >= 50 ? '19' : '20'}${text}`
-  const iso = full.replace(/^(....)(..)(..)(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6.000Z')
-  const time = Date.parse(iso)
+  const year = digits === 14 ? 100 * first + two() : first + (first >= 50 ? 1900 : 2000)
+  const [month, day, hour, minute, second] = [two(), two(), two(), two(), two()]
+  const date = new Date(0)
+  date.setUTCFullYear(year, month - 1, day)
   // `Date` rolls 30 February over into March.
-  if (Number.isNaN(time) || new Date(time).toISOString() !== iso) throw refuse(`no such time: ${text}`)
-  return time / 1000
+  const isThere = date.getUTCMonth() === month - 1 && date.getUTCDate() === day
+  if (!isThere || hour > 23 || minute > 59 || second > 59) throw refuse('no such time')
+  return date.getTime() / 1000 + 3600 * hour + 60 * minute + second
+}
+
+function notATime(): ProvenanceError {
+  return refuse('not a time to the second in UTC')
 }
 
 /** Lower-case hex of a positive INTEGER, without padding: how serial numbers are written here. */

@@ -36,17 +36,17 @@ export interface Peer {
   readonly notAfter: number
 }
 
-/** Of a certificate in the form that Node has for those of a peer: with the one above it, which may be itself. */
+/** Of a certificate in either form that Node has for those of a peer: with the one above it, which may be itself. */
 export interface LinkedCertificate {
-  readonly raw?: Uint8Array
-  readonly issuerCertificate?: LinkedCertificate
+  readonly raw?: Uint8Array | undefined
+  readonly issuerCertificate?: LinkedCertificate | undefined
 }
 
 /**
  * The certificates that a peer showed, the leaf first; none when it showed none.
  *
- * Node hands out those that are linked by name, and adds the anchor that it knows. A few more than a path may have are enough to see
- * that it is too long.
+ * Of `getPeerX509Certificate` they are all that came, in the order in which they came; of `getPeerCertificate`, which takes some 100 µs more, those
+ * that are linked by name, and the anchor that Node knows. A few more than a path may have are enough to see that it is too long.
  */
 export function chainOf(leaf: LinkedCertificate | undefined): Uint8Array[] {
   const chain: Uint8Array[] = []

@@ -21,8 +21,14 @@ const MAX_WAITING = 8 * 1024 * 1024
 
 interface Waiting {
   readonly text: string
-  /** Of a line that somebody waits for. */
-  readonly settle: ((error?: Error) => void) | undefined
+  /** Whether somebody waits for it. */
+  readonly isAwaited: boolean
+}
+
+/** What all hear who wait for lines that are written together. */
+interface Outcome {
+  readonly settled: Promise<void>
+  readonly settle: (error?: Error) => void
 }
 
 export class AuditLog {
@@ -30,6 +36,8 @@ export class AuditLog {
   readonly #report: (error: unknown) => void
   #waiting: Waiting[] = []
   #waitingLength = 0
+  /** Of what waits, where somebody waits for a line of it. */
+  #outcome: Outcome | undefined
   #writing: Promise<void> | undefined
   /** The second in which it could not be written. */
   #failedAt: number | undefined
@@ -48,9 +56,12 @@ export class AuditLog {
 
   /** Resolves when the line is written. One that is not is forgotten: its request is answered otherwise than it says. @throws {@link BusyError} `audit_unavailable` */
   record(line: AuditLine): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#add(line, (error) => (error ? reject(error) : resolve()))
-    })
+    // Not tried for each line anew while a disk is full.
+    if (this.#failedAt === line.at) return Promise.reject(unwritten())
+    this.#outcome ??= newOutcome()
+    const { settled } = this.#outcome
+    this.#add(line, true)
+    return settled
   }
 
   /**
@@ -59,7 +70,7 @@ export class AuditLog {
    */
   note(line: AuditLine): void {
     if (this.failing && this.#waitingLength > MAX_WAITING) this.#lost++
-    else this.#add(line)
+    else this.#add(line, false)
   }
 
   /** Whether so much waits to be written that whoever comes next should wait for {@link written}. */
@@ -76,17 +87,11 @@ export class AuditLog {
     await this.#sink.close()
   }
 
-  #add(line: AuditLine, settle?: Waiting['settle']): void {
-    // Not tried for each line anew while a disk is full.
-    const isTried = this.#failedAt !== line.at
-    if (settle && !isTried) {
-      settle(unwritten())
-      return
-    }
+  #add(line: AuditLine, isAwaited: boolean): void {
     const text = lineText(line)
-    this.#waiting.push({ text, settle })
+    this.#waiting.push({ text, isAwaited })
     this.#waitingLength += text.length
-    if (isTried) this.#writing ??= this.#writeAll(line.at)
+    if (this.#failedAt !== line.at) this.#writing ??= this.#writeAll(line.at)
   }
 
   /** Until nothing waits: what comes while a piece is being written is the next one. Never rejects. */
@@ -95,20 +100,23 @@ export class AuditLog {
     await new Promise(setImmediate)
     while (this.#waiting.length > 0) {
       const lines = this.#waiting
+      const outcome = this.#outcome
       const lost = this.#lost
       this.#waiting = []
       this.#waitingLength = 0
+      this.#outcome = undefined
       try {
         let text = lost > 0 ? lostText(at, lost) : ''
         for (const line of lines) text += line.text
         await this.#sink.write(text)
       } catch (error) {
         this.#fail(lines, error, at)
+        outcome?.settle(unwritten())
         break
       }
       this.#failedAt = undefined
       this.#lost -= lost
-      for (const { settle } of lines) settle?.()
+      outcome?.settle()
     }
     this.#writing = undefined
   }
@@ -116,11 +124,19 @@ export class AuditLog {
   #fail(lines: readonly Waiting[], error: unknown, at: number): void {
     if (!this.failing) this.#report(error)
     this.#failedAt = at
-    const all = [...lines, ...this.#waiting]
-    this.#waiting = all.filter(({ settle }) => !settle)
+    this.#waiting = [...lines, ...this.#waiting].filter(({ isAwaited }) => !isAwaited)
     this.#waitingLength = this.#waiting.reduce((sum, { text }) => sum + text.length, 0)
-    for (const { settle } of all) settle?.(unwritten())
+    this.#outcome?.settle(unwritten())
+    this.#outcome = undefined
   }
+}
+
+function newOutcome(): Outcome {
+  let settle: Outcome['settle'] = () => {}
+  const settled = new Promise<void>((resolve, reject) => {
+    settle = (error) => (error ? reject(error) : resolve())
+  })
+  return { settled, settle }
 }
 
 function unwritten(): BusyError {

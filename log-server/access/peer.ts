@@ -23,7 +23,7 @@ export type { Peer }
 
 /** @throws as {@link peerOfChain}; `credential_missing` where no certificate was shown */
 export async function peerOf(socket: TLSSocket, trust: TrustDomains, at: number): Promise<Peer> {
-  return peerOfChain(chainOf(socket.getPeerCertificate(true)), trust, at)
+  return peerOfChain(chainOf(socket.getPeerX509Certificate()), trust, at)
 }
 
 /**
@@ -94,7 +94,7 @@ export class Peers {
 
   async #ask(socket: Socket): Promise<Answer> {
     const { trust, required, now } = this.#options
-    const chain = socket instanceof TLSSocket ? chainOf(socket.getPeerCertificate(true)) : []
+    const chain = socket instanceof TLSSocket ? chainOf(socket.getPeerX509Certificate()) : []
     if (chain.length > 0) return peerOfChain(chain, trust, now())
     if (required) throw new ProvenanceError('credential_missing', 'the client showed no certificate')
     return undefined

@@ -84,6 +84,15 @@ describe('a connection that is kept', () => {
   })
 })
 
+// RFC 8446 §4.4.2: whoever reads them should be prepared for any order, and for some that are of no use.
+it('what is above a certificate may come in any order, and with one that has nothing to do with it', async () => {
+  const lower = await issue('lower', { issuer: middle })
+  const holder = await issue('leaf', { issuer: lower, extensions: workload() })
+  const { ask, end } = await connected({ holder, between: [await issue('another'), middle, lower] })
+  assert.equal((await ask()).code, 'ok')
+  end()
+})
+
 describe('a session', () => {
   for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
     it(`of ${maxVersion} is not resumed`, async () => {

@@ -89,6 +89,11 @@ describe('DER values', () => {
       [TAG.utcTime, '20230228000000Z'],
       [TAG.generalizedTime, '20230228000000.5Z'],
       [TAG.generalizedTime, '20230228240000Z'],
+      [TAG.generalizedTime, '20231301000000Z'],
+      [TAG.generalizedTime, '20230200000000Z'],
+      [TAG.utcTime, '23022800000/Z'],
+      [TAG.utcTime, ''],
+      [TAG.utcTime, '1'.repeat(1_000_000)],
     ]
     for (const [tag, text] of refused) assert.throws(() => time(tag, text), { code: 'malformed_der' })
   })
