@@ -6,7 +6,8 @@
  *     handshakes                     chain verified by us against its own trust domain         /  by OpenSSL against all anchors
  *
  * Both are counted by what they cost the server: its processor time, all threads of it. A client that speaks TLS is as dear as its
- * server, and would be what is measured.
+ * server, and would be what is measured. And each log has a process of its own, as where it serves: in one, both run code that was compiled
+ * for connections of both kinds, and one collector takes what either leaves.
  *
  * @module
  */
@@ -32,10 +33,10 @@ import { Peers } from '../log-server/access/peer.ts'
 import { TrustDomains } from '../log-server/access/trust-domains.ts'
 import { createServer } from '../log-server/http-server.ts'
 import { initLog } from '../log-server/init.ts'
-import { type RunningServer, startServer } from '../log-server/main.ts'
 import { ServerTls } from '../log-server/tls.ts'
 import { type Load, LoadProcess, preparedBodies } from './load.ts'
 import { type BenchOptions, type BenchResult, median } from './result.ts'
+import { ServerProcess } from './server-process.ts'
 import { createSignedLog } from './signed-log.ts'
 
 const CONNECTIONS = 64
@@ -78,12 +79,12 @@ async function registrations(
     await serve(sides[1]!.dataDir, guarded(directory, world)),
   ]
   const file = join(directory, 'bodies')
-  const run = async ({ signed, tls }: (typeof sides)[number], { url }: { url: string }) => {
+  const run = async ({ signed, tls }: (typeof sides)[number], server: ServerProcess) => {
     const bodies: Uint8Array[] = []
     while (bodies.length < perRound) bodies.push((await signed.provenance()).bytes)
     await writeFile(file, preparedBodies(bodies))
-    return perCpuSecond(load, {
-      port: Number(new URL(url).port),
+    return perCpuSecond(load, server, {
+      port: Number(new URL(server.url).port),
       connections: CONNECTIONS,
       seconds: 60,
       paths: ['/entries'],
@@ -126,10 +127,10 @@ async function keptAlive(
     await serve(await empty('mutual'), guarded(directory, world)),
   ]
   const [rounds, seconds] = quick ? [1, 0.2] : [9, 0.5]
-  const run = ({ url }: { url: string }, tls?: Load['tls']) => {
-    const port = Number(new URL(url).port)
+  const run = (server: ServerProcess, tls?: Load['tls']) => {
+    const port = Number(new URL(server.url).port)
     const asked = { port, connections: CONNECTIONS, seconds, paths: ['/checkpoint'], bodyBytes: 0 }
-    return perCpuSecond(load, { ...asked, ...(tls && { tls }) })
+    return perCpuSecond(load, server, { ...asked, ...(tls && { tls }) })
   }
   try {
     const ours = () => run(mutual, reader)
@@ -180,7 +181,15 @@ async function handshakes(
   )
   const [rounds, seconds] = quick ? [1, 0.2] : [9, 0.6]
   const run = (port: number) =>
-    perCpuSecond(load, { port, connections: 8, seconds, paths: ['/'], bodyBytes: 0, tls: reader, reconnect: true })
+    perCpuSecond(load, HERE, {
+      port,
+      connections: 8,
+      seconds,
+      paths: ['/'],
+      bodyBytes: 0,
+      tls: reader,
+      reconnect: true,
+    })
   try {
     return await interleaved('handshakes, the client judged by us / by OpenSSL, per CPU s', '/s', rounds, {
       ours: () => run(ports[0]!),
@@ -195,11 +204,11 @@ async function handshakes(
   }
 }
 
-async function serve(dataDir: string, server: object): Promise<RunningServer> {
+async function serve(dataDir: string, server: object): Promise<ServerProcess> {
   const config = join(dataDir, 'config.json')
   const text: object = JSON.parse(await readFile(config, 'utf8'))
   await writeFile(config, JSON.stringify({ ...text, server }))
-  return startServer({ dataDir, listen: { host: '127.0.0.1', port: 0 } })
+  return ServerProcess.start(dataDir)
 }
 
 /** The `server` section of a log that asks everybody for a certificate. */
@@ -215,15 +224,24 @@ function guarded(directory: string, { bundle, files }: World): object {
   }
 }
 
-/** What a second of processor time of this process, which serves, is good for. */
-async function perCpuSecond(load: LoadProcess, asked: Load): Promise<number> {
-  let before = process.cpuUsage()
+type Served = Pick<ServerProcess, 'cpuMilliseconds'>
+
+/** Of servers in this process. */
+const HERE: Served = {
+  cpuMilliseconds: async () => {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1000
+  },
+}
+
+/** What a second of processor time of the process that serves is good for. */
+async function perCpuSecond(load: LoadProcess, server: Served, asked: Load): Promise<number> {
+  let before: Promise<number> | undefined
   const { requests, failures } = await load.run(asked, () => {
-    before = process.cpuUsage()
+    before = server.cpuMilliseconds()
   })
   if (failures > 0) throw new Error(`${failures} requests failed`)
-  const { user, system } = process.cpuUsage(before)
-  return (requests * 1e6) / (user + system)
+  return (requests * 1000) / ((await server.cpuMilliseconds()) - (await before!))
 }
 
 async function interleaved(
