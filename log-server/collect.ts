@@ -25,7 +25,7 @@ import type { RecordedCredential } from './access/general-view.ts'
 import { KnownStatements } from './known-statements.ts'
 import { RequestError } from './problem.ts'
 import { Snapshot, type SnapshotSource } from './snapshot.ts'
-import type { LogReader } from './types.ts'
+import type { EntryMeta, LogReader } from './types.ts'
 
 export interface BundleSource {
   readonly log: SnapshotSource & Pick<LogReader, 'byUnique' | 'locate' | 'statuses' | 'wraps'>
@@ -86,6 +86,8 @@ class Gathering {
   readonly #source: BundleSource
   readonly #policy: number
   readonly #found = new Map<number, Promise<Found>>()
+  /** By entry in lower-case hex. */
+  readonly #located = new Map<string, Promise<EntryMeta | undefined>>()
   readonly #known: KnownStatements
   #room: number
 
@@ -141,12 +143,22 @@ class Gathering {
     return found
   }
 
+  /** Credentials that are asked about together rest on the same: where that is, the store is asked once. */
+  #locate(entry: Hash): Promise<EntryMeta | undefined> {
+    const name = toHex(entry)
+    const known = this.#located.get(name)
+    if (known) return known
+    const located = this.#source.log.locate(entry)
+    this.#located.set(name, located)
+    return located
+  }
+
   async #read(index: number): Promise<Found> {
     const { log, authorities, shown } = this.#source
     const { statement, record } = this.#known.read(index, await this.snapshot.statement(index))
     const links = followed(record)
     const [targets, stored] = await Promise.all([
-      Promise.all(links.map((link) => log.locate(link.entry))),
+      Promise.all(links.map((link) => this.#locate(link.entry))),
       record.sealed ? log.wraps(statement.entry) : [],
     ])
     const wraps = shown ? shown(stored, statement.header.kid ?? '') : stored
