@@ -80,7 +80,8 @@ export function tellingPart(reads: Reads, context: JsonObject): string {
     const value = valueAt(context, path)
     parts.push(typeof value === 'number' ? placeAmong(numbers, value) : textOf(value))
   }
-  return JSON.stringify(parts)
+  // None of them has a line break in it: JSON escapes those.
+  return parts.join('\n')
 }
 
 /** Last decisions, of one policy. The oldest goes. */

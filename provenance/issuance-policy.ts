@@ -103,7 +103,7 @@ export function decideIssuance(policyText: string, request: IssuanceRequest): Is
   return withEngine(() => {
     const { decisions, reads } = compile(policyText)
     const { uri, scheme, trustDomain, path } = subject
-    const key = JSON.stringify([uri, scheme, trustDomain, path, tellingPart(reads, context)])
+    const key = `${JSON.stringify([uri, scheme, trustDomain, path])}\n${tellingPart(reads, context)}`
     const made = decisions.of(key, () => evaluate(policyText, subject, text))
     // What was decided on is this context, whatever the policy saw of it.
     return {

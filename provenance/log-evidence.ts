@@ -28,7 +28,13 @@ import { checkRecord } from './check-record.ts'
 import { ProvenanceError } from './error.ts'
 import type { KnownTree, ReadStatement } from './evidence-memory.ts'
 import type { LinkRelation, RecordType } from './link-rules.ts'
-import { type AnyRecordOf, type ProvenanceRecord, type RecordStatement, recordStatementOf } from './record.ts'
+import {
+  type AnyRecordOf,
+  type Link,
+  type ProvenanceRecord,
+  type RecordStatement,
+  recordStatementOf,
+} from './record.ts'
 import { type LinkTarget, linkTargetOf } from './record-context.ts'
 import type { Trust } from './trust.ts'
 
@@ -255,7 +261,8 @@ async function checkMore(
     const found = known.record(each, authorities, () => checkSignature(each, authorities))
     others.push({ index: each.index, signed: found instanceof Promise ? await found : found })
   }
-  const targets = new Map([...before.targets, ...targetsOf(others)])
+  const targets = new Map(before.targets)
+  for (const { index, signed } of others) targets.set(toHex(signed.entry), linkTargetOf(index, signed))
   // In the order of the log: what was withdrawn before a record, that record must not rest on.
   const checked = others
     .toSorted((a, b) => a.index - b.index)
@@ -296,7 +303,9 @@ async function signedRecord({ statement, record }: ReadStatement, jwk: Verificat
 
 /** Without links to earlier versions that did not come along. */
 function withKnownLinks(signed: RecordStatement, targets: ReadonlyMap<string, LinkTarget>): RecordStatement {
-  const links = signed.record.links.filter(({ rel, entry }) => rel !== 'previous' || targets.has(toHex(entry)))
+  const isKnown = ({ rel, entry }: Link) => rel !== 'previous' || targets.has(toHex(entry))
+  if (signed.record.links.every(isKnown)) return signed
+  const links = signed.record.links.filter(isKnown)
   return { ...signed, record: { ...signed.record, links } as ProvenanceRecord }
 }
 
@@ -306,9 +315,12 @@ export function linked<T extends RecordType & LinkRelation>(
   from: LoggedRecord,
   rel: T,
 ): readonly LoggedRecord<T>[] {
-  return from.signed.record.links.flatMap((link) =>
-    link.rel === rel ? (records.filter(({ signed }) => equalBytes(signed.entry, link.entry)) as LoggedRecord<T>[]) : [],
-  )
+  const found: LoggedRecord<T>[] = []
+  for (const link of from.signed.record.links) {
+    if (link.rel !== rel) continue
+    for (const each of records) if (equalBytes(each.signed.entry, link.entry)) found.push(each as LoggedRecord<T>)
+  }
+  return found
 }
 
 /** The record of a logged statement, by its type; undefined when it is of another. */

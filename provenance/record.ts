@@ -21,7 +21,7 @@ import { LINK_RELATIONS, type LinkRelation, type RecordType } from './link-rules
 import { RECORD_CONTENT_TYPE, recordTypeOf } from './record-type.ts'
 import type { RecordDefinition } from './records/define-record.ts'
 import { definitionOf, type FieldsOf } from './records/index.ts'
-import { bytes, list, malformed, oneOf, uint } from './schema.ts'
+import { byEncoding, bytes, list, malformed, oneOf, uint } from './schema.ts'
 import { refuseTokensIn } from './token-in-clear.ts'
 
 export interface Link {
@@ -84,18 +84,16 @@ export function encodeAndRead<T extends RecordType>(
 
 function writeRecord(record: ProvenanceRecord): Uint8Array {
   const { type, id, links, tags, unique, fields, sealed } = record
-  const value = new Map<string, CborValue>([
+  const entries: [string, CborValue][] = [
     ['v', VERSION],
     ['id', id],
     ['links', links.map(({ rel, entry }) => [rel, entry])],
-  ])
-  if (tags.length > 0) value.set('tags', tags)
-  if (unique.length > 0) value.set('unique', unique)
-  for (const [key, field] of definitionOf(type).fields.schema.encode(fields) as ReadonlyMap<string, CborValue>) {
-    value.set(key, field)
-  }
-  if (sealed) value.set('sealed', encodeSealed(sealed))
-  return encodeCbor(value)
+    ...(definitionOf(type).fields.schema.encode(fields) as ReadonlyMap<string, CborValue>),
+  ]
+  if (tags.length > 0) entries.push(['tags', tags])
+  if (unique.length > 0) entries.push(['unique', unique])
+  if (sealed) entries.push(['sealed', encodeSealed(sealed)])
+  return encodeCbor(new Map(entries.sort(([a], [b]) => byEncoding(a, b))))
 }
 
 /**

@@ -142,6 +142,7 @@ export function map<R extends Shape, O extends Shape = Record<never, never>>(sha
   const required = Object.entries(shape.required).map(([key, schema]) => ({ key, schema, isRequired: true }))
   const optional = Object.entries(shape.optional ?? {}).map(([key, schema]) => ({ key, schema, isRequired: false }))
   const members = [...required, ...optional]
+  const written = members.toSorted((a, b) => byEncoding(a.key, b.key))
   const beside = shape.beside ?? []
   const isKnown = (key: unknown) => beside.includes(key as string) || members.some((member) => member.key === key)
   return {
@@ -168,13 +169,18 @@ export function map<R extends Shape, O extends Shape = Record<never, never>>(sha
     encode(values) {
       const given = values as Readonly<Record<string, unknown>>
       const entries = new Map<string, CborValue>()
-      for (const { key, schema } of members) {
+      for (const { key, schema } of written) {
         const value = given[key]
         if (value !== undefined) entries.set(key, schema.encode(value))
       }
       return entries
     },
   }
+}
+
+/** The order of two keys in deterministic CBOR, for names in ASCII: what is written in it need not be moved, a whole statement with it. */
+export function byEncoding(a: string, b: string): number {
+  return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)
 }
 
 /** `schema`, and `check` has no objection: it throws {@link EvidenceError} to refuse. */

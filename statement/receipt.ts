@@ -156,9 +156,11 @@ export interface Receipt {
  *   another kind of tree: a relying party may pass over such a receipt (RFC 9943 §7)
  */
 export function parseReceipt(bytes: Uint8Array): Receipt {
-  const sign1 = decodeCoseSign1(bytes, { maxBytes: MAX_RECEIPT_BYTES })
+  // One copy, of which all else is a view: a path has a score of hashes.
+  const copy = new Uint8Array(bytes)
+  const sign1 = decodeCoseSign1(copy, { maxBytes: MAX_RECEIPT_BYTES, views: true })
   return readingAs('malformed_receipt', () => ({
-    bytes: new Uint8Array(bytes),
+    bytes: copy,
     sign1,
     ...readSigned(sign1),
     ...readProofs(sign1),
@@ -310,7 +312,7 @@ function readProofs({ unprotected }: CoseSign1) {
   const vdp = asMap(unprotected.get(LABEL.vdp), 'the proofs of a receipt')
   const proofs = (label: number) =>
     readProofList(vdp, label).map((proof) => {
-      const [a, b, path] = asArray(decodeCbor(asBytes(proof, 'a proof')), 'a proof', 3)
+      const [a, b, path] = asArray(decodeCbor(asBytes(proof, 'a proof'), { views: true }), 'a proof', 3)
       const hashes = asArray(path, 'a path')
       if (hashes.length > MAX_PATH) throw new StatementError('malformed_receipt', 'a path longer than any tree is high')
       return {

@@ -95,9 +95,9 @@ export function encodeSealed({ suite, sections }: Sealed): CborValue {
   const encoded = sections.map(
     ({ label, commit, ciphertext }) =>
       new Map<string, CborValue>([
+        ['ct', ciphertext],
         ['label', label],
         ['commit', commit],
-        ['ct', ciphertext],
       ]),
   )
   return new Map<string, CborValue>([
