@@ -5,6 +5,8 @@
  * auditor, and handed out with a receipt and a bundle that were verified. Five signatures are its own: the credential and the record are
  * made; the record is checked by the log, and credential and record by the issuer as by a relying party. The bound makes and checks just
  * these, on all cores. Those of results and tree heads are not among them: workloads renew on one result, and a batch has one head.
+ * Nor is what a wrap costs beside the two signatures that are made: a key agreement for each recipient (RFC 7518 §4.6 wants an ephemeral key
+ * for each), some 80 µs.
  *
  * @module
  */
