@@ -44,6 +44,7 @@
  * @module
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { equalBytes } from '../merkle/bytes.ts'
 import { assert } from '../merkle/error.ts'
 import { type Hash, sha256 } from '../merkle/hash.ts'
 import { InclusionProver } from '../merkle/inclusion.ts'
@@ -135,10 +136,10 @@ interface Held {
 
 /** What a batch brought, with the index of each, and the size of the tree after it. */
 interface Brought {
-  /** By {@link entryName}, as are `identities`. */
-  readonly entries: Map<string, number>
-  readonly identities: Map<string, number>
-  readonly unique: Map<string, number>
+  /** By what they are told apart: their unique keys, or their names where they have none ({@link tellingOf}). */
+  readonly keys: Map<string, number>
+  /** In the order of their indexes; the last is before `end`. */
+  readonly entries: { readonly entry: Hash; readonly identity: Hash | undefined }[]
   end: number
 }
 
@@ -439,7 +440,7 @@ export class Sequencer {
 
   #newBatch(): Judged {
     const first = this.#options.edge.size
-    const brought: Brought = { entries: new Map(), identities: new Map(), unique: new Map(), end: first }
+    const brought: Brought = { keys: new Map(), entries: [], end: first }
     // Whoever is behind the first of this batch was looked up no earlier: what the store knew by then needs no memory.
     const { since } = this.#line[0]!
     this.#recent = [...this.#recent.filter(({ end }) => end > since), brought]
@@ -525,9 +526,8 @@ export class Sequencer {
     const index = brought.end++
     fresh.push(waiter)
     this.#options.edge.append(entry.entry)
-    brought.entries.set(entryName(entry.entry), index)
-    if (entry.identity) brought.identities.set(entryName(entry.identity), index)
-    if (entry.uniqueKeys) for (const key of entry.uniqueKeys) brought.unique.set(key, index)
+    brought.entries.push({ entry: entry.entry, identity: entry.identity })
+    for (const key of tellingOf(entry)) brought.keys.set(key, index)
   }
 
   /** Who has what this entry would have, when somebody does. */
@@ -538,29 +538,45 @@ export class Sequencer {
     const exclusive = excludedBy.length > 0 ? [...uniqueKeys, ...excludedBy] : uniqueKeys
     let held = -1
     for (let at = 0; at < exclusive.length && held < 0; at++) {
-      if ((known.unique[at] ?? this.#broughtAt('unique', exclusive[at]!)) !== undefined) held = at
+      if ((known.unique[at] ?? this.#broughtAt(exclusive[at]!)) !== undefined) held = at
     }
     // What has the entry or the identity of a record has its id as well, which is among its unique keys (`Store.holders`).
     if (exclusive.length > 0 && held < 0) return undefined
 
-    const repeated = known.entry ?? this.#broughtAt('entries', entryName(entry.entry))
+    const like = this.#broughtLike(entry)
+    const repeated = known.entry ?? like.entry
     if (repeated !== undefined) return { waiter, index: repeated, refusal: undefined }
     if (!entry.identity) return undefined
-    const other = known.identity ?? this.#broughtAt('identities', entryName(entry.identity))
+    const other = known.identity ?? like.identity
     if (other !== undefined) return { waiter, index: other, refusal: conflict('conflict_signature', other) }
     if (held < 0) return undefined
     const key = exclusive[held]!
-    const index = known.unique[held] ?? this.#broughtAt('unique', key)!
+    const index = known.unique[held] ?? this.#broughtAt(key)!
     return { waiter, index, refusal: conflict(uniqueCode(key), index) }
   }
 
-  /** The index of whoever brought this, of late. */
-  #broughtAt(kind: 'entries' | 'identities' | 'unique', name: string): number | undefined {
-    for (const { [kind]: indexes } of this.#recent) {
-      const index = indexes.get(name)
+  /** The index of whoever brought this key, of late. */
+  #broughtAt(key: string): number | undefined {
+    for (const { keys } of this.#recent) {
+      const index = keys.get(key)
       if (index !== undefined) return index
     }
     return undefined
+  }
+
+  /** The indexes of what came of late and is the same, or says the same. Asked only about what has a key of somebody else, or has none. */
+  #broughtLike(entry: NewEntry): { entry?: number; identity?: number } {
+    const found: { entry?: number; identity?: number } = {}
+    for (const { keys, entries, end } of this.#recent) {
+      for (const key of tellingOf(entry)) {
+        const index = keys.get(key)
+        if (index === undefined) continue
+        const before = entries[entries.length - (end - index)]!
+        if (equalBytes(before.entry, entry.entry)) found.entry ??= index
+        if (before.identity && entry.identity && equalBytes(before.identity, entry.identity)) found.identity ??= index
+      }
+    }
+    return found
   }
 
   /** Those of one batch after those of the last: together they would hold up everybody else. */
@@ -624,6 +640,12 @@ export class Sequencer {
     this.#unanswered.clear()
     this.#wakeDrained()
   }
+}
+
+/** What a record has, and nobody else may have, has all of it in it: only of what is no record are the hashes asked for. */
+function tellingOf({ entry, identity, uniqueKeys }: NewEntry): readonly string[] {
+  if (uniqueKeys && uniqueKeys.length > 0) return uniqueKeys
+  return identity ? [entryName(entry), entryName(identity)] : [entryName(entry)]
 }
 
 /** Whoever names no caller. */
