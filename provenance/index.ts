@@ -188,6 +188,7 @@ export {
   readTestResult,
 } from './workload/compliance.ts'
 export { type ComponentIndex, MAX_COMPONENTS, type OtherComponent } from './workload/component-index.ts'
+export { signedBytes } from './workload/dsse.ts'
 export { canonicalPurl, formatPurl, type Purl, packageOf, parsePurl, releaseOf } from './workload/purl.ts'
 export { readSbom, readSbomDocument, type Sbom, type SbomContent, sbomOf } from './workload/sbom.ts'
 export { type SignerIdentity, signerIdentity } from './workload/signer-identity.ts'

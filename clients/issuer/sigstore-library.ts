@@ -2,7 +2,8 @@
  * `@sigstore/verify`, and what it leaves to whoever uses it (read at v3.1.1). This is the only file that knows the library.
  *
  *   - It compares an entry's signature and payload with the envelope's, and not its certificate.
- *   - A `hashedrekord` it compares with the payload, which is not what a DSSE signature is over. We take `dsse` and `intoto` alone.
+ *   - A `hashedrekord` it compares with the payload, which is not what a DSSE signature is over. Rekor's second version logs envelopes so, and of
+ *     those we have it compare the digest of what was signed.
  *   - Under a checkpoint it does not look whether the log's key was valid at the time.
  *   - It matches the log's URL with each name in a checkpoint as a regular expression, which whoever sent it wrote.
  *   - It reads numbers of any length, and texts in certificates with the high bit of each byte cut off; of several names, the first.
@@ -19,7 +20,7 @@ import { X509Certificate } from 'node:crypto'
 import { bundleFromJSON } from '@sigstore/bundle'
 import { TrustedRoot } from '@sigstore/protobuf-specs'
 import { type TrustMaterial, toSignedEntity, toTrustMaterial, VerificationError, Verifier } from '@sigstore/verify'
-import { equalBytes, fromBase64, fromUtf8, toBase64 } from '../../merkle/index.ts'
+import { equalBytes, fromBase64, fromUtf8, sha256, toBase64 } from '../../merkle/index.ts'
 import {
   type Certificate,
   type CertifiedEnvelope,
@@ -29,8 +30,11 @@ import {
   type LogEntry,
   ProvenanceError,
   parseJson,
+  signedBytes,
 } from '../../provenance/index.ts'
 import { IssuerError, type IssuerErrorCode } from './error.ts'
+
+type Entity = ReturnType<typeof toSignedEntity>
 
 /** Roots that were read. */
 export interface Roots {
@@ -62,7 +66,10 @@ export function readRoots(bytes: Uint8Array): Roots {
  *   `bad_signature`, `malformed_attestation`
  */
 export function verifyCertified(certified: CertifiedEnvelope, leaf: Certificate, { material }: Roots): void {
-  const entity = unlessMalformed(() => toSignedEntity(bundleFromJSON(bundleOf(certified))))
+  const entity = withDigestSigned(
+    unlessMalformed(() => toSignedEntity(bundleFromJSON(bundleOf(certified)))),
+    certified,
+  )
   const { publicKey } = unlessMalformed(() => new X509Certificate(certified.certificate))
   // First, although the library does it too: of a payload that was changed it would say that the log's entry is another's.
   if (!entity.signature.verifySignature(publicKey)) {
@@ -102,8 +109,26 @@ const CODES: ReadonlyMap<VerificationError['code'], IssuerErrorCode> = new Map([
   ['TLOG_MISSING_INCLUSION_ERROR', 'bad_log_entry'],
 ] as const)
 
+const HASHED = 'hashedrekord 0.0.2'
+
+/** Of entries of both kinds one would be about something else: then each is compared as the library does, and refused. */
+function withDigestSigned(entity: Entity, { entries, envelope }: CertifiedEnvelope): Entity {
+  const { signature } = entity
+  if (entries.length === 0 || !entries.every(({ kind, version }) => `${kind} ${version}` === HASHED)) return entity
+  const digest = sha256(signedBytes(envelope))
+  return {
+    ...entity,
+    signature: {
+      compareDigest: (logged) => equalBytes(logged, digest),
+      compareSignature: (logged) => signature.compareSignature(logged),
+      verifySignature: (key) => signature.verifySignature(key),
+      signature: signature.signature,
+    },
+  }
+}
+
 /** POSIX seconds. A time that the log did not sign, beside a proof alone, is whatever the sender wrote there. */
-function timesOf({ timestamps }: ReturnType<typeof toSignedEntity>): number[] {
+function timesOf({ timestamps }: Entity): number[] {
   return timestamps.flatMap((each) => {
     if (each.$case === 'timestamp-authority') return [each.timestamp.signingTime.getTime() / 1000]
     return each.tlogEntry.inclusionPromise ? [Number(each.tlogEntry.integratedTime)] : []
@@ -128,6 +153,7 @@ function checkCertificate({ kind, version, body }: LogEntry, certificate: Uint8A
 const SIGNER_IN_BODY: ReadonlyMap<string, readonly string[]> = new Map([
   ['dsse 0.0.1', ['spec', 'signatures', '0', 'verifier']],
   ['dsse 0.0.2', ['spec', 'dsseV002', 'signatures', '0', 'verifier', 'x509Certificate', 'rawBytes']],
+  [HASHED, ['spec', 'hashedRekordV002', 'signature', 'verifier', 'x509Certificate', 'rawBytes']],
   ['intoto 0.0.2', ['spec', 'content', 'envelope', 'signatures', '0', 'publicKey']],
 ])
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { before, describe, it } from 'node:test'
 import { Arguments } from '../../clients/cli/command.ts'
 import { processIo } from '../../clients/cli/io.ts'
@@ -73,6 +74,29 @@ describe('an attestation with a certificate, where roots are given', () => {
       timestamps: [await ours.timestamp(signed.signature)],
     })
     assert.equal((await read(bundle))[0]!.identity, identity)
+  })
+
+  it('verifies by an entry with the digest of what was signed, of a log that knows no envelopes', async () => {
+    const hashed = await ours.log(entryBody('hashedrekord 0.0.2', signed))
+    assert.equal((await read(bundleOf(signed, [hashed])))[0]!.identity, identity)
+    // As a `dsse` entry has it: of the payload alone.
+    const digest = createHash('sha256').update(signed.payload).digest('base64')
+    const body = JSON.stringify(entryBody('hashedrekord 0.0.2', signed)).replace(
+      /"digest":"[^"]+"/,
+      `"digest":"${digest}"`,
+    )
+    const ofPayload = await ours.log(JSON.parse(body))
+    await assert.rejects(read(bundleOf(signed, [ofPayload])), { code: 'log_entry_mismatch' })
+    const { inclusionPromise: _, ...proven } = entry
+    await assert.rejects(read(bundleOf(signed, [hashed, proven])), { code: 'log_entry_mismatch' })
+    const other = await ours.attest({ ...statement, predicateType: 'https://other.example' })
+    const ofOther = await ours.log(
+      entryBody('hashedrekord 0.0.2', { ...signed, payload: other.payload, signature: other.signature }),
+    )
+    await assert.rejects(read(bundleOf(signed, [ofOther])), { code: 'log_entry_mismatch' })
+    const { certificate } = await ours.attest(statement)
+    const ofSomebody = await ours.log(entryBody('hashedrekord 0.0.2', { ...signed, certificate }))
+    await assert.rejects(read(bundleOf(signed, [ofSomebody])), { code: 'log_entry_mismatch' })
   })
 
   it('verifies by a timestamp alone only where the roots name no log', async () => {

@@ -133,7 +133,7 @@ export async function createSigstore() {
 
 /** As Rekor writes it for a DSSE envelope: `dsse` of v1 and of v2, and `intoto` before. */
 export function entryBody(
-  kind: 'dsse 0.0.1' | 'dsse 0.0.2' | 'intoto 0.0.2' | 'hashedrekord 0.0.1',
+  kind: 'dsse 0.0.1' | 'dsse 0.0.2' | 'intoto 0.0.2' | 'hashedrekord 0.0.1' | 'hashedrekord 0.0.2',
   { certificate, payload, signature }: Certified,
 ) {
   const digest = createHash('sha256').update(payload).digest()
@@ -164,6 +164,22 @@ export function entryBody(
     'hashedrekord 0.0.1': {
       data: { hash },
       signature: { content: base64(signature), publicKey: { content: signer } },
+    },
+    'hashedrekord 0.0.2': {
+      hashedRekordV002: {
+        data: {
+          algorithm: 'SHA2_256',
+          digest: base64(
+            createHash('sha256')
+              .update(signedBytes({ payloadType: PAYLOAD_TYPE, payload }))
+              .digest(),
+          ),
+        },
+        signature: {
+          content: base64(signature),
+          verifier: { keyDetails: 'PKIX_ECDSA_P256_SHA_256', x509Certificate: { rawBytes: base64(certificate) } },
+        },
+      },
     },
   }
   const [name, apiVersion] = kind.split(' ') as [string, string]
