@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { generateKey } from '../clients/cli/key-files.ts'
-import { Admission } from '../log-server/admission.ts'
+import { Admission } from '../log-server/admission/admission.ts'
 import { initLog } from '../log-server/init.ts'
 import { type Log, openLog } from '../log-server/log.ts'
 import { sha256, utf8 } from '../merkle/index.ts'

@@ -23,7 +23,7 @@ import { join, resolve } from 'node:path'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { type AccessConfig, AccessSection, accessConfig, checkLimit, Limit, type LimitConfig } from './access/config.ts'
-import type { TlsFiles } from './tls.ts'
+import type { TlsFiles } from './http/tls.ts'
 import { LogError } from './types.ts'
 
 const strict = { additionalProperties: false }

@@ -4,7 +4,7 @@
  * @module
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { FairQueue } from './fair-queue.ts'
+import { FairQueue } from './sequencing/fair-queue.ts'
 
 /**
  * How many entries are worked on in one turn of the event loop. At some 10 µs a step a whole batch would hold up everybody else, and several

@@ -17,7 +17,7 @@ import type { Hash } from '../merkle/hash.ts'
 import type { TileId } from '../merkle/tile.ts'
 import type { RecordStatement } from '../provenance/record.ts'
 import type { SignedTreeHead } from '../statement/receipt.ts'
-import type { Erases, Erasure } from './erased.ts'
+import type { Erases, Erasure } from './storage/erased.ts'
 
 /** Integer POSIX seconds. */
 export type Clock = () => number

@@ -14,15 +14,15 @@ import { fromUtf8 } from '../merkle/bytes.ts'
 import { type Hash, sha256 } from '../merkle/hash.ts'
 import { jwkThumbprint, type VerificationJwk } from '../statement/cose-key.ts'
 import { parseVerificationJwk } from '../statement/verification-jwk.ts'
-import { type Certificate, decodePem, parseCertificate } from './certificate.ts'
-import { checkAnchorsWhole } from './certificate-path.ts'
+import { type Certificate, decodePem, parseCertificate } from './certificates/certificate.ts'
+import { checkAnchorsWhole } from './certificates/certificate-path.ts'
+import { checkCertificatePath, subjectOfCertificate } from './certificates/workload-certificate.ts'
 import { type CredentialRules, checkLifetime, checkTokenProfile } from './credential-rules.ts'
 import { ProvenanceError } from './error.ts'
 import { parseWorkloadIdentifier, type WorkloadIdentifier } from './identifier.ts'
 import { isJsonObject, type Json, type JsonObject, parseJson } from './json.ts'
 import { decodeCompactJws, type UnverifiedJws, verifyJws } from './jws.ts'
 import { LOG_REFERENCE_CLAIM, type LogReference, parseLogReferenceClaim } from './log-reference.ts'
-import { checkCertificatePath, subjectOfCertificate } from './workload-certificate.ts'
 
 /** What a credential says. Nobody has checked the signature: {@link verifyCredentialSignature} does. */
 export interface Credential {

@@ -16,33 +16,7 @@ export {
   type SignedResult,
   signEar,
   verifyEar,
-} from './attestation-result.ts'
-export { Authorities, type Authorization, authorizationOf, foundingKey, type PolicyInForce } from './authorities.ts'
-export {
-  BUNDLE_MEDIA_TYPE,
-  type Bundle,
-  decodeBundle,
-  encodeBundle,
-  MAX_BUNDLE_BYTES,
-  MAX_BUNDLE_STATEMENTS,
-} from './bundle.ts'
-export {
-  BUNDLE_SET_MEDIA_TYPE,
-  type BundledStatement,
-  type BundleSet,
-  bundleIn,
-  decodeBundleSet,
-  encodeBundleSet,
-  MAX_BUNDLE_SET_BYTES,
-  MAX_BUNDLED_BYTES,
-  MAX_BUNDLES,
-} from './bundle-set.ts'
-export { type Certificate, decodePem, parseCertificate } from './certificate.ts'
-export { jwkOfSpki, spkiOfJwk } from './certificate-key.ts'
-export { checkAuthority, type SignerClaim, type SignerContext } from './check-authority.ts'
-export { checkRecord } from './check-record.ts'
-export { type Credential, parseCredential, type TrustDomainAnchors, verifyCredentialSignature } from './credential.ts'
-export { type CredentialRules, TOKEN_PROFILES, type TokenProfile } from './credential-rules.ts'
+} from './attestation/attestation-result.ts'
 export {
   type Appraisal,
   EAR_PROFILE,
@@ -53,18 +27,33 @@ export {
   TRUSTEE_PROFILE,
   tierOfResult,
   VERAISON_PROFILE,
-} from './ear-claims.ts'
-export { ProvenanceError, type ProvenanceErrorCode } from './error.ts'
-export { EvidenceMemory, type ReadStatement } from './evidence-memory.ts'
+} from './attestation/ear-claims.ts'
 export {
-  checkForeign,
-  type ForeignContext,
-  type ForeignStatement,
-  foreignSigner,
-  PathCache,
-  recheckForeign,
-} from './foreign.ts'
-export { type ForeignPolicy, type ForeignRules, ownKidOf, readForeignPolicy } from './foreign-policy.ts'
+  CLAIMS,
+  type Claim,
+  isAtLeast,
+  TIERS,
+  type Tier,
+  type TrustVector,
+  tierOfCode,
+  tierOfVector,
+  worstTier,
+} from './attestation/tier.ts'
+export { type Certificate, decodePem, parseCertificate } from './certificates/certificate.ts'
+export { jwkOfSpki, spkiOfJwk } from './certificates/certificate-key.ts'
+export {
+  chainOf,
+  type LinkedCertificate,
+  type Peer,
+  type PeerTrust,
+  verifyPeer,
+} from './certificates/peer-certificate.ts'
+export { checkNotRevoked, parseRevocationLists, type RevocationList } from './certificates/revocation-list.ts'
+export { checkServerName } from './certificates/server-name.ts'
+export { checkCertificatePath, type TlsRole } from './certificates/workload-certificate.ts'
+export { type Credential, parseCredential, type TrustDomainAnchors, verifyCredentialSignature } from './credential.ts'
+export { type CredentialRules, TOKEN_PROFILES, type TokenProfile } from './credential-rules.ts'
+export { ProvenanceError, type ProvenanceErrorCode } from './error.ts'
 export { parseTrustDomain, parseWorkloadIdentifier, type WorkloadIdentifier } from './identifier.ts'
 export {
   type AppraisedResult,
@@ -72,7 +61,7 @@ export {
   attestationFacts,
   type Component,
   componentsOf,
-} from './issuance-facts.ts'
+} from './issuance/issuance-facts.ts'
 export {
   CEDAR_MEDIA_TYPE,
   checkPolicyText,
@@ -81,26 +70,11 @@ export {
   type IssuanceDecision,
   type IssuanceRequest,
   reevaluate,
-} from './issuance-policy.ts'
-export { ISSUANCE_SCHEMA } from './issuance-schema.ts'
+} from './issuance/issuance-policy.ts'
+export { ISSUANCE_SCHEMA } from './issuance/issuance-schema.ts'
+export { type ProvenanceRecordFacts, type WorkloadFacts, workloadFacts } from './issuance/workload-facts.ts'
 export { canonicalJson, isJsonObject, type Json, JsonNumber, type JsonObject, parseJson } from './json.ts'
 export { decodeCompactJws, MAX_JWS_LENGTH, signCompactJws, type UnverifiedJws, verifyCompactJws } from './jws.ts'
-export {
-  isErasable,
-  isRecordType,
-  isRetractable,
-  LINK_RELATIONS,
-  LINK_RULES,
-  type LinkRelation,
-  type LinkRule,
-  linkRule,
-  linkTargetType,
-  RECORD_TYPES,
-  type RecordType,
-  ROLES,
-  type Role,
-  signersOf,
-} from './link-rules.ts'
 export {
   type Announced,
   checkCommitments,
@@ -111,7 +85,6 @@ export {
   type LogReference,
   logReferenceClaim,
 } from './log-reference.ts'
-export { chainOf, type LinkedCertificate, type Peer, type PeerTrust, verifyPeer } from './peer-certificate.ts'
 export * from './proof-of-possession/index.ts'
 export {
   type AnyRecordOf,
@@ -131,8 +104,6 @@ export {
   recordTyp,
   recordTypeOf,
 } from './record.ts'
-export { contentOf, type LinkTarget, linkTargetOf, type RecordContext } from './record-context.ts'
-export { recordKey, type Series, seriesOf, statusKey, uniqueKeys } from './record-keys.ts'
 export {
   type Author,
   type BuiltRecord,
@@ -148,23 +119,66 @@ export { type FieldsOf, RECORDS, type SectionsOf } from './records/index.ts'
 export { MAX_DOCUMENT_BYTES } from './records/policy-document.ts'
 export type { WorkloadDescription } from './records/workload-provenance.ts'
 export { escapeControls, type RedactedError, redact, redactError, redactSecrets, redactValue } from './redact.ts'
-export type { Retraction } from './retraction.ts'
-export { checkNotRevoked, parseRevocationLists, type RevocationList } from './revocation-list.ts'
-export { checkServerName } from './server-name.ts'
+export {
+  Authorities,
+  type Authorization,
+  authorizationOf,
+  foundingKey,
+  type PolicyInForce,
+} from './rules/authorities.ts'
+export { checkAuthority, type SignerClaim, type SignerContext } from './rules/check-authority.ts'
+export { checkRecord } from './rules/check-record.ts'
+export {
+  checkForeign,
+  type ForeignContext,
+  type ForeignStatement,
+  foreignSigner,
+  PathCache,
+  recheckForeign,
+} from './rules/foreign.ts'
+export { type ForeignPolicy, type ForeignRules, ownKidOf, readForeignPolicy } from './rules/foreign-policy.ts'
+export {
+  isErasable,
+  isRecordType,
+  isRetractable,
+  LINK_RELATIONS,
+  LINK_RULES,
+  type LinkRelation,
+  type LinkRule,
+  linkRule,
+  linkTargetType,
+  RECORD_TYPES,
+  type RecordType,
+  ROLES,
+  type Role,
+  signersOf,
+} from './rules/link-rules.ts'
+export { contentOf, type LinkTarget, linkTargetOf, type RecordContext } from './rules/record-context.ts'
+export { recordKey, type Series, seriesOf, statusKey, uniqueKeys } from './rules/record-keys.ts'
+export type { Retraction } from './rules/retraction.ts'
 export { credentialTag, deriveTagKey, TAG_KEY_LENGTH, uniqueTag } from './tags.ts'
 export {
-  CLAIMS,
-  type Claim,
-  isAtLeast,
-  TIERS,
-  type Tier,
-  type TrustVector,
-  tierOfCode,
-  tierOfVector,
-  worstTier,
-} from './tier.ts'
-export { decodeTrust, parseTrust, type Trust, type TrustDocument, type TrustedLog } from './trust.ts'
-export { readTrustBundle } from './trust-bundle.ts'
+  BUNDLE_MEDIA_TYPE,
+  type Bundle,
+  decodeBundle,
+  encodeBundle,
+  MAX_BUNDLE_BYTES,
+  MAX_BUNDLE_STATEMENTS,
+} from './verification/bundle.ts'
+export {
+  BUNDLE_SET_MEDIA_TYPE,
+  type BundledStatement,
+  type BundleSet,
+  bundleIn,
+  decodeBundleSet,
+  encodeBundleSet,
+  MAX_BUNDLE_SET_BYTES,
+  MAX_BUNDLED_BYTES,
+  MAX_BUNDLES,
+} from './verification/bundle-set.ts'
+export { EvidenceMemory, type ReadStatement } from './verification/evidence-memory.ts'
+export { decodeTrust, parseTrust, type Trust, type TrustDocument, type TrustedLog } from './verification/trust.ts'
+export { readTrustBundle } from './verification/trust-bundle.ts'
 export {
   type Check,
   type CheckOutcome,
@@ -172,7 +186,7 @@ export {
   type VerificationInput,
   type VerificationReport,
   verifyCredential,
-} from './verify-credential.ts'
+} from './verification/verify-credential.ts'
 export {
   type Attestation,
   type CertifiedVerifier,
@@ -194,5 +208,3 @@ export { readSbom, readSbomDocument, type Sbom, type SbomContent, sbomOf } from 
 export { type SignerIdentity, signerIdentity } from './workload/signer-identity.ts'
 export { type CertifiedEnvelope, type LogEntry, readCertified } from './workload/sigstore-bundle.ts'
 export { VULNERABILITY_STATES, type Vulnerability, type VulnerabilityState } from './workload/vulnerabilities.ts'
-export { checkCertificatePath, type TlsRole } from './workload-certificate.ts'
-export { type ProvenanceRecordFacts, type WorkloadFacts, workloadFacts } from './workload-facts.ts'

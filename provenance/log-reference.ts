@@ -17,7 +17,7 @@ import { concatBytes, equalBytes, fromHex, fromUtf8, toHex, utf8 } from '../merk
 import { EvidenceError } from '../merkle/error.ts'
 import { type Hash, sha256 } from '../merkle/hash.ts'
 import { encodeCbor } from '../statement/cbor.ts'
-import { DerReader, derUnsigned, readDer, TAG } from './der.ts'
+import { DerReader, derUnsigned, readDer, TAG } from './certificates/der.ts'
 import { ProvenanceError } from './error.ts'
 import { isJsonObject, type Json, type JsonObject } from './json.ts'
 import type { FieldsOf } from './records/index.ts'

@@ -15,7 +15,6 @@ import { openSection, type Sealed, sealSections } from '../statement/seal.ts'
 import type { SigningKey } from '../statement/signature.ts'
 import { type SignedStatement, signStatement } from '../statement/signed-statement.ts'
 import { wrapKeys } from '../statement/wrap.ts'
-import type { RecordType } from './link-rules.ts'
 import {
   type AnyRecordOf,
   encodeAndRead,
@@ -29,6 +28,7 @@ import {
 } from './record.ts'
 import { SECTION_LABELS } from './records/define-record.ts'
 import { definitionOf, type FieldsOf, type SectionsOf } from './records/index.ts'
+import type { RecordType } from './rules/link-rules.ts'
 
 /** What is to be said. */
 export interface NewRecord<T extends RecordType> {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { RECORD_TYPES, type RecordType } from './link-rules.ts'
+import { RECORD_TYPES, type RecordType } from './rules/link-rules.ts'
 
 export const RECORD_CONTENT_TYPE = 'application/vnd.provlog.record+cbor'
 

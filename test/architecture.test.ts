@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 
 const PURE = ['merkle', 'statement', 'provenance']
@@ -42,12 +42,24 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
+/** Within the log server, from the ground up, for each floor those that it may lean on. Above them are `http`, `access`, `metrics` and `routes`. */
+const FLOORS: Readonly<Record<string, readonly string[]>> = {
+  storage: [],
+  sequencing: ['storage'],
+  admission: ['storage', 'sequencing'],
+  // What others than its own trust domain may read is in it.
+  reading: ['storage', 'sequencing', 'access'],
+  recovery: ['storage', 'sequencing', 'admission', 'reading'],
+}
+/** What puts the floors together; of these, what mends a log opens it. */
+const WHOLE = ['app', 'init', 'log', 'main', 'control', 'config']
+
 /** Libraries with a trap have one importer in each folder, which hides the trap. */
 const ONE_IMPORTER: Readonly<Record<string, readonly string[]>> = {
   // Nobody: it judges our own reader of CBOR in the tests.
   'cbor-x': [],
   tweetnacl: ['merkle/ed25519.ts'],
-  level: ['log-server/level/open.ts'],
+  level: ['log-server/storage/level/open.ts'],
   jose: ['statement/jwe.ts', 'provenance/jws.ts'],
   '@peculiar/x509': ['clients/issuer/x509.ts'],
   '@sigstore/bundle': ['clients/issuer/sigstore-library.ts'],
@@ -56,7 +68,7 @@ const ONE_IMPORTER: Readonly<Record<string, readonly string[]>> = {
   '@duckdb/node-api': ['clients/auditor/database/duckdb.ts'],
   '@duckdb/node-bindings': ['clients/auditor/database/table-writer.ts'],
   koffi: ['clients/issuer/service/peer.ts'],
-  '@cedar-policy/cedar-wasm': ['provenance/cedar.ts', 'provenance/cedar.node.ts'],
+  '@cedar-policy/cedar-wasm': ['provenance/issuance/cedar.ts', 'provenance/issuance/cedar.node.ts'],
 }
 
 interface Import {
@@ -98,6 +110,18 @@ describe('the import directions', () => {
       if (from === undefined || !/\.ts$/.test(target)) return false
       const to = folderOf(target)
       return to !== from && (to === undefined || !ALLOWED[from]?.includes(to))
+    })
+    assert.deepEqual(wrong, [])
+  })
+
+  it('only go down from floor to floor of the log server', () => {
+    const floorOf = (path: string) => /^log-server\/([a-z]+)\//.exec(path)?.[1]
+    const wrong = imports.filter(({ file, target }) => {
+      const [from, to] = [floorOf(file), floorOf(target)]
+      const below = from === undefined ? undefined : FLOORS[from]
+      if (from === to || !below || !target.startsWith('log-server/')) return false
+      if (to !== undefined) return !below.includes(to)
+      return WHOLE.includes(basename(target, '.ts')) && !(from === 'recovery' && target === 'log-server/log.ts')
     })
     assert.deepEqual(wrong, [])
   })

@@ -16,7 +16,7 @@ import {
   type RecordStatement,
   type SectionsOf,
 } from '../../provenance/index.ts'
-import type { LoggedRecord } from '../../provenance/log-evidence.ts'
+import type { LoggedRecord } from '../../provenance/verification/log-evidence.ts'
 import {
   checkAttestationSection,
   checkDecision,
@@ -24,7 +24,7 @@ import {
   checkTrace,
   checkUniqueTag,
   type OpenedResult,
-} from '../../provenance/sealed-evidence.ts'
+} from '../../provenance/verification/sealed-evidence.ts'
 import { kidOf, type PrivateJwk, publicJwkOf, unwrapKeys, wrapRecipientKid } from '../../statement/index.ts'
 import { type LogClient, RefusedError } from '../log-client/index.ts'
 import type { Sections } from './audited-entry.ts'

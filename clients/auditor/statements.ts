@@ -15,7 +15,7 @@ import {
   type RecordStatement,
   uniqueKeys,
 } from '../../provenance/index.ts'
-import type { LoggedRecord } from '../../provenance/log-evidence.ts'
+import type { LoggedRecord } from '../../provenance/verification/log-evidence.ts'
 import { statementIdentity } from '../../statement/index.ts'
 import type { AuditedEntry } from './audited-entry.ts'
 import { checkClear, checkOutlives, MAX_CLOCK_SKEW } from './check-clear.ts'

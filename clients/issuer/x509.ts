@@ -5,7 +5,7 @@
  *     certificate  no subject name           URI spiffe://bank.example/payments    digitalSignature, client and server auth
  *
  * The identity is in one place, the URI name, which is critical because the subject is empty (RFC 5280 §4.1.2.6). Certificates
- * are only made here: checking them is `provenance/certificate-path.ts`, because the library judges nothing.
+ * are only made here: checking them is `provenance/certificates/certificate-path.ts`, because the library judges nothing.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509'
 import { sha256, toBase64, toHex } from '../../merkle/index.ts'
-import { DerReader, derBytesOfBits, readDer, TAG } from '../../provenance/der.ts'
+import { DerReader, derBytesOfBits, readDer, TAG } from '../../provenance/certificates/der.ts'
 import {
   type Certificate,
   encodeLogReference,

@@ -12,7 +12,6 @@
  * @module
  */
 import { equalBytes, type Hash, toHex } from '../../merkle/index.ts'
-import { isValidAt } from '../../provenance/authorities.ts'
 import {
   Authorities,
   decodePublicKey,
@@ -23,7 +22,8 @@ import {
   recordStatementOf,
   seriesOf,
 } from '../../provenance/index.ts'
-import { signersOf } from '../../provenance/link-rules.ts'
+import { isValidAt } from '../../provenance/rules/authorities.ts'
+import { signersOf } from '../../provenance/rules/link-rules.ts'
 import {
   kidOf,
   parseReceipt,

@@ -10,7 +10,7 @@
  */
 import { toHex } from '../../merkle/index.ts'
 import { type Check, ProvenanceError, type VerificationReport } from '../../provenance/index.ts'
-import { Checklist, notChecked } from '../../provenance/verification-report.ts'
+import { Checklist, notChecked } from '../../provenance/verification/verification-report.ts'
 import { type OfflineInput, type OnlineInput, verifyOffline, verifyOnline } from './verify.ts'
 
 export interface ChainReport {

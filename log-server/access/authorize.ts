@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { Authorities } from '../../provenance/authorities.ts'
+import type { Authorities } from '../../provenance/rules/authorities.ts'
 import type { SignedStatement } from '../../statement/signed-statement.ts'
 import { RequestError } from '../problem.ts'
 import type { Caller } from './caller.ts'

@@ -11,8 +11,8 @@
  * @module
  */
 import { equalBytes } from '../../merkle/bytes.ts'
-import type { Authorities } from '../../provenance/authorities.ts'
 import { type ProvenanceRecord, recordOfStatement } from '../../provenance/record.ts'
+import type { Authorities } from '../../provenance/rules/authorities.ts'
 import { parseSignedStatement } from '../../statement/signed-statement.ts'
 import { type EntryMeta, LogError, type LogReader } from '../types.ts'
 import type { Visit } from './door.ts'

@@ -8,7 +8,7 @@
  */
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { operationOf } from '../openapi.ts'
+import { operationOf } from '../http/openapi.ts'
 import type { Caller } from './caller.ts'
 import type { Limits } from './limits.ts'
 

@@ -6,10 +6,10 @@
  * @module
  */
 import type { Socket } from 'node:net'
-import type { Authorities } from '../../provenance/authorities.ts'
 import { parseWorkloadIdentifier } from '../../provenance/identifier.ts'
 import type { Audience } from '../../provenance/proof-of-possession/expectations.ts'
 import { MemoryReplayCache } from '../../provenance/proof-of-possession/replay-cache.ts'
+import type { Authorities } from '../../provenance/rules/authorities.ts'
 import type { Clock } from '../types.ts'
 import { AuditLog } from './audit-log.ts'
 import { openSink } from './audit-sink.ts'

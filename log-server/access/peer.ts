@@ -14,8 +14,8 @@
  */
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { chainOf, type Peer, verifyPeer } from '../../provenance/certificates/peer-certificate.ts'
 import { ProvenanceError } from '../../provenance/error.ts'
-import { chainOf, type Peer, verifyPeer } from '../../provenance/peer-certificate.ts'
 import type { Clock } from '../types.ts'
 import type { TrustDomains } from './trust-domains.ts'
 

@@ -13,7 +13,7 @@
  */
 import { fromBase64 } from '../../merkle/bytes.ts'
 import { EvidenceError } from '../../merkle/error.ts'
-import { decodePem } from '../../provenance/certificate.ts'
+import { decodePem } from '../../provenance/certificates/certificate.ts'
 import { ProvenanceError } from '../../provenance/error.ts'
 import type { Fields } from '../../provenance/proof-of-possession/http-message.ts'
 import type { ProxyHeader } from './config.ts'

@@ -11,8 +11,9 @@
  *
  * @module
  */
-import { RECORD_TYPES, type RecordType, type Role, signersOf } from '../../provenance/link-rules.ts'
+
 import { isRecordStatement, recordTyp } from '../../provenance/record.ts'
+import { RECORD_TYPES, type RecordType, type Role, signersOf } from '../../provenance/rules/link-rules.ts'
 import type { SignedStatement } from '../../statement/signed-statement.ts'
 
 /** What a rule may allow. `append:<role>` is for the types of record that such a role signs. */

@@ -9,12 +9,12 @@
  * @module
  */
 import { toBase64 } from '../../merkle/bytes.ts'
+import type { PeerTrust } from '../../provenance/certificates/peer-certificate.ts'
+import { parseRevocationLists, type RevocationList } from '../../provenance/certificates/revocation-list.ts'
 import { parseTrustDomain } from '../../provenance/identifier.ts'
-import type { PeerTrust } from '../../provenance/peer-certificate.ts'
-import { parseRevocationLists, type RevocationList } from '../../provenance/revocation-list.ts'
-import { readTrustBundle } from '../../provenance/trust-bundle.ts'
+import { readTrustBundle } from '../../provenance/verification/trust-bundle.ts'
+import { type FileNotice, type Report, WatchedFiles } from '../http/watched-files.ts'
 import { LogError } from '../types.ts'
-import { type FileNotice, type Report, WatchedFiles } from '../watched-files.ts'
 
 /** Where what is known of one trust domain lies. */
 export interface TrustDomainFiles {

@@ -12,11 +12,11 @@
  *
  * @module
  */
-import type { AdmissionObserver } from '../admission.ts'
-import { NOT_READY, type NotReady, type Storage } from '../readiness.ts'
-import type { Scrub } from '../scrub.ts'
-import type { SequencedBatch, Sequencer, SequencerObserver } from '../sequencer.ts'
-import type { StoreObserver, StoreSizes } from '../store.ts'
+import type { AdmissionObserver } from '../admission/admission.ts'
+import { NOT_READY, type NotReady, type Storage } from '../http/readiness.ts'
+import type { Scrub } from '../recovery/scrub.ts'
+import type { SequencedBatch, Sequencer, SequencerObserver } from '../sequencing/sequencer.ts'
+import type { StoreObserver, StoreSizes } from '../storage/store.ts'
 import type { LogReader } from '../types.ts'
 import type { Counter, Histogram, Registry } from './registry.ts'
 

@@ -5,7 +5,7 @@
  */
 import type { FastifyPluginAsync } from 'fastify'
 import { utf8 } from '../../merkle/bytes.ts'
-import { bytes, operation } from '../openapi.ts'
+import { bytes, operation } from '../http/openapi.ts'
 import type { LogReader } from '../types.ts'
 import { inMemory, sendRepresentation } from './representation.ts'
 

@@ -10,7 +10,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { bytes, type DescribedRoute, json, openApiDocument, operation } from '../openapi.ts'
+import { bytes, type DescribedRoute, json, openApiDocument, operation } from '../http/openapi.ts'
 import { RequestError } from '../problem.ts'
 
 const CONTENT_SECURITY_POLICY =

@@ -8,8 +8,8 @@
  */
 import type { FastifyPluginAsync } from 'fastify'
 import { Type } from 'typebox'
-import { json, operation } from '../openapi.ts'
-import type { NotReady } from '../readiness.ts'
+import { json, operation } from '../http/openapi.ts'
+import type { NotReady } from '../http/readiness.ts'
 
 export interface Health {
   /** Why nothing can be appended now, or undefined when it can: the sequencer's own state, not a guess from outside. */

@@ -5,7 +5,7 @@
  */
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { parseAccept, weightOf } from '../accept.ts'
+import { parseAccept, weightOf } from '../http/accept.ts'
 import { RequestError } from '../problem.ts'
 
 /** For bytes that the path names for good. */

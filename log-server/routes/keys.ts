@@ -9,10 +9,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { toBase64url, utf8 } from '../../merkle/bytes.ts'
-import type { Authorities } from '../../provenance/authorities.ts'
+import type { Authorities } from '../../provenance/rules/authorities.ts'
 import { encodeCbor } from '../../statement/cbor.ts'
 import { coseKeyOf, encodeCoseKeySet } from '../../statement/cose-key.ts'
-import { bytes, operation } from '../openapi.ts'
+import { bytes, operation } from '../http/openapi.ts'
 import { RequestError } from '../problem.ts'
 import { octets } from './http.ts'
 

@@ -7,9 +7,9 @@
  * @module
  */
 import type { FastifyPluginAsync } from 'fastify'
-import { parseAccept } from '../accept.ts'
+import { parseAccept } from '../http/accept.ts'
+import { operation } from '../http/openapi.ts'
 import { FORMATS, type Format, type Registry } from '../metrics/registry.ts'
-import { operation } from '../openapi.ts'
 
 const getMetrics = operation({
   operationId: 'getMetrics',

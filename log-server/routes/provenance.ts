@@ -15,15 +15,20 @@ import { Type } from 'typebox'
 import { fromHex } from '../../merkle/bytes.ts'
 import { assert, EvidenceError } from '../../merkle/error.ts'
 import type { Hash } from '../../merkle/hash.ts'
-import { BUNDLE_MEDIA_TYPE, encodeBundle } from '../../provenance/bundle.ts'
-import { BUNDLE_SET_MEDIA_TYPE, encodeBundleSet, MAX_BUNDLED_BYTES, MAX_BUNDLES } from '../../provenance/bundle-set.ts'
+import { BUNDLE_MEDIA_TYPE, encodeBundle } from '../../provenance/verification/bundle.ts'
+import {
+  BUNDLE_SET_MEDIA_TYPE,
+  encodeBundleSet,
+  MAX_BUNDLED_BYTES,
+  MAX_BUNDLES,
+} from '../../provenance/verification/bundle-set.ts'
 import { asArray, asBytes, decodeCbor } from '../../statement/cbor.ts'
 import type { Door } from '../access/door.ts'
 import { isInView, viewOf } from '../access/general-view.ts'
-import { type BundleSource, collectBundle, collectBundles } from '../collect.ts'
-import { KnownStatements } from '../known-statements.ts'
-import { bytes, operation } from '../openapi.ts'
+import { bytes, operation } from '../http/openapi.ts'
 import { encodeConcise, problemOf, RequestError } from '../problem.ts'
+import { type BundleSource, collectBundle, collectBundles } from '../reading/collect.ts'
+import { KnownStatements } from '../reading/known-statements.ts'
 import type { SharedRoom } from '../shared-room.ts'
 import { Slots } from '../turns.ts'
 import type { LogReader } from '../types.ts'

@@ -14,9 +14,9 @@
  */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { parseTileIndex } from '../../merkle/tile.ts'
-import { bytes, operation } from '../openapi.ts'
+import { bytes, operation } from '../http/openapi.ts'
+import { pathOf } from '../http/request-path.ts'
 import { RequestError } from '../problem.ts'
-import { pathOf } from '../request-path.ts'
 import type { LogReader } from '../types.ts'
 import { IMMUTABLE_FOR_A_DAY } from './http.ts'
 import { GZIP_STATEMENTS, sendRepresentation } from './representation.ts'

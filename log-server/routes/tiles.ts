@@ -8,9 +8,9 @@
  */
 import type { FastifyPluginAsync } from 'fastify'
 import { parseEntriesPath, parseTilePath } from '../../merkle/tile.ts'
-import { bytes, operation } from '../openapi.ts'
+import { bytes, operation } from '../http/openapi.ts'
+import { pathOf } from '../http/request-path.ts'
 import { RequestError } from '../problem.ts'
-import { pathOf } from '../request-path.ts'
 import type { LogReader } from '../types.ts'
 import { IMMUTABLE } from './http.ts'
 import { GZIP_DIGESTS, inMemory, sendRepresentation } from './representation.ts'

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import type { SignedResult } from '../attestation-result.ts'
+import type { SignedResult } from '../attestation/attestation-result.ts'
+import { TIERS } from '../attestation/tier.ts'
 import { bytes, map, oneOf, type Schema, text } from '../schema.ts'
-import { TIERS } from '../tier.ts'
 import { defineRecord } from './define-record.ts'
 import { digest, time } from './field-types.ts'
 

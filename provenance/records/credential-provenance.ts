@@ -6,8 +6,9 @@
  *
  * @module
  */
+
+import { TIERS } from '../attestation/tier.ts'
 import { bool, bytes, dictionary, type Infer, list, map, oneOf, text, uint } from '../schema.ts'
-import { TIERS } from '../tier.ts'
 import { decision } from './decision.ts'
 import { defineRecord } from './define-record.ts'
 import { digest, time, trustDomain, workloadIdentifier } from './field-types.ts'

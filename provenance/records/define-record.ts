@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { LINK_RULES, type RecordType } from '../link-rules.ts'
+import { LINK_RULES, type RecordType } from '../rules/link-rules.ts'
 import { type Fields, map, type Schema, type Shape } from '../schema.ts'
 
 /** The audiences of sealed sections, in the order in which a record has them. */

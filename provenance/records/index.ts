@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { RecordType } from '../link-rules.ts'
+import type { RecordType } from '../rules/link-rules.ts'
 import { attestationResult } from './attestation-result.ts'
 import { auditReport } from './audit-report.ts'
 import { credentialProvenance } from './credential-provenance.ts'

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ROLES } from '../link-rules.ts'
+import { ROLES } from '../rules/link-rules.ts'
 import { oneOf, uint } from '../schema.ts'
 import { defineRecord } from './define-record.ts'
 import { encryptionKey, signingKey, time, trustDomain, workloadIdentifier } from './field-types.ts'

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { foreignRules } from '../foreign-policy.ts'
+import { foreignRules } from '../rules/foreign-policy.ts'
 import { list, text, uint } from '../schema.ts'
 import { defineRecord } from './define-record.ts'
 import { kid, signingKey, vkey } from './field-types.ts'

@@ -7,8 +7,8 @@
  * @module
  */
 import { fromUtf8 } from '../../merkle/bytes.ts'
-import type { Certificate } from '../certificate.ts'
-import { type DerElement, DerReader, derOid, readDer, TAG } from '../der.ts'
+import type { Certificate } from '../certificates/certificate.ts'
+import { type DerElement, DerReader, derOid, readDer, TAG } from '../certificates/der.ts'
 
 export interface SignerIdentity {
   /** Its only alternative name: a URI or an e-mail address. */

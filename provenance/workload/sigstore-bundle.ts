@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { decodePem } from '../certificate.ts'
+import { decodePem } from '../certificates/certificate.ts'
 import { ProvenanceError } from '../error.ts'
 import { isJsonObject, type Json, type JsonObject } from '../json.ts'
 import { bytes, type DsseEnvelope } from './dsse.ts'

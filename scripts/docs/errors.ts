@@ -8,8 +8,8 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ACCESS_PROBLEMS, COMMON_PROBLEMS } from '../../log-server/http/openapi.ts'
 import { buildApp, initLog, openLog } from '../../log-server/index.ts'
-import { ACCESS_PROBLEMS, COMMON_PROBLEMS } from '../../log-server/openapi.ts'
 import { type ProblemCode, problemTable, REGISTRATION_PROBLEMS, statusOf } from '../../log-server/problem.ts'
 
 /** Where codes are declared, each with its meaning beside it. */

@@ -160,7 +160,7 @@ const FORMATS = {
     title: 'Bundle',
     specification: 'ours',
     about:
-      '`GET /v1/provenance/{credential digest}`, and what the issuer hands over with a credential: the record, everything it links to and status records so far, as transparent statements whose receipts all lead to the root of the one checkpoint in it; and wraps. Nothing in a bundle is trusted to name its own trust. For up to 250 digests in a CBOR array `POST /v1/provenance` answers with a bundle set, `application/vnd.provlog.bundles+cbor`, which is laid out in `provenance/bundle-set.ts`: the checkpoint and every statement once, and for each credential the places of its statements.',
+      '`GET /v1/provenance/{credential digest}`, and what the issuer hands over with a credential: the record, everything it links to and status records so far, as transparent statements whose receipts all lead to the root of the one checkpoint in it; and wraps. Nothing in a bundle is trusted to name its own trust. For up to 250 digests in a CBOR array `POST /v1/provenance` answers with a bundle set, `application/vnd.provlog.bundles+cbor`, which is laid out in `provenance/verification/bundle-set.ts`: the checkpoint and every statement once, and for each credential the places of its statements.',
     show: (bytes: Uint8Array) => `${diagnose(bytes).slice(0, 1500)}\n…`,
   },
   'TRUST.json': {

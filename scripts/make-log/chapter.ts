@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { indexedBy } from '../../log-server/candidate.ts'
+import { indexedBy } from '../../log-server/admission/candidate.ts'
 import type { Candidate } from '../../log-server/index.ts'
 import type { Hash } from '../../merkle/index.ts'
 import { buildRecordStatement, type NewRecord, type RecordOf, type RecordType } from '../../provenance/index.ts'

@@ -5,10 +5,10 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { paths } from '../../log-server/directory.ts'
 import { type Candidate, initLog } from '../../log-server/index.ts'
 import { type Log, openLog } from '../../log-server/log.ts'
-import { changesAuthority } from '../../log-server/store.ts'
+import { paths } from '../../log-server/storage/directory.ts'
+import { changesAuthority } from '../../log-server/storage/store.ts'
 import { type RecordStatement, recordStatementOf } from '../../provenance/index.ts'
 import {
   importVerificationKey,

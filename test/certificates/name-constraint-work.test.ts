@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { concatBytes, fromHex, utf8 } from '../../merkle/bytes.ts'
-import { type Certificate, parseCertificate } from '../../provenance/certificate.ts'
-import { findCertificatePath } from '../../provenance/certificate-path.ts'
+import { type Certificate, parseCertificate } from '../../provenance/certificates/certificate.ts'
+import { findCertificatePath } from '../../provenance/certificates/certificate-path.ts'
 import { ProvenanceError } from '../../provenance/index.ts'
 import { AT, authority, certify, der, extension, type Holder, SUBJECT, workload } from './authority.ts'
 

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { type Extension, KeyUsageFlags } from '@peculiar/x509'
 import { utf8 } from '../../merkle/bytes.ts'
-import { parseCertificate } from '../../provenance/certificate.ts'
+import { parseCertificate } from '../../provenance/certificates/certificate.ts'
 import { parseCredential, verifyCredentialSignature } from '../../provenance/credential.ts'
 import {
   AT,

@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { KeyUsageFlags } from '@peculiar/x509'
 import { concatBytes, utf8 } from '../../merkle/bytes.ts'
-import { parseCertificate } from '../../provenance/certificate.ts'
-import { checkNotRevoked, parseRevocationLists } from '../../provenance/revocation-list.ts'
+import { parseCertificate } from '../../provenance/certificates/certificate.ts'
+import { checkNotRevoked, parseRevocationLists } from '../../provenance/certificates/revocation-list.ts'
 import {
   AT,
   authority,

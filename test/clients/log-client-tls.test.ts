@@ -7,8 +7,8 @@ import { after, describe, it } from 'node:test'
 import type { TLSSocket, TlsOptions } from 'node:tls'
 import { type ClientTls, createFetcher } from '../../clients/log-client/index.ts'
 import { utf8 } from '../../merkle/bytes.ts'
-import { parseCertificate } from '../../provenance/certificate.ts'
-import { checkServerName } from '../../provenance/server-name.ts'
+import { parseCertificate } from '../../provenance/certificates/certificate.ts'
+import { checkServerName } from '../../provenance/certificates/server-name.ts'
 import {
   certify,
   type Edits,

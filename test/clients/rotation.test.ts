@@ -16,7 +16,7 @@ import {
   withNewKeys,
   withoutOldKeys,
 } from '../../clients/log-client/index.ts'
-import { createSigningKeys } from '../../log-server/signing-keys.ts'
+import { createSigningKeys } from '../../log-server/sequencing/signing-keys.ts'
 import { createNoteSigner, parseVkey, readInclusionProof, signCheckpoint, toHex } from '../../merkle/index.ts'
 import {
   attachReceipts,

@@ -21,8 +21,8 @@ import {
   spkiOfJwk,
   verifyEar,
 } from '../../provenance/index.ts'
-import type { LoggedRecord } from '../../provenance/log-evidence.ts'
-import { checkSealedResult } from '../../provenance/sealed-evidence.ts'
+import type { LoggedRecord } from '../../provenance/verification/log-evidence.ts'
+import { checkSealedResult } from '../../provenance/verification/sealed-evidence.ts'
 import { kidOf, publicJwkOf, unwrapKeys } from '../../statement/index.ts'
 import {
   attester,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { before, describe, it } from 'node:test'
-import { NOT_READY } from '../../log-server/readiness.ts'
+import { NOT_READY } from '../../log-server/http/readiness.ts'
 import { scrapedSamples } from '../log-server/metrics/scraped.ts'
 import { runPage, skip } from './run-page.ts'
 

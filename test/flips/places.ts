@@ -6,8 +6,8 @@
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { paths } from '../../log-server/directory.ts'
-import { liveTables } from '../../log-server/level/files.ts'
+import { paths } from '../../log-server/storage/directory.ts'
+import { liveTables } from '../../log-server/storage/level/files.ts'
 import { toHex } from '../../merkle/index.ts'
 import { StoredValues } from '../log-server/stored-values.ts'
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { DEFAULT_LISTEN, isLoopback, serverConfig } from '../../log-server/config.ts'
-import { parseLogConfig } from '../../log-server/directory.ts'
+import { parseLogConfig } from '../../log-server/storage/directory.ts'
 
 let dir: string
 before(async () => {

@@ -13,9 +13,9 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildApp } from '../../log-server/app.ts'
-import { freezeLog } from '../../log-server/freeze.ts'
 import { type Log, openLog } from '../../log-server/log.ts'
-import { createSigningKeys } from '../../log-server/signing-keys.ts'
+import { freezeLog } from '../../log-server/recovery/freeze.ts'
+import { createSigningKeys } from '../../log-server/sequencing/signing-keys.ts'
 import {
   appendLeaves,
   decodeEntryBundle,

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
-import { COMMON_PROBLEMS } from '../../log-server/openapi.ts'
+import { COMMON_PROBLEMS } from '../../log-server/http/openapi.ts'
 import { type ProblemCode, problemTable, statusOf } from '../../log-server/problem.ts'
 import { CBOR_PROBLEM, JSON_PROBLEM, problemIn, type ServedLog, serveLog } from './served-log.ts'
 

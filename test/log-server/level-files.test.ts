@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Level } from 'level'
-import { checkBeforeOpening, checkLevelFiles } from '../../log-server/level/files.ts'
-import { openLevel } from '../../log-server/level/open.ts'
+import { checkBeforeOpening, checkLevelFiles } from '../../log-server/storage/level/files.ts'
+import { openLevel } from '../../log-server/storage/level/open.ts'
 
 /** Of one table: what is large and in many blocks, and before and behind it keys that say something by not being there. */
 const SERIES = 'rappraisal-policy/k/p'

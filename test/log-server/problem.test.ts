@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fastify from 'fastify'
-import { redactingLogger } from '../../log-server/logger.ts'
+import { redactingLogger } from '../../log-server/http/logger.ts'
 import { problemOf, RequestError, registerProblems } from '../../log-server/problem.ts'
 import { BusyError, LogError } from '../../log-server/types.ts'
 import { MerkleError, UnavailableError } from '../../merkle/index.ts'

@@ -1,8 +1,8 @@
 // What a log does with what was withdrawn, announced, or became of a credential: at admission, in bundles, and after a restart.
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { fsckData } from '../../log-server/fsck.ts'
 import { openLog } from '../../log-server/log.ts'
+import { fsckData } from '../../log-server/recovery/fsck.ts'
 import { toBase64url, toHex } from '../../merkle/index.ts'
 import { decodeBundle, type NewRecord, recordOfStatement } from '../../provenance/index.ts'
 import {

@@ -8,13 +8,13 @@ import { cp, mkdtemp, readdir, readFile, rename, rm, stat, unlink, writeFile } f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { Admission } from '../../log-server/admission.ts'
+import { Admission } from '../../log-server/admission/admission.ts'
 import { buildApp } from '../../log-server/app.ts'
-import { paths, readLogConfig } from '../../log-server/directory.ts'
-import { fsckData } from '../../log-server/fsck.ts'
 import { initLog, type NewLog } from '../../log-server/init.ts'
 import { type Log, openLog } from '../../log-server/log.ts'
-import { createSigningKeys, heldKeys, type NewKeys } from '../../log-server/signing-keys.ts'
+import { fsckData } from '../../log-server/recovery/fsck.ts'
+import { createSigningKeys, heldKeys, type NewKeys } from '../../log-server/sequencing/signing-keys.ts'
+import { paths, readLogConfig } from '../../log-server/storage/directory.ts'
 import { createNoteSigner, openCheckpoint, parseNote, parseVkey, signCheckpoint, toHex } from '../../merkle/index.ts'
 import { type Author, buildRecordStatement, encodePublicKey, type FieldsOf } from '../../provenance/index.ts'
 import {
@@ -94,7 +94,7 @@ async function admitOther(seed: string) {
 }
 
 async function jwkOf(seed: string) {
-  const { newP256Key } = await import('../../log-server/signing-keys.ts')
+  const { newP256Key } = await import('../../log-server/sequencing/signing-keys.ts')
   return newP256Key(notRandom(seed))
 }
 

@@ -1,11 +1,10 @@
 // The bundle of a credential, and the lookups by signer: complete, of one tree, and bounded.
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { collectBundle, collectBundles } from '../../log-server/collect.ts'
 import { RequestError } from '../../log-server/problem.ts'
-import { Snapshot } from '../../log-server/snapshot.ts'
+import { collectBundle, collectBundles } from '../../log-server/reading/collect.ts'
+import { Snapshot } from '../../log-server/reading/snapshot.ts'
 import { equalBytes, fromHex, openCheckpoint, parseVkey, toHex } from '../../merkle/index.ts'
-import { KnownTree } from '../../provenance/evidence-memory.ts'
 import {
   bundleIn,
   decodeBundle,
@@ -15,7 +14,13 @@ import {
   type Link,
   MAX_BUNDLED_BYTES,
 } from '../../provenance/index.ts'
-import { checkAllIncluded, checkReceipts, checkRecords, openAuthorities } from '../../provenance/log-evidence.ts'
+import { KnownTree } from '../../provenance/verification/evidence-memory.ts'
+import {
+  checkAllIncluded,
+  checkReceipts,
+  checkRecords,
+  openAuthorities,
+} from '../../provenance/verification/log-evidence.ts'
 import {
   asArray,
   asBytes,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { FairQueue } from '../../log-server/fair-queue.ts'
+import { FairQueue } from '../../log-server/sequencing/fair-queue.ts'
 import { SharedRoom } from '../../log-server/shared-room.ts'
 
 /** Takes one at a time until there is no more. */

@@ -5,8 +5,8 @@
  * @module
  */
 import { Level } from 'level'
-import { requireChecked, withChecksum } from '../../log-server/checksum.ts'
-import { paths } from '../../log-server/directory.ts'
+import { requireChecked, withChecksum } from '../../log-server/storage/checksum.ts'
+import { paths } from '../../log-server/storage/directory.ts'
 
 export type Level8 = Level<Uint8Array, Uint8Array>
 

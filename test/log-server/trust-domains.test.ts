@@ -9,7 +9,7 @@ import { after, describe, it } from 'node:test'
 import tls, { type TLSSocket } from 'node:tls'
 import { Peers } from '../../log-server/access/peer.ts'
 import { type TrustDomainFiles, TrustDomains } from '../../log-server/access/trust-domains.ts'
-import type { FileNotice, Report } from '../../log-server/watched-files.ts'
+import type { FileNotice, Report } from '../../log-server/http/watched-files.ts'
 import { toBase64 } from '../../merkle/bytes.ts'
 import { AT, certify, type Holder, keyPem, pem, revocationList, SUBJECT, workload } from '../certificates/authority.ts'
 

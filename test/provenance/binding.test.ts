@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { toHex, utf8 } from '../../merkle/bytes.ts'
 import { sha256 } from '../../merkle/hash.ts'
-import { encodeBundle } from '../../provenance/bundle.ts'
 import { parseCredential } from '../../provenance/credential.ts'
 import {
   checkCommitments,
@@ -13,7 +12,8 @@ import {
   LOG_REFERENCE_CLAIM,
   parseLogReferenceClaim,
 } from '../../provenance/log-reference.ts'
-import { verifyCredential } from '../../provenance/verify-credential.ts'
+import { encodeBundle } from '../../provenance/verification/bundle.ts'
+import { verifyCredential } from '../../provenance/verification/verify-credential.ts'
 import { AT, authorOf, buildWorld, ISSUED_AT, ISSUER, KEYS, type World, type WorldEdits } from './world.ts'
 
 type Reference = { log: string; entry: string; index?: number }

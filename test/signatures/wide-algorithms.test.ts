@@ -6,7 +6,7 @@ import { before, describe, it } from 'node:test'
 import { p384, p521 } from '@noble/curves/nist.js'
 import * as jose from 'jose'
 import { concatBytes, fromBase64url, toBase64url, utf8 } from '../../merkle/bytes.ts'
-import { jwkOfSpki, spkiOfJwk } from '../../provenance/certificate-key.ts'
+import { jwkOfSpki, spkiOfJwk } from '../../provenance/certificates/certificate-key.ts'
 import { verifyCompactJws } from '../../provenance/jws.ts'
 import {
   algorithmsOf,

@@ -12,7 +12,7 @@
  *
  * @module
  */
-import type { Database, DatabaseBatch, DatabaseRange, Rows } from '../../log-server/database.ts'
+import type { Database, DatabaseBatch, DatabaseRange, Rows } from '../../log-server/storage/database.ts'
 import { type Faults, ioError } from './faults.ts'
 import type { Scheduler } from './scheduler.ts'
 

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { GuardFile } from '../../log-server/guard.ts'
+import type { GuardFile } from '../../log-server/storage/guard.ts'
 import { type Faults, ioError } from './faults.ts'
 import type { Scheduler } from './scheduler.ts'
 

@@ -14,8 +14,8 @@
  *
  * @module
  */
-import { checkedValue } from '../../log-server/checksum.ts'
-import { unpack } from '../../log-server/stored-values.ts'
+import { checkedValue } from '../../log-server/storage/checksum.ts'
+import { unpack } from '../../log-server/storage/stored-values.ts'
 import type { Candidate, LogReader } from '../../log-server/types.ts'
 import {
   appendLeaves,

@@ -7,14 +7,14 @@
  * @module
  */
 
-import type { Database, DatabaseBatch, Rows } from '../../log-server/database.ts'
-import { Edge } from '../../log-server/edge.ts'
-import type { Guard, GuardFile } from '../../log-server/guard.ts'
 import { closeAll, createSequencer, openOver, rebuildAuthorities } from '../../log-server/log.ts'
-import { Publication } from '../../log-server/publisher.ts'
-import { StoredLog } from '../../log-server/reader.ts'
-import type { Store } from '../../log-server/store.ts'
-import { unpack } from '../../log-server/stored-values.ts'
+import { StoredLog } from '../../log-server/reading/reader.ts'
+import { Edge } from '../../log-server/sequencing/edge.ts'
+import { Publication } from '../../log-server/sequencing/publisher.ts'
+import type { Database, DatabaseBatch, Rows } from '../../log-server/storage/database.ts'
+import type { Guard, GuardFile } from '../../log-server/storage/guard.ts'
+import type { Store } from '../../log-server/storage/store.ts'
+import { unpack } from '../../log-server/storage/stored-values.ts'
 import { LogError } from '../../log-server/types.ts'
 import { EMPTY_ROOT, sha256 } from '../../merkle/index.ts'
 import type { ServedLog } from './clients.ts'

@@ -12,9 +12,10 @@
  *
  * @module
  */
-import { Guard } from '../../log-server/guard.ts'
+
 import { openOver } from '../../log-server/log.ts'
-import { Store } from '../../log-server/store.ts'
+import { Guard } from '../../log-server/storage/guard.ts'
+import { Store } from '../../log-server/storage/store.ts'
 import { Random } from '../fuzz/random.ts'
 import { Clients, type ServedLog } from './clients.ts'
 import { type Image, SimulatedDisk } from './disk.ts'

@@ -21,10 +21,10 @@ import {
   decodeTpmQuote,
 } from '../../clients/verifier/evidence/hardware/tpm/quote.ts'
 import { concatBytes, fromHex, toHex, utf8 } from '../../merkle/index.ts'
-import { decodePem } from '../../provenance/certificate.ts'
+import { decodePem } from '../../provenance/certificates/certificate.ts'
 import { parseCredential } from '../../provenance/credential.ts'
 import { parseJson } from '../../provenance/json.ts'
-import { parseBundle } from '../../provenance/trust.ts'
+import { parseBundle } from '../../provenance/verification/trust.ts'
 import { jwkThumbprint } from '../../statement/cose-key.ts'
 import { parseVerificationJwk } from '../../statement/verification-jwk.ts'
 import { newKeyPair } from '../key-pairs.ts'

@@ -10,9 +10,9 @@
  * @module
  */
 import { EvidenceError, fromBase64url, fromUtf8 } from '../../../merkle/index.ts'
-import { readDer, TAG } from '../../../provenance/der.ts'
+import { decodeLooseCbor, type LooseCbor, LooseTag } from '../../../provenance/attestation/loose-cbor.ts'
+import { readDer, TAG } from '../../../provenance/certificates/der.ts'
 import { isJsonObject, type Json, parseJson } from '../../../provenance/index.ts'
-import { decodeLooseCbor, type LooseCbor, LooseTag } from '../../../provenance/loose-cbor.ts'
 import { malformedEvidence, type VerifierError } from '../error.ts'
 import { readVendorCertificate } from './hardware/vendor-certificate.ts'
 

@@ -10,8 +10,7 @@ import { readCollateral } from '../../../clients/verifier/evidence/hardware/coll
 import { decodeEvidence } from '../../../clients/verifier/evidence/measured-files.ts'
 import { formatReferenceValues, parseReferenceValues } from '../../../clients/verifier/reference-values.ts'
 import { concatBytes, fromUtf8, sha256, toBase64, utf8 } from '../../../merkle/index.ts'
-import { buildEarClaims, parseEarClaims } from '../../../provenance/attestation-result.ts'
-import { type Bundle, decodeBundle, encodeBundle } from '../../../provenance/bundle.ts'
+import { buildEarClaims, parseEarClaims } from '../../../provenance/attestation/attestation-result.ts'
 import {
   type Certificate,
   type ComplianceReport,
@@ -50,7 +49,6 @@ import {
   type UnverifiedJws,
   type WorkloadIdentifier,
 } from '../../../provenance/index.ts'
-import { LINK_RULES } from '../../../provenance/link-rules.ts'
 import {
   decodeLogReference,
   encodeLogReference,
@@ -59,6 +57,8 @@ import {
   parseLogReferenceClaim,
 } from '../../../provenance/log-reference.ts'
 import { decodeRecord, recordOfStatement } from '../../../provenance/record.ts'
+import { LINK_RULES } from '../../../provenance/rules/link-rules.ts'
+import { type Bundle, decodeBundle, encodeBundle } from '../../../provenance/verification/bundle.ts'
 import { unwrap } from '../../../provenance/workload/attestation.ts'
 import { TEST_RESULT } from '../../../provenance/workload/compliance.ts'
 import { MAX_PURL_LENGTH } from '../../../provenance/workload/purl.ts'

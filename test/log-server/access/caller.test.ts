@@ -4,7 +4,8 @@ import { describe, it } from 'node:test'
 import { Callers, type CallersOptions, type Identified } from '../../../log-server/access/caller.ts'
 import { toBase64, toHex } from '../../../merkle/bytes.ts'
 import { sha256 } from '../../../merkle/hash.ts'
-import { parseCertificate } from '../../../provenance/certificate.ts'
+import { parseCertificate } from '../../../provenance/certificates/certificate.ts'
+import { verifyPeer } from '../../../provenance/certificates/peer-certificate.ts'
 import {
   type FieldLine,
   type HttpRequest,
@@ -13,7 +14,6 @@ import {
   signHttpRequest,
   signWpt,
 } from '../../../provenance/index.ts'
-import { verifyPeer } from '../../../provenance/peer-certificate.ts'
 import { certify, pem, workload } from '../../certificates/authority.ts'
 import {
   AT,

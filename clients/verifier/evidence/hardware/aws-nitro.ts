@@ -15,7 +15,7 @@
  * @module
  */
 import { toHex } from '../../../../merkle/index.ts'
-import { decodeLooseCbor } from '../../../../provenance/loose-cbor.ts'
+import { decodeLooseCbor } from '../../../../provenance/attestation/loose-cbor.ts'
 import { asArray, asBytes, asMap, asText, asUint, type CborMap, type CborValue } from '../../../../statement/cbor.ts'
 import { readingEvidence, VerifierError } from '../../error.ts'
 import { checkChain } from './chain.ts'

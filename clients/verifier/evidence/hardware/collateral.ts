@@ -12,7 +12,7 @@
  */
 import { createPublicKey, KeyObject } from 'node:crypto'
 import { equalBytes, fromBase64, fromUtf8 } from '../../../../merkle/index.ts'
-import { DerReader, readDer, TAG } from '../../../../provenance/der.ts'
+import { DerReader, readDer, TAG } from '../../../../provenance/certificates/der.ts'
 import { malformedCollateral } from '../../error.ts'
 import { type RevocationList, readRevocationList } from './revocation.ts'
 import { readVendorCertificate, type VendorCertificate } from './vendor-certificate.ts'

@@ -16,7 +16,7 @@ import {
   derTime,
   readDer,
   TAG,
-} from '../../../../provenance/der.ts'
+} from '../../../../provenance/certificates/der.ts'
 import { CRL_SIGN, signatureAlgorithm, type VendorCertificate } from './vendor-certificate.ts'
 
 export interface RevocationList {

@@ -15,7 +15,7 @@
  */
 import { verify } from 'node:crypto'
 import { concatBytes, equalBytes, fromUtf8, toHex } from '../../../../merkle/index.ts'
-import { derSmallUnsigned, readDer } from '../../../../provenance/der.ts'
+import { derSmallUnsigned, readDer } from '../../../../provenance/certificates/der.ts'
 import { malformedCollateral, malformedEvidence, VerifierError } from '../../error.ts'
 import { chainFrom, checkChain } from './chain.ts'
 import { joinCollateral } from './collateral.ts'

@@ -4,7 +4,7 @@
  * `X509Certificate.ca` is false for a CA without keyCertSign, `.keyUsage` is the extended one, `.verify()` looks at the signature
  * alone, and neither criticality nor unknown extensions show at all. So Node checks signatures, and the rest is read here.
  *
- * `provenance/certificate.ts` is stricter, as it can be with certificates that were made for our profile. These were made years ago, burnt
+ * `provenance/certificates/certificate.ts` is stricter, as it can be with certificates that were made for our profile. These were made years ago, burnt
  * into firmware, and some are not quite DER: the keyUsage of AMD's ASKs ends with zero bits.
  *
  * @module
@@ -21,7 +21,7 @@ import {
   derTime,
   readDer,
   TAG,
-} from '../../../../provenance/der.ts'
+} from '../../../../provenance/certificates/der.ts'
 
 export interface VendorCertificate {
   readonly der: Uint8Array

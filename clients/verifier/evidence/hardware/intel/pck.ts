@@ -7,7 +7,14 @@
  * @module
  */
 import { toHex } from '../../../../../merkle/index.ts'
-import { type DerElement, DerReader, derOid, derSmallUnsigned, readDer, TAG } from '../../../../../provenance/der.ts'
+import {
+  type DerElement,
+  DerReader,
+  derOid,
+  derSmallUnsigned,
+  readDer,
+  TAG,
+} from '../../../../../provenance/certificates/der.ts'
 import { malformedEvidence, VerifierError } from '../../../error.ts'
 import type { VendorCertificate } from '../vendor-certificate.ts'
 

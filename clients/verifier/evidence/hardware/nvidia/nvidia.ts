@@ -14,7 +14,7 @@
 import { verify } from 'node:crypto'
 import { Type } from 'typebox'
 import { equalBytes, fromBase64, fromHex, fromUtf8, toHex, utf8 } from '../../../../../merkle/index.ts'
-import { DerReader, readDer, TAG } from '../../../../../provenance/der.ts'
+import { DerReader, readDer, TAG } from '../../../../../provenance/certificates/der.ts'
 import { readDocument } from '../../../document.ts'
 import { malformedEvidence, readingEvidence, VerifierError } from '../../../error.ts'
 import { chainFrom, checkChain } from '../chain.ts'
