@@ -23,7 +23,7 @@ export type { Peer }
 
 /** @throws as {@link peerOfChain}; `credential_missing` where no certificate was shown */
 export async function peerOf(socket: TLSSocket, trust: TrustDomains, at: number): Promise<Peer> {
-  return peerOfChain(chainOf(socket.getPeerX509Certificate()), trust, at)
+  return peerOfChain(chainShownOn(socket), trust, at)
 }
 
 /**
@@ -35,6 +35,20 @@ export async function peerOf(socket: TLSSocket, trust: TrustDomains, at: number)
 export async function peerOfChain(chain: readonly Uint8Array[], trust: TrustDomains, at: number): Promise<Peer> {
   return verifyPeer(chain, 'client', (name) => trust.anchorsOf(name), at)
 }
+
+/**
+ * The certificates that a client showed, as DER, the leaf first. Node is asked once: as it hands over a certificate it takes those above it out of
+ * the session, and whoever asked again would be told of a leaf that nobody issued.
+ */
+function chainShownOn(socket: TLSSocket): readonly Uint8Array[] {
+  const before = shown.get(socket)
+  if (before) return before
+  const chain = chainOf(socket.getPeerX509Certificate())
+  shown.set(socket, chain)
+  return chain
+}
+
+const shown = new WeakMap<TLSSocket, readonly Uint8Array[]>()
 
 /** Undefined for who showed no certificate. */
 type Answer = Peer | undefined
@@ -94,7 +108,7 @@ export class Peers {
 
   async #ask(socket: Socket): Promise<Answer> {
     const { trust, required, now } = this.#options
-    const chain = socket instanceof TLSSocket ? chainOf(socket.getPeerX509Certificate()) : []
+    const chain = socket instanceof TLSSocket ? chainShownOn(socket) : []
     if (chain.length > 0) return peerOfChain(chain, trust, now())
     if (required) throw new ProvenanceError('credential_missing', 'the client showed no certificate')
     return undefined
