@@ -111,7 +111,9 @@ export function buildApp(options: AppOptions): FastifyInstance {
   })
   const app = fastify({
     ...HTTP_LIMITS,
-    frameworkErrors: sendProblem,
+    frameworkErrors: (error, request, reply) => {
+      void door.refuseUnrouted(request, reply, error).then((refusal) => sendProblem(refusal, request, reply))
+    },
     clientErrorHandler: (error, socket) => {
       const code = answerClientError(error, socket)
       if (code !== undefined) count(code)

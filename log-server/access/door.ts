@@ -55,6 +55,11 @@ export interface Door {
   recordAppends(request: FastifyRequest, outcomes: readonly (Admitted | Error)[]): Promise<void>
   /** For a registration that was not waited for: what became of it. Never rejects. */
   followAppend(request: FastifyRequest, entry: string, registration: Promise<Admitted>): Promise<void>
+  /**
+   * For a request that comes to no hook, because its target cannot be read: it passes the door all the same, and leaves its line. Resolves to what
+   * it is to be refused with, `error` where nothing else comes first; never rejects.
+   */
+  refuseUnrouted(request: FastifyRequest, reply: FastifyReply, error: Error): Promise<Error>
   /** Those of the wraps of a record by `signer` (kid) that whoever asks may see. */
   wrapsFor(request: FastifyRequest, wraps: readonly Uint8Array[], signer: string): readonly Uint8Array[]
 }
@@ -70,6 +75,7 @@ export const OPEN: Door = {
   recordAppend: async () => {},
   recordAppends: async () => {},
   followAppend: async () => {},
+  refuseUnrouted: async (_request, _reply, error) => error,
   wrapsFor: (_request, wraps) => wraps,
 }
 
@@ -147,9 +153,8 @@ export class GuardedDoor implements Door {
   }
 
   #enter(request: FastifyRequest, reply: FastifyReply, done: (refusal?: Error) => void): void {
-    const { callers, audit } = this.#options
-    const { method, url = '', rawHeaders, socket } = request.raw
-    const identified = callers.identify({ method: method!, target: url, rawHeaders, socket })
+    const { audit } = this.#options
+    const identified = this.#identify(request)
     // Whoever comes faster than it can be written down waits: what is in memory is bounded.
     if (audit.isFull)
       audit
@@ -158,6 +163,11 @@ export class GuardedDoor implements Door {
         .then((who) => this.#admit(request, reply, who, done), done)
     else if (identified instanceof Promise) identified.then((who) => this.#admit(request, reply, who, done), done)
     else this.#admit(request, reply, identified, done)
+  }
+
+  #identify({ raw }: FastifyRequest): Identified | Promise<Identified> {
+    const { method, url = '', rawHeaders, socket } = raw
+    return this.#options.callers.identify({ method: method!, target: url, rawHeaders, socket })
   }
 
   #admit(request: FastifyRequest, reply: FastifyReply, identified: Identified, done: (refusal?: Error) => void): void {
@@ -260,6 +270,24 @@ export class GuardedDoor implements Door {
       (error: unknown) => ({ ...problemOf(error, request.id), appended: { entry } }),
     )
     audit.note(this.#line({ ...this.visitOf(request), ...outcome }, request.id, outcome.status))
+  }
+
+  async refuseUnrouted(request: FastifyRequest, reply: FastifyReply, error: Error): Promise<Error> {
+    const { audit } = this.#options
+    let refusal = error
+    try {
+      if (audit.isFull) await audit.written()
+      this.#judge(request, reply, await this.#identify(request))
+    } catch (earlier) {
+      refusal = earlier as Error
+    }
+    const visit = (request as Visited)[VISIT]
+    if (visit) {
+      const { code, status } = problemOf(refusal, request.id)
+      visit.code = code
+      this.#leave(visit, request.id, status)
+    }
+    return refusal
   }
 
   wrapsFor(request: FastifyRequest, wraps: readonly Uint8Array[], signer: string): readonly Uint8Array[] {

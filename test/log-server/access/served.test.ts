@@ -227,6 +227,29 @@ describe('a log behind its door', () => {
     for (const [, value] of [...request.fields, ...again.fields]) assert.ok(!text.includes(value.split('.')[1]!))
   })
 
+  it('leaves one line of each request whose path leads nowhere, or cannot be read', async () => {
+    const [mine, forged] = [await holder(SUBJECT, root), await holder(SUBJECT, partnerRoot)]
+    const asked: readonly (readonly [path: string, client: Holder | undefined, answer: Answer, who: unknown])[] = [
+      ['/nowhere', mine, { status: 404, code: 'not_found' }, SUBJECT],
+      ['/%zz', mine, { status: 400, code: 'invalid_locator' }, SUBJECT],
+      ['/entries/%', mine, { status: 400, code: 'invalid_locator' }, SUBJECT],
+      ['/%zz', forged, { status: 400, code: 'unknown_anchor' }, null],
+      // Nobody, of whom nothing is known, who was let in: as of all other paths.
+      ['/%zz', undefined, { status: 400, code: 'invalid_locator' }, undefined],
+      ['/nowhere', mine, { status: 404, code: 'not_found' }, SUBJECT],
+    ]
+    const before = (await written()).length
+    for (const [path, client, answer] of asked) assert.deepEqual(await send(get(path), client), answer, path)
+    // Behind all of them.
+    await send(get('/v1/policies'), mine)
+    await lastLine(undefined)
+    const lines = (await written()).slice(before, -1)
+    assert.deepEqual(
+      lines.map(({ who, status, code, operation }) => [who, status, code, operation]),
+      asked.filter(([, , , who]) => who !== undefined).map(([, , { status, code }, who]) => [who, status, code, null]),
+    )
+  })
+
   it('speaks no clear text', async () => {
     const socket = connect(Number(new URL(server.url).port), 'localhost')
     socket.on('error', () => {})
