@@ -104,16 +104,17 @@ async function handlesIn(file: FileHandle, size: number, index: BlockHandle): Pr
   const entries = block.subarray(0, Math.max(0, block.length - 4 - 4 * block.readUInt32LE(block.length - 4)))
   const found: NamedBlock[] = []
   let letter = 0
-  for (let at = 0; at < entries.length; ) {
-    const lengths = new Varints(entries.subarray(at))
-    const [shared, unshared, length] = [lengths.next(), lengths.next(), lengths.next()]
+  // One reader for all: of a large table there are thousands, and each opening reads them.
+  const numbers = new Varints(entries)
+  while (!numbers.atEnd) {
+    const [shared, unshared, length] = [numbers.next(), numbers.next(), numbers.next()]
     if (shared === undefined || unshared === undefined || length === undefined) return found
-    const name = at + lengths.at
-    const value = name + unshared
+    const name = numbers.at
     if (shared === 0) letter = entries[name] ?? 0
-    const handle = handleOf(new Varints(entries.subarray(value, value + length)))
-    if (handle) found.push({ ...handle, letter })
-    at = value + length
+    numbers.moveTo(name + unshared)
+    const handle = handleOf(numbers)
+    if (handle) found.push({ offset: handle.offset, length: handle.length, letter })
+    numbers.moveTo(name + unshared + length)
   }
   return found
 }

@@ -17,6 +17,10 @@ export class Varints {
     return this.#at >= this.#bytes.length
   }
 
+  moveTo(at: number): void {
+    this.#at = at
+  }
+
   /** Undefined past the end, and for a number that is none of ours: past 2⁵⁶. */
   next(): number | undefined {
     for (let value = 0, scale = 1; !this.atEnd && scale < 2 ** 56; scale *= 128) {
