@@ -83,7 +83,7 @@ async function registrations(
     const bodies: Uint8Array[] = []
     while (bodies.length < perRound) bodies.push((await signed.provenance()).bytes)
     await writeFile(file, preparedBodies(bodies))
-    return perCpuSecond(load, server, {
+    return rateOf(load, server, {
       port: Number(new URL(server.url).port),
       connections: CONNECTIONS,
       seconds: 60,
@@ -130,7 +130,7 @@ async function keptAlive(
   const run = (server: ServerProcess, tls?: Load['tls']) => {
     const port = Number(new URL(server.url).port)
     const asked = { port, connections: CONNECTIONS, seconds, paths: ['/checkpoint'], bodyBytes: 0 }
-    return perCpuSecond(load, server, { ...asked, ...(tls && { tls }) })
+    return rateOf(load, server, { ...asked, ...(tls && { tls }) })
   }
   try {
     const ours = () => run(mutual, reader)
@@ -181,7 +181,7 @@ async function handshakes(
   )
   const [rounds, seconds] = quick ? [1, 0.2] : [9, 0.6]
   const run = (port: number) =>
-    perCpuSecond(load, HERE, {
+    rateOf(load, HERE, {
       port,
       connections: 8,
       seconds,
@@ -234,36 +234,45 @@ const HERE: Served = {
   },
 }
 
-/** What a second of processor time of the process that serves is good for. */
-async function perCpuSecond(load: LoadProcess, server: Served, asked: Load): Promise<number> {
+/** What a second is good for. */
+interface Rate {
+  /** Of processor time of the process that serves. */
+  readonly processor: number
+  /** By the clock, with a client that has to do the same work beside it. */
+  readonly wall: number
+}
+
+async function rateOf(load: LoadProcess, server: Served, asked: Load): Promise<Rate> {
   let before: Promise<number> | undefined
-  const { requests, failures } = await load.run(asked, () => {
+  const { requests, requestsPerSecond, failures } = await load.run(asked, () => {
     before = server.cpuMilliseconds()
   })
   if (failures > 0) throw new Error(`${failures} requests failed`)
-  return (requests * 1000) / ((await server.cpuMilliseconds()) - (await before!))
+  return {
+    processor: (requests * 1000) / ((await server.cpuMilliseconds()) - (await before!)),
+    wall: requestsPerSecond,
+  }
 }
 
 async function interleaved(
   name: string,
   unit: string,
   rounds: number,
-  { ours, bound, ...held }: Pick<BenchResult, 'must' | 'goal'> & Record<'ours' | 'bound', () => Promise<number>>,
+  { ours, bound, ...held }: Pick<BenchResult, 'must' | 'goal'> & Record<'ours' | 'bound', () => Promise<Rate>>,
 ): Promise<BenchResult> {
   // Code and caches warm.
   await ours()
   await bound()
-  const all: (readonly [ours: number, bound: number])[] = []
+  const all: (readonly [ours: Rate, bound: Rate])[] = []
   for (let round = 0; round < rounds; round++) all.push([await ours(), await bound()])
-  const ratio = median(all.map(([mine, other]) => mine / other))
-  return {
-    name,
-    unit,
-    ours: median(all.map(([mine]) => mine)),
-    bound: median(all.map(([, other]) => other)),
-    ratio,
-    ...held,
-  }
+  const of = (kind: keyof Rate) => ({
+    ours: median(all.map(([mine]) => mine[kind])),
+    bound: median(all.map(([, other]) => other[kind])),
+    ratio: median(all.map(([mine, other]) => mine[kind] / other[kind])),
+  })
+  const wall = of('wall')
+  const notes = `by the clock ${Math.round(wall.ours)}/s, ${Math.round(wall.bound)}/s: ${wall.ratio.toFixed(2)}`
+  return { name, unit, ...of('processor'), notes, ...held }
 }
 
 interface World {

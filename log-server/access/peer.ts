@@ -21,11 +21,6 @@ import type { TrustDomains } from './trust-domains.ts'
 
 export type { Peer }
 
-/** @throws as {@link peerOfChain}; `credential_missing` where no certificate was shown */
-export async function peerOf(socket: TLSSocket, trust: TrustDomains, at: number): Promise<Peer> {
-  return peerOfChain(chainShownOn(socket), trust, at)
-}
-
 /**
  * The client that showed these certificates: to us, or to a proxy that is believed about it.
  *
@@ -80,7 +75,7 @@ export class Peers {
    * The peer of a connection: at once where it is known, so that a request on a connection that is kept costs nothing. Undefined where no
    * certificate was shown, and none is required.
    *
-   * @throws (it rejects) as {@link peerOf}
+   * @throws (it rejects) as {@link peerOfChain}; `credential_missing` where one is required and none was shown
    */
   of(socket: Socket): Answer | Promise<Answer> {
     const verdict = this.#verdicts.get(socket)

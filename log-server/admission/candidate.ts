@@ -10,7 +10,7 @@ import type { ForeignStatement } from '../../provenance/rules/foreign.ts'
 import type { RecordType } from '../../provenance/rules/link-rules.ts'
 import { seriesOf, statusKey, uniqueKeys } from '../../provenance/rules/record-keys.ts'
 import { type SignedStatement, statementIdentity } from '../../statement/signed-statement.ts'
-import { changesAuthority } from '../storage/store.ts'
+import { changesAuthority } from '../storage/entry-rows.ts'
 import type { Candidate } from '../types.ts'
 
 /**

@@ -11,7 +11,8 @@ import { foreignSigner } from '../../provenance/rules/foreign.ts'
 import { parseSignedStatement, statementIdentity } from '../../statement/signed-statement.ts'
 import { lacksCertificates } from '../../statement/transparent-statement.ts'
 import { FOREIGN, indexedBy } from '../admission/candidate.ts'
-import type { NewEntry, Store } from '../storage/store.ts'
+import type { NewEntry } from '../storage/entry-rows.ts'
+import type { Store } from '../storage/store.ts'
 import { LogError } from '../types.ts'
 
 /** @throws `EvidenceError` where the bytes are no statement in its one form, or who signed it was said by certificates that are not here */

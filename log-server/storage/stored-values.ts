@@ -24,6 +24,11 @@ export const CHECKED_LETTERS = 'acdgikpruwx'
 const BOUND_LETTERS = 'seh'
 const LETTERS = (CHECKED_LETTERS + BOUND_LETTERS).split('').sort()
 export const BOUND: ReadonlySet<number> = new Set(Buffer.from(BOUND_LETTERS))
+/**
+ * Of the keys that make another answer when they are not found, and not only none. Without the newest of a series (`r`) the one before is the latest; without the
+ * status of a credential (`c`), or what says who may write (`a`), it is valid; and where nothing says that a statement was erased (`g`), it is damaged. They are few.
+ */
+export const TELLING_LETTERS: readonly number[] = [...Buffer.from('acgkr')]
 export const HEAD_KEY = textKey('k', 'head')
 export const ERASED_KEY = textKey('k', 'erased')
 export const SWEPT_KEY = textKey('k', 'swept')

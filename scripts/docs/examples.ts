@@ -14,8 +14,8 @@ import { startServer } from '../../log-server/index.ts'
 import { fromHex, toHex } from '../../merkle/index.ts'
 import { decodeBundle } from '../../provenance/index.ts'
 import { attachReceipts, parseTransparentStatement } from '../../statement/index.ts'
+import { line } from '../line.ts'
 import type { ExampleName } from './formats.ts'
-import { line } from './line.ts'
 
 const TD = 'bank.example'
 

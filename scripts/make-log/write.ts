@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { type Candidate, initLog } from '../../log-server/index.ts'
 import { type Log, openLog } from '../../log-server/log.ts'
 import { paths } from '../../log-server/storage/directory.ts'
-import { changesAuthority } from '../../log-server/storage/store.ts'
+import { changesAuthority } from '../../log-server/storage/entry-rows.ts'
 import { type RecordStatement, recordStatementOf } from '../../provenance/index.ts'
 import {
   importVerificationKey,

@@ -29,7 +29,7 @@ import {
   utf8,
 } from '../../merkle/index.ts'
 import { encodePublicKey, type FieldsOf, type Link } from '../../provenance/index.ts'
-import { line } from '../../scripts/docs/line.ts'
+import { line } from '../../scripts/line.ts'
 import { importSigningKey } from '../../statement/index.ts'
 import { admin, auditor, FIELDS, issuer } from '../provenance/small-log.ts'
 import { MadeUpLog, TRUST } from './made-up-log.ts'

@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fsckData, openLog, paths } from '../../log-server/index.ts'
 import { sha256, toHex, utf8 } from '../../merkle/index.ts'
-import { line } from '../../scripts/docs/line.ts'
+import { line } from '../../scripts/line.ts'
 import { TestCommand } from './test-io.ts'
 
 const OLD = 'test/fixtures/log-format-1'

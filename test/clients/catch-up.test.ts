@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { backupLog, buildApp, fsckData, openLog } from '../../log-server/index.ts'
 import { checkConsistency, type Hash, toHex } from '../../merkle/index.ts'
-import { line } from '../../scripts/docs/line.ts'
+import { line } from '../../scripts/line.ts'
 import { parseReceipt, verifyReceipt } from '../../statement/index.ts'
 import {
   fill,

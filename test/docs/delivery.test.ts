@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { describe, it } from 'node:test'
-import { line } from '../../scripts/docs/line.ts'
+import { line } from '../../scripts/line.ts'
 import { TestCommand } from '../clients/test-io.ts'
 import { shell } from './run-page.ts'
 

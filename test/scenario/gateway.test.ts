@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
-import { line } from '../../scripts/docs/line.ts'
+import { line } from '../../scripts/line.ts'
 import { TestCommand } from '../clients/test-io.ts'
 
 const TD = 'bank.example'

@@ -10,7 +10,7 @@ import { after, before, describe, it } from 'node:test'
 import { logPolicy } from '../../clients/cli/commands/log-policy.ts'
 import { toBase64, utf8 } from '../../merkle/index.ts'
 import { decodeRecord, isRecordStatement, recordOfStatement } from '../../provenance/index.ts'
-import { line } from '../../scripts/docs/line.ts'
+import { line } from '../../scripts/line.ts'
 import {
   asArray,
   asBytes,

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { createCosigner, formatTlogProof, parseNote, parseTlogProof, signNote } from '../../merkle/index.ts'
-import { line } from '../../scripts/docs/line.ts'
+import { line } from '../../scripts/line.ts'
 import { decodeCbor } from '../../statement/index.ts'
 import { TestCommand } from '../clients/test-io.ts'
 

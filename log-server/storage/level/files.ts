@@ -4,7 +4,7 @@
  * LevelDB, as we get it (classic-level, without `paranoid_checks` and `verify_checksums`), writes these checksums and does not look at those of
  * its tables. A changed bit in a block comes out as another value; in the Bloom filter of a table it makes a key that is there one that
  * is not; and where lengths do not add up, its own assertions end the process. Of its logs it passes over what is damaged (`record-log.ts`). So these are looked at
- * before each opening: the logs, whether the tables are all there, and what keys are found by whose absence says something ({@link TELLING}). All else that is in
+ * before each opening: the logs, whether the tables are all there, and what keys are found by whose absence says something ({@link TELLING_LETTERS}). All else that is in
  * the tables is looked at by the scrub while a log is served, and by `fsck`.
  *
  * @module
@@ -13,6 +13,7 @@ import { statSync } from 'node:fs'
 import { type FileHandle, open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isCode } from '../guard.ts'
+import { TELLING_LETTERS } from '../stored-values.ts'
 import { readRecordLog } from './record-log.ts'
 import { checkLookups, checkTable, type Paced } from './table.ts'
 import { Varints } from './varints.ts'
@@ -24,14 +25,8 @@ export interface FileDamage {
 }
 
 /**
- * The keys that make another answer when they are not found, and not only none. Without the newest of a series (`r`) the one before is the latest; without the
- * status of a credential (`c`), or what says who may write (`a`), it is valid; and where nothing says that a statement was erased (`g`), it is damaged. They are few.
- */
-const TELLING = ['a', 'c', 'g', 'k', 'r'].map((letter) => letter.charCodeAt(0))
-
-/**
  * What opening would not notice, and answers would not show: damage to the logs that it replays; tables that are not there, or cut short; and what hides
- * {@link TELLING} keys. As much to read as was written since it last sorted what it has, 16 MiB as a rule, and a few blocks.
+ * {@link TELLING_LETTERS} keys. As much to read as was written since it last sorted what it has, 16 MiB as a rule, and a few blocks.
  */
 export function checkBeforeOpening(location: string): Promise<FileDamage[]> {
   return check(location, false)
@@ -127,8 +122,8 @@ async function checkLive(location: string, number: number, size: number, paced?:
 
 /** Of most it is only looked whether they are there: a log of ten million entries has some thousands, at 5 µs each. */
 async function checkBefore(location: string, number: number, { size, first, last }: Table): Promise<FileDamage[]> {
-  if (TELLING.some((letter) => first <= letter && letter <= last)) {
-    return checkFile(location, number, size, (handle) => checkLookups(handle, TELLING))
+  if (TELLING_LETTERS.some((letter) => first <= letter && letter <= last)) {
+    return checkFile(location, number, size, (handle) => checkLookups(handle, TELLING_LETTERS))
   }
   for (const file of namesOf(number)) {
     const stats = statSync(join(location, file), { throwIfNoEntry: false })

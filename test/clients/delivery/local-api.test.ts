@@ -14,7 +14,7 @@ import {
 } from '../../../clients/issuer/index.ts'
 import { fetchCredential, fetchTrustBundle, loadFromDirectory, submitResults } from '../../../clients/workload/index.ts'
 import { utf8 } from '../../../merkle/index.ts'
-import { line } from '../../../scripts/docs/line.ts'
+import { line } from '../../../scripts/line.ts'
 import { jwkThumbprint, publicJwkOf } from '../../../statement/index.ts'
 import { createWorld, issuer, SUBJECT, type World, workload } from '../issuer-world.ts'
 import { TestCommand } from '../test-io.ts'

@@ -295,34 +295,12 @@ describe('a statement is refused', () => {
     [
       'of a record type that does not exist',
       { status: 400, code: 'unknown_record_type' },
-      async () => {
-        const { payload, header } = (await status()).statement
-        const content = {
-          issuer: header.issuer,
-          subject: header.subject,
-          issuedAt: 110,
-          contentType: String(header.contentType),
-          typ: 'application/vnd.provlog.love-letter+cose',
-          payload,
-        }
-        return (await signStatement(content, issuer.key)).bytes
-      },
+      () => retyped('application/vnd.provlog.love-letter+cose'),
     ],
     [
       'under the type of another record than its payload is',
       { status: 400, code: 'malformed_record' },
-      async () => {
-        const { payload, header } = (await status()).statement
-        const content = {
-          issuer: header.issuer,
-          subject: header.subject,
-          issuedAt: 110,
-          contentType: String(header.contentType),
-          typ: 'application/vnd.provlog.issuance-policy+cose',
-          payload,
-        }
-        return (await signStatement(content, issuer.key)).bytes
-      },
+      () => retyped('application/vnd.provlog.issuance-policy+cose'),
     ],
     [
       'with wraps that are none',
@@ -514,6 +492,14 @@ async function reheaded(change: (header: Map<number | string, CborValue>) => unk
   const header = new Map(statement.sign1.protectedHeader)
   change(header)
   return encodeCoseSign1({ ...statement.sign1, protectedBytes: encodeCbor(header) })
+}
+
+/** An honest record, signed as of another type. */
+async function retyped(typ: string): Promise<Uint8Array> {
+  const { payload, header } = (await status()).statement
+  const { issuer: name, subject, contentType } = header
+  const content = { issuer: name, subject, issuedAt: 110, contentType: String(contentType), typ, payload }
+  return (await signStatement(content, issuer.key)).bytes
 }
 
 /** A COSE_Sign1 put together from raw bytes. */
