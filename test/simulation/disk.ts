@@ -47,6 +47,7 @@ export class SimulatedDisk {
   /** What the open database shows. */
   #memory: Image
   #inFlight: Write[] = []
+  readonly #unflipped = new WeakMap<Uint8Array, Uint8Array>()
 
   constructor(scheduler: Scheduler, faults: Faults, image: Image) {
     this.#scheduler = scheduler
@@ -119,7 +120,13 @@ export class SimulatedDisk {
       const value = new Uint8Array(stored)
       value[bit >> 3]! ^= 1 << (bit & 7)
       image.set(key, value)
+      this.#unflipped.set(value, this.asWritten(stored))
     }
+  }
+
+  /** What a value was that is stored, before bits of it flipped. Values are the same objects in all images, backups too. */
+  asWritten(stored: Uint8Array): Uint8Array {
+    return this.#unflipped.get(stored) ?? stored
   }
 
   #database(): Database {
