@@ -17,6 +17,8 @@ export interface Database extends Sweepable {
   values(range: DatabaseRange): Rows<Uint8Array>
   /** Takes back at once the memory of values that it gave to nobody else. Not of every database. */
   letGo?(values: readonly Uint8Array[]): void
+  /** What is wrong with that by which keys are found that begin with these letters, as far as `paced` lets it read. Not of every database. */
+  checkKeys?(letters: readonly number[], paced: (bytes: number) => Promise<boolean>): Promise<string | undefined>
   close(): Promise<void>
 }
 

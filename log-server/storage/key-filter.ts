@@ -11,13 +11,16 @@
  * and one in 8 at 54 million.
  *
  * They are made anew by whoever opens a log and appends, out of the keys that there are, beside whatever else is done; until that is done everything is looked
- * up. Nothing of them is on the disk, where it could be damaged, or older than the database.
+ * up. Nothing of them is on the disk, where it could be damaged, or older than the database. And before they are read it is looked whether the keys are as they were
+ * written: a damaged one would be held by nobody, and what it names be taken a second time. Where one is, nothing more is written.
  *
  * @module
  */
+
+import { LogError } from '../types.ts'
 import { crc32c } from './checksum.ts'
 import type { Database, DatabaseBatch, DatabaseRange, Rows } from './database.ts'
-import { prefixRange } from './stored-values.ts'
+import { ASKED_FOR_LETTERS, prefixRange } from './stored-values.ts'
 
 /** Words of a block, which is a line of the processor's cache; and bits of a key in it. */
 const WORDS_PER_BLOCK = 16
@@ -76,9 +79,7 @@ export class KeyFilter {
   }
 }
 
-/** The letters of the keys that an append asks for: entries, identities, unique keys. */
-const ASKED_FOR = ['d', 'i', 'u']
-const FIRST_BYTES: ReadonlySet<number> = new Set(Buffer.from(ASKED_FOR.join('')))
+const FIRST_BYTES: ReadonlySet<number> = new Set(ASKED_FOR_LETTERS)
 /** A millisecond of this thread. */
 const READ_TOGETHER = 1000
 
@@ -90,6 +91,7 @@ export class FilteredDatabase implements Database {
   readonly #db: Database
   readonly #filter = new KeyFilter()
   #complete = false
+  #damage: string | undefined
   #filling: Promise<void> | undefined
   #closing = false
 
@@ -102,7 +104,7 @@ export class FilteredDatabase implements Database {
 
   /**
    * Reads the keys that there are; begun by the first batch, so that who only reads does not pay for it, nor a start. Where it fails nothing is filtered,
-   * and what cannot be read is told to whoever asks for it.
+   * and what cannot be read is told to whoever asks for it, or writes.
    */
   fill(): Promise<void> {
     this.#filling ??= this.#fill().catch(() => undefined)
@@ -110,8 +112,10 @@ export class FilteredDatabase implements Database {
   }
 
   async #fill(): Promise<void> {
-    for (const letter of ASKED_FOR) {
-      const { lt, ...start } = prefixRange(Buffer.from(letter))
+    this.#damage = await this.#db.checkKeys?.(ASKED_FOR_LETTERS, async () => !this.#closing)
+    if (this.#damage !== undefined) return
+    for (const letter of ASKED_FOR_LETTERS) {
+      const { lt, ...start } = prefixRange(Uint8Array.of(letter))
       // By iterators that end soon: LevelDB keeps what it has merged for as long as one reads of it. What is put between two of them was added then.
       for (let gte: Uint8Array | undefined = start.gte; gte; ) {
         const keys: Uint8Array[] = await this.#db.keys({ gte, lt, limit: READ_TOGETHER }).all()
@@ -148,7 +152,10 @@ export class FilteredDatabase implements Database {
         batch.put(key, value)
       },
       del: (key) => batch.del(key),
-      write: (options) => batch.write(options),
+      write: async (options) => {
+        if (this.#damage !== undefined) throw new LogError('log_damaged', this.#damage)
+        await batch.write(options)
+      },
     }
   }
 

@@ -29,6 +29,8 @@ export const BOUND: ReadonlySet<number> = new Set(Buffer.from(BOUND_LETTERS))
  * status of a credential (`c`), or what says who may write (`a`), it is valid; and where nothing says that a statement was erased (`g`), it is damaged. They are few.
  */
 export const TELLING_LETTERS: readonly number[] = [...Buffer.from('acgkr')]
+/** Of those that an append asks for, and which nobody may have yet: entries, identities, unique keys. */
+export const ASKED_FOR_LETTERS: readonly number[] = [...Buffer.from('diu')]
 export const HEAD_KEY = textKey('k', 'head')
 export const ERASED_KEY = textKey('k', 'erased')
 export const SWEPT_KEY = textKey('k', 'swept')

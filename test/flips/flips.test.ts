@@ -4,14 +4,17 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { openLog } from '../../log-server/log.ts'
 import { fsckData } from '../../log-server/recovery/fsck.ts'
-import { flippedLog, SCRATCH } from '../log-server/flipped-log.ts'
+import { paths } from '../../log-server/storage/directory.ts'
+import { flippedLog, SCRATCH, taken } from '../log-server/flipped-log.ts'
+import { NOW } from '../log-server/served-log.ts'
 import { StoredValues } from '../log-server/stored-values.ts'
 import { AT } from '../provenance/signers.ts'
+import { damaged } from './damage.ts'
 import { FILES, placesOf, VALUES } from './places.ts'
 import { lines, nameOf, runFlips } from './run.ts'
 
@@ -42,6 +45,36 @@ describe('damage on a disk', () => {
     await assert.rejects(opened.reader.statement(9), { code: 'log_damaged' })
     await assert.rejects(opened.reader.statement(10), { code: 'statement_erased' })
     await opened.close()
+    await log.remove()
+  })
+
+  it('lets nothing in again, where it hides that it is there', async () => {
+    const log = await flippedLog(260)
+    const copy = await mkdtemp(join(SCRATCH, 'provlog-flip-'))
+    const { store, frozen } = paths(copy)
+    const open = () => openLog({ dataDir: copy, now: () => NOW, fatal: () => {} })
+    const restored = async () => {
+      await rm(copy, { recursive: true })
+      await cp(log.dataDir, copy, { recursive: true })
+      await rm(frozen)
+    }
+    await restored()
+    const sound = await open()
+    assert.equal(await taken(sound, log.refused), 0)
+    await sound.close()
+    let damages = 0
+    for (const file of (await readdir(paths(log.dataDir).store)).filter((name) => name.endsWith('.ldb'))) {
+      const table = await readFile(join(paths(log.dataDir).store, file))
+      const first = table.indexOf('credential:')
+      for (let at = first; first >= 0 && at < first + 80; at += 5) {
+        await restored()
+        await writeFile(join(store, file), damaged(table, { kind: 'flip', bit: 8 * at }))
+        await assert.rejects(open(), { code: 'log_damaged' })
+        damages++
+      }
+    }
+    assert.ok(damages > 0)
+    await rm(copy, { recursive: true })
     await log.remove()
   })
 

@@ -55,8 +55,8 @@ export async function runFlips({ jobs, only, deadline, say, ...wanted }: RunOpti
   const directory = await mkdtemp(join(SCRATCH, 'provlog-flip-'))
   const workers: Worker[] = []
   try {
-    const { origin, size, answers, publicKeys, dataDir } = log
-    const described: Described = { log: { origin, size, answers }, publicKeys, dataDir }
+    const { origin, size, answers, publicKeys, refused, dataDir } = log
+    const described: Described = { log: { origin, size, answers }, publicKeys, refused, dataDir }
     const file = join(directory, 'log')
     await writeFile(file, serialize(described))
     const opened = join(directory, 'opened')
@@ -141,6 +141,7 @@ function complaint({ place }: Piece, outcome: Judged): string | undefined {
   if (NEEDED.test(place.name) && outcome.refused === undefined) return 'the log opens with it'
   if (outcome.shown > 0) return `${outcome.shown} answers that are false were taken for true`
   if (place.in === 'value' && outcome.absent > 0) return `${outcome.absent} answers leave out what is there`
+  if (outcome.taken) return `${outcome.taken} entries are taken that are there already, or excluded by what is`
   return undefined
 }
 

@@ -18,7 +18,8 @@ import { paths, readLogConfig } from '../../log-server/storage/directory.ts'
 import { Guard } from '../../log-server/storage/guard.ts'
 import { type Change, Overlay } from '../../log-server/storage/overlay.ts'
 import { Store } from '../../log-server/storage/store.ts'
-import { judgeAll, keysOf, type PublicKeys, type Served } from '../log-server/flipped-log.ts'
+import { judgeAll, keysOf, type PublicKeys, type Served, taken } from '../log-server/flipped-log.ts'
+import { NOW } from '../log-server/served-log.ts'
 import { StoredValues } from '../log-server/stored-values.ts'
 import { AT } from '../provenance/signers.ts'
 import { damaged } from './damage.ts'
@@ -27,6 +28,7 @@ import type { Piece } from './plan.ts'
 export interface Described {
   readonly log: Served
   readonly publicKeys: PublicKeys
+  readonly refused: readonly Uint8Array[]
   /** Never opened: each file is damaged in a copy of it. */
   readonly dataDir: string
 }
@@ -37,13 +39,15 @@ export interface Outcome {
   readonly refused?: string
   readonly shown: number
   readonly absent: number
+  /** What was there already, or was refused, and is taken now. */
+  readonly taken?: number
 }
 
 /** Said before the step that it names is made, so that whoever hears nothing more knows where it ended. */
 export type Said = { readonly step: 'fsck' | 'serve'; readonly found?: boolean } | { readonly outcome: Outcome }
 
 const [file, directory] = process.argv.slice(2) as [string, string]
-const { log, publicKeys, dataDir } = deserialize(readFileSync(file)) as Described
+const { log, publicKeys, refused, dataDir } = deserialize(readFileSync(file)) as Described
 const keys = await keysOf(publicKeys)
 const [opened, copy] = [join(directory, 'opened'), join(directory, 'copy')]
 await cp(dataDir, opened, { recursive: true })
@@ -89,7 +93,21 @@ async function inFile({ place, damage }: Piece): Promise<Outcome> {
   const found = await isFound()
   // fsck has had LevelDB put it in order, perhaps.
   await copyWith(place.name, damaged(place.bytes, damage))
-  return judged(found, () => openLog({ dataDir: copy, now: () => AT, fatal: () => {} }))
+  const outcome = await judged(found, () => openLog({ dataDir: copy, now: () => AT, fatal: () => {} }))
+  if (outcome.refused !== undefined) return outcome
+  await copyWith(place.name, damaged(place.bytes, damage))
+  return { ...outcome, taken: await appended() }
+}
+
+/** By the copy, once it is not frozen any more. */
+async function appended(): Promise<number> {
+  await rm(paths(copy).frozen, { force: true })
+  const log = await openLog({ dataDir: copy, now: () => NOW, fatal: () => {} })
+  try {
+    return await taken(log, refused)
+  } finally {
+    await log.close()
+  }
 }
 
 async function copyWith(name: string, bytes: Uint8Array): Promise<void> {

@@ -2,7 +2,7 @@
  * A log that has a value of every kind, and what a reader is told of it: for tests that change one bit at a time.
  *
  *     0–8   the nine records    9–11   sealed ones, of which 9 loses its keys and 10 its statement    12  a status    13  a log-policy with foreign rules
- *     14    a foreign statement with certificates beside it    then raw entries, past a full tile, the two erasures, another issuance-policy, and three raw ones
+ *     14    a foreign statement with certificates beside it    then raw entries, past a full tile, the two erasures, a revocation, another issuance-policy, and three raw ones
  *
  * @module
  */
@@ -12,6 +12,7 @@ import { existsSync } from 'node:fs'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../../log-server/app.ts'
 import { type Log, openLog } from '../../log-server/log.ts'
 import { freezeLog } from '../../log-server/recovery/freeze.ts'
@@ -47,7 +48,7 @@ import {
 import { AT, certify, createAuthority, signForeign, signingKeyOf } from '../provenance/signers.ts'
 import { digestOf, FIELDS, issuer, notRandom, ORIGIN, SECTIONS } from '../provenance/small-log.ts'
 import { X25519_JWK } from '../statement/fixtures.ts'
-import { NOW, type ServedLog, serveLog } from './served-log.ts'
+import { type Built, NOW, type ServedLog, serveLog } from './served-log.ts'
 
 /** In memory, where there is such a place: each flip opens the log several times, and nothing here is about what a disk has synced. */
 export const SCRATCH = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
@@ -64,6 +65,8 @@ export interface FlippedLog extends Served {
   /** As SIGKILL would leave it: LevelDB's log has something in it, and is not in a table before somebody opens it. */
   readonly dataDir: string
   readonly publicKeys: PublicKeys
+  /** What is there already, or must not be there because of what is: the log never takes it. */
+  readonly refused: readonly Uint8Array[]
   remove(): Promise<void>
 }
 
@@ -86,7 +89,7 @@ export async function flippedLog(raw: number): Promise<FlippedLog> {
   await world.app.close()
 
   const between = await openLog({ dataDir: world.dataDir, now: () => NOW })
-  await appendNewerPolicy(world, between)
+  const refused = await appendLast(world, between)
   await between.close()
   // Each opening puts what there is into a table.
   const log = await openLog({ dataDir: world.dataDir, now: () => AT })
@@ -101,7 +104,7 @@ export async function flippedLog(raw: number): Promise<FlippedLog> {
   await rm(world.dataDir, { recursive: true })
   for (const [path, { status }] of answers)
     assert.ok(status === 200 || status === 410 || status === 404, `${status} ${path}`)
-  return { dataDir, origin: ORIGIN, size, answers, publicKeys, remove: () => rm(dataDir, { recursive: true }) }
+  return { dataDir, origin: ORIGIN, size, answers, publicKeys, refused, remove: () => rm(dataDir, { recursive: true }) }
 }
 
 /** @param halfway - called when all that will be erased is there, and nothing is yet */
@@ -153,17 +156,43 @@ export async function fill(
   }
 }
 
-/** So that of one series there is a newest, in another table than the one before. */
-async function appendNewerPolicy(world: ServedLog, log: Log): Promise<void> {
-  const { submission } = await world.build('issuance-policy', {
+/**
+ * A revocation; and a newer policy, so that of one series there is a newest, in another table than the one before.
+ *
+ * @returns what is refused from then on
+ */
+async function appendLast(world: ServedLog, log: Log): Promise<Uint8Array[]> {
+  const app = buildApp({ log, now: () => NOW })
+  const post = async ({ submission }: Built) => (await submit(app, submission)).statusCode
+  const revoked = await world.build('credential-status', { fields: { ...REVOCATION, status: 'revoked' } })
+  const policy = await world.build('issuance-policy', {
     fields: { ...FIELDS['issuance-policy'], version: 2 },
     links: [world.link('previous', 3)],
   })
-  const app = buildApp({ log, now: () => NOW })
-  const headers = { 'content-type': 'application/cose' }
-  const answer = await app.inject({ method: 'POST', url: '/entries', headers, payload: Buffer.from(submission) })
+  assert.equal(await post(revoked), 201)
+  assert.equal(await post(policy), 201)
+  const resumed = await world.build('credential-status', { fields: { ...REVOCATION, status: 'reinstated' } })
+  const again = await world.build('credential-provenance', {}, undefined, 120)
+  for (const built of [resumed, again]) assert.equal(await post(built), 409)
   await app.close()
-  assert.equal(answer.statusCode, 201, answer.rawPayload.toString('latin1'))
+  return [revoked, policy, resumed, again].map(({ submission }) => submission)
+}
+
+const REVOCATION = FIELDS['credential-status']
+
+function submit(app: FastifyInstance, submission: Uint8Array) {
+  const headers = { 'content-type': 'application/cose' }
+  return app.inject({ method: 'POST', url: '/entries', headers, payload: Buffer.from(submission) })
+}
+
+/** How many of `submissions` the log takes; none where it ends before it has answered. */
+export async function taken(log: Log, submissions: readonly Uint8Array[]): Promise<number> {
+  // When their signers may sign.
+  const app = buildApp({ log, now: () => NOW })
+  const { size } = log.reader.treeHead()
+  for (const submission of submissions) await submit(app, submission)
+  await app.close()
+  return log.reader.treeHead().size - size
 }
 
 /** All that is served of the records and the tree. */
@@ -175,7 +204,7 @@ export async function pathsOf({ reader }: Pick<Log, 'reader'>): Promise<string[]
     paths.push(`/tile/${level}/${place}`)
     if (level === 0) paths.push(`/tile/entries/${place}`, `/v1/statements/${place}`)
   }
-  for (const index of [...Array(15).keys(), size - 6, size - 5, size - 4].filter((index) => index < size)) {
+  for (const index of [...Array(15).keys(), size - 7, size - 6, size - 5, size - 4].filter((index) => index < size)) {
     const entry = await reader.entryAt(index)
     const id = toHex(entry!)
     paths.push(`/entries/${id}`, `/entries/0.${index}/statement`, `/entries/${id}/statement`, `/v1/entries/${id}/wraps`)

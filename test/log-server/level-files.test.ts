@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Level } from 'level'
-import { checkBeforeOpening, checkLevelFiles } from '../../log-server/storage/level/files.ts'
+import { checkBeforeOpening, checkLevelFiles, checkOpenTables } from '../../log-server/storage/level/files.ts'
 import { openLevel } from '../../log-server/storage/level/open.ts'
 
 /** Of one table: what is large and in many blocks, and before and behind it keys that say something by not being there. */
 const SERIES = 'rappraisal-policy/k/p'
 const NEWEST = 'the newest of the series'
 const STATUS = 'c0123456789abcdef'
+const HELD = 'ucredential:fedcba'
 const STATEMENTS = 40
 /** Behind the entries of a block: where one of them begins, how many such there are, compression and checksum. */
 const RESTARTS_BYTES = 4 + 4 + 1 + 4
@@ -29,6 +30,7 @@ describe('what is looked at before LevelDB is opened', () => {
     await db.compactRange('', '~')
     await db.put(SERIES, NEWEST)
     await db.put(STATUS, 'revoked')
+    await db.put(HELD, 'by an entry')
     for (let i = 0; i < STATEMENTS; i++) await db.put(`s${100 + i}`, `${i} `.repeat(512))
     await db.compactRange('', '~')
     await db.close()
@@ -56,7 +58,7 @@ describe('what is looked at before LevelDB is opened', () => {
 
   it('is each byte of the blocks in which keys are whose absence would be an answer', async () => {
     // The keys of a block are written against one another: of the second letters stand there.
-    for (const text of [NEWEST, 'revoked', STATUS.slice(1), SERIES.slice(1)]) {
+    for (const text of [NEWEST, 'revoked', STATUS.slice(1), SERIES.slice(1), HELD.slice(1), 'by an entry']) {
       const at = table.indexOf(text)
       assert.ok(at > 0, text)
       for (let i = 0; i < text.length; i++) assert.deepEqual(await damaged(at + i), { opening: true, all: true }, text)
@@ -64,7 +66,7 @@ describe('what is looked at before LevelDB is opened', () => {
   })
 
   it('is each byte that finds them: index, filter, footer', async () => {
-    // The statements stand last.
+    // Behind the statements there is a unique key, and nothing else.
     const last = `${STATEMENTS - 1} `
     for (let at = table.lastIndexOf(last) + last.length + RESTARTS_BYTES; at < table.length; at++) {
       assert.deepEqual(await damaged(at), { opening: true, all: true }, `byte ${at} of ${table.length}`)
@@ -74,6 +76,21 @@ describe('what is looked at before LevelDB is opened', () => {
   it('is no other block: that is for the scrub', async () => {
     const at = table.indexOf('20 20 20 20')
     assert.deepEqual(await damaged(at), { opening: false, all: true })
+  })
+
+  it('is only what is asked for, of a database that is open', async () => {
+    const bytes = Buffer.from(table)
+    bytes[table.indexOf(HELD.slice(1))]! ^= 1
+    await writeFile(file, bytes)
+    const looked: number[] = []
+    const find = (letters: string) =>
+      checkOpenTables(location, async (read) => looked.push(read) > 0, [...Buffer.from(letters)])
+    assert.deepEqual(await find('c'), undefined)
+    assert.match((await find('diu'))!.detail, /is not as it was written/)
+    assert.deepEqual(await find('xyz'), undefined)
+    await writeFile(file, table)
+    assert.deepEqual(await find('diu'), undefined)
+    assert.ok(looked.length > 0 && looked.every((read) => read < table.length))
   })
 
   it('refuses to open what hides the newest of a series (log_damaged)', async () => {

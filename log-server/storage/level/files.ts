@@ -4,7 +4,8 @@
  * LevelDB, as we get it (classic-level, without `paranoid_checks` and `verify_checksums`), writes these checksums and does not look at those of
  * its tables. A changed bit in a block comes out as another value; in the Bloom filter of a table it makes a key that is there one that
  * is not; and where lengths do not add up, its own assertions end the process. Of its logs it passes over what is damaged (`record-log.ts`). So these are looked at
- * before each opening: the logs, whether the tables are all there, and what keys are found by whose absence says something ({@link TELLING_LETTERS}). All else that is in
+ * before each opening: the logs, whether the tables are all there, and what keys are found by whose absence says something ({@link TELLING_LETTERS}); and as long as they are
+ * few, those that an append must not find ({@link ASKED_FOR_LETTERS}), which are looked at after the first append otherwise. All else that is in
  * the tables is looked at by the scrub while a log is served, and by `fsck`.
  *
  * @module
@@ -13,7 +14,7 @@ import { statSync } from 'node:fs'
 import { type FileHandle, open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isCode } from '../guard.ts'
-import { TELLING_LETTERS } from '../stored-values.ts'
+import { ASKED_FOR_LETTERS, TELLING_LETTERS } from '../stored-values.ts'
 import { readRecordLog } from './record-log.ts'
 import { checkLookups, checkTable, type Paced } from './table.ts'
 import { Varints } from './varints.ts'
@@ -24,9 +25,12 @@ export interface FileDamage {
   readonly detail: string
 }
 
+/** Of tables with keys that appends ask for: 0.1 s to look at. A log of some 200,000 entries has as much. */
+const MOST_BEFORE_OPENING = 32 * 1024 * 1024
+
 /**
  * What opening would not notice, and answers would not show: damage to the logs that it replays; tables that are not there, or cut short; and what hides
- * {@link TELLING_LETTERS} keys. As much to read as was written since it last sorted what it has, 16 MiB as a rule, and a few blocks.
+ * {@link TELLING_LETTERS} keys, and {@link ASKED_FOR_LETTERS} in a small log. As much to read as was written since it last sorted what it has, 16 MiB as a rule, and a few blocks.
  */
 export function checkBeforeOpening(location: string): Promise<FileDamage[]> {
   return check(location, false)
@@ -41,20 +45,25 @@ export function checkLevelFiles(location: string): Promise<FileDamage[]> {
  * The tables of a database that is open, while LevelDB goes on writing new ones and removing old ones.
  *
  * @param paced - is told how many bytes were read, and waits; false ends it
+ * @param letters - only what keys are found by that begin with one of these
  */
 export async function checkOpenTables(
   location: string,
-  paced: (bytes: number) => Promise<boolean>,
+  paced: Paced,
+  letters?: readonly number[],
 ): Promise<FileDamage | undefined> {
   const tables = await liveTables(location)
   if ('file' in tables) return tables
-  for (const [number, { size }] of tables) {
+  for (const [number, table] of tables) {
+    if (letters && !mayHave(table, letters)) continue
     let stopped = false
     const pace = async (bytes: number) => {
       if (!stopped && !(await paced(bytes))) stopped = true
       return !stopped
     }
-    const [damage] = await checkLive(location, number, size, pace)
+    const [damage] = await checkFile(location, number, table.size, (handle) =>
+      letters ? checkLookups(handle, letters, pace) : checkTable(handle, pace),
+    )
     if (stopped) return undefined
     if (!damage) continue
     // Merged into others meanwhile, and removed.
@@ -88,11 +97,24 @@ async function check(location: string, all: boolean): Promise<FileDamage[]> {
     if (log.damage !== undefined) found.push({ file, detail: log.damage })
   }
   // A table that the manifest does not name is of a crash, and nobody reads it.
+  const letters = lettersBefore([...files.tables.values()])
   for (const [number, table] of files.tables) {
-    const damage = all ? checkLive(location, number, table.size) : checkBefore(location, number, table)
+    const damage = all
+      ? checkFile(location, number, table.size, (handle) => checkTable(handle))
+      : checkBefore(location, number, table, letters)
     found.push(...(await damage))
   }
   return found
+}
+
+function lettersBefore(tables: readonly Table[]): readonly number[] {
+  const askedFor = tables.filter((table) => mayHave(table, ASKED_FOR_LETTERS))
+  const bytes = askedFor.reduce((sum, { size }) => sum + size, 0)
+  return bytes > MOST_BEFORE_OPENING ? TELLING_LETTERS : [...TELLING_LETTERS, ...ASKED_FOR_LETTERS]
+}
+
+function mayHave({ first, last }: Table, letters: readonly number[]): boolean {
+  return letters.some((letter) => first <= letter && letter <= last)
 }
 
 function namesIn(location: string): Promise<string[]> {
@@ -116,14 +138,16 @@ async function readManifest(
   return filesIn(records) ?? { file, detail: 'it cannot be read' }
 }
 
-async function checkLive(location: string, number: number, size: number, paced?: Paced): Promise<FileDamage[]> {
-  return checkFile(location, number, size, (handle) => checkTable(handle, paced))
-}
-
 /** Of most it is only looked whether they are there: a log of ten million entries has some thousands, at 5 µs each. */
-async function checkBefore(location: string, number: number, { size, first, last }: Table): Promise<FileDamage[]> {
-  if (TELLING_LETTERS.some((letter) => first <= letter && letter <= last)) {
-    return checkFile(location, number, size, (handle) => checkLookups(handle, TELLING_LETTERS))
+async function checkBefore(
+  location: string,
+  number: number,
+  table: Table,
+  letters: readonly number[],
+): Promise<FileDamage[]> {
+  const { size } = table
+  if (mayHave(table, letters)) {
+    return checkFile(location, number, size, (handle) => checkLookups(handle, letters))
   }
   for (const file of namesOf(number)) {
     const stats = statSync(join(location, file), { throwIfNoEntry: false })

@@ -10,7 +10,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { Level } from 'level'
 import { LogError } from '../../types.ts'
 import type { Database } from '../database.ts'
-import { checkBeforeOpening } from './files.ts'
+import { checkBeforeOpening, checkOpenTables } from './files.ts'
 
 /** At one time: it takes no less. What is not there is not looked for in tables (`key-filter.ts`). */
 export const OPEN_FILES = 74
@@ -38,13 +38,17 @@ export async function openLevel(location: string, create: boolean): Promise<Data
     maxFileSize: 4 * 1024 * 1024,
     maxOpenFiles: OPEN_FILES,
   })
+  const checkKeys: Database['checkKeys'] = async (letters, paced) => {
+    const found = await checkOpenTables(location, paced, letters)
+    return found && `${join(location, found.file)}: ${found.detail}`
+  }
   try {
     await db.open()
   } catch (cause) {
     throw openFailure(cause, location)
   }
   // On Node a Level is a ClassicLevel, which can be told to compact; its type says only what browsers have too.
-  return Object.assign(db as Level<Uint8Array, Uint8Array> & Database, { letGo })
+  return Object.assign(db as Level<Uint8Array, Uint8Array> & Database, { letGo, checkKeys })
 }
 
 /**

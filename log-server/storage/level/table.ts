@@ -28,13 +28,13 @@ interface BlockHandle {
 /** Is told how many bytes were read since it was asked last, and waits for as long as it likes; false when no more is to be read. */
 export type Paced = (bytes: number) => Promise<boolean>
 
+const goOn: Paced = () => Promise.resolve(true)
 const PACE_BYTES = 256 * 1024
+/** 0.2 ms of checksums. */
+const RUN_BYTES = 64 * 1024
 
 /** What is wrong with a table; as far as it was read. */
-export async function checkTable(
-  file: FileHandle,
-  paced: Paced = () => Promise.resolve(true),
-): Promise<string | undefined> {
+export async function checkTable(file: FileHandle, paced: Paced = goOn): Promise<string | undefined> {
   const table = await readFooter(file)
   if (typeof table === 'string') return table
   const { size, index, metaindex } = table
@@ -61,19 +61,48 @@ export async function checkTable(
 }
 
 /** As {@link checkTable}, of all that finding, or not finding, a key goes through that begins with one of these letters. */
-export async function checkLookups(file: FileHandle, letters: readonly number[]): Promise<string | undefined> {
+export async function checkLookups(
+  file: FileHandle,
+  letters: readonly number[],
+  paced: Paced = goOn,
+): Promise<string | undefined> {
   const table = await readFooter(file)
   if (typeof table === 'string') return table
   const { size, index, metaindex } = table
+  for (const block of [index, metaindex, ...(await handlesIn(file, size, metaindex))]) {
+    if (!(await readBlock(file, size, block))) return notAsWritten(block)
+  }
   // A name in the index is no less than any key in its block, and less than those of the next one.
   let from = 0
-  const blocks = [index, metaindex, ...(await handlesIn(file, size, metaindex))]
+  const blocks: BlockHandle[] = []
   for (const block of await handlesIn(file, size, index)) {
     if (letters.some((letter) => from <= letter && letter <= block.letter)) blocks.push(block)
     from = block.letter
   }
-  for (const block of blocks) if (!(await readBlock(file, size, block))) return notAsWritten(block)
+  for (const run of runs(blocks)) {
+    const { offset } = run[0]!
+    const last = run.at(-1)!
+    const bytes = await readAt(file, offset, last.offset + last.length + TRAILER_BYTES - offset)
+    const damaged = run.find((block) => !soundBlock(bytes.subarray(block.offset - offset), block.length))
+    if (damaged) return notAsWritten(damaged)
+    if (!(await paced(bytes.length))) return undefined
+  }
   return undefined
+}
+
+/** Of blocks that stand one behind the other, as many as are read at once. */
+function* runs(blocks: readonly BlockHandle[]): Generator<readonly BlockHandle[]> {
+  let run: BlockHandle[] = []
+  for (const block of blocks) {
+    const last = run.at(-1)
+    const follows = last && last.offset + last.length + TRAILER_BYTES === block.offset
+    if (last && !(follows && block.offset - run[0]!.offset < RUN_BYTES)) {
+      yield run
+      run = []
+    }
+    run.push(block)
+  }
+  if (run.length > 0) yield run
 }
 
 async function readFooter(
@@ -127,7 +156,11 @@ function handleOf(numbers: Varints): BlockHandle | undefined {
 /** Undefined when it is not there, or its checksum is not its own. */
 async function readBlock(file: FileHandle, size: number, { offset, length }: BlockHandle): Promise<Buffer | undefined> {
   if (offset + length + TRAILER_BYTES > size - FOOTER_BYTES) return undefined
-  const bytes = await readAt(file, offset, length + TRAILER_BYTES)
+  return soundBlock(await readAt(file, offset, length + TRAILER_BYTES), length)
+}
+
+/** What of `bytes` is a block of so many bytes, before its trailer. */
+function soundBlock(bytes: Buffer, length: number): Buffer | undefined {
   if (bytes.length < length + TRAILER_BYTES) return undefined
   const checksum = unmask(bytes.readUInt32LE(length + 1))
   return crc32c(bytes.subarray(0, length + 1)) === checksum ? bytes.subarray(0, length) : undefined

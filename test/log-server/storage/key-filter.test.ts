@@ -87,6 +87,24 @@ describe('a filtered database', () => {
       assert.equal(asked.length, 2)
     }))
 
+  it('writes nothing more once a key is found to be damaged (log_damaged)', () =>
+    withDatabase(10, async ({ watched }) => {
+      const asked: string[] = []
+      const db = new FilteredDatabase({
+        ...watched,
+        checkKeys: async (letters) => {
+          asked.push(Buffer.from(letters).toString())
+          return '000009.ldb: the block at byte 0 is not as it was written'
+        },
+      })
+      const batch = db.batch()
+      batch.put(toKey(11), toValue(11))
+      await db.fill()
+      await assert.rejects(batch.write({ sync: true }), { code: 'log_damaged', message: /000009\.ldb/ })
+      assert.deepEqual(asked, ['diu'])
+      assert.deepEqual(await valuesOf(db, [toKey(3), toKey(11)]), ['value 3', undefined])
+    }))
+
   it('closes in the midst of reading the keys', () =>
     withDatabase(5000, async ({ watched, closed }) => {
       const db = new FilteredDatabase(watched)
