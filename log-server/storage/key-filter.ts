@@ -20,6 +20,7 @@
 import { LogError } from '../types.ts'
 import { crc32c } from './checksum.ts'
 import type { Database, DatabaseBatch, DatabaseRange, Rows } from './database.ts'
+import { isCode } from './guard.ts'
 import { ASKED_FOR_LETTERS, prefixRange } from './stored-values.ts'
 
 /** Words of a block, which is a line of the processor's cache; and bits of a key in it. */
@@ -91,7 +92,8 @@ export class FilteredDatabase implements Database {
   readonly #db: Database
   readonly #filter = new KeyFilter()
   #complete = false
-  #damage: string | undefined
+  /** Why nothing more is written. */
+  #stopped: Error | undefined
   #filling: Promise<void> | undefined
   #closing = false
 
@@ -112,8 +114,7 @@ export class FilteredDatabase implements Database {
   }
 
   async #fill(): Promise<void> {
-    this.#damage = await this.#db.checkKeys?.(ASKED_FOR_LETTERS, async () => !this.#closing)
-    if (this.#damage !== undefined) return
+    if (!(await this.#checkKeys())) return
     for (const letter of ASKED_FOR_LETTERS) {
       const { lt, ...start } = prefixRange(Uint8Array.of(letter))
       // By iterators that end soon: LevelDB keeps what it has merged for as long as one reads of it. What is put between two of them was added then.
@@ -125,6 +126,19 @@ export class FilteredDatabase implements Database {
       }
     }
     this.#complete = true
+  }
+
+  async #checkKeys(): Promise<boolean> {
+    try {
+      const damage = await this.#db.checkKeys?.(ASKED_FOR_LETTERS, async () => !this.#closing)
+      if (damage !== undefined) this.#stopped = new LogError('log_damaged', damage)
+    } catch (error) {
+      // Another batch may find a descriptor left.
+      if (isCode(error, 'EMFILE') || isCode(error, 'ENFILE')) this.#filling = undefined
+      else this.#stopped = error instanceof Error ? error : new Error(String(error))
+      return false
+    }
+    return this.#stopped === undefined
   }
 
   async getMany(keys: Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
@@ -153,7 +167,7 @@ export class FilteredDatabase implements Database {
       },
       del: (key) => batch.del(key),
       write: async (options) => {
-        if (this.#damage !== undefined) throw new LogError('log_damaged', this.#damage)
+        if (this.#stopped) throw this.#stopped
         await batch.write(options)
       },
     }

@@ -105,6 +105,31 @@ describe('a filtered database', () => {
       assert.deepEqual(await valuesOf(db, [toKey(3), toKey(11)]), ['value 3', undefined])
     }))
 
+  it('writes nothing more when the keys cannot be looked at; but without a descriptor left, later', () =>
+    withDatabase(10, async ({ watched, asked }) => {
+      for (const code of ['EIO', 'EMFILE']) {
+        const answers = [() => Promise.reject(Object.assign(new Error(code), { code })), async () => undefined]
+        const db = new FilteredDatabase({ ...watched, checkKeys: () => answers.shift()!() })
+        const put = async () => {
+          const batch = db.batch()
+          batch.put(toKey(11), toValue(11))
+          await new Promise(setImmediate)
+          await batch.write({ sync: true })
+        }
+        if (code === 'EIO') {
+          await assert.rejects(put(), { code })
+          await assert.rejects(put(), { code })
+          continue
+        }
+        await put()
+        await put()
+        await db.fill()
+        asked.splice(0)
+        assert.deepEqual(await valuesOf(db, [toKey(11), toKey(12)]), ['value 11', undefined])
+        assert.equal(asked.length, 1)
+      }
+    }))
+
   it('closes in the midst of reading the keys', () =>
     withDatabase(5000, async ({ watched, closed }) => {
       const db = new FilteredDatabase(watched)
