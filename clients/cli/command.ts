@@ -34,8 +34,8 @@ export interface Command {
   /** As typed after `provlog`, e.g. `log init`. */
   readonly name: string
   readonly summary: string
-  /** Names of positional arguments; a trailing `…` takes one or more, and one in brackets need not be there. */
-  readonly positionals?: readonly string[]
+  /** What each positional argument is, by name; a trailing `…` takes one or more, and one in brackets need not be there. */
+  readonly positionals?: Readonly<Record<string, string>>
   readonly flags: Readonly<Record<string, Flag>>
   run(args: Arguments, io: Io): Promise<Exit>
 }
@@ -48,7 +48,7 @@ export class UsageError extends Error {
 /** Parsed flags and positionals, asked for by name. */
 export class Arguments {
   readonly positionals: readonly string[]
-  private readonly values: Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>
+  private readonly values: Readonly<Record<string, string | boolean | readonly string[] | undefined>>
 
   constructor(values: Arguments['values'], positionals: readonly string[]) {
     this.values = values
@@ -70,7 +70,7 @@ export class Arguments {
   /** All values of a flag that may be repeated. */
   all(name: string): readonly string[] {
     const value = this.values[name]
-    return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
+    return Array.isArray(value) ? value : []
   }
 
   has(name: string): boolean {
@@ -114,6 +114,9 @@ export const commonFlags: Readonly<Record<string, Flag>> = {
 /**
  * Reads `words` as `command` declares. A flag that is absent is looked up in the environment as `PROVLOG_<FLAG>`.
  *
+ * A value that is empty comes from a variable that nobody set, and a flag said twice from two scripts that do not know of each other. What is
+ * trusted or judged would then be another file than somebody believes: neither is taken.
+ *
  * @throws {@link UsageError}
  */
 export function parseArguments(command: Command, words: readonly string[], env: Io['env']): Arguments {
@@ -122,22 +125,30 @@ export function parseArguments(command: Command, words: readonly string[], env: 
     Object.entries(flags).map(([name, flag]) => [
       name,
       flag.value === undefined
-        ? { type: 'boolean' as const }
-        : { type: 'string' as const, multiple: flag.repeated === true },
+        ? { type: 'boolean' as const, ...(name === 'help' && { short: 'h' }) }
+        : { type: 'string' as const, multiple: true },
     ]),
   )
-  let parsed: { values: Record<string, string | boolean | (string | boolean)[] | undefined>; positionals: string[] }
+  let parsed: { values: Record<string, boolean | string[] | undefined>; positionals: string[] }
   try {
-    parsed = parseArgs({ args: [...words], options, allowPositionals: true, strict: true })
+    parsed = parseArgs({ args: [...words], options, allowPositionals: true, strict: true }) as typeof parsed
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error))
   }
 
-  const values = { ...parsed.values }
+  const values: Record<string, string | boolean | string[] | undefined> = { ...parsed.values }
   if (values['help'] === true) return new Arguments(values, [])
+  for (const [name, given] of Object.entries(parsed.values)) {
+    if (!Array.isArray(given)) continue
+    if (given.includes('')) throw new UsageError(`--${name} is empty`)
+    if (flags[name]?.repeated) continue
+    if (given.length > 1) throw new UsageError(`--${name} is given ${given.length} times`)
+    values[name] = given[0]
+  }
+  if (parsed.positionals.includes('')) throw new UsageError('an argument is empty')
   for (const [name, flag] of Object.entries(flags)) {
     if (flag.value === undefined) continue
-    const fromEnvironment = env[`PROVLOG_${name.toUpperCase().replaceAll('-', '_')}`]
+    const fromEnvironment = env[`PROVLOG_${name.toUpperCase().replaceAll('-', '_')}`] || undefined
     // What may be repeated is there a list, separated by white space: of the values that we take, only paths can have any.
     values[name] ??= flag.repeated ? fromEnvironment?.split(/\s+/).filter(Boolean) : (fromEnvironment ?? flag.default)
     if (flag.repeated) continue
@@ -147,7 +158,7 @@ export function parseArguments(command: Command, words: readonly string[], env: 
     if (flag.required && flag.repeated && values[name] === undefined) throw new UsageError(`--${name} is missing`)
   }
 
-  const wanted = command.positionals ?? []
+  const wanted = Object.keys(command.positionals ?? {})
   const open = /…\]?$/.test(wanted.at(-1) ?? '')
   if (parsed.positionals.length < wanted.filter((name) => !name.startsWith('[')).length) {
     throw new UsageError(`${wanted[parsed.positionals.length]} is missing`)
@@ -158,20 +169,24 @@ export function parseArguments(command: Command, words: readonly string[], env: 
   return new Arguments(values, parsed.positionals)
 }
 
-/** `provlog log init --data DIR --origin ORIGIN`. */
+/** `provlog log init --data DIR --origin ORIGIN [FLAG…]`: what has to be said. */
 export function usageLine(command: Command): string {
-  const flags = Object.entries(command.flags).map(([name, flag]) => {
-    const text = flag.value === undefined ? `--${name}` : `--${name} ${flag.value}${flag.repeated ? '…' : ''}`
-    return flag.required ? text : `[${text}]`
-  })
-  return ['provlog', command.name, ...(command.positionals ?? []), ...flags, '[--json]'].join(' ')
+  const required = Object.entries(command.flags).filter(([, flag]) => flag.required)
+  const words = required.map(([name, flag]) => flagText(name, flag))
+  return ['provlog', command.name, ...Object.keys(command.positionals ?? {}), ...words, '[FLAG…]'].join(' ')
+}
+
+function flagText(name: string, flag: Flag): string {
+  return flag.value === undefined ? `--${name}` : `--${name} ${flag.value}${flag.repeated ? '…' : ''}`
 }
 
 /** The `--help` text of one command. */
 export function helpText(command: Command): string {
+  const operands = Object.entries(command.positionals ?? {}).map(
+    ([name, about]) => `${`  ${name}`.padEnd(30)} ${about}`,
+  )
   const rows = Object.entries({ ...command.flags, ...commonFlags }).map(([name, flag]) => {
-    const left = `  --${name}${flag.value === undefined ? '' : ` ${flag.value}`}`
-    return `${left.padEnd(30)} ${flag.about}${flag.default === undefined ? '' : ` (default ${flag.default})`}`
+    return `${`  ${flagText(name, flag)}`.padEnd(30)} ${flag.about}${flag.default === undefined ? '' : ` (default ${flag.default})`}`
   })
-  return `${command.summary}\n\nusage: ${usageLine(command)}\n\n${rows.join('\n')}`
+  return `${command.summary}\n\nusage: ${usageLine(command)}\n\n${[...operands, ...rows].join('\n')}`
 }

@@ -9,7 +9,7 @@ import { UsageError } from './command.ts'
 
 /** Lower-case hex. @throws {@link UsageError} */
 export function parseEntryHash(text: string): Hash {
-  if (!/^[0-9a-f]{64}$/.test(text)) throw new UsageError(`an entry is 64 digits of lower-case hex, not ${text}`)
+  if (!/^[0-9a-f]{64}$/.test(text)) throw new UsageError(`an entry is 64 digits of lower-case hex here, not ${text}`)
   return fromHex(text)
 }
 
@@ -20,6 +20,8 @@ export async function findEntry(
 ): Promise<{ entry: Hash; index: number }> {
   const [, decimal] = /^0\.(0|[1-9][0-9]{0,14})$/.exec(text) ?? []
   if (decimal === undefined) {
+    if (/^[0-9]+$/.test(text) && text.length < 16)
+      throw new UsageError(`the entry with index ${text} is 0.${text} here`)
     const entry = parseEntryHash(text)
     return { entry, index: (await client.receipt(entry)).index }
   }

@@ -6,7 +6,7 @@
  * @module
  */
 import { spawn } from 'node:child_process'
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, stat } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { styleText } from 'node:util'
@@ -27,15 +27,26 @@ export interface Io {
   progress(line: string): void
   /** Emphasis on a terminal whose user wants colour; the same text elsewhere. */
   style(style: 'bold' | 'green' | 'red' | 'dim' | 'cyan', text: string): string
-  /** @throws {@link UsageError} naming the path when it cannot be read. */
+  /** At most {@link MAX_FILE_BYTES}. @throws {@link UsageError} naming the path when it cannot be read. */
   readFile(path: string): Promise<Uint8Array>
-  /** Writes atomically: a reader sees the old bytes or the new. `secret` files get mode 0600. */
-  writeFile(path: string, bytes: Uint8Array | string, options?: { secret?: boolean }): Promise<void>
+  /**
+   * Writes atomically: a reader sees the old bytes or the new. `secret` files get mode 0600; one that is `created` takes the place of none.
+   * What is no file (`/dev/stdout`, a pipe) is written to and left what it is.
+   */
+  writeFile(path: string, bytes: Uint8Array | string, options?: WriteOptions): Promise<void>
   /** Runs a program on our own terminal, its environment as given, and resolves with its exit code. Signals that we get are its own too. */
   run(program: string, args: readonly string[], env: Io['env']): Promise<number>
   /** Resolves when the process is asked to end (SIGINT or SIGTERM). */
   untilAskedToStop(): Promise<void>
 }
+
+export interface WriteOptions {
+  readonly secret?: boolean
+  readonly created?: boolean
+}
+
+/** More than any file of ours: the longest is an issuer's ledger. Whoever names a device that never ends is told. */
+export const MAX_FILE_BYTES = 256 * 1024 * 1024
 
 /** The {@link Io} of a real process. */
 export function processIo(): Io {
@@ -54,23 +65,14 @@ export function processIo(): Io {
     style: (style, text) => styleText(style, text, { validateStream: true, stream: process.stdout }),
     readFile: async (path) => {
       try {
-        return new Uint8Array(await readFile(path))
+        return await readBounded(path)
       } catch (error) {
         throw new UsageError(`cannot read ${path} (${codeOf(error)})`)
       }
     },
     writeFile: async (path, bytes, options) => {
-      const temporary = `${path}.${process.pid}.tmp`
       try {
-        await mkdir(dirname(path), { recursive: true })
-        const file = await open(temporary, 'w', options?.secret ? 0o600 : 0o644)
-        try {
-          await file.writeFile(bytes)
-          await file.sync()
-        } finally {
-          await file.close()
-        }
-        await rename(temporary, path)
+        await write(path, bytes, options)
       } catch (error) {
         throw new UsageError(`cannot write ${path} (${codeOf(error)})`)
       }
@@ -81,6 +83,50 @@ export function processIo(): Io {
         process.once('SIGINT', () => resolve())
         process.once('SIGTERM', () => resolve())
       }),
+  }
+}
+
+async function readBounded(path: string): Promise<Uint8Array> {
+  const file = await open(path)
+  try {
+    const chunks: Buffer[] = []
+    let length = 0
+    for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: 1024 * 1024 })) {
+      length += chunk.length
+      if (length > MAX_FILE_BYTES) throw Object.assign(new Error('too large'), { code: 'EFBIG' })
+      chunks.push(chunk)
+    }
+    return new Uint8Array(Buffer.concat(chunks, length))
+  } finally {
+    await file.close()
+  }
+}
+
+async function write(path: string, bytes: Uint8Array | string, { secret, created }: WriteOptions = {}): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  const mode = secret ? 0o600 : 0o644
+  if (created) return writeTo(await open(path, 'wx', mode), bytes)
+  // Of a device a rename would make a file, for everybody on this machine where we are root.
+  const there = await stat(path).catch(() => undefined)
+  if (there && !there.isFile() && !there.isDirectory()) {
+    const file = await open(path, 'a')
+    try {
+      return await file.writeFile(bytes)
+    } finally {
+      await file.close()
+    }
+  }
+  const temporary = `${path}.${process.pid}.tmp`
+  await writeTo(await open(temporary, 'w', mode), bytes)
+  await rename(temporary, path)
+}
+
+async function writeTo(file: FileHandle, bytes: Uint8Array | string): Promise<void> {
+  try {
+    await file.writeFile(bytes)
+    await file.sync()
+  } finally {
+    await file.close()
   }
 }
 

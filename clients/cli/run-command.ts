@@ -25,7 +25,7 @@ export async function runCommand(command: Command, words: readonly string[], pro
     const failure = await describe(error, command, io)
     if (json) io.out(JSON.stringify({ ok: false, code: failure.code, message: failure.message, ...failure.extra }))
     io.err(`${io.style('red', failure.label)} (${failure.code}): ${failure.message}`)
-    if (failure.exit === Exit.usage) io.err(`usage: ${usageLine(command)}`)
+    if (failure.exit === Exit.usage) io.err(`usage: ${usageLine(command)}; --help tells all`)
     return failure.exit
   }
 }
@@ -56,7 +56,7 @@ async function describe(error: unknown, command: Command, io: Io): Promise<Failu
 async function failureOf(error: unknown, command: Command, io: Io): Promise<Failure> {
   const evidence = await writeMisbehaviour(error, io)
   if (evidence !== undefined) return { exit: Exit.misbehaved, label: 'the log misbehaved', ...evidence }
-  if (error instanceof UsageError) return { exit: Exit.usage, label: 'usage', code: 'usage', message: error.message }
+  if (error instanceof UsageError) return { exit: Exit.usage, label: 'refused', code: 'usage', message: error.message }
   if (error instanceof RefusedError) {
     const exit = error.status === 404 ? Exit.notFound : Exit.refused
     return { exit, label: 'refused by the log', code: error.code, message: error.message }

@@ -352,7 +352,9 @@ describe('provlog monitor', () => {
     const command = await commandFor(t, log)
     await writeFile(command.path('watch.json'), JSON.stringify({ policies: ['payments'], identifiers: [ISSUER] }))
     const words = [...ONCE, '--log', log.url, '--watch', '@watch.json', '--metrics', '@provlog.prom']
-    assert.deepEqual(await command.run(...words), { exit: 0, out: '', err: '' })
+    const { err, ...nothing } = await command.run(...words)
+    assert.deepEqual(nothing, { exit: 0, out: '' })
+    assert.match(err, /^note: no --key given; identifiers and keys of workloads are sealed/)
 
     const issuer = await log.authorize('issuer')
     await log.client.registerRecord(policyOf('permit(principal, action, resource);'), issuer)

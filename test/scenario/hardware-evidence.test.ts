@@ -21,11 +21,11 @@ let onLog: readonly string[] = []
 let stop = async () => 0
 
 const asVerifier = () => [...onLog, '--key', '@verifier.jwk']
-const appraise = (...more: readonly string[]) =>
-  cli.run(
-    ...['verifier', 'appraise', ...asVerifier(), '--format', 'tpm2', '--evidence', EVIDENCE, '--json'],
-    ...['--nonce', 'challenge', '--workload-key', '@workload.pub.jwk', ...more],
-  )
+const appraise = (more: Readonly<Record<string, string>> = {}) => {
+  const flags = { format: 'tpm2', evidence: EVIDENCE, nonce: 'challenge', 'workload-key': '@workload.pub.jwk', ...more }
+  const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value])
+  return cli.run('verifier', 'appraise', ...asVerifier(), ...words, '--json')
+}
 
 before(async () => {
   for (const name of ['issuer', 'verifier', 'other']) {
@@ -78,7 +78,7 @@ after(async () => {
 
 describe('a TPM’s quote, by the commands', () => {
   it('is appraised, and a credential is issued for the key that it names, and for no other', async () => {
-    const { exit, out, err } = await appraise('--result', '@result.ear')
+    const { exit, out, err } = await appraise({ result: '@result.ear' })
     assert.equal(exit, 0, err)
     assert.equal(JSON.parse(out).tier, 'affirming')
     const issue = (key: string) =>
@@ -145,16 +145,16 @@ describe('a TPM’s quote, by the commands', () => {
     assert.equal((await issue('@bad.ear')).exit, 1)
   })
 
-  const wrong: [what: string, code: string, words: readonly string[]][] = [
-    ['another workload key', 'key_not_bound', ['--workload-key', '@other.pub.jwk']],
-    ['another challenge', 'key_not_bound', ['--nonce', 'another!']],
-    ['collateral that is none', 'malformed_collateral', ['--collateral', 'README.md']],
-    ['a format that does not exist', 'unknown_evidence_format', ['--format', 'tpm3']],
-    ['a format that it is not', 'unknown_policy', ['--format', 'sev-snp']],
+  const wrong: [what: string, code: string, flags: Readonly<Record<string, string>>][] = [
+    ['another workload key', 'key_not_bound', { 'workload-key': '@other.pub.jwk' }],
+    ['another challenge', 'key_not_bound', { nonce: 'another!' }],
+    ['collateral that is none', 'malformed_collateral', { collateral: 'README.md' }],
+    ['a format that does not exist', 'unknown_evidence_format', { format: 'tpm3' }],
+    ['a format that it is not', 'unknown_policy', { format: 'sev-snp' }],
   ]
-  for (const [what, code, words] of wrong) {
+  for (const [what, code, flags] of wrong) {
     it(`is refused with ${what} (${code})`, async () => {
-      const { exit, out, err } = await appraise(...words)
+      const { exit, out, err } = await appraise(flags)
       assert.equal(exit, 1, out)
       assert.match(`${out}${err}`, new RegExp(code))
     })

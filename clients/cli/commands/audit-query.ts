@@ -20,7 +20,7 @@ import { printer } from '../table.ts'
 export const auditQuery: Command = {
   name: 'audit query',
   summary: 'ask what an audit left behind: a named question, or SQL of your own',
-  positionals: ['[QUESTION]', '[NAME=VALUE…]'],
+  positionals: { '[QUESTION]': 'one that --list prints', '[NAME=VALUE…]': 'what it takes, as --list tells' },
   flags: {
     state: { value: 'DIR', about: 'where the audit was kept' },
     list: { about: 'print the questions and what they take' },

@@ -13,7 +13,7 @@ const reason = { value: 'CODE', about: 'under which rule, in a word: everybody c
 export const issuerErase: Command = {
   name: 'issuer erase',
   summary: 'destroy the keys to what your own records seal: nobody can open them any more',
-  positionals: ['ENTRY…'],
+  positionals: { 'ENTRY…': 'your records: 64 digits of hex, as the command that registered it printed them' },
   flags: { ...signerFlags, reason },
 
   async run(args, io) {
@@ -36,7 +36,7 @@ export const issuerErase: Command = {
 export const logErase: Command = {
   name: 'log erase',
   summary: 'destroy the keys to a record, or a whole statement; that it was on the log stays proven',
-  positionals: ['ENTRY…'],
+  positionals: { 'ENTRY…': '64 digits of hex, as the command that registered it printed them' },
   flags: {
     ...logFlags,
     'admin-key': { value: 'KEY.jwk', about: 'the log admin’s private key', required: true },

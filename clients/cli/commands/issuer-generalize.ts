@@ -11,7 +11,7 @@ import { logClient, readTrust, signer, signerFlags } from '../log-access.ts'
 export const issuerGeneralize: Command = {
   name: 'issuer generalize',
   summary: 'issue a general credential in the place of one inside, and log, sealed, for whom it stands',
-  positionals: ['CREDENTIAL'],
+  positionals: { CREDENTIAL: 'the credential inside: a token, or a certificate in PEM or DER' },
   flags: {
     ...signerFlags,
     bundle: { value: 'F', about: 'the bundle of the credential inside', required: true },

@@ -8,7 +8,7 @@ import { logClient, signer, signerFlags } from '../log-access.ts'
 export const issuerMigrate: Command = {
   name: 'issuer migrate',
   summary: 'log that a workload runs elsewhere, if its credential says there what it said before',
-  positionals: ['CREDENTIAL'],
+  positionals: { CREDENTIAL: 'the credential that stays: a token, or a certificate in PEM or DER' },
   flags: {
     ...signerFlags,
     result: { value: 'R.ear', about: 'an attestation result about it there', required: true, repeated: true },

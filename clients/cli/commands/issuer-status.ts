@@ -10,7 +10,9 @@ const STATUSES = ['suspended', 'revoked', 'reinstated', 'superseded'] as const
 export const issuerStatus: Command = {
   name: 'issuer status',
   summary: 'log a change of a credential’s status',
-  positionals: ['CREDENTIAL_DIGEST'],
+  positionals: {
+    CREDENTIAL_DIGEST: 'SHA-256 of the token or of the DER certificate, in hex: issuer issue --json prints it',
+  },
   flags: {
     ...signerFlags,
     status: { value: STATUSES.join('|'), about: 'the new status', required: true },

@@ -1,6 +1,7 @@
 /** `log init`: a new log's keys, its policy as entry 0, and its first checkpoint. @module */
 import { initLog } from '../../../log-server/index.ts'
-import { type Command, Exit } from '../command.ts'
+import { isKeyName } from '../../../merkle/index.ts'
+import { type Command, Exit, UsageError } from '../command.ts'
 
 export const logInit: Command = {
   name: 'log init',
@@ -11,9 +12,16 @@ export const logInit: Command = {
   },
 
   async run(args, io) {
+    const origin = args.text('origin')
+    // It is in every checkpoint, note and trust file, for good: what others could not read, or would take for an address, is told now.
+    if (!isKeyName(origin) || origin.includes('://') || origin.length > 256) {
+      throw new UsageError(
+        '--origin is a name such as log.example/2026: no scheme, no space, no plus sign, at most 256 characters',
+      )
+    }
     const created = await initLog({
       dataDir: args.text('data'),
-      origin: args.text('origin'),
+      origin,
       now: io.now,
       random: io.random,
     })

@@ -58,8 +58,15 @@ export const monitor: Command = {
     const address = args.optional('webhook')
     const heartbeat = args.count('heartbeat')
     const told: Alert[] = []
+    const watch = watchFile === undefined ? [] : parseWatch(await io.readFile(watchFile))
+    const sealed = watch.some(({ watched }) => watched === 'identifier' || watched === 'key')
+    if (sealed && args.optional('key') === undefined) {
+      io.err(
+        'note: no --key given; identifiers and keys of workloads are sealed, and only those of whoever may write are seen',
+      )
+    }
     const options: RoundOptions = {
-      watch: watchFile === undefined ? [] : parseWatch(await io.readFile(watchFile)),
+      watch,
       channels: [printed(told, args, io), ...(address === undefined ? [] : [webhook(address, { sleep: io.sleep })])],
       stalledAfter: args.count('stalled-after') ?? 0,
       ...(heartbeat !== undefined && { heartbeat }),

@@ -22,7 +22,7 @@ import { logClient, logFlags } from '../log-access.ts'
 export const proof: Command = {
   name: 'proof',
   summary: 'write the inclusion proof of an entry, with the checkpoint it leads to',
-  positionals: ['ENTRY'],
+  positionals: { ENTRY: '0.INDEX, or 64 digits of hex' },
   flags: { ...logFlags, out: { value: 'F.tlog-proof', about: 'where the proof goes; stdout without it' } },
 
   async run(args, io) {
@@ -45,7 +45,9 @@ export const proof: Command = {
 export const verifyProof: Command = {
   name: 'verify-proof',
   summary: 'check a proof file offline: that the entry is in a log, and that witnesses saw it',
-  positionals: ['F.tlog-proof'],
+  positionals: {
+    'F.tlog-proof': 'the proof; --entry or --statement says of what, --vkey or --policy which log is trusted',
+  },
   flags: {
     vkey: { value: 'VKEY', about: 'the log’s verifier key; several of one log are alternatives', repeated: true },
     policy: { value: 'FILE', about: 'logs and witnesses (C2SP tlog-policy); with --vkey its log lines do not count' },

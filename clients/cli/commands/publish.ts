@@ -51,7 +51,7 @@ function tell(published: Published, args: Arguments, io: Io): Exit {
 export const verifierPublishPolicy: Command = {
   name: 'verifier publish-policy',
   summary: 'log an appraisal policy',
-  positionals: ['FILE'],
+  positionals: { FILE: 'the policy, in JSON (docs/examples/appraisal-policy.json)' },
   flags,
   run: async (args, io) => tell(await publishPolicy(await publication(args, io)), args, io),
 }
@@ -59,7 +59,7 @@ export const verifierPublishPolicy: Command = {
 export const verifierPublishReferenceValues: Command = {
   name: 'verifier publish-reference-values',
   summary: 'log the values that evidence is compared with',
-  positionals: ['FILE'],
+  positionals: { FILE: 'the values, in JSON, as attester reference writes them' },
   flags,
   run: async (args, io) => tell(await publishReferenceValues(await publication(args, io)), args, io),
 }
@@ -67,7 +67,7 @@ export const verifierPublishReferenceValues: Command = {
 export const issuerPublishPolicy: Command = {
   name: 'issuer publish-policy',
   summary: 'log an issuance policy, in Cedar',
-  positionals: ['FILE.cedar'],
+  positionals: { 'FILE.cedar': 'the policy (docs/examples/issuance-policy.cedar)' },
   flags: {
     ...flags,
     confidential: { about: 'for confidential workloads: nothing is issued by it without attestation' },

@@ -15,10 +15,12 @@ const flags = {
   reason: { value: 'CODE', about: 'why, in a word: everybody can read it' },
 }
 
+const HEX = '64 digits of hex, as the command that registered it printed them'
+
 export const issuerRetract: Command = {
   name: 'issuer retract',
   summary: 'withdraw an issuance policy, or your key, from a time on',
-  positionals: ['ENTRY'],
+  positionals: { ENTRY: `the policy, or the authorization of your key: ${HEX}` },
   flags: { ...signerFlags, ...flags },
 
   async run(args, io) {
@@ -29,7 +31,7 @@ export const issuerRetract: Command = {
 export const verifierRetract: Command = {
   name: 'verifier retract',
   summary: 'withdraw reference values, an appraisal policy, or your key, from a time on',
-  positionals: ['ENTRY'],
+  positionals: { ENTRY: `the values, the policy, or the authorization of your key: ${HEX}` },
   flags: { ...signerFlags, ...flags },
 
   async run(args, io) {
@@ -40,7 +42,7 @@ export const verifierRetract: Command = {
 export const logRetract: Command = {
   name: 'log retract',
   summary: 'withdraw a key that the log authorized, from a time on',
-  positionals: ['ENTRY'],
+  positionals: { ENTRY: `the key’s authorization: ${HEX}` },
   flags: {
     ...logFlags,
     'admin-key': { value: 'KEY.jwk', about: 'the log admin’s private key', required: true },

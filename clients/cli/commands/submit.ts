@@ -9,7 +9,7 @@ import { logClient, logFlags } from '../log-access.ts'
 export const submit: Command = {
   name: 'submit',
   summary: 'register SCITT signed statements and check their receipts; several go in few requests, in this order',
-  positionals: ['STATEMENT.cose…'],
+  positionals: { 'STATEMENT.cose…': 'signed statements (COSE_Sign1, RFC 9943)' },
   flags: { ...logFlags, receipt: { value: 'OUT', about: 'where the receipt goes, of one statement' } },
 
   async run(args, io) {

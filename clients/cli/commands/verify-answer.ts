@@ -8,7 +8,7 @@ import { readTrust } from '../log-access.ts'
 export const verifyAnswerCommand: Command = {
   name: 'verify-answer',
   summary: 'check an answer that an auditor proved: every row is about a statement on the log, signed by who may',
-  positionals: ['DIR'],
+  positionals: { DIR: 'what audit query --prove wrote' },
   flags: { trust: { value: 'TRUST.json', about: 'the logs and witnesses you trust', required: true } },
 
   async run(args, io) {

@@ -6,7 +6,7 @@ import { readTrust } from '../log-access.ts'
 export const verifyEvidence: Command = {
   name: 'verify-evidence',
   summary: 'check a file of evidence offline: what the log’s own signatures prove, and what is only reported',
-  positionals: ['FILE'],
+  positionals: { FILE: 'what a command wrote when it caught a log: provlog-evidence-….json' },
   flags: { trust: { value: 'TRUST.json', about: 'the logs that you trust, by their keys', required: true } },
 
   async run(args, io) {

@@ -17,7 +17,7 @@ import { presentationFlags, presentationOf } from '../presentation.ts'
 export const verify: Command = {
   name: 'verify',
   summary: 'check a credential and its bundle against what you trust',
-  positionals: ['CREDENTIAL'],
+  positionals: { CREDENTIAL: 'a token, or a certificate in PEM or DER' },
   flags: {
     bundle: { value: 'F', about: 'the credential’s bundle', required: true },
     trust: { value: 'TRUST.json', about: 'the logs, trust domains, issuers and verifiers you trust', required: true },
@@ -28,10 +28,21 @@ export const verify: Command = {
     open: { value: 'KEY.jwk', about: 'a decryption key: opens the sealed sections and checks what they say' },
     at: { value: 'TIME', about: 'judge as of that time; default now' },
     ...presentationFlags,
-    decision: { value: 'F', about: 'write what was decided: one line of JSON, for your log and for auditors' },
+    decision: {
+      value: 'F',
+      about: 'write what was decided of one credential: a line of JSON, for your log and for auditors',
+    },
   },
 
   async run(args, io) {
+    const [original, originalBundle] = [args.optional('original'), args.optional('original-bundle')]
+    if ((original === undefined) !== (originalBundle === undefined)) {
+      throw new UsageError('--original goes with --original-bundle')
+    }
+    const decision = args.optional('decision')
+    if (original !== undefined && decision !== undefined) {
+      throw new UsageError('--decision is of one credential, without --original')
+    }
     const trust = await readTrust(io, args.text('trust'))
     const openPath = args.optional('open')
     const presented = await presentationOf(args, io)
@@ -45,10 +56,6 @@ export const verify: Command = {
       ...(presented && { presented }),
     }
     const url = args.optional('log')
-    const [original, originalBundle] = [args.optional('original'), args.optional('original-bundle')]
-    if ((original === undefined) !== (originalBundle === undefined)) {
-      throw new UsageError('--original goes with --original-bundle')
-    }
     if (original !== undefined && originalBundle !== undefined) {
       const client = url === undefined ? {} : { client: await trustedClient(trust, args, io) }
       const { presented: _ofTheFirst, ...ofFiles } = input
@@ -66,7 +73,6 @@ export const verify: Command = {
         ? await verifyOffline(input)
         : await verifyOnline({ ...input, client: await trustedClient(trust, args, io) })
 
-    const decision = args.optional('decision')
     if (decision !== undefined) await io.writeFile(decision, `${decisionRecord(report, at)}\n`)
     if (args.has('json')) io.out(jsonOf(report))
     else printReport(report, io)

@@ -8,7 +8,7 @@ import { readPrivateKey } from '../key-files.ts'
 export const workloadProve: Command = {
   name: 'workload prove',
   summary: 'print the header fields of a request that prove who sends it: for curl -H @-',
-  positionals: ['URL'],
+  positionals: { URL: 'where the request goes' },
   flags: {
     credential: { value: 'F', about: 'the Workload Identity Token', required: true },
     key: { value: 'KEY.jwk', about: 'the private key that the token names', required: true },

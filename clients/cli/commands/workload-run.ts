@@ -14,7 +14,7 @@ import { readTrust } from '../log-access.ts'
 export const workloadRun: Command = {
   name: 'workload run',
   summary: 'start a program with a credential in its environment (deprecated by WIMSE: prefer files or the local API)',
-  positionals: ['PROGRAM…'],
+  positionals: { 'PROGRAM…': 'what to start, with its arguments; after -- where any begins with a dash' },
   flags: {
     directory: { value: 'DIR', about: 'where the credential was delivered', required: true },
     trust: { value: 'TRUST.json', about: 'start nothing unless this accepts the credential' },
