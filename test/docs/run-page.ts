@@ -17,8 +17,8 @@ const BLOCK = /<!-- run -->\n```sh\n([\s\S]*?)```(?:\n\n```text\n([\s\S]*?)```)?
 const missing = ['openssl', 'curl', 'bash'].filter((program) => spawnSync(program, ['--version']).error)
 export const skip = missing.length > 0 && `there is no ${missing.join(', no ')} on this machine`
 
-/** Runs all blocks in one shell. The page's port, 8787, is a free one. */
-export async function runPage(path: string, atLeast: number): Promise<void> {
+/** Runs all blocks in one shell, in a folder that is empty but for what `prepare` puts there. The page's port, 8787, is a free one. */
+export async function runPage(path: string, atLeast: number, prepare = (_folder: string) => {}): Promise<void> {
   const page = readFileSync(path, 'utf8')
   const blocks = [...page.matchAll(BLOCK)].map(([, script = '', shown]) => ({ script, shown }))
   assert.ok(blocks.length >= atLeast)
@@ -28,6 +28,7 @@ export async function runPage(path: string, atLeast: number): Promise<void> {
     const bin = join(directory, 'bin')
     const folder = join(directory, 'empty')
     for (const made of [bin, folder]) mkdirSync(made)
+    prepare(folder)
     const root = resolve('.')
     const run = `--conditions=provlog-source --import ${root}/node_modules/tsx/dist/loader.mjs ${root}/clients/cli/bin.ts`
     writeFileSync(join(bin, 'provlog'), `#!/bin/sh\nexec ${process.execPath} ${run} "$@"\n`, { mode: 0o755 })
@@ -44,7 +45,7 @@ export async function runPage(path: string, atLeast: number): Promise<void> {
     assert.equal(code, 0, out)
     for (const [i, { script: block, shown }] of blocks.entries()) {
       if (shown !== undefined)
-        assert.match(said[i]!.trim(), patternOf(shown.trim()), `after\n${block}\nthere was\n${said[i]}`)
+        assert.match(`${said[i]!.trim()}\n`, patternOf(shown.trim()), `after\n${block}\nthere was\n${said[i]}`)
     }
   } finally {
     rmSync(directory, { recursive: true })
@@ -54,9 +55,10 @@ export async function runPage(path: string, atLeast: number): Promise<void> {
 /** Of what is shown, `…` stands for anything, on a line of its own for any lines. */
 function patternOf(shown: string): RegExp {
   const lines = shown.split('\n').map((line) => {
-    if (line === '…') return '(?:[^\\n]*\\n?)*?'
+    // Each turn takes a line, never nothing: what does not match is found out before long.
+    if (line === '…') return '(?:[^\\n]*\\n)*?'
     const parts = line.split('…').map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
-    return `${parts.join('[^\\n]*')}\\n?`
+    return `${parts.join('[^\\n]*')}\\n`
   })
   return new RegExp(`^${lines.join('')}$`)
 }
