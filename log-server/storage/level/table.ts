@@ -47,10 +47,11 @@ export async function checkTable(file: FileHandle, paced: Paced = goOn): Promise
   ]
   let at = 0
   let told = 0
-  for (const block of blocks.sort((a, b) => a.offset - b.offset)) {
-    if (block.offset !== at) return `nothing says what is at byte ${at}`
-    if (!(await readBlock(file, size, block))) return notAsWritten(block)
-    at = block.offset + block.length + TRAILER_BYTES
+  for (const run of runs(blocks.sort((a, b) => a.offset - b.offset))) {
+    if (run[0]!.offset !== at) return `nothing says what is at byte ${at}`
+    const damaged = await damagedIn(file, size, run)
+    if (damaged) return notAsWritten(damaged)
+    at = endOf(run.at(-1)!)
     await nextTurn()
     if (at - told < PACE_BYTES) continue
     if (!(await paced(at - told))) return undefined
@@ -80,12 +81,9 @@ export async function checkLookups(
     from = block.letter
   }
   for (const run of runs(blocks)) {
-    const { offset } = run[0]!
-    const last = run.at(-1)!
-    const bytes = await readAt(file, offset, last.offset + last.length + TRAILER_BYTES - offset)
-    const damaged = run.find((block) => !soundBlock(bytes.subarray(block.offset - offset), block.length))
+    const damaged = await damagedIn(file, size, run)
     if (damaged) return notAsWritten(damaged)
-    if (!(await paced(bytes.length))) return undefined
+    if (!(await paced(endOf(run.at(-1)!) - run[0]!.offset))) return undefined
   }
   return undefined
 }
@@ -95,7 +93,7 @@ function* runs(blocks: readonly BlockHandle[]): Generator<readonly BlockHandle[]
   let run: BlockHandle[] = []
   for (const block of blocks) {
     const last = run.at(-1)
-    const follows = last && last.offset + last.length + TRAILER_BYTES === block.offset
+    const follows = last && endOf(last) === block.offset
     if (last && !(follows && block.offset - run[0]!.offset < RUN_BYTES)) {
       yield run
       run = []
@@ -104,6 +102,21 @@ function* runs(blocks: readonly BlockHandle[]): Generator<readonly BlockHandle[]
   }
   if (run.length > 0) yield run
 }
+
+/** The first block of a run that is not there, or whose checksum is not its own. */
+async function damagedIn(
+  file: FileHandle,
+  size: number,
+  run: readonly BlockHandle[],
+): Promise<BlockHandle | undefined> {
+  const { offset } = run[0]!
+  // However long it says that it is.
+  const end = Math.min(endOf(run.at(-1)!), size - FOOTER_BYTES)
+  const bytes = await readAt(file, offset, Math.max(0, end - offset))
+  return run.find((block) => !soundBlock(bytes.subarray(block.offset - offset), block.length))
+}
+
+const endOf = ({ offset, length }: BlockHandle): number => offset + length + TRAILER_BYTES
 
 async function readFooter(
   file: FileHandle,
