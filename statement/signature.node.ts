@@ -35,8 +35,10 @@ export async function importVerificationKey(
 ): Promise<VerificationKey> {
   const jwk = publicJwkOf(publicJwk)
   const name = algorithmOfKey(jwk, algorithm)
+  // First, for it says what is wrong with members that OpenSSL would only call invalid.
+  const kid = kidOf(jwk)
   const check = checkFor(jwk, schemeOf(name))
-  return { kid: kidOf(jwk), algorithm: name, jwk, verify: verifierOf(check), holds: check.holds }
+  return { kid, algorithm: name, jwk, verify: verifierOf(check), holds: check.holds }
 }
 
 /** As in `signature.ts`. */
