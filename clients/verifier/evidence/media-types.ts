@@ -25,6 +25,7 @@ const PROFILES: ReadonlyMap<string, string> = new Map([
   ['http://arm.com/psa/2.0.0', 'psa'],
   ['http://arm.com/CCA-SSD/1.0.0', 'cca'],
   ['tag:arm.com,2023:cca_platform#1.0.0', 'cca'],
+  ['tag:arm.com,2024:cca_platform#2.0.0', 'cca'],
 ])
 
 const TYPES: ReadonlyMap<string, string> = new Map([

@@ -38,12 +38,16 @@ const mapOf = (...claims: Claims) =>
 /** Later claims replace earlier ones; `undefined` takes one away. */
 const withChange = (claims: Claims, change: Claims) => mapOf(...new Map([...claims, ...change]))
 
-function token(claims: ReadonlyMap<CborKey, CborValue>, keys: Keys, alg = -35): Uint8Array {
-  const header = encodeCbor(new Map([[1, alg]]))
+interface Headers {
+  readonly signed?: Claims
+  readonly unsigned?: Claims
+}
+function token(claims: ReadonlyMap<CborKey, CborValue>, keys: Keys, alg = -35, headers: Headers = {}): Uint8Array {
+  const header = encodeCbor(mapOf([1, alg], ...(headers.signed ?? [])))
   const payload = encodeCbor(claims)
   const signed = encodeCbor(['Signature1', header, new Uint8Array(), payload])
   const signature = sign(alg === -7 ? 'sha256' : 'sha384', signed, { key: keys.privateKey, dsaEncoding: 'ieee-p1363' })
-  return encodeCbor(tagged(18, [header, new Map(), payload, new Uint8Array(signature)]))
+  return encodeCbor(tagged(18, [header, mapOf(...(headers.unsigned ?? [])), payload, new Uint8Array(signature)]))
 }
 
 const component = (byte: number) =>
@@ -53,16 +57,18 @@ const component = (byte: number) =>
     [4, '1.0'],
     [5, fill(32, 9)],
   ])
+const instanceId = concatBytes(Uint8Array.of(1), fill(32, 1))
 const platformClaims: Claims = [
   [10, bound],
-  [256, concatBytes(Uint8Array.of(1), fill(32, 1))],
+  [256, instanceId],
   [265, 'http://arm.com/psa/2.0.0'],
   [2394, 1],
   [2395, 0x3003],
   [2396, fill(32, 2)],
   [2399, [component(3), component(4)]],
 ]
-const psaToken = (change: Claims = [], keys = device) => token(withChange(platformClaims, change), keys, -7)
+const psaToken = (change: Claims = [], keys = device, headers: Headers = {}) =>
+  token(withChange(platformClaims, change), keys, -7, headers)
 
 /** Of PSA_IOT_PROFILE_1, which must have a boot seed. */
 const firstClaims: Claims = [
@@ -109,6 +115,9 @@ interface Change {
   readonly platformKeys?: Keys
   readonly realmSigner?: Keys
   readonly tag?: number
+  /** Of the records of tag 907. */
+  readonly type?: CborValue
+  readonly more?: Claims
 }
 function ccaToken(change: Change = {}): Uint8Array {
   const realm = withChange(realmClaims, change.realm ?? [])
@@ -119,12 +128,33 @@ function ccaToken(change: Change = {}): Uint8Array {
     [2402, 'sha-256'],
     ...(change.platform ?? []),
   ]
+  const inRecord = (bytes: Uint8Array): CborValue => (change.type === undefined ? bytes : [change.type, bytes])
   const tokens = mapOf(
-    [44234, token(withChange(platformClaims, ofPlatform), change.platformKeys ?? platform)],
-    [44241, token(realm, change.realmSigner ?? realmKeys)],
+    [44234, inRecord(token(withChange(platformClaims, ofPlatform), change.platformKeys ?? platform))],
+    [44241, inRecord(token(realm, change.realmSigner ?? realmKeys))],
+    ...(change.more ?? []),
   )
   return encodeCbor(tagged(change.tag ?? 399, tokens))
 }
+
+/** Of the third draft. */
+const records = { tag: 907, type: 263 }
+const second = {
+  ...records,
+  platform: [
+    [265, 'tag:arm.com,2024:cca_platform#2.0.0'],
+    [2403, fill(4, 1)],
+    [2404, [new Map<CborKey, CborValue>([[1, 1]])]],
+    [2405, [new Map<CborKey, CborValue>([[1, fill(32, 1)]])]],
+    [2406, fill(32, 1)],
+  ],
+  realm: [
+    [265, 'tag:arm.com,2024:realm#2.0.0'],
+    [44237, coseKey],
+    [44243, 'private'],
+  ],
+} as const satisfies Change
+const pem = ({ publicKey }: Keys) => utf8(String(publicKey.export({ format: 'pem', type: 'spki' })))
 
 const references = (format: string, values: object, ids: readonly string[]) =>
   parseReferenceValues(
@@ -184,6 +214,18 @@ describe('psa evidence', () => {
     }
   })
 
+  it('takes the key in PEM, and a token that names its key or brings certificates', async () => {
+    const hints: Headers[] = [
+      { signed: [[4, fill(4, 1)]] },
+      { signed: [[34, [-16, fill(32, 1)]]], unsigned: [[33, fill(9, 1)]] },
+      { unsigned: [[4, fill(4, 1)]] },
+    ]
+    for (const headers of hints) {
+      const { cases } = await psa.examine(psaToken([], device, headers), { ...forPsa, collateral: [pem(device)] })
+      assert.deepEqual(cases, ['match'])
+    }
+  })
+
   it('of a device that nobody enrolled says nothing', async () => {
     const { references: _, ...rest } = forPsa
     const { cases, workloadKey: key } = await psa.examine(psaToken(), { ...rest, references: [] })
@@ -238,6 +280,9 @@ describe('psa evidence', () => {
     ['no client', 'malformed_evidence', () => psaToken([[2394, undefined]])],
     ['a lifecycle of no state', 'malformed_evidence', () => psaToken([[2395, 0x3100]])],
     ['a lifecycle past them all', 'malformed_evidence', () => psaToken([[2395, 0xffff]])],
+    ['a lifecycle that ends as the secured one', 'malformed_evidence', () => psaToken([[2395, 0x1_0000_3000]])],
+    ['a header that must be understood', 'malformed_evidence', () => psaToken([], device, { signed: [[2, [4]]] })],
+    ['an algorithm that nobody signed', 'malformed_evidence', () => psaToken([], device, { unsigned: [[1, -7]] })],
     ['a short boot seed', 'malformed_evidence', () => psaToken([[2397, fill(7, 1)]])],
     ['a long boot seed', 'malformed_evidence', () => psaToken([[2397, fill(33, 1)]])],
     [
@@ -306,6 +351,30 @@ describe('cca evidence', () => {
     assert.equal(measurements['component:1'], toHex(fill(32, 4)))
   })
 
+  it('is the same in records, as the third draft has it', async () => {
+    const { measurement } = await cca.examine(ccaToken(), forCca)
+    const inRecords = await cca.examine(ccaToken(records), forCca)
+    assert.deepEqual([inRecords.cases, inRecords.measurement], [['match'], measurement])
+  })
+
+  it('of the second version says whether the realm has its memory’s key to itself', async () => {
+    const { cases, detail } = await cca.examine(ccaToken(second), forCca)
+    assert.deepEqual(cases, ['match'])
+    assert.equal((detail['measurements'] as Record<string, string>)['MEC_POLICY'], '01')
+    const shared = ccaToken({ ...second, realm: [...second.realm, [44243, 'shared']] })
+    const ofPrivate = references('cca', { RIM: toHex(fill(32, 6)), MEC_POLICY: '01' }, [idOf(platform)])
+    const examination = { ...forCca, references: [ofPrivate] }
+    assert.deepEqual((await cca.examine(ccaToken(second), examination)).cases, ['match'])
+    assert.deepEqual((await cca.examine(shared, examination)).cases, ['mismatch'])
+    // In numbers, as the specification of the RMM has it, and on a platform of the first version.
+    const inNumbers = ccaToken({ ...records, realm: [...second.realm, [44243, 1], [44244, 0], [256, instanceId]] })
+    const examined = await cca.examine(inNumbers, examination)
+    assert.deepEqual(examined.cases, ['match'])
+    assert.equal((examined.detail['measurements'] as Record<string, string>)['LFA_POLICY'], '00')
+    // Of the first version nothing is known of it.
+    assert.deepEqual((await cca.examine(ccaToken(records), examination)).cases, ['mismatch'])
+  })
+
   const wrong: [what: string, code: string, evidence: () => Uint8Array][] = [
     [
       'a platform that vouches for another realm',
@@ -326,6 +395,48 @@ describe('cca evidence', () => {
       () => ccaToken({ realm: [[44239, [fill(32, 1), fill(32, 1), fill(32, 1)]]] }),
     ],
     ['another tag', 'malformed_evidence', () => ccaToken({ tag: 907 })],
+    ['records under the tag without', 'malformed_evidence', () => ccaToken({ ...records, tag: 399 })],
+    ['records of another type', 'malformed_evidence', () => ccaToken({ ...records, type: 601 })],
+    [
+      'a token of devices besides',
+      'malformed_evidence',
+      () => ccaToken({ ...records, more: [[44258, [601, fill(4, 1)]]] }),
+    ],
+    [
+      'a realm with devices',
+      'malformed_evidence',
+      () => ccaToken({ ...second, realm: [...second.realm, [44257, fill(32, 1)]] }),
+    ],
+    [
+      'a realm whose instance id is of another type',
+      'malformed_evidence',
+      () => ccaToken({ ...second, realm: [...second.realm, [256, fill(33, 2)]] }),
+    ],
+    [
+      'a policy on live firmware of no kind',
+      'malformed_evidence',
+      () => ccaToken({ ...second, realm: [...second.realm, [44244, 2]] }),
+    ],
+    [
+      'a realm of the second version that says nothing of its memory',
+      'malformed_evidence',
+      () => ccaToken({ ...second, realm: [...second.realm, [44243, undefined]] }),
+    ],
+    [
+      'a memory encryption of no kind',
+      'malformed_evidence',
+      () => ccaToken({ ...second, realm: [...second.realm, [44243, 'constructor']] }),
+    ],
+    [
+      'a platform of the second version for another client',
+      'malformed_evidence',
+      () => ccaToken({ ...second, platform: [...second.platform, [2394, 2]] }),
+    ],
+    ...[2403, 2404, 2405, 2406].map((claim): [string, string, () => Uint8Array] => [
+      `a platform of the second version whose claim ${claim} is of another form`,
+      'malformed_evidence',
+      () => ccaToken({ ...second, platform: [...second.platform, [claim, '']] }),
+    ]),
     ['a device’s token', 'malformed_evidence', () => psaToken()],
   ]
   for (const [what, code, evidence] of wrong) {

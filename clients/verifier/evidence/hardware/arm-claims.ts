@@ -33,12 +33,19 @@ const CLAIM = {
   serviceIndicator: 2400,
   platformConfiguration: 2401,
   platformHash: 2402,
+  manufacturingConfiguration: 2403,
+  extensions: 2404,
+  bootKeys: 2405,
+  peerSigners: 2406,
   personalization: 44235,
   realmHash: 44236,
   realmKey: 44237,
   initialMeasurement: 44238,
   extensibleMeasurements: 44239,
   realmKeyHash: 44240,
+  memoryEncryption: 44243,
+  liveFirmware: 44244,
+  devices: 44257,
 }
 /** Members of a software component: RFC 9783 §4.4.1. */
 const COMPONENT = { value: 2, signer: 5 }
@@ -57,8 +64,22 @@ const FIRST_CLAIMS: ReadonlyMap<unknown, number> = new Map([
   [-75009, CLAIM.instanceId],
   [-75010, CLAIM.serviceIndicator],
 ])
-const CCA_PROFILES = ['http://arm.com/CCA-SSD/1.0.0', 'tag:arm.com,2023:cca_platform#1.0.0']
-const REALM_PROFILE = 'tag:arm.com,2023:realm#1.0.0'
+const SECOND_PLATFORM_PROFILE = 'tag:arm.com,2024:cca_platform#2.0.0'
+const CCA_PROFILES = ['http://arm.com/CCA-SSD/1.0.0', 'tag:arm.com,2023:cca_platform#1.0.0', SECOND_PLATFORM_PROFILE]
+const SECOND_REALM_PROFILE = 'tag:arm.com,2024:realm#2.0.0'
+const REALM_PROFILES: readonly CborValue[] = ['tag:arm.com,2023:realm#1.0.0', SECOND_REALM_PROFILE]
+/** MEC_POLICY: whether a realm has a key for its memory to itself. Numbers in Arm's specification of the RMM, words in the draft. */
+const MEMORY_ENCRYPTION: ReadonlyMap<CborValue | undefined, string> = new Map<CborValue, string>([
+  [0, '00'],
+  [1, '01'],
+  ['shared', '00'],
+  ['private', '01'],
+])
+/** LFA_POLICY: whether the firmware below it may be replaced while it runs. */
+const LIVE_FIRMWARE: ReadonlyMap<CborValue | undefined, string> = new Map<CborValue, string>([
+  [0, '00'],
+  [1, '01'],
+])
 
 export const MAX_COMPONENTS = 32
 
@@ -104,7 +125,25 @@ export function ccaPlatformClaims(token: CoseSign1): PlatformClaims {
   const claims = asMap(decodeLoosely(token.payload), 'claims')
   asBytes(claims.get(CLAIM.platformConfiguration), 'platform configuration')
   hashNamed(claims.get(CLAIM.platformHash), 'hash of the platform')
-  return platformClaims(claims, CCA_PROFILES)
+  const said = platformClaims(claims, CCA_PROFILES)
+  if (claims.get(CLAIM.profile) === SECOND_PLATFORM_PROFILE) checkSecondVersion(claims)
+  return said
+}
+
+/** Nothing is made of these. */
+function checkSecondVersion(claims: CborMap): void {
+  if (claims.get(CLAIM.clientId) !== 1) throw new Error('a client id other than 1')
+  for (const key of [CLAIM.manufacturingConfiguration, CLAIM.peerSigners]) {
+    const value = claims.get(key)
+    if (value !== undefined && asBytes(value, `claim ${key}`).length === 0) throw new Error(`claim ${key} is empty`)
+  }
+  for (const key of [CLAIM.extensions, CLAIM.bootKeys]) {
+    const list = claims.get(key)
+    if (list === undefined) continue
+    const parts = asArray(list, `claim ${key}`)
+    if (parts.length === 0) throw new Error(`claim ${key} is empty`)
+    for (const part of parts) asMap(part, `claim ${key}`)
+  }
 }
 
 function platformClaims(claims: CborMap, profiles: readonly string[]): PlatformClaims {
@@ -119,7 +158,8 @@ function platformClaims(claims: CborMap, profiles: readonly string[]): PlatformC
   const indicator = claims.get(CLAIM.serviceIndicator)
   if (indicator !== undefined && asText(indicator, 'verification service') === '') throw new Error('no service named')
   const lifecycle = asUint(claims.get(CLAIM.lifecycle), 'lifecycle')
-  if (!LIFECYCLES.has(lifecycle >> 8)) throw new Error(`the lifecycle ${lifecycle}`)
+  // Shifting takes 32 bits: of a longer number it would see the end alone.
+  if (lifecycle > 0xffff || !LIFECYCLES.has(lifecycle >> 8)) throw new Error(`the lifecycle ${lifecycle}`)
   return {
     nonce: hashSized(claims.get(CLAIM.nonce), 'nonce'),
     implementationId,
@@ -164,7 +204,8 @@ export function realmClaims(token: CoseSign1): RealmClaims {
   const claims = asMap(decodeLoosely(token.payload), 'realm claims')
   const profile = claims.get(CLAIM.profile)
   // The first realms had none, and a bare point as their key.
-  if (profile !== undefined && profile !== REALM_PROFILE) throw new Error(`the profile ${JSON.stringify(profile)}`)
+  if (profile !== undefined && !REALM_PROFILES.includes(profile))
+    throw new Error(`the profile ${JSON.stringify(profile)}`)
   const keyBytes = asBytes(claims.get(CLAIM.realmKey), 'realm key')
   const keyHash = hashNamed(claims.get(CLAIM.realmKeyHash), 'hash of the realm key')
   hashNamed(claims.get(CLAIM.realmHash), 'hash of the realm')
@@ -178,8 +219,23 @@ export function realmClaims(token: CoseSign1): RealmClaims {
       RIM: toHex(hashSized(claims.get(CLAIM.initialMeasurement), 'initial measurement')),
       RPV: toHex(asBytes(claims.get(CLAIM.personalization), 'personalization value', 64)),
       ...Object.fromEntries(extensible.map((value, i) => [`REM${i}`, toHex(hashSized(value, `REM${i}`))])),
+      ...(profile === SECOND_REALM_PROFILE ? secondVersion(claims) : {}),
     },
   }
+}
+
+function secondVersion(claims: CborMap): Record<string, string> {
+  const instance = claims.get(CLAIM.instanceId)
+  if (instance !== undefined && asBytes(instance, 'instance id', 33)[0] !== 1)
+    throw new Error('an instance id of another type')
+  // What is assigned to the realm reads and writes its memory, and is in a part of the token that nobody here reads.
+  if (claims.has(CLAIM.devices)) throw new Error('a realm with devices')
+  const memory = MEMORY_ENCRYPTION.get(claims.get(CLAIM.memoryEncryption))
+  if (memory === undefined) throw new Error('a memory encryption of no kind')
+  if (!claims.has(CLAIM.liveFirmware)) return { MEC_POLICY: memory }
+  const firmware = LIVE_FIRMWARE.get(claims.get(CLAIM.liveFirmware))
+  if (firmware === undefined) throw new Error('a policy on live firmware of no kind')
+  return { MEC_POLICY: memory, LFA_POLICY: firmware }
 }
 
 /** By its IANA name, or as the first tokens had it. */

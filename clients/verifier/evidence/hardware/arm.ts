@@ -3,10 +3,12 @@
  * (draft-ffm-rats-cca-token).
  *
  *     PSA    18(COSE_Sign1)                        signed by the device's attestation key
- *     CCA    399({ 44234: platform token,          signed by the platform's attestation key
- *                  44241: realm token })           signed by a key of the realm, whose hash is the platform's challenge
+ *     CCA    907({ 44234: [263, platform token],   signed by the platform's attestation key
+ *                  44241: [263, realm token] })    signed by a key of the realm, whose hash is the platform's challenge
  *
- * There is no root to pin: whoever enrolls a device knows its key. The key is collateral, as a JWK, and it is believed where the SHA-256 of its
+ * The first two drafts had tag 399, and tokens without their type (263: `application/eat+cwt`).
+ *
+ * There is no root to pin: whoever enrolls a device knows its key. The key is collateral, as a JWK or in PEM, and it is believed where the SHA-256 of its
  * SubjectPublicKeyInfo is among `platforms[].ids` of the reference values. Otherwise the attester is unknown.
  *
  * @module
@@ -14,7 +16,7 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
 import { type Static, Type } from 'typebox'
 import { equalBytes, toHex } from '../../../../merkle/index.ts'
-import { asBytes, asMap, CborTag } from '../../../../statement/cbor.ts'
+import { asArray, asBytes, asMap, CborTag, type CborValue } from '../../../../statement/cbor.ts'
 import { readDocument } from '../../document.ts'
 import { malformedCollateral, readingEvidence, VerifierError } from '../../error.ts'
 import type { EvidenceFormat } from '../format.ts'
@@ -26,15 +28,22 @@ import {
   type RealmClaims,
   realmClaims,
 } from './arm-claims.ts'
-import { type CoseSign1, decodeCoseSign1, decodeLoosely } from './cose-sign1.ts'
+import { type CoseSign1, decodeCoseSign1, decodeLoosely, type IgnoredHeaders, KEY_HINTS } from './cose-sign1.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from './hardware-format.ts'
 
 const PLATFORM_TOKEN = 44234
 const REALM_TOKEN = 44241
-const CCA_COLLECTION = 399
+const [FIRST_COLLECTION, CMW_COLLECTION] = [399, 907]
+/** CoAP's content format of `application/eat+cwt`. */
+const EAT_CWT = 263
+/** Attesters may name the key, or bring its certificates. Whoever enrolled the device knows the key already. */
+const IGNORED: IgnoredHeaders = {
+  protected: [KEY_HINTS.kid, KEY_HINTS.x5t],
+  unprotected: [KEY_HINTS.kid, KEY_HINTS.x5chain],
+}
 
 function readPsa(bytes: Uint8Array, context: ReaderContext): HardwareFacts {
-  const token = readingEvidence(() => decodeCoseSign1(bytes, true))
+  const token = readingEvidence(() => decodeCoseSign1(bytes, true, IGNORED))
   const platform = readingEvidence(() => psaClaims(token))
   return { ...attested(token, platform, context), chosen: { nonce: platform.nonce } }
 }
@@ -61,18 +70,30 @@ interface Cca {
 }
 
 function decodeCca(bytes: Uint8Array): Cca {
-  const collection = decodeLoosely(bytes, [CCA_COLLECTION])
-  if (!(collection instanceof CborTag)) throw new Error(`no tag ${CCA_COLLECTION}`)
+  const collection = decodeLoosely(bytes, [FIRST_COLLECTION, CMW_COLLECTION])
+  if (!(collection instanceof CborTag)) throw new Error('no tag of a CCA token')
   const tokens = asMap(collection.value, 'token')
+  // More of them would be of devices, which nobody here reads.
   if (tokens.size !== 2) throw new Error(`${tokens.size} tokens, and not 2`)
-  const platformToken = decodeCoseSign1(asBytes(tokens.get(PLATFORM_TOKEN), 'platform token'), true)
-  const realmToken = decodeCoseSign1(asBytes(tokens.get(REALM_TOKEN), 'realm token'), true)
+  const tokenOf = (label: number, title: string) => {
+    const value = tokens.get(label)
+    const token = collection.tag === CMW_COLLECTION ? ofRecord(value, title) : value
+    return decodeCoseSign1(asBytes(token, title), true, IGNORED)
+  }
+  const platformToken = tokenOf(PLATFORM_TOKEN, 'platform token')
+  const realmToken = tokenOf(REALM_TOKEN, 'realm token')
   return {
     platformToken,
     platform: ccaPlatformClaims(platformToken),
     realmToken,
     realm: realmClaims(realmToken),
   }
+}
+
+function ofRecord(value: CborValue | undefined, title: string): CborValue | undefined {
+  const [type, token] = asArray(value, title, 2)
+  if (type !== EAT_CWT) throw new Error(`a ${title} of another type`)
+  return token
 }
 
 const Jwk = Type.Object({
@@ -92,8 +113,10 @@ function attested(
   platform: PlatformClaims,
   { collateral }: ReaderContext,
 ): Omit<HardwareFacts, 'chosen'> {
-  const keys = collateral.documents.map((text) => importJwk(readDocument(Jwk, text, 'malformed_collateral')))
-  if (keys.length === 0) throw new VerifierError('missing_collateral', 'no attestation key was given, as a JWK')
+  const jwks = collateral.documents.map((text) => importJwk(readDocument(Jwk, text, 'malformed_collateral')))
+  const keys = [...jwks, ...collateral.keys]
+  if (keys.length === 0)
+    throw new VerifierError('missing_collateral', 'no attestation key was given, as a JWK or in PEM')
   const key = keys.find((candidate) => token.isSignedBy(candidate))
   if (!key) throw refuse('not signed by an attestation key that was given')
   return {
@@ -136,6 +159,8 @@ const PLATFORM_VALUES: readonly [string, readonly number[]][] = [
 const REALM_VALUES: readonly [string, readonly number[]][] = [
   ['RIM', HASH_SIZES],
   ['RPV', [64]],
+  ['MEC_POLICY', [1]],
+  ['LFA_POLICY', [1]],
   ...[0, 1, 2, 3].map((i): [string, number[]] => [`REM${i}`, HASH_SIZES]),
 ]
 

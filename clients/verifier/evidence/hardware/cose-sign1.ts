@@ -1,5 +1,5 @@
 /**
- * COSE_Sign1 (RFC 9052 §4.2) as attesters make it: one algorithm, nothing else in the header, and nothing unprotected but what the format says.
+ * COSE_Sign1 (RFC 9052 §4.2) as attesters make it: one algorithm, and nothing else in either header but what the format says.
  *
  * `statement/cose-sign1.ts` reads statements, which are in one exact form and of algorithms that workloads have. Attesters sort keys as they
  * like, leave tags out, and use ES384.
@@ -7,7 +7,16 @@
  * @module
  */
 import { type KeyObject, verify } from 'node:crypto'
-import { asArray, asBytes, asMap, CborTag, type CborValue, decodeCbor, encodeCbor } from '../../../../statement/cbor.ts'
+import {
+  asArray,
+  asBytes,
+  asMap,
+  type CborMap,
+  CborTag,
+  type CborValue,
+  decodeCbor,
+  encodeCbor,
+} from '../../../../statement/cbor.ts'
 
 /** The algorithms that attesters use, by their numbers (RFC 9053 §2.1). */
 const ALGORITHMS = {
@@ -30,21 +39,27 @@ export function decodeLoosely(bytes: Uint8Array, tags: readonly number[] = []): 
   return decodeCbor(bytes, { ...LIMITS, tags })
 }
 
-/**
- * Throws as `decodeLoosely`, or an ordinary error that says why.
- *
- * @param unprotected - labels that may be in the unprotected header. Nobody signs what is there, and nothing here reads it
- */
-export function decodeCoseSign1(bytes: Uint8Array, isTagged: boolean, unprotected: readonly number[] = []): CoseSign1 {
+/** What a header says of whose signature it is, and nothing here reads: the key is known from elsewhere. RFC 9052 §3.1, RFC 9360 §2. */
+export const KEY_HINTS = { kid: 4, x5chain: 33, x5t: 34 }
+
+/** Labels that may be in the headers besides the algorithm. None of them is read: a label that changes what the rest means must not be among them. */
+export interface IgnoredHeaders {
+  readonly protected?: readonly number[]
+  /** Nobody signs what is there. */
+  readonly unprotected?: readonly number[]
+}
+
+/** Throws as `decodeLoosely`, or an ordinary error that says why. */
+export function decodeCoseSign1(bytes: Uint8Array, isTagged: boolean, ignored: IgnoredHeaders = {}): CoseSign1 {
   const value = decodeLoosely(bytes, isTagged ? [18] : [])
   if (isTagged && !(value instanceof CborTag && value.tag === 18)) throw new Error('no tag 18')
   const array = asArray(value instanceof CborTag ? value.value : value, 'COSE_Sign1', 4)
   const protectedHeader = asBytes(array[0], 'protected header')
   const headers = asMap(decodeLoosely(protectedHeader), 'protected header')
   const algorithm = ([-7, -35] as const).find((known) => known === headers.get(1))
-  if (headers.size !== 1 || !algorithm) throw new Error('alg is neither ES256 nor ES384, or not alone')
-  const labels = [...asMap(array[1], 'unprotected header').keys()]
-  if (!labels.every((label) => unprotected.some((known) => known === label))) throw new Error('an unprotected header')
+  if (!algorithm) throw new Error('alg is neither ES256 nor ES384')
+  checkLabels(headers, [1, ...(ignored.protected ?? [])], 'protected')
+  checkLabels(asMap(array[1], 'unprotected header'), ignored.unprotected ?? [], 'unprotected')
   const payload = asBytes(array[2], 'payload')
   const { hash, curve, bytes: length } = ALGORITHMS[algorithm]
   const signature = asBytes(array[3], 'signature', length)
@@ -60,4 +75,9 @@ export function decodeCoseSign1(bytes: Uint8Array, isTagged: boolean, unprotecte
       )
     },
   }
+}
+
+function checkLabels(headers: CborMap, known: readonly unknown[], title: string): void {
+  const label = [...headers.keys()].find((key) => !known.includes(key))
+  if (label !== undefined) throw new Error(`${String(label)} in the ${title} header`)
 }

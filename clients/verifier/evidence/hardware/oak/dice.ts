@@ -13,14 +13,14 @@ import { createPublicKey, type KeyObject } from 'node:crypto'
 import { equalBytes, sha256, toBase64url, utf8 } from '../../../../../merkle/index.ts'
 import { asArray, asBytes, asMap, type CborMap } from '../../../../../statement/cbor.ts'
 import { readingEvidence, VerifierError } from '../../../error.ts'
-import { type CoseSign1, decodeCoseSign1, decodeLoosely } from '../cose-sign1.ts'
+import { type CoseSign1, decodeCoseSign1, decodeLoosely, KEY_HINTS } from '../cose-sign1.ts'
 import type { OakEvidence } from './evidence.ts'
 
 const CLAIM = { publicKey: -4670552, event: -4670573, transparentEvent: -4670575 }
 const SHA2_256 = -4670572
 
 /** `kid`, which is the same text in all of them. */
-const UNPROTECTED = [4]
+const IGNORED = { unprotected: [KEY_HINTS.kid] }
 
 /**
  * What is signed besides, so that no signature is one for something else. Software from before that has none of it, and cannot be told apart. Not so user
@@ -92,13 +92,13 @@ function checkEvents(
 }
 
 function signedData(bytes: Uint8Array, key: KeyObject): Uint8Array {
-  const token = readingEvidence(() => decodeCoseSign1(bytes, false, UNPROTECTED))
+  const token = readingEvidence(() => decodeCoseSign1(bytes, false, IGNORED))
   checkSigned(token, key, PURPOSE.userData, 'the user data')
   return token.payload
 }
 
 function decodeCertificate(bytes: Uint8Array): Certificate {
-  const token = decodeCoseSign1(bytes, false, UNPROTECTED)
+  const token = decodeCoseSign1(bytes, false, IGNORED)
   return { token, claims: asMap(decodeLoosely(token.payload), 'claims') }
 }
 
