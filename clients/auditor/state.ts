@@ -108,7 +108,11 @@ export class AuditState {
     old?.close()
     await Promise.all([rm(path, { force: true }), rm(`${path}.wal`, { force: true })])
     const { Database } = await import('./database/duckdb.ts')
-    const database = await Database.open(path, { readOnly: false })
+    const database = await Database.open(path, { readOnly: false }).catch(async (error: unknown) => {
+      // Half a header, which nobody could open the next time.
+      await rm(path, { force: true })
+      throw error
+    })
     await chmod(path, 0o600)
     await database.run(`BEGIN; ${schemaSql()}; COMMIT`)
     const nothing = { origin, range: EMPTY_RANGE, records: 0, foreign: 0, opened: 0, findings: [] }

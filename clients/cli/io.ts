@@ -6,10 +6,11 @@
  * @module
  */
 import { spawn } from 'node:child_process'
-import { type FileHandle, mkdir, open, rename, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { styleText } from 'node:util'
+import { UnavailableError } from '../../merkle/error.ts'
 import { pooledRandom } from '../log-client/index.ts'
 import { UsageError } from './command.ts'
 
@@ -27,11 +28,13 @@ export interface Io {
   progress(line: string): void
   /** Emphasis on a terminal whose user wants colour; the same text elsewhere. */
   style(style: 'bold' | 'green' | 'red' | 'dim' | 'cyan', text: string): string
-  /** At most {@link MAX_FILE_BYTES}. @throws {@link UsageError} naming the path when it cannot be read. */
+  /** At most {@link MAX_FILE_BYTES}. @throws {@link UsageError} naming the path when it cannot be read; `UnavailableError` where that is the machine's doing. */
   readFile(path: string): Promise<Uint8Array>
   /**
    * Writes atomically: a reader sees the old bytes or the new. `secret` files get mode 0600; one that is `created` takes the place of none.
-   * What is no file (`/dev/stdout`, a pipe) is written to and left what it is.
+   * What is no file (`/dev/stdout`, a pipe) is written to and left what it is. What cannot be written whole leaves nothing behind.
+   *
+   * @throws as {@link readFile}
    */
   writeFile(path: string, bytes: Uint8Array | string, options?: WriteOptions): Promise<void>
   /** Runs a program on our own terminal, its environment as given, and resolves with its exit code. Signals that we get are its own too. */
@@ -67,14 +70,14 @@ export function processIo(): Io {
       try {
         return await readBounded(path)
       } catch (error) {
-        throw new UsageError(`cannot read ${path} (${codeOf(error)})`)
+        throw refusalOf(`cannot read ${path}`, error)
       }
     },
     writeFile: async (path, bytes, options) => {
       try {
         await write(path, bytes, options)
       } catch (error) {
-        throw new UsageError(`cannot write ${path} (${codeOf(error)})`)
+        throw refusalOf(`cannot write ${path}`, error)
       }
     },
     run: runProgram,
@@ -105,7 +108,7 @@ async function readBounded(path: string): Promise<Uint8Array> {
 async function write(path: string, bytes: Uint8Array | string, { secret, created }: WriteOptions = {}): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
   const mode = secret ? 0o600 : 0o644
-  if (created) return writeTo(await open(path, 'wx', mode), bytes)
+  if (created) return writeTo(await open(path, 'wx', mode), bytes, path)
   // Of a device a rename would make a file, for everybody on this machine where we are root.
   const there = await stat(path).catch(() => undefined)
   if (there && !there.isFile() && !there.isDirectory()) {
@@ -117,17 +120,44 @@ async function write(path: string, bytes: Uint8Array | string, { secret, created
     }
   }
   const temporary = `${path}.${process.pid}.tmp`
-  await writeTo(await open(temporary, 'w', mode), bytes)
-  await rename(temporary, path)
+  await writeTo(await open(temporary, 'w', mode), bytes, temporary)
+  await rename(temporary, path).catch((error: unknown) => removed(temporary, error))
 }
 
-async function writeTo(file: FileHandle, bytes: Uint8Array | string): Promise<void> {
+/** @param path - of the file, which is new */
+async function writeTo(file: FileHandle, bytes: Uint8Array | string, path: string): Promise<void> {
   try {
     await file.writeFile(bytes)
     await file.sync()
+  } catch (error) {
+    await removed(path, error)
   } finally {
     await file.close()
   }
+}
+
+async function removed(path: string, error: unknown): Promise<never> {
+  await rm(path, { force: true })
+  throw error
+}
+
+/** What the machine would not do with a path that may be right, now. */
+const UNAVAILABLE: readonly string[] = [
+  'ENOSPC',
+  'EDQUOT',
+  'EIO',
+  'EROFS',
+  'EMFILE',
+  'ENFILE',
+  'ENOMEM',
+  'EBUSY',
+  'ESTALE',
+]
+
+function refusalOf(what: string, error: unknown): Error {
+  const code = codeOf(error)
+  const message = `${what} (${code})`
+  return UNAVAILABLE.includes(code) ? new UnavailableError(message, { cause: error }) : new UsageError(message)
 }
 
 /** @throws {@link UsageError} when there is no such program */

@@ -5,6 +5,7 @@
  */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { UnavailableError } from '../../merkle/error.ts'
 import { MisbehaviourError } from '../log-client/index.ts'
 import { UsageError } from './command.ts'
 import type { Io } from './io.ts'
@@ -31,7 +32,7 @@ export async function writeMisbehaviour(error: unknown, io: Io): Promise<Misbeha
       await io.writeFile(path, `${JSON.stringify(evidence, null, 2)}\n`)
       return { code: error.code, message: `${error.message}; evidence is in ${path}`, extra: { evidence: path } }
     } catch (failure) {
-      if (!(failure instanceof UsageError)) throw failure
+      if (!(failure instanceof UsageError || failure instanceof UnavailableError)) throw failure
     }
   }
   return { code: error.code, message: `${error.message}; no file of evidence could be written: ${name}`, extra: {} }

@@ -7,6 +7,7 @@ import { commands } from '../../clients/cli/commands/index.ts'
 import { processIo } from '../../clients/cli/io.ts'
 import { runCommand } from '../../clients/cli/run-command.ts'
 import { MisbehaviourError } from '../../clients/log-client/index.ts'
+import { line } from '../../scripts/line.ts'
 import { TestCommand } from './test-io.ts'
 
 const cli = new TestCommand()
@@ -161,6 +162,25 @@ describe('files of a command', () => {
     assert.match(err, /cannot read \/dev\/zero \(EFBIG\)/)
   })
 
+  it('are not there when they could not be written whole, and the machine is what was in the way', async () => {
+    const full = await cli.run(
+      'attester',
+      'reference',
+      ...line`--key @key.pub.jwk --name n --dir docs/examples --out /dev/full`,
+    )
+    assert.equal(full.exit, Exit.unavailable)
+    assert.match(full.err, /cannot write \/dev\/full \(ENOSPC\)/)
+
+    // No file may be longer than nothing: as on a disk that is full.
+    const words = [cli.path('short.jwk'), process.execPath]
+    const script = `trap '' XFSZ; ulimit -f 0; "$2" --conditions=provlog-source --import tsx clients/cli/bin.ts keygen --alg ES256 --out "$1"`
+    const env = { ...process.env, TSX_DISABLE_CACHE: '1' }
+    const { status, stderr } = spawnSync('bash', ['-c', script, 'bash', ...words], { env })
+    assert.notEqual(status, 0)
+    assert.match(String(stderr), /cannot write .*short\.jwk \(EFBIG\)/)
+    assert.equal(existsSync(cli.path('short.jwk')), false)
+  })
+
   it('may be pipes and devices, which stay what they are', { skip: process.platform === 'win32' }, async () => {
     const pipe = cli.path('pipe')
     execFileSync('mkfifo', [pipe])
@@ -176,6 +196,22 @@ describe('files of a command', () => {
     assert.equal(reading.status, 0, String(reading.stderr))
     assert.match(String(reading.stdout), /"format"/)
     assert.ok(statSync(pipe).isFIFO())
+  })
+})
+
+describe('an audit on a disk that is full', () => {
+  it('is not called damaged: it could not go on, and goes on when there is room', async () => {
+    const database = cli.path('audit.duckdb')
+    const script = `trap '' XFSZ; ulimit -f 0; "$1" --conditions=provlog-source --import tsx -e '
+      const { Database } = await import("./clients/auditor/database/duckdb.ts")
+      await Database.open(process.argv[1], { readOnly: false }).catch((error) => console.log(error.name, error.message))' "$2"`
+    const env = { ...process.env, TSX_DISABLE_CACHE: '1' }
+    const { stdout, stderr } = spawnSync('bash', ['-c', script, 'bash', process.execPath, database], { env })
+    assert.match(
+      String(stdout),
+      /^UnavailableError .*audit\.duckdb cannot be opened now: .*File too large/,
+      String(stderr),
+    )
   })
 })
 

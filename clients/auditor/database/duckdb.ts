@@ -86,6 +86,10 @@ export class Database {
       if (/set lock on file/i.test(message)) {
         throw new UnavailableError(`${path} is in use by another audit or question`, { cause })
       }
+      // A disk that is full, or a file that is somebody else's: whoever deleted it for that would audit from the start for nothing.
+      if (NOT_NOW.test(message)) {
+        throw new UnavailableError(`${path} cannot be opened now: ${firstLine(message)}`, { cause })
+      }
       throw new AuditError('damaged_audit', `${path} cannot be read: ${firstLine(message)}`, { cause })
     }
   }
@@ -150,6 +154,10 @@ export class Database {
     this.#spill.remove()
   }
 }
+
+/** The system's own words, which DuckDB hands on. */
+const NOT_NOW =
+  /: (?:No space left on device|File too large|Input\/output error|Disk quota exceeded|Read-only file system|Permission denied|Too many open files(?: in system)?|Cannot allocate memory)\b/
 
 function duckValueOf(cell: Cell): DuckDBValue {
   if (typeof cell === 'number') return BigInt(cell)
