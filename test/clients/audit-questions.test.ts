@@ -230,6 +230,24 @@ describe('an argument', () => {
     await refused({ package: 'pkg:npm/lodash' })
     for (const versions of ['', '<latest', '<1 <2', '=1 <2', '<', 'x'.repeat(3000)])
       await refused({ ...sound, versions })
+    for (const versions of [
+      '^4',
+      '~4.17',
+      '4.x',
+      '4.x.1',
+      '*',
+      '!=4',
+      '||',
+      '4 || 5',
+      '<4 || >5',
+      '[4,5)',
+      '4<',
+      '==4',
+      '4.*',
+    ])
+      await refused({ ...sound, versions })
+    for (const versions of ['4.17.21~rc1', '=1.0^git1', '1:2.3-4ubuntu5', 'v1.2.3-0.2024+x', 'zz', 'r1x'])
+      await ask('by-component', { ...sound, versions })
     for (const name of ['lodash', 'pkg:', '', '__proto__']) await refused({ ...sound, package: name })
     for (const at of ['yesterday', '-1', '1e9', '2026-02-30', '9'.repeat(13)]) await refused({ ...sound, at })
     for (const name of ['__proto__', 'constructor', 'toString', 'state'])
@@ -238,6 +256,10 @@ describe('an argument', () => {
     for (const statement of ['-1', '1.5', '0x1', 'ab'.repeat(31), 'AB'.repeat(32)])
       await refused({ statement }, 'blast-radius')
     await refused({ statement: 'ab'.repeat(32) }, 'blast-radius')
+    await refused({ statement: '3000' }, 'blast-radius')
+    // What is on the log and is no credential has no status, which is not to be told as a status that never changed.
+    for (const credential of ['5', toHex(entryAt(5)), '3000', 'ab'.repeat(32)])
+      await refused({ credential }, 'status-history')
     await assert.rejects(ask('constructor'), { code: 'unknown_question' })
   })
 

@@ -64,7 +64,7 @@ export class Questions {
     const question = questionOf(id)
     const { parameters, lookUp } = bindArguments(question, given, now)
     const found: Record<string, number> = {}
-    for (const { name, kind, digest } of lookUp) found[name] = await this.#indexOf(name, kind, digest)
+    for (const { name, kind, wanted } of lookUp) found[name] = await this.#indexOf(name, kind, wanted)
     return this.#database.query(question.sql, { ...parameters, ...found })
   }
 
@@ -82,11 +82,19 @@ export class Questions {
     this.#database.close()
   }
 
-  async #indexOf(name: string, kind: 'statement' | 'credential', digest: Hash): Promise<number> {
-    const own = kind === 'credential' ? ' UNION ALL SELECT index FROM credentials WHERE digest = $digest' : ''
-    const [row] = await this.#database.rows(`SELECT index FROM records WHERE entry = $digest${own} LIMIT 1`, { digest })
-    if (row === undefined) throw new AuditError('bad_argument', `${name}: the log has no ${kind} ${toHex(digest)}`)
-    return row[0] as number
+  async #indexOf(name: string, kind: 'statement' | 'credential', wanted: Hash | number): Promise<number> {
+    const columns =
+      typeof wanted === 'number' ? ['r.index'] : ['r.entry', ...(kind === 'credential' ? ['c.digest'] : [])]
+    const from = kind === 'credential' ? 'credentials c JOIN records r ON r.index = c.index' : 'records r'
+    // One after the other: each has an index of its own.
+    for (const column of columns) {
+      const [row] = await this.#database.rows(`SELECT r.index FROM ${from} WHERE ${column} = $wanted LIMIT 1`, {
+        wanted,
+      })
+      if (row !== undefined) return row[0] as number
+    }
+    const shown = typeof wanted === 'number' ? `at index ${wanted}` : toHex(wanted)
+    throw new AuditError('bad_argument', `${name}: the log has no ${kind} ${shown}`)
   }
 }
 

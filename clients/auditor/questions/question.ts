@@ -44,13 +44,14 @@ export interface Question {
   readonly sealed: boolean
 }
 
-/** Values to bind; the statements among them are still to be looked up. */
+/** Values to bind; the statements among them are still to be looked up: of one that is not there, nothing would be the answer to everything. */
 export interface Bound {
   readonly parameters: Readonly<Record<string, Cell>>
   readonly lookUp: readonly {
     readonly name: string
     readonly kind: 'statement' | 'credential'
-    readonly digest: Uint8Array
+    /** By digest or entry, or by index. */
+    readonly wanted: Uint8Array | number
   }[]
 }
 
@@ -85,8 +86,8 @@ export function bindArguments(question: Question, given: ReadonlyMap<string, str
     const value = text ?? (argument.default === 'now' ? String(now) : argument.default)
     const { kind } = argument
     if (kind === 'versions') Object.assign(parameters, range(name, String(value), type))
-    else if ((kind === 'statement' || kind === 'credential') && typeof value === 'string' && isDigest(value)) {
-      lookUp.push({ name, kind, digest: fromHex(value) })
+    else if ((kind === 'statement' || kind === 'credential') && typeof value === 'string') {
+      lookUp.push({ name, kind, wanted: isDigest(value) ? fromHex(value) : (read(name, kind, value) as number) })
     } else parameters[name] = value === null || value === undefined ? null : read(name, kind, String(value))
   }
   return { parameters, lookUp }
@@ -143,6 +144,9 @@ function time(name: string, text: string): number {
   return Math.floor(milliseconds / 1000)
 }
 
+/** `^1`, `~1`, `!=1`, `*`, `1.x`, `1 || 2`, `[1,2)`, `1>`. Within a version `~` and `^` have a meaning. */
+const FOREIGN_RANGE = /^[\^~!*|[(]|[<>=|*\])]|\.[xX](?:\.|$)/
+
 /**
  * `<4.17.21`, `>=1.2 <2`, `=1.0.0`, `1.0.0`: at most one end on each side.
  *
@@ -156,6 +160,8 @@ function range(name: string, text: string, type: string | undefined): Record<str
   for (const part of text.split(/[\s,]+/).filter(Boolean)) {
     const [, operator = '=', version = ''] = /^(<=|>=|<|>|=)?([^<>=].*)$/.exec(part) ?? []
     if (version === '') throw refuse(`${name} is a range, as <4.17.21`)
+    // Of other tools' ranges: taken for the name of a version, they would have the answer that nobody has it.
+    if (FOREIGN_RANGE.test(version)) throw refuse(`${name}: ${part.slice(0, 64)} is no range here, as >=1.2 <2 is`)
     const key = versionKey(version, type)
     if (key === undefined && operator !== '=') throw refuse(`${name}: ${version.slice(0, 64)} has no order`)
     const onLow = operator.startsWith('>') || operator === '='
