@@ -3,7 +3,7 @@
  *
  * Absolute figures drift by a factor of two between minutes on a shared machine; the ratios are what is quoted.
  * `--quick` makes every measurement short, `--json` prints one object a line; names choose some of them. `soak`, `audit-memory` and
- * `replay-million` take long, and are run only by their names.
+ * `replay-million` take long, and are run only by their names; the first and the last with `--entries` of fewer.
  *
  * @module
  */
@@ -26,10 +26,12 @@ const { values, positionals } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
-    entries: { type: 'string', default: '10000000' },
+    entries: { type: 'string' },
   },
 })
-const options: BenchOptions = { quick: values.quick }
+const entries = values.entries === undefined ? undefined : Number(values.entries)
+if (entries !== undefined && !(Number.isSafeInteger(entries) && entries > 0)) throw new Error('--entries is a number')
+const options: BenchOptions = { quick: values.quick, ...(entries !== undefined && { entries }) }
 
 const USUAL = {
   append: benchAppend,
@@ -41,11 +43,12 @@ const USUAL = {
   mtls: benchMutualTls,
   overload: benchOverload,
 }
-const BY_NAME: Readonly<Record<string, (options: BenchOptions) => Promise<BenchResult[]>>> = {
+type Bench = (options: BenchOptions) => Promise<BenchResult[]> | AsyncIterable<BenchResult>
+const BY_NAME: Readonly<Record<string, Bench>> = {
   ...USUAL,
   'replay-million': benchReplayMillion,
   'audit-memory': ({ quick }) => benchAuditMemory({ entries: quick ? 20_000 : 1_000_000 }),
-  soak: ({ quick }) => benchSoak({ entries: quick ? 100_000 : Number(values.entries) }),
+  soak: ({ quick }) => benchSoak({ entries: quick ? 100_000 : (options.entries ?? 10_000_000) }),
 }
 const names = positionals.length > 0 ? positionals : Object.keys(USUAL)
 for (const name of names) if (!Object.hasOwn(BY_NAME, name)) throw new Error(`there is no bench ${name}`)
@@ -55,7 +58,7 @@ if (!values.json) {
   console.log(machine)
   console.log(`${'measured'.padEnd(66)} ${'ours'.padStart(12)} ${'bound'.padStart(12)}  ratio  must  goal`)
 }
-for (const name of names) for (const result of await BY_NAME[name]!(options)) print(result)
+for (const name of names) for await (const result of await BY_NAME[name]!(options)) print(result)
 
 function print(result: BenchResult): void {
   if (values.json) {

@@ -7,6 +7,8 @@
 export interface BenchOptions {
   /** Shorter measurements, for a check that the bench still runs. */
   readonly quick: boolean
+  /** Of a log that is as large as it is told. */
+  readonly entries?: number
 }
 
 export interface BenchResult {
