@@ -23,7 +23,7 @@ import { openLog } from '../log-server/log.ts'
 import { startServer } from '../log-server/main.ts'
 import { hashEntryBundle, hashPairs, TILE_WIDTH, tileWidth } from '../merkle/index.ts'
 import { decodePublicKey, parseTrust, recordOfStatement } from '../provenance/index.ts'
-import { makeLog } from '../scripts/make-log/make.ts'
+import { type MadeLog, makeLog } from '../scripts/make-log/make.ts'
 import { kidOf, type PublicJwk, parseSignedStatement, sigStructure } from '../statement/index.ts'
 import { type BenchOptions, type BenchResult, median } from './result.ts'
 import { type Signed, VerifyBound } from './verify-bound.ts'
@@ -102,7 +102,16 @@ async function* benchMade({ entries, rounds }: Omit<Size, 'bundles'>): AsyncGene
   const directory = await mkdtemp(join(tmpdir(), 'provlog-bench-'))
   const dataDir = join(directory, 'log')
   const jobs = rounds > 1 ? 2 : 0
-  const made = await makeLog({ dataDir, entries, seed: 'bench', faults: false, wrapEvery: 0, jobs })
+  try {
+    const made = await makeLog({ dataDir, entries, seed: 'bench', faults: false, wrapEvery: 0, jobs })
+    yield* benchAudits(directory, made, rounds)
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+}
+
+async function* benchAudits(directory: string, made: MadeLog, rounds: number): AsyncGenerator<BenchResult> {
+  const dataDir = join(directory, 'log')
   const child = fork(new URL(import.meta.url), ['--serve-made', dataDir])
   let signatures: VerifyBound | undefined
   try {
@@ -170,7 +179,6 @@ async function* benchMade({ entries, rounds }: Omit<Size, 'bundles'>): AsyncGene
   } finally {
     signatures?.close()
     child.kill()
-    await rm(directory, { recursive: true })
   }
 }
 
