@@ -3,6 +3,7 @@
  *
  * @module
  */
+import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,7 +33,7 @@ export class TestCommand {
     return JSON.parse(out.split('\n').at(-1) ?? '')
   }
 
-  /** Starts a command that runs until stopped, and waits for its first line of output. */
+  /** Starts a command that runs until stopped, and waits for its first line of output: by then it can be asked to stop. */
   async start(...words: readonly string[]): Promise<{ first: Record<string, unknown>; stop: () => Promise<number> }> {
     let stopNow = () => {}
     const stopped = new Promise<void>((resolve) => {
@@ -42,7 +43,16 @@ export class TestCommand {
     const announced = new Promise<string>((resolve) => {
       announce = resolve
     })
-    const io: Io = { ...this.io({ out: [], err: [] }, stopped), out: (line) => announce(line) }
+    let canBeAsked = false
+    const untilAskedToStop = () => {
+      canBeAsked = true
+      return stopped
+    }
+    const out = (line: string) => {
+      assert.ok(canBeAsked || line.startsWith('{"ok":false'), `says that it runs, and SIGTERM would kill it: ${line}`)
+      announce(line)
+    }
+    const io: Io = { ...this.io({ out: [], err: [] }, stopped), out, untilAskedToStop }
     const running = main(this.resolve([...words, '--json']), io)
     const first = await Promise.race([announced, running.then((exit) => `{"exit":${exit}}`)])
     return {

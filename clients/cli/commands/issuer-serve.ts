@@ -23,11 +23,13 @@ export const issuerServe: Command = {
       sleep: io.sleep,
       write: (line) => io.err(line),
     })
+    // Before it is said that it issues, as `log serve` does.
+    const asked = io.untilAskedToStop()
     const socket = config.socket === undefined ? undefined : resolve(dirname(path), config.socket)
     const where = socket === undefined ? 'into directories' : `at ${socket}`
     io.out(args.has('json') ? JSON.stringify({ workloads: config.workloads.length, socket }) : `issuing ${where}`)
     try {
-      await Promise.race([io.untilAskedToStop(), issuer.failed])
+      await Promise.race([asked, issuer.failed])
     } finally {
       await issuer.stop()
     }

@@ -25,13 +25,15 @@ export const logServe: Command = {
       ...(listen !== undefined && { listen: parseListen(listen) }),
       ...(cert !== undefined && key !== undefined && { tls: { cert, key } }),
     })
+    // Before it is said that it serves: whoever hears that may ask at once, and would end it as a crash does.
+    const asked = io.untilAskedToStop()
     const { url, adminUrl, origin, vkey } = server
     const admins = adminUrl === undefined ? '' : `\nadmins at ${adminUrl}`
     io.out(
       args.has('json') ? JSON.stringify({ url, adminUrl, origin, vkey }) : `${origin} at ${url}${admins}\nvkey ${vkey}`,
     )
 
-    await io.untilAskedToStop()
+    await asked
     await server.close()
     return Exit.ok
   },
