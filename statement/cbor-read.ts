@@ -207,7 +207,6 @@ export class CborReader {
   private map(count: number, levels: number): CborMap {
     if (count === 0) return EMPTY_MAP
     const { bytes, limits } = this
-    // Small as most are: two lists, searched through, take as long and as much of the heap.
     const map = new Map<CborKey, CborValue>()
     let previousStart = 0
     let previousEnd = 0
