@@ -57,9 +57,8 @@ const ID_PE_CMW = '1.3.6.1.5.5.7.1.35'
  */
 export function readCmw(bytes: Uint8Array): Cmw | undefined {
   if (bytes.length > MAX_BYTES) return undefined
-  const context = { records: 0 }
-  const tree = treeOf(bytes)
-  return tree !== undefined && isWrapper(tree) ? read(tree, context, 0) : undefined
+  const found = treeOf(bytes)
+  return found && isWrapper(found.tree) ? read(found.tree, { isCbor: found.isCbor, records: 0 }, 0) : undefined
 }
 
 /** The records of a wrapper with their labels, those of nested collections after those of the outer ones; undefined for a record alone. */
@@ -71,15 +70,23 @@ export function recordsOf(cmw: Cmw, path: readonly string[] = []): [label: strin
 /** JSON and CBOR in one shape: binary values as bytes in CBOR, as base64url text in JSON. */
 type Tree = LooseCbor | Json
 
-function treeOf(bytes: Uint8Array): Tree | undefined {
+interface Found {
+  readonly tree: Tree
+  readonly isCbor: boolean
+}
+
+const fromJson = (bytes: Uint8Array): Found => ({ tree: parseJson(fromUtf8(bytes)), isCbor: false })
+const fromCbor = (bytes: Uint8Array): Found => ({ tree: decodeLooseCbor(bytes), isCbor: true })
+
+function treeOf(bytes: Uint8Array): Found | undefined {
   const [first = 0, second = 0] = bytes
   try {
     // A SEQUENCE of more than 127 bytes: a certificate, if anything that is read here.
     if (first === TAG.sequence && second >= 0x80) return fromCertificate(bytes)
     // A JSON array or object, after white space at most.
-    if (/^\s*[[{]/.test(String.fromCharCode(...bytes.subarray(0, 16)))) return parseJson(fromUtf8(bytes))
+    if (/^\s*[[{]/.test(String.fromCharCode(...bytes.subarray(0, 16)))) return fromJson(bytes)
     // An array, a map or a tag.
-    if (first >= 0x80 && first <= 0xdf) return decodeLooseCbor(bytes)
+    if (first >= 0x80 && first <= 0xdf) return fromCbor(bytes)
   } catch (error) {
     // What cannot be read is no wrapper. Whether it is evidence, the format knows that was asked for.
     if (!(error instanceof EvidenceError)) throw error
@@ -87,7 +94,7 @@ function treeOf(bytes: Uint8Array): Tree | undefined {
   return undefined
 }
 
-function fromCertificate(der: Uint8Array): Tree | undefined {
+function fromCertificate(der: Uint8Array): Found | undefined {
   let extension: Uint8Array | undefined
   try {
     extension = readVendorCertificate(der).extensions.get(ID_PE_CMW)
@@ -96,7 +103,8 @@ function fromCertificate(der: Uint8Array): Tree | undefined {
   }
   if (!extension) return undefined
   const choice = readDer(extension)
-  return choice.tag === UTF8_STRING ? parseJson(fromUtf8(choice.content)) : decodeLooseCbor(choice.content)
+  if (choice.tag === UTF8_STRING) return fromJson(choice.content)
+  return choice.tag === TAG.octetString ? fromCbor(choice.content) : undefined
 }
 const UTF8_STRING = 0x0c
 
@@ -118,10 +126,15 @@ function entriesOf(tree: Tree): (readonly [string | number, Tree])[] | undefined
   return isJsonObject(tree as Json) ? Object.entries(tree as { readonly [label: string]: Json }) : undefined
 }
 
-function read(tree: Tree, context: { records: number }, depth: number): Cmw {
+interface Context {
+  readonly isCbor: boolean
+  records: number
+}
+
+function read(tree: Tree, context: Context, depth: number): Cmw {
   if (tree instanceof LooseTag || Array.isArray(tree)) {
     if (++context.records > MAX_RECORDS) throw malformed(`more than ${MAX_RECORDS} records`)
-    return tree instanceof LooseTag ? readTag(tree) : readRecord(tree as readonly Tree[])
+    return tree instanceof LooseTag ? readTag(tree) : readRecord(tree as readonly Tree[], context.isCbor)
   }
   if (depth === MAX_DEPTH) throw malformed(`collections nested deeper than ${MAX_DEPTH}`)
   let type: string | undefined
@@ -150,21 +163,22 @@ function collectionType(value: Tree): string {
   return value
 }
 
-function readRecord(array: readonly Tree[]): CmwRecord {
+function readRecord(array: readonly Tree[], isCbor: boolean): CmwRecord {
   const [type, value, ind] = array
   if (array.length > 3) throw malformed(`a record of ${array.length} elements`)
-  if (typeof type !== 'string' && !(typeof type === 'number' && type >= 0 && type <= 0xffff)) {
+  // §3.1: numbers are for CBOR.
+  if (typeof type !== 'string' && !(isCbor && typeof type === 'number' && type >= 0 && type <= 0xffff)) {
     throw malformed('a type that is neither a media type nor a content format')
   }
   if (ind !== undefined && !(typeof ind === 'number' && ind > 0 && ind <= ALL_BITS)) {
     throw malformed('ind is not a set of the kinds that there are')
   }
-  return { type, value: binary(value), ...(ind === undefined ? {} : { ind: ind as number }) }
+  return { type, value: binary(value, isCbor), ...(ind === undefined ? {} : { ind: ind as number }) }
 }
 
-function binary(value: Tree | undefined): Uint8Array {
+function binary(value: Tree | undefined, isCbor: boolean): Uint8Array {
   if (value instanceof Uint8Array) return value
-  if (typeof value !== 'string') throw malformed('a value that is neither bytes nor text')
+  if (isCbor || typeof value !== 'string') throw malformed('a value that is no bytes')
   try {
     return fromBase64url(value)
   } catch (cause) {

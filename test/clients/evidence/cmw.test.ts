@@ -104,6 +104,9 @@ describe('a conceptual message wrapper', () => {
     ['collections in collections', json(Array.from({ length: 5 }).reduce((inner) => ({ a: inner }), ['a/b', VALUE]))],
     ['records without end', json(Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`m${i}`, ['a/b', VALUE]])))],
     ['a tag that is no content format', concatBytes(fromHex('da63740200'), fromHex('4101'))],
+    ['the number of a content format in JSON', json([263, VALUE])],
+    ['text for bytes in CBOR', encodeCbor(['a/b', VALUE])],
+    ['text for bytes in a collection in CBOR', encodeCbor(new Map([['a', ['a/b', VALUE]]]))],
     ['a tag of text', concatBytes(fromHex('da63740101'), encodeCbor('a'))],
   ]
   for (const [what, bytes] of broken) {
@@ -138,7 +141,12 @@ describe('media types', () => {
     ['application/eat-cwt; profile="http://arm.com/psa/2.0.0"', 'psa'],
     ['application/eat-bun+json', 'nvidia-nras'],
     ['application/vnd.provlog.aws-nitro', 'aws-nitro'],
+    ['application/eat+cwt; eat_profile="TAG:psacertified.org,2019:PSA#legacy"', 'psa'],
+    ['application/eat-collection; profile="http://arm.com/CCA-SSD/1.0.0"', 'cca'],
     [266, 'nvidia-nras'],
+    [10_003, 'psa'],
+    [10_004, 'psa'],
+    [10_005, undefined],
     [263, undefined],
     ['application/eat+jwt', undefined],
     ['application/eat+jwt; eat_profile="x"; eat_profile="y"', undefined],

@@ -157,6 +157,11 @@ describe('tpm2 evidence', () => {
       'measurement_mismatch',
       () => changed({ eventLog: Buffer.from(logUpTo(3)).toString('base64') }),
     ],
+    [
+      'a log without the bank that was quoted',
+      'measurement_mismatch',
+      () => changed({ eventLog: Buffer.from(logOf(fromHex('0c003000'))).toString('base64') }),
+    ],
     ['a log of nothing', 'malformed_evidence', () => changed({ eventLog: 'AAAA' })],
     ['another member', 'malformed_evidence', () => changed({ more: 1 })],
     ['base64 of another kind', 'malformed_evidence', () => changed({ quote: `${json.quote}=` })],
@@ -286,6 +291,13 @@ describe('a certified attestation key', () => {
   })
 })
 
+/** A log without events, of one hash. */
+function logOf(hash: Uint8Array): Uint8Array {
+  const bytes = bytesOf(eventLog)
+  const spec = concatBytes(bytes.subarray(32, 56), Uint8Array.of(1, 0, 0, 0), hash, Uint8Array.of(0))
+  return concatBytes(bytes.subarray(0, 28), Uint8Array.of(spec.length, 0, 0, 0), spec)
+}
+
 /** The log of the fixture with its first `count` events after the header. */
 function logUpTo(count: number): Uint8Array {
   const bytes = bytesOf(eventLog)
@@ -319,6 +331,24 @@ describe('event logs', () => {
     assert.equal(pcr(concatBytes(bytes, new Uint8Array(64)), 7), json.pcrs['sha256']!['7'])
   })
 
+  it('lead there past a bank of a hash that nobody here computes', () => {
+    // SM3, announced in the first event and with a digest in each.
+    const spec = concatBytes(header.subarray(32, 56), little(3), fromHex('0b0020000c00300012002000'), Uint8Array.of(0))
+    const parts = [header.subarray(0, 28), little(spec.length), spec]
+    for (let at = header.length; at < bytes.length; ) {
+      const length = bytes[at + 96]! + 256 * bytes[at + 97]!
+      parts.push(bytes.subarray(at, at + 8), little(3), bytes.subarray(at + 12, at + 96), fromHex('1200'))
+      parts.push(new Uint8Array(32).fill(7), bytes.subarray(at + 96, at + 100 + length))
+      at += 100 + length
+    }
+    const log = concatBytes(...parts)
+    for (const number of [0, 4, 7]) assert.equal(pcr(log, number), json.pcrs['sha256']![number])
+    assert.deepEqual([...replayEventLog(log).keys()], ['sha256', 'sha384'])
+    const short = log.slice()
+    short[32 + 24 + 4 + 10] = 31
+    assert.throws(() => replayEventLog(short), refused('malformed_evidence'))
+  })
+
   it('start where the TPM starts', () => {
     assert.equal(pcr(concatBytes(header, event(5, 1, new Uint8Array(3))), 5), extended(new Uint8Array(32)))
     assert.equal(pcr(concatBytes(header, event(17, 1, new Uint8Array())), 17), extended(new Uint8Array(32).fill(0xff)))
@@ -332,7 +362,8 @@ describe('event logs', () => {
     ['of TPM 1.2', () => bytes.subarray(69)],
     ['with a PCR that no TPM has', () => concatBytes(header, event(24, 1, new Uint8Array()))],
     ['with a digest less', () => bytes.with(69 + 8, 1)],
-    ['with an unknown hash', () => bytes.with(69 + 12, 0x12)],
+    ['with an unknown hash', () => bytes.with(69 + 12, 0x13)],
+    ['with a hash that it did not announce', () => bytes.with(69 + 12, 0x12)],
     ['with one hash twice', () => bytes.with(69 + 12, 0x0c)],
   ]
   for (const [what, log] of wrong) {

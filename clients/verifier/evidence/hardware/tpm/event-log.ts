@@ -28,7 +28,9 @@ const MAX_EVENTS = 16_384
 export function replayEventLog(log: Uint8Array): ReadonlyMap<PcrBank, ReadonlyMap<number, Uint8Array>> {
   const reader = new ByteReader(log)
   const banks = readSpecId(reader)
-  const replayed = new Map<PcrBank, Map<number, Uint8Array>>(banks.map((bank) => [bank, new Map()]))
+  const replayed = new Map<PcrBank, Map<number, Uint8Array>>(
+    banks.flatMap(({ name }) => (name === undefined ? [] : [[name, new Map()]])),
+  )
   let locality = 0
   for (let events = 0; !isDone(reader, log); events++) {
     if (events === MAX_EVENTS) throw malformed(`more than ${MAX_EVENTS} events`)
@@ -50,8 +52,22 @@ export function replayEventLog(log: Uint8Array): ReadonlyMap<PcrBank, ReadonlyMa
   return replayed
 }
 
+/** Hashes that nothing here computes, and TPMs have banks of: SM3, and SHA-3 of three lengths. Such banks are passed over, and no quote of them is taken. */
+const OTHERS: ReadonlyMap<number, number> = new Map([
+  [0x0012, 32],
+  [0x0027, 32],
+  [0x0028, 48],
+  [0x0029, 64],
+])
+
+interface Bank {
+  readonly id: number
+  readonly bytes: number
+  readonly name?: PcrBank
+}
+
 /** The hashes that every event of the log has a digest of. */
-function readSpecId(reader: ByteReader): PcrBank[] {
+function readSpecId(reader: ByteReader): Bank[] {
   const header = reader.take(8, 'the first event')
   reader.take(20, 'the first event')
   const data = reader.take(reader.number(4, 'the first event'), 'the first event')
@@ -60,24 +76,33 @@ function readSpecId(reader: ByteReader): PcrBank[] {
   const spec = new ByteReader(data)
   spec.take(24, 'the specification’s version')
   const count = spec.number(4, 'the number of hashes')
-  if (count === 0 || count > HASHES.length) throw malformed(`${count} hashes`)
+  if (count === 0 || count > HASHES.length + OTHERS.size) throw malformed(`${count} hashes`)
   return Array.from({ length: count }, () => {
-    const { name, bytes } = hashOf(spec.number(2, 'a hash'))
-    if (spec.number(2, 'a hash’s length') !== bytes) throw malformed(`the length of ${name}`)
-    return name
+    const id = spec.number(2, 'a hash')
+    const bank = bankOf(id)
+    if (spec.number(2, 'a hash’s length') !== bank.bytes) throw malformed(`the length of ${bank.name ?? id}`)
+    return bank
   })
 }
 
-function readDigests(reader: ByteReader, banks: readonly PcrBank[]): Map<PcrBank, Uint8Array> {
+function bankOf(id: number): Bank {
+  const bytes = OTHERS.get(id)
+  return bytes === undefined ? hashOf(id) : { id, bytes }
+}
+
+function readDigests(reader: ByteReader, banks: readonly Bank[]): Map<PcrBank, Uint8Array> {
   const count = reader.number(4, 'the number of digests')
   // With a bank left out, what is in the log and what is in that bank's PCRs would differ without anybody noticing.
   if (count !== banks.length) throw malformed(`${count} digests for ${banks.length} hashes`)
+  const seen = new Set<number>()
   const digests = new Map<PcrBank, Uint8Array>()
   for (let i = 0; i < count; i++) {
-    const { name, bytes } = hashOf(reader.number(2, 'a digest’s hash'))
-    digests.set(name, reader.take(bytes, 'a digest'))
+    const { id, name, bytes } = bankOf(reader.number(2, 'a digest’s hash'))
+    seen.add(id)
+    const digest = reader.take(bytes, 'a digest')
+    if (name !== undefined) digests.set(name, digest)
   }
-  if (digests.size !== count || !banks.every((bank) => digests.has(bank))) throw malformed('digests of other hashes')
+  if (seen.size !== count || !banks.every(({ id }) => seen.has(id))) throw malformed('digests of other hashes')
   return digests
 }
 
