@@ -1,6 +1,6 @@
 /**
- * What the schema of CycloneDX has on what a document is and which components it lists. The rest of the schema (licences, pedigree, services …) is
- * about members that nobody here reads.
+ * What the schema of CycloneDX has on what a document is and which components it lists. The rest of the schema is about
+ * members that nobody here reads; some of it is in `cyclonedx-rest.ts`.
  *
  * Other readers validate first. One that does not would take for a component what they take for no document at all.
  *

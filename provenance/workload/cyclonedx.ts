@@ -3,7 +3,7 @@
  *
  * Read are `metadata.component` and `components`, and whatever these contain; and `vulnerabilities` by name and state. Not read is what is no
  * part of the workload: the tools that made the document, the formulation, services, and the pedigree of a component; nor licences and dependencies.
- * What the schema asks of what is read is checked in `cyclonedx-form.ts`.
+ * What the schema asks of what is read is checked in `cyclonedx-form.ts`, and of some of the rest in `cyclonedx-rest.ts`.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import { ProvenanceError } from '../error.ts'
 import { isJsonObject, type Json, type JsonObject } from '../json.ts'
 import { array, ComponentCollector, refuse } from './component-index.ts'
 import { checkComponent, checkDocument } from './cyclonedx-form.ts'
+import { checkRest, checkRestOfComponent } from './cyclonedx-rest.ts'
 import type { SbomContent } from './sbom.ts'
 import { sha256OfImage, sha256sOf } from './subject-digest.ts'
 import { readVulnerabilities } from './vulnerabilities.ts'
@@ -27,11 +28,15 @@ export function readCycloneDx(document: JsonObject): SbomContent {
   }
   if (metadata !== undefined && !isJsonObject(metadata)) throw refuse('metadata is not an object')
   checkDocument(document)
+  checkRest(document, specVersion)
   const described = metadata?.['component']
 
   const collector = new ComponentCollector()
   const references = new Set<string>()
-  const check = (component: JsonObject) => checkComponent(component, references)
+  const check = (component: JsonObject) => {
+    checkComponent(component, references)
+    checkRestOfComponent(component, specVersion)
+  }
   if (described !== undefined) collect([described], collector, check)
   collect(components, collector, check)
   const vulnerabilities = readVulnerabilities(document['vulnerabilities'])

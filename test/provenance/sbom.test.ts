@@ -129,6 +129,9 @@ describe('readSbom, of CycloneDX', () => {
   })
 
   const component = { type: 'library', name: 'a' }
+  const expression = { expression: 'MIT OR Apache-2.0' }
+  const attached = (encoding: string) => ({ contentType: 'text/plain', encoding, content: 'AA==' })
+  const patched = (patch: object) => ({ pedigree: { patches: [patch] } })
   const accepted: [what: string, change: object][] = [
     ['no serialNumber', { serialNumber: '' }],
     ['a time', { metadata: { timestamp: '2026-01-31T23:59:60.5+01:00' } }],
@@ -138,6 +141,28 @@ describe('readSbom, of CycloneDX', () => {
       { components: [{ ...component, hashes: [{ alg: 'BLAKE3', content: 'AB'.repeat(48) }] }] },
     ],
     ['a range of what is elsewhere', { components: [{ ...component, versionRange: 'vers:npm/*', isExternal: true }] }],
+    [
+      'licences, an expression of some, and what was patched',
+      {
+        metadata: { licenses: [{ license: { name: 'Ours', text: attached('base64') } }] },
+        components: [
+          { ...component, licenses: [{ license: { id: 'MIT' } }, { license: { name: 'Ours' } }] },
+          { ...component, licenses: [expression], properties: [{ name: 'a' }] },
+          {
+            ...component,
+            ...patched({ type: 'backport', diff: { text: attached('base64') }, resolves: [{ type: 'security' }] }),
+          },
+        ],
+        services: [
+          { name: 'b', data: [{ flow: 'bi-directional', classification: 'public' }], services: [{ name: 'c' }] },
+        ],
+      },
+    ],
+    [
+      'several expressions before 1.5',
+      { specVersion: '1.4', components: [{ ...component, licenses: [expression, expression] }] },
+    ],
+    ['a property without a name before 1.6', { specVersion: '1.5', components: [{ ...component, properties: [{}] }] }],
   ]
   for (const [what, change] of accepted) it(`takes ${what}`, () => void read({ ...bom, ...change }))
 
@@ -158,9 +183,27 @@ describe('readSbom, of CycloneDX', () => {
         ['a hash that is none', { hashes: [{ alg: 'MD5', content: 'foo' }] }],
         ['a hash of another length', { hashes: [{ alg: 'SHA-512', content: DIGEST }] }],
         ['a range of versions of what is inside', { versionRange: 'vers:npm/*' }],
+        ['a licence and an expression in one', { licenses: [{ ...expression, license: { name: 'a' } }] }],
+        ['a licence that is neither', { licenses: [{}] }],
+        ['a licence without id and name', { licenses: [{ license: {} }] }],
+        ['a licence with id and name', { licenses: [{ license: { id: 'MIT', name: 'MIT' } }] }],
+        ['an expression beside others', { licenses: [expression, expression] }],
+        ['a licence in an unknown encoding', { licenses: [{ license: { id: 'MIT', text: attached('base85') } }] }],
+        ['a property of a licence without a name', { licenses: [{ license: { id: 'MIT', properties: [{}] } }] }],
+        ['a property without a name', { properties: [{ value: 'a' }] }],
+        ['an unknown patch', patched({ type: 'constructor' })],
+        ['a patch in an unknown encoding', patched({ type: 'monkey', diff: { text: attached('hex') } })],
+        ['a patch of an unknown issue', patched({ type: 'monkey', resolves: [{ type: 'foo' }] })],
         ['a version and a range of them', { version: '1', versionRange: 'vers:npm/*', isExternal: true }],
       ] as [string, object][]
     ).map(([what, change]): [string, object] => [what, { components: [{ ...component, ...change }] }]),
+    ['a licence of the document without id and name', { metadata: { licenses: [{ license: {} }] } }],
+    ['a service without a name', { services: [{}] }],
+    ['a service whose data flow nowhere', { services: [{ name: 'a', data: [{ flow: 'bar', classification: 'a' }] }] }],
+    [
+      'a service in another whose data are not classified',
+      { services: [{ name: 'a', services: [{ name: 'b', data: [{ flow: 'inbound' }] }] }] },
+    ],
     [
       'two components of one bom-ref, wherever they are',
       { components: [{ ...component, 'bom-ref': '1', components: [{ ...component, 'bom-ref': '1' }] }] },
