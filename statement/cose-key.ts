@@ -246,6 +246,7 @@ function parseJwk(value: unknown, isPrivate: boolean): PublicJwk | PrivateJwk {
   const names = ['x', ...(jwk.kty === 'EC' ? ['y'] : []), ...(isPrivate ? ['d'] : [])]
   // No value is quoted in these messages: one of them may be a private key.
   const unexpected = Object.keys(numbers).find((name) => !names.includes(name))
+  if (unexpected === 'd') throw new StatementError('malformed_key', 'a private key, where the public one belongs')
   if (unexpected !== undefined) throw new StatementError('malformed_key', `a JWK with ${JSON.stringify(unexpected)}`)
   const [x, y] = names.map((name) => coordinate(numbers[name], name))
   const strong =

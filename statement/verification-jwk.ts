@@ -32,7 +32,11 @@ export function parseVerificationJwk(value: unknown): VerificationJwk {
   }
   const members = value as Record<string, unknown>
   const secret = PRIVATE_MEMBERS.find((name) => Object.hasOwn(members, name))
-  if (secret !== undefined) throw new StatementError('malformed_key', `a JWK with ${JSON.stringify(secret)}`)
+  if (secret !== undefined)
+    throw new StatementError(
+      'malformed_key',
+      `a private key, where the public one belongs: a JWK with ${JSON.stringify(secret)}`,
+    )
   if (members['use'] === 'enc') throw new StatementError('unsupported_key', 'this key is for encryption')
   const jwk = readMembers(members)
   algorithmsOf(jwk)

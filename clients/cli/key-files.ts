@@ -36,6 +36,13 @@ export async function readPrivateKey(io: Io, path: string): Promise<PrivateJwk> 
   return readJwk(io, path, parsePrivateJwk)
 }
 
+/** To open with: X25519 or P-256. @throws {@link UsageError} for a key that could not open anything */
+export async function readDecryptionKey(io: Io, path: string): Promise<PrivateJwk> {
+  const key = await readPrivateKey(io, path)
+  if (key.crv === 'Ed25519') throw new UsageError(`${path} is not a key for this use: Ed25519 signs, and opens nothing`)
+  return key
+}
+
 /**
  * Accepts only a public JWK: a private key handed over by mistake should not travel further.
  *

@@ -10,6 +10,8 @@ import { MisbehaviourError } from '../../clients/log-client/index.ts'
 import { line } from '../../scripts/line.ts'
 import { TestCommand } from './test-io.ts'
 
+/** Of the note examples of c2sp.org/signed-note. */
+const VKEY = 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW'
 const cli = new TestCommand()
 after(() => cli.remove())
 
@@ -151,6 +153,40 @@ describe('keygen', () => {
       [key, publicKey],
     )
     assert.equal(existsSync(cli.path('key')), false)
+  })
+})
+
+describe('keys of the wrong kind', () => {
+  const refused = async (message: RegExp, ...words: string[]) => {
+    const { exit, err } = await cli.run(...words)
+    assert.equal(exit, Exit.usage, err)
+    assert.match(err, message)
+  }
+
+  it('are named as what they are, before anything is done with them', async () => {
+    for (const [name, alg] of Object.entries({ signing: 'Ed25519', sealing: 'X25519' })) {
+      assert.equal((await cli.run('keygen', '--alg', alg, '--out', `@${name}.jwk`)).exit, 0)
+    }
+    const logs = [{ origin: 'PeterNeumann', vkey: VKEY }]
+    const trust = { logs, trustDomains: {}, minimumTier: 'affirming' }
+    writeFileSync(cli.path('trust.json'), JSON.stringify({ ...trust, issuers: [], verifiers: [] }))
+    const audit = ['--log', 'http://127.0.0.1:9', '--trust', '@trust.json', '--state', '@state']
+    const opens = /signing\.jwk is not a key for this use: Ed25519 signs, and opens nothing/
+    await refused(opens, 'audit', 'run', ...audit, '--key', '@signing.jwk')
+    await refused(opens, 'monitor', '--once', ...audit, '--key', '@signing.jwk')
+    const reference = line`attester reference --name n --dir docs/examples --out @reference.json`
+    await refused(/a private key, where the public one belongs/, ...reference, '--key', '@signing.jwk')
+  })
+
+  it('make no anchor in the place of one, nor proofs that nobody would take', async () => {
+    const anchor = line`issuer anchor --key @key.jwk --trust-domain bank.example --out @domain`
+    assert.equal((await cli.run(...anchor)).exit, 0)
+    const before = readFileSync(cli.path('domain/anchor.pem'), 'utf8')
+    await refused(/domain\/anchor\.pem is there already/, ...anchor)
+    assert.equal(readFileSync(cli.path('domain/anchor.pem'), 'utf8'), before)
+    writeFileSync(cli.path('credential.jwt'), 'x')
+    const prove = line`workload prove https://rp.example/pay --credential @credential.jwt --key @key.jwk`
+    await refused(/--lifetime is 300 at most/, ...prove, '--lifetime', '301')
   })
 })
 

@@ -4,7 +4,7 @@ import { type Finding, replay } from '../../auditor/index.ts'
 import { memoryInFile } from '../../log-client/index.ts'
 import { type Command, Exit } from '../command.ts'
 import type { Io } from '../io.ts'
-import { readPrivateKey } from '../key-files.ts'
+import { readDecryptionKey } from '../key-files.ts'
 import { connectionFlags, readTrust, trustedClient } from '../log-access.ts'
 import { progressOn } from '../progress.ts'
 
@@ -30,7 +30,7 @@ export const auditRun: Command = {
       stateDir: state,
       now: io.now(),
       onProgress: progressOn(io),
-      ...(keyPath === undefined ? {} : { key: await readPrivateKey(io, keyPath) }),
+      ...(keyPath === undefined ? {} : { key: await readDecryptionKey(io, keyPath) }),
     })
     io.progress('')
 

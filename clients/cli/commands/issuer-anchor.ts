@@ -1,9 +1,10 @@
 /** `issuer anchor`: what others pin to believe this issuer: an X.509 anchor and a SPIFFE bundle. @module */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseTrustDomain } from '../../../provenance/index.ts'
 import { publicJwkOf } from '../../../statement/index.ts'
 import { createAnchor, spiffeBundle } from '../../issuer/index.ts'
-import { type Command, Exit } from '../command.ts'
+import { type Command, Exit, UsageError } from '../command.ts'
 import { readPrivateKey } from '../key-files.ts'
 
 export const issuerAnchor: Command = {
@@ -12,7 +13,11 @@ export const issuerAnchor: Command = {
   flags: {
     key: { value: 'KEY.jwk', about: 'the issuer’s private key', required: true },
     'trust-domain': { value: 'TD', about: 'the trust domain it issues for', required: true },
-    out: { value: 'DIR', about: 'where anchor.pem and spiffe-bundle.json go', required: true },
+    out: {
+      value: 'DIR',
+      about: 'where anchor.pem and spiffe-bundle.json go; neither may be there yet',
+      required: true,
+    },
   },
 
   async run(args, io) {
@@ -23,8 +28,10 @@ export const issuerAnchor: Command = {
 
     const anchorPath = join(args.text('out'), 'anchor.pem')
     const bundlePath = join(args.text('out'), 'spiffe-bundle.json')
-    await io.writeFile(anchorPath, pem)
-    await io.writeFile(bundlePath, `${JSON.stringify(bundle, null, 2)}\n`)
+    // What others have pinned is not replaced by the way.
+    for (const each of [anchorPath, bundlePath]) if (existsSync(each)) throw new UsageError(`${each} is there already`)
+    await io.writeFile(anchorPath, pem, { created: true })
+    await io.writeFile(bundlePath, `${JSON.stringify(bundle, null, 2)}\n`, { created: true })
     const result = { anchor: anchorPath, spiffeBundle: bundlePath }
     io.out(args.has('json') ? JSON.stringify(result) : `${anchorPath} and ${bundlePath}`)
     return Exit.ok

@@ -20,7 +20,7 @@ import {
 } from '../../monitor/index.ts'
 import { type Arguments, type Command, Exit, UsageError } from '../command.ts'
 import type { Io } from '../io.ts'
-import { readPrivateKey } from '../key-files.ts'
+import { readDecryptionKey } from '../key-files.ts'
 import { connectionFlags, openClient, readTrust } from '../log-access.ts'
 
 export const monitor: Command = {
@@ -161,7 +161,7 @@ function exitOf(outcomes: readonly Outcome[], told: readonly Alert[]): Exit {
 
 async function followedLogs(trust: Trust, args: Arguments, io: Io, clients: LogClient[]): Promise<FollowedLog[]> {
   const keyPath = args.optional('key')
-  const key = keyPath === undefined ? {} : { key: await readPrivateKey(io, keyPath) }
+  const key = keyPath === undefined ? {} : { key: await readDecryptionKey(io, keyPath) }
   const logs: FollowedLog[] = []
   for (const url of args.all('log')) {
     const { origin } = trustedAt(trust, url)

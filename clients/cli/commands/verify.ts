@@ -10,7 +10,7 @@ import {
 } from '../../relying-party/index.ts'
 import { type Command, Exit, UsageError } from '../command.ts'
 import type { Io } from '../io.ts'
-import { readPrivateKey } from '../key-files.ts'
+import { readDecryptionKey } from '../key-files.ts'
 import { connectionFlags, readTrust, trustedClient } from '../log-access.ts'
 import { presentationFlags, presentationOf } from '../presentation.ts'
 
@@ -52,7 +52,7 @@ export const verify: Command = {
       bundle: await io.readFile(args.text('bundle')),
       trust,
       at,
-      ...(openPath === undefined ? {} : { openWith: await readPrivateKey(io, openPath) }),
+      ...(openPath === undefined ? {} : { openWith: await readDecryptionKey(io, openPath) }),
       ...(presented && { presented }),
     }
     const url = args.optional('log')

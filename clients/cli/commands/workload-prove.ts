@@ -1,6 +1,12 @@
 /** `workload prove`: header fields for a request, by which its recipient knows that the sender has the key of the credential. @module */
 import { fromUtf8, toBase64url } from '../../../merkle/index.ts'
-import { type FieldLine, type HttpRequest, signHttpRequest, signWpt } from '../../../provenance/index.ts'
+import {
+  type FieldLine,
+  type HttpRequest,
+  MAX_PROOF_LIFETIME,
+  signHttpRequest,
+  signWpt,
+} from '../../../provenance/index.ts'
 import { type Arguments, type Command, Exit, UsageError } from '../command.ts'
 import type { Io } from '../io.ts'
 import { readPrivateKey } from '../key-files.ts'
@@ -25,7 +31,7 @@ export const workloadProve: Command = {
       repeated: true,
     },
     audience: { value: 'NAME', about: 'what the recipient calls itself; default the URL without its query' },
-    lifetime: { value: 'SECONDS', about: 'how long the proof lasts', default: '60' },
+    lifetime: { value: 'SECONDS', about: 'how long the proof lasts, 300 at most', default: '60' },
     'sign-response': { about: 'demand a signed response' },
   },
 
@@ -35,7 +41,10 @@ export const workloadProve: Command = {
     const key = await readPrivateKey(io, args.text('key'))
     const audience = args.optional('audience') ?? args.positionals[0]!.replace(/[?#].*$/s, '')
     const now = io.now()
-    const expiresAt = now + (args.count('lifetime') ?? 60)
+    const lifetime = args.count('lifetime') ?? 60
+    if (lifetime > MAX_PROOF_LIFETIME)
+      throw new UsageError(`--lifetime is ${MAX_PROOF_LIFETIME} at most: nobody takes a longer one`)
+    const expiresAt = now + lifetime
     const nonce = toBase64url(io.random(16))
 
     const by = args.choice('by', ['wpt', 'httpsig'])
