@@ -43,6 +43,7 @@ import { proofRoutes } from './routes/proofs.ts'
 import { provenanceRoutes } from './routes/provenance.ts'
 import { registerRoutes, systemTimer, type Timer } from './routes/register.ts'
 import { statementRoutes } from './routes/statements.ts'
+import { Stories } from './routes/stories.ts'
 import { tileRoutes } from './routes/tiles.ts'
 import { SharedRoom } from './shared-room.ts'
 import { BusyError, type Clock, type LogReader } from './types.ts'
@@ -162,8 +163,9 @@ export function buildApp(options: AppOptions): FastifyInstance {
   app.register(entryRoutes, { log: reader, pending, door })
   app.register(keyRoutes, { authorities })
   // Our own
-  app.register(batchRoutes, { admission, bodies, door, storage, count })
-  app.register(provenanceRoutes, { log: reader, authorities, bodies, door })
+  const stories = new Stories({ log: reader, authorities, door })
+  app.register(batchRoutes, { admission, bodies, door, stories, storage, count })
+  app.register(provenanceRoutes, { stories, bodies, door })
   app.register(latestRoutes, { log: reader, authorities })
   app.register(statementRoutes, { log: reader })
   app.register(proofRoutes, { log: reader })

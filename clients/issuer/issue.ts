@@ -52,7 +52,8 @@ export async function issue(request: IssueRequest): Promise<Issued> {
     const { credential } = signed
     const record = await logIssuance(request, party, grounds, trail, signed)
     const { entry, index } = record
-    const story = await client.story(credential.digest)
+    // What came with the receipt is what the log would say if it were asked again.
+    const story = record.story ?? (await client.story(credential.digest))
     const { verifiers } = attestation
     await checkAsRelyingParty({
       client,

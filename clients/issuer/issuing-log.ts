@@ -5,7 +5,7 @@
  * ```
  *   issue ─┐  authorizations, policies, results: as they were at most a few seconds ago
  *   issue ─┼─ workload-provenance: what was said of this workload already is not said again
- *   issue ─┘  records, and then bundles ─► queue ─► one request for all that arrived while the last was on its way
+ *   issue ─┘  records, for receipts and bundles ─► queue ─► one request for all that arrived while the last was on its way
  * ```
  *
  * Every answer is verified when it comes, as it would be for one credential. What it costs: a new version of a policy, or a key that was
@@ -19,6 +19,7 @@ import {
   buildRecordStatement,
   encodeBundle,
   type NewRecord,
+  type ProvenanceRecord,
   type RecordType,
   type WorkloadDescription,
 } from '../../provenance/index.ts'
@@ -58,7 +59,12 @@ export function issuingLog({ client, clock, maxAge = 10 }: IssuingLogOptions): I
     const { statement, record, wraps, keys } = await built.finally(() => building.delete(built))
     try {
       return {
-        ...(await registrations.ask({ bytes: withWraps(statement, wraps), entry: statement.entry })),
+        ...(await registrations.ask({
+          bytes: withWraps(statement, wraps),
+          statement,
+          // Which is what its issuer asks for next.
+          credential: credentialOf(record as ProvenanceRecord),
+        })),
         statement,
         record,
         keys,
@@ -98,6 +104,10 @@ export function issuingLog({ client, clock, maxAge = 10 }: IssuingLogOptions): I
         : register(content, author)
     },
   }
+}
+
+function credentialOf(record: ProvenanceRecord): Hash | undefined {
+  return record.type === 'credential-provenance' ? record.fields.credentialDigest : undefined
 }
 
 /** Answers by question, each asked once at a time. */

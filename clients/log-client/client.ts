@@ -54,7 +54,7 @@ import { type CheckpointMemory, memoryInProcess } from './memory.ts'
 import type { LogPolicy } from './policy.ts'
 import { checkSeries, type LoggedRecord, type LoggedStatement, ProvenLog, readNewestPolicy } from './proven-log.ts'
 import { postStatement, type Sleep } from './register.ts'
-import { postStatements } from './register-all.ts'
+import { postStatements, type Submission } from './register-all.ts'
 import { MAX_BYTES, Requests, readByteStrings } from './requests.ts'
 import { decodeStatementBundle } from './statement-bundle.ts'
 import { HttpTileReader } from './tile-reader.ts'
@@ -87,18 +87,14 @@ export interface LogClientOptions {
   readonly sleep?: Sleep
 }
 
-/** A statement with what travels beside it, and the entry that it is: for whoever made it, and need not read it again. */
-export interface Submission {
-  readonly bytes: Uint8Array
-  readonly entry: Hash
-}
-
 /** What became of a registered statement. */
 export interface Registered {
   readonly entry: Hash
   readonly index: number
   /** As the log sent it; signature and path verified. */
   readonly receipt: Uint8Array
+  /** The bundle of the credential, where it was asked for along with the registration and the log told; of that, nothing is verified. */
+  readonly story?: Bundle
 }
 
 export interface RegisteredRecord<T extends RecordType> extends Registered {
@@ -210,16 +206,15 @@ export class LogClient {
    */
   async registerAll(statements: readonly (Uint8Array | Submission)[]): Promise<(Registered | Error)[]> {
     const log = await this.#log()
-    const bytes = statements.map((each) => (each instanceof Uint8Array ? each : each.bytes))
-    const receipts = await postStatements(bytes, this.#fetcher, this.#sleep)
+    const outcomes = await postStatements(statements, this.#fetcher, this.#sleep)
     return Promise.all(
-      receipts.map(async (receipt, i) => {
-        if (receipt instanceof Error) return receipt
+      outcomes.map(async (outcome, i) => {
+        if (outcome instanceof Error) return outcome
         try {
           const each = statements[i]!
-          const { entry } = each instanceof Uint8Array ? parseSignedStatement(each) : each
-          const { index } = await log.checkReceipt(receipt, entry)
-          return { entry, index, receipt }
+          const { entry } = each instanceof Uint8Array ? parseSignedStatement(each) : each.statement
+          const { index } = await log.checkReceipt(outcome.receipt, entry)
+          return { entry, index, ...outcome }
         } catch (error) {
           return error as Error
         }

@@ -67,9 +67,35 @@ export async function collectBundles(
   maxBytes: number,
 ): Promise<Collected> {
   const gathering = new Gathering(source, maxBytes)
-  const stories = await Promise.all(
-    credentialDigests.map((digest) => gathering.storyOf(toHex(digest)).catch(asOutcome)),
+  return answerOf(
+    gathering,
+    await Promise.all(credentialDigests.map((digest) => gathering.storyOf(toHex(digest)).catch(asOutcome))),
   )
+}
+
+/**
+ * What was just registered, at `indexes`, with the receipt of each: of a `credential-provenance` the bundle of its credential, and of all else,
+ * and where there is no bundle, the statement alone.
+ *
+ * @throws {@link RequestError} `bundle_too_large` when there is no room for them; `LogError` `statement_erased`
+ */
+export async function collectRegistered(
+  indexes: readonly number[],
+  source: BundleSource,
+  maxBytes: number,
+): Promise<Collected> {
+  const gathering = new Gathering(source, maxBytes)
+  const stories = indexes.map(async (index) => {
+    const story = await gathering.storyAt(index).catch(asOutcome)
+    return story instanceof EvidenceError ? [index] : story
+  })
+  return answerOf(gathering, await Promise.all(stories))
+}
+
+async function answerOf(
+  gathering: Gathering,
+  stories: readonly (readonly number[] | EvidenceError)[],
+): Promise<Collected> {
   const indexes = [...new Set(stories.flatMap((story) => (story instanceof EvidenceError ? [] : story)))]
   const statements = await gathering.prove(indexes)
   const placeOf = new Map(indexes.map((index, place) => [index, place]))
@@ -101,9 +127,20 @@ class Gathering {
 
   /** The indexes of what belongs into the bundle of a credential, its record first. @throws as {@link collectBundle} */
   async storyOf(credentialDigest: string): Promise<number[]> {
-    const { log, isFor } = this.#source
-    const root = await log.byUnique(`credential:${credentialDigest}`)
+    const root = await this.#source.log.byUnique(`credential:${credentialDigest}`)
     if (!this.snapshot.has(root)) throw notRecorded()
+    return this.#follow(root, credentialDigest)
+  }
+
+  /** As {@link storyOf} the credential that the record at an index of this tree is about; the statement alone, where that is about none. */
+  async storyAt(index: number): Promise<number[]> {
+    const { record } = await this.#at(index)
+    if (record?.type !== 'credential-provenance') return [index]
+    return this.#follow(index, toHex(record.fields.credentialDigest))
+  }
+
+  async #follow(root: number, credentialDigest: string): Promise<number[]> {
+    const { log, isFor } = this.#source
     // All of them or no bundle: one that left out the oldest could leave out the revocation.
     const statuses = await log.statuses(credentialDigest, MAX_BUNDLE_STATEMENTS, root)
     if (isFor) {
@@ -156,10 +193,10 @@ class Gathering {
   async #read(index: number): Promise<Found> {
     const { log, authorities, shown } = this.#source
     const { statement, record } = this.#known.read(index, await this.snapshot.statement(index))
-    const links = followed(record)
+    const links = record ? followed(record) : []
     const [targets, stored] = await Promise.all([
       Promise.all(links.map((link) => this.#locate(link.entry))),
-      record.sealed ? log.wraps(statement.entry) : [],
+      record?.sealed ? log.wraps(statement.entry) : [],
     ])
     const wraps = shown ? shown(stored, statement.header.kid ?? '') : stored
     this.#room -= bytesOf(statement, wraps)
@@ -172,13 +209,14 @@ class Gathering {
       ...signer.map((authorization) => authorization.index),
       ...targets.flatMap((target) => (target ? [target.index] : [])),
     ]
-    return { statement, wraps, next }
+    return { statement, record, wraps, next }
   }
 }
 
 /** What was found of one entry, and the indexes that it leads to. */
 interface Found {
   readonly statement: SignedStatement
+  readonly record: ProvenanceRecord | undefined
   readonly wraps: readonly Uint8Array[]
   readonly next: readonly number[]
 }

@@ -5,12 +5,13 @@
  */
 import { equalBytes } from '../../merkle/bytes.ts'
 import { assert, EvidenceError } from '../../merkle/error.ts'
-import { type ProvenanceRecord, recordOfStatement } from '../../provenance/record.ts'
+import { isRecordStatement, type ProvenanceRecord, recordOfStatement } from '../../provenance/record.ts'
 import { parseSignedStatement, type SignedStatement } from '../../statement/signed-statement.ts'
 
 export interface KnownStatement {
   readonly statement: SignedStatement
-  readonly record: ProvenanceRecord
+  /** Undefined in what is no record. */
+  readonly record: ProvenanceRecord | undefined
 }
 
 /** Of at most 4 KiB each, of which most have one or two. */
@@ -41,7 +42,7 @@ export class KnownStatements {
 function readStored(bytes: Uint8Array): KnownStatement {
   try {
     const statement = parseSignedStatement(bytes)
-    return { statement, record: recordOfStatement(statement) }
+    return { statement, record: isRecordStatement(statement) ? recordOfStatement(statement) : undefined }
   } catch (cause) {
     assert(!(cause instanceof EvidenceError), `a stored statement is refused: ${String(cause)}`)
     throw cause

@@ -16,24 +16,15 @@ import { fromHex } from '../../merkle/bytes.ts'
 import { assert, EvidenceError } from '../../merkle/error.ts'
 import type { Hash } from '../../merkle/hash.ts'
 import { BUNDLE_MEDIA_TYPE, encodeBundle } from '../../provenance/verification/bundle.ts'
-import {
-  BUNDLE_SET_MEDIA_TYPE,
-  encodeBundleSet,
-  MAX_BUNDLED_BYTES,
-  MAX_BUNDLES,
-} from '../../provenance/verification/bundle-set.ts'
+import { BUNDLE_SET_MEDIA_TYPE, encodeBundleSet, MAX_BUNDLES } from '../../provenance/verification/bundle-set.ts'
 import { asArray, asBytes, decodeCbor } from '../../statement/cbor.ts'
 import type { Door } from '../access/door.ts'
-import { isInView, viewOf } from '../access/general-view.ts'
 import { bytes, operation } from '../http/openapi.ts'
 import { encodeConcise, problemOf, RequestError } from '../problem.ts'
-import { type BundleSource, collectBundle, collectBundles } from '../reading/collect.ts'
-import { KnownStatements } from '../reading/known-statements.ts'
 import type { SharedRoom } from '../shared-room.ts'
-import { Slots } from '../turns.ts'
-import type { LogReader } from '../types.ts'
 import { readBody } from './body.ts'
 import { HexDigest, octets } from './http.ts'
+import type { Stories } from './stories.ts'
 
 const getProvenance = operation({
   operationId: 'getProvenance',
@@ -46,8 +37,6 @@ const getProvenance = operation({
 })
 
 const DIGESTS_TYPE = 'application/cbor'
-/** More than are needed to have something to do while the store reads. */
-const COLLECTED_AT_ONCE = 16
 /** Of so many digests, and the heads before them. */
 const MAX_BODY_BYTES = 3 + 34 * MAX_BUNDLES
 
@@ -67,8 +56,8 @@ const findProvenance = operation({
   problems: ['malformed_cbor', 'too_large', 'unsupported_media_type'],
 })
 
-interface ProvenanceOptions extends BundleSource {
-  readonly log: BundleSource['log'] & Pick<LogReader, 'meta' | 'statement'>
+interface ProvenanceOptions {
+  readonly stories: Pick<Stories, 'one' | 'several'>
   readonly door: Door
   /** For bodies on their way in. */
   readonly bodies: SharedRoom
@@ -76,26 +65,10 @@ interface ProvenanceOptions extends BundleSource {
 
 export const provenanceRoutes: FastifyPluginAsyncTypebox<ProvenanceOptions> = async (
   app,
-  { log, authorities, bodies, door },
+  { stories, bodies, door },
 ) => {
-  const known = new KnownStatements()
-  // What is collected is in memory, up to 16 MiB for each request.
-  const collecting = new Slots(COLLECTED_AT_ONCE)
-  function sourceFor(request: FastifyRequest): BundleSource {
-    const view = viewOf(door.visitOf(request))
-    return {
-      log,
-      known,
-      authorities,
-      shown: (wraps, signer) => door.wrapsFor(request, wraps, signer),
-      ...(view && { isFor: (credential) => isInView(view, credential, { log, authorities }) }),
-    }
-  }
-
   app.get('/v1/provenance/:digest', { schema: getProvenance }, async (request, reply) => {
-    const digest = fromHex(request.params.digest)
-    const collect = () => collectBundle(digest, sourceFor(request))
-    const bundle = await collecting.run(collect, door.nameOf(request))
+    const bundle = await stories.one(fromHex(request.params.digest), request)
     return (
       reply
         .type(BUNDLE_MEDIA_TYPE)
@@ -119,9 +92,7 @@ export const provenanceRoutes: FastifyPluginAsyncTypebox<ProvenanceOptions> = as
     handler: async (request, reply) => {
       const { body } = request
       assert(body instanceof Uint8Array, 'a request with this media type passed its parser')
-      const digests = readDigests(body)
-      const collect = () => collectBundles(digests, sourceFor(request), MAX_BUNDLED_BYTES)
-      const { bundles, ...set } = await collecting.run(collect, door.nameOf(request))
+      const { bundles, ...set } = await stories.several(readDigests(body), request)
       const outcomes = bundles.map((each) =>
         each instanceof EvidenceError ? encodeConcise(problemOf(each, request.id)) : each,
       )

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type IssuerLog, issuingLog, publishIssuancePolicy } from '../../clients/issuer/index.ts'
-import { type LogClient, RefusedError } from '../../clients/log-client/index.ts'
+import { type LogClient, RefusedError, type Submission } from '../../clients/log-client/index.ts'
 import { utf8 } from '../../merkle/index.ts'
 import type { Author } from '../../provenance/index.ts'
 import { importSigningKey } from '../../statement/index.ts'
@@ -50,10 +50,11 @@ describe('issuingLog', () => {
     assert.notDeepEqual(first.digest, second.digest)
     // Of the second credential nothing was logged but why it was issued.
     assert.equal(second.index, first.index + 2)
-    assert.equal(asked('stories'), 3)
+    // Its bundle came with the receipt.
+    assert.equal(asked('stories'), 0)
   })
 
-  it('registers what arrives together in one request, and asks for its bundles in one', async () => {
+  it('registers what arrives together in one request, and gets the bundles with the receipts', async () => {
     const { log, asked, largest } = shared()
     const result = await world.result()
     await issueBy(log, [result])
@@ -61,7 +62,20 @@ describe('issuingLog', () => {
     const all = await Promise.all(Array.from({ length: 12 }, () => issueBy(log, [result])))
     assert.equal(new Set(all.map(({ index }) => index)).size, 12)
     assert.ok(asked('registerAll') - before < 12 && largest() > 1, `${asked('registerAll') - before} requests`)
-    assert.ok(asked('stories') < 13)
+    assert.equal(asked('stories'), 0)
+  })
+
+  it('asks for the bundle where the log answered with a receipt alone', async () => {
+    const { client, asked } = counted(world.client)
+    const silent = new Proxy(client, {
+      get: (target, name: keyof LogClient) =>
+        name === 'registerAll'
+          ? (statements: readonly Submission[]) => target.registerAll(statements.map(({ bytes }) => bytes))
+          : target[name],
+    })
+    const log = issuingLog({ client: silent, clock: () => world.clock.now })
+    assert.equal((await issueBy(log, [await world.result()])).kind, 'wit')
+    assert.equal(asked('stories'), 1)
   })
 
   it('one record that the log refuses does not take the others with it', async () => {

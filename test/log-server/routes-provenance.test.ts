@@ -1,9 +1,13 @@
 // The bundle of a credential, and the lookups by signer: complete, of one tree, and bounded.
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import type { FastifyRequest } from 'fastify'
+import { type Door, OPEN } from '../../log-server/access/door.ts'
+import { grantsOf, type Right } from '../../log-server/access/rights.ts'
 import { RequestError } from '../../log-server/problem.ts'
 import { collectBundle, collectBundles } from '../../log-server/reading/collect.ts'
 import { Snapshot } from '../../log-server/reading/snapshot.ts'
+import { Stories } from '../../log-server/routes/stories.ts'
 import { equalBytes, fromHex, openCheckpoint, parseVkey, toHex } from '../../merkle/index.ts'
 import {
   bundleIn,
@@ -13,6 +17,7 @@ import {
   encodePublicKey,
   type Link,
   MAX_BUNDLED_BYTES,
+  MAX_BUNDLES,
 } from '../../provenance/index.ts'
 import { KnownTree } from '../../provenance/verification/evidence-memory.ts'
 import {
@@ -28,9 +33,11 @@ import {
   decodeCbor,
   decodeProblem,
   encodeCbor,
+  encodeCborSequence,
   importVerificationKey,
   parseReceipt,
   parseTransparentStatement,
+  receiptsBeside,
   type SignedStatement,
   verifyReceipt,
   wrapKeys,
@@ -247,6 +254,77 @@ describe('GET /v1/provenance/{digest}', () => {
         type: JSON_PROBLEM,
       })
     }
+  })
+})
+
+describe('POST /v1/entries, for whoever accepts a bundle set', () => {
+  const SET = 'application/vnd.provlog.bundles+cbor'
+  const post = (submissions: readonly Uint8Array[]) =>
+    world.app.inject({
+      method: 'POST',
+      url: '/v1/entries',
+      headers: { 'content-type': 'application/cbor-seq', accept: `${SET}, application/cbor-seq` },
+      payload: Buffer.from(encodeCborSequence(submissions)),
+    })
+  const recordOf = async (name: string) => {
+    const links = [
+      world.link('workload-provenance', 6),
+      world.link('attestation-result', 7),
+      world.link('issuance-policy', 3),
+      world.link('key-authorization', 1),
+    ]
+    const fields = { ...FIELDS['credential-provenance'], credentialDigest: digestOf(name) }
+    return (await world.build('credential-provenance', { fields, links })).statement
+  }
+  const policyOf = async (policyId: string) =>
+    (await world.build('issuance-policy', { fields: { ...FIELDS['issuance-policy'], policyId } })).statement
+  const visitBy = (...rights: readonly Right[]): Door => ({
+    ...OPEN,
+    nameOf: () => 'somebody',
+    visitOf: () => ({ caller: { by: 'none' as const }, grants: grantsOf(...rights) }),
+  })
+  const tell = async (index: number, door: Door) => {
+    const { reader: log, authorities } = world.log
+    return new Stories({ log, authorities, door }).registered([index], {} as FastifyRequest)
+  }
+
+  it('is the bundle of each credential, the receipt of all else, and why the rest was refused', async () => {
+    const [record, other] = [await recordOf('told'), await policyOf('told')]
+    const forged = (await policyOf('forged')).bytes.slice()
+    forged[forged.length - 1]! ^= 1
+    const { size } = world.log.reader.treeHead()
+    const answer = await post([forged, record.bytes, other.bytes])
+    assert.equal(answer.statusCode, 200, answer.payload)
+    assert.equal(answer.headers['content-type'], SET)
+    assert.equal(answer.headers['cache-control'], 'no-store')
+    const set = decodeBundleSet(new Uint8Array(answer.rawPayload))
+    const [refused, places, alone, ...more] = set.bundles
+    assert.deepEqual(more, [])
+    assert.ok(refused instanceof Uint8Array)
+    assert.ok(places && !(places instanceof Uint8Array) && alone && !(alone instanceof Uint8Array))
+    assert.equal(decodeProblem(refused).code, 'bad_signature')
+    const digest = digestOf('told')
+    assert.deepEqual(
+      decodeBundle(encodeBundle(bundleIn(set, places, digest))),
+      (await fetchBundle(toHex(digest))).bundle,
+    )
+    assert.equal(alone.length, 1)
+    const [receipt] = receiptsBeside(other, set.statements[alone[0]!]!.statement)!
+    assert.equal(parseReceipt(receipt!).inclusion[0]!.index, size + 1)
+  })
+
+  it('is receipts for more statements than a set may be about', async () => {
+    const { bytes } = await policyOf('many')
+    const answer = await post(Array.from({ length: MAX_BUNDLES + 1 }, () => bytes))
+    assert.equal(answer.headers['content-type'], 'application/cbor-seq')
+  })
+
+  it('tells nothing to whoever may not read, and of a credential outside of the view its record alone', async () => {
+    const { size: index } = world.log.reader.treeHead()
+    assert.equal((await post([(await recordOf('inside')).bytes])).statusCode, 200)
+    assert.equal(await tell(index, visitBy('append:issuer')), undefined)
+    assert.deepEqual((await tell(index, visitBy('append:issuer', 'read:general')))!.bundles, [[0]])
+    assert.ok(((await tell(index, visitBy('append:issuer', 'read')))!.bundles[0] as number[]).length > 1)
   })
 })
 
