@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { Level } from 'level'
 import { checkBeforeOpening, checkLevelFiles, checkOpenTables } from '../../log-server/storage/level/files.ts'
 import { openLevel } from '../../log-server/storage/level/open.ts'
+import { SCRATCH } from './flipped-log.ts'
 
 /** Of one table: what is large and in many blocks, and before and behind it keys that say something by not being there. */
 const SERIES = 'rappraisal-policy/k/p'
@@ -99,5 +100,41 @@ describe('what is looked at before LevelDB is opened', () => {
     await writeFile(file, bytes)
     await assert.rejects(openLevel(location, false), { code: 'log_damaged' })
     await writeFile(file, table)
+  })
+})
+
+describe('what appends ask for', () => {
+  const MEBIBYTES = 40
+  /** Whether damage to one unique key is found that stands in one table with, and behind, much of one letter. */
+  const lookedAt = async (letter: string): Promise<boolean> => {
+    const location = await mkdtemp(join(SCRATCH, 'provlog-level-'))
+    const large = { writeBufferSize: 128 * 2 ** 20, maxFileSize: 128 * 2 ** 20 }
+    const options = { valueEncoding: 'view', compression: false, ...large } as object
+    const db = new Level<string, Uint8Array>(location, options)
+    await db.open()
+    for (let i = 0; i < MEBIBYTES; i++) await db.put(`${letter}${100 + i}`, new Uint8Array(2 ** 20).fill(i))
+    await db.put(HELD, new Uint8Array(1))
+    await db.close()
+    // LevelDB writes out what it has when it is opened.
+    const again = new Level(location, options)
+    await again.open()
+    await again.close()
+    const files = (await readdir(location)).filter((name) => name.endsWith('.ldb'))
+    assert.equal(files.length, 1)
+    const [file = ''] = files
+    const table = await readFile(join(location, file))
+    table[table.indexOf(HELD.slice(1))]! ^= 1
+    await writeFile(join(location, file), table)
+    const damages = await checkBeforeOpening(location)
+    await rm(location, { recursive: true })
+    return damages.length > 0
+  }
+
+  it('is looked at before opening, however much else is in the same table', async () => {
+    assert.equal(await lookedAt('s'), true)
+  })
+
+  it('is looked at later, where there is much of it', async () => {
+    assert.equal(await lookedAt('u'), false)
   })
 })

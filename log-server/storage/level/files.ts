@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { isCode } from '../guard.ts'
 import { ASKED_FOR_LETTERS, TELLING_LETTERS } from '../stored-values.ts'
 import { readRecordLog } from './record-log.ts'
-import { checkLookups, checkTable, type Paced } from './table.ts'
+import { checkLookups, checkTable, lookupBytes, type Paced } from './table.ts'
 import { Varints } from './varints.ts'
 
 /** One thing that is wrong with one file. */
@@ -25,7 +25,7 @@ export interface FileDamage {
   readonly detail: string
 }
 
-/** Of tables with keys that appends ask for: 0.1 s to look at. A log of some 200,000 entries has as much. */
+/** Of blocks with keys that appends ask for: 0.1 s to look at. A log of some 100,000 records has as much. */
 const MOST_BEFORE_OPENING = 32 * 1024 * 1024
 
 /**
@@ -97,7 +97,7 @@ async function check(location: string, all: boolean): Promise<FileDamage[]> {
     if (log.damage !== undefined) found.push({ file, detail: log.damage })
   }
   // A table that the manifest does not name is of a crash, and nobody reads it.
-  const letters = lettersBefore([...files.tables.values()])
+  const letters = await lettersBefore(location, files.tables)
   for (const [number, table] of files.tables) {
     const damage = all
       ? checkFile(location, number, table.size, (handle) => checkTable(handle))
@@ -107,10 +107,14 @@ async function check(location: string, all: boolean): Promise<FileDamage[]> {
   return found
 }
 
-function lettersBefore(tables: readonly Table[]): readonly number[] {
-  const askedFor = tables.filter((table) => mayHave(table, ASKED_FOR_LETTERS))
-  const bytes = askedFor.reduce((sum, { size }) => sum + size, 0)
-  return bytes > MOST_BEFORE_OPENING ? TELLING_LETTERS : [...TELLING_LETTERS, ...ASKED_FOR_LETTERS]
+async function lettersBefore(location: string, tables: LevelFiles['tables']): Promise<readonly number[]> {
+  let bytes = 0
+  for (const [number, table] of tables) {
+    if (!mayHave(table, ASKED_FOR_LETTERS)) continue
+    bytes += (await withTable(location, number, (handle) => lookupBytes(handle, ASKED_FOR_LETTERS))) ?? 0
+    if (bytes > MOST_BEFORE_OPENING) return TELLING_LETTERS
+  }
+  return [...TELLING_LETTERS, ...ASKED_FOR_LETTERS]
 }
 
 function mayHave({ first, last }: Table, letters: readonly number[]): boolean {
@@ -162,18 +166,30 @@ async function checkFile(
   size: number,
   check: (handle: FileHandle) => Promise<string | undefined>,
 ): Promise<FileDamage[]> {
+  const damage = await withTable(location, number, async (handle, file) => {
+    const { size: found } = await handle.stat()
+    const detail = found === size ? await check(handle) : ofAnotherSize(found, size)
+    return detail === undefined ? [] : [{ file, detail }]
+  })
+  return damage ?? [missing(number)]
+}
+
+/** Undefined of one that is not there. */
+async function withTable<T>(
+  location: string,
+  number: number,
+  read: (handle: FileHandle, file: string) => Promise<T>,
+): Promise<T | undefined> {
   for (const file of namesOf(number)) {
     const handle = await openIfThere(join(location, file))
     if (!handle) continue
     try {
-      const { size: found } = await handle.stat()
-      const detail = found === size ? await check(handle) : ofAnotherSize(found, size)
-      return detail === undefined ? [] : [{ file, detail }]
+      return await read(handle, file)
     } finally {
       await handle.close()
     }
   }
-  return [missing(number)]
+  return undefined
 }
 
 /** What it may be called: the second by older versions of LevelDB. */

@@ -73,6 +73,28 @@ export async function checkLookups(
   for (const block of [index, metaindex, ...(await handlesIn(file, size, metaindex))]) {
     if (!(await readBlock(file, size, block))) return notAsWritten(block)
   }
+  const blocks = await blocksWith(file, table, letters)
+  for (const run of runs(blocks)) {
+    const damaged = await damagedIn(file, size, run)
+    if (damaged) return notAsWritten(damaged)
+    if (!(await paced(endOf(run.at(-1)!) - run[0]!.offset))) return undefined
+  }
+  return undefined
+}
+
+/** How much of a table {@link checkLookups} reads besides what finds its blocks; none of one that is damaged there, which it finds. */
+export async function lookupBytes(file: FileHandle, letters: readonly number[]): Promise<number> {
+  const table = await readFooter(file)
+  if (typeof table === 'string') return 0
+  const blocks = await blocksWith(file, table, letters)
+  return blocks.reduce((sum, { length }) => sum + length, 0)
+}
+
+async function blocksWith(
+  file: FileHandle,
+  { size, index }: Footer,
+  letters: readonly number[],
+): Promise<readonly BlockHandle[]> {
   // A name in the index is no less than any key in its block, and less than those of the next one.
   let from = 0
   const blocks: BlockHandle[] = []
@@ -80,12 +102,7 @@ export async function checkLookups(
     if (letters.some((letter) => from <= letter && letter <= block.letter)) blocks.push(block)
     from = block.letter
   }
-  for (const run of runs(blocks)) {
-    const damaged = await damagedIn(file, size, run)
-    if (damaged) return notAsWritten(damaged)
-    if (!(await paced(endOf(run.at(-1)!) - run[0]!.offset))) return undefined
-  }
-  return undefined
+  return blocks
 }
 
 /** Of blocks that stand one behind the other, as many as are read at once. */
@@ -118,9 +135,15 @@ async function damagedIn(
 
 const endOf = ({ offset, length }: BlockHandle): number => offset + length + TRAILER_BYTES
 
-async function readFooter(
-  file: FileHandle,
-): Promise<{ readonly size: number; readonly metaindex: BlockHandle; readonly index: BlockHandle } | string> {
+interface Footer {
+  /** Of the file. */
+  readonly size: number
+  readonly metaindex: BlockHandle
+  readonly index: BlockHandle
+}
+
+/** Or what is wrong with it. */
+async function readFooter(file: FileHandle): Promise<Footer | string> {
   const { size } = await file.stat()
   if (size < FOOTER_BYTES) return `${size} bytes are no table`
   const footer = await readAt(file, size - FOOTER_BYTES, FOOTER_BYTES)
