@@ -19,6 +19,7 @@ import {
 import { isMainThread } from 'node:worker_threads'
 import { fromBase64url } from '../merkle/bytes.ts'
 import { isStrictEd25519 } from '../merkle/ed25519-encoding.ts'
+import { libsodium } from '../merkle/libsodium.node.ts'
 import { type SignatureScheme, schemeOf, type VerificationAlgorithm } from './algorithm.ts'
 import { kidOf, type PrivateJwk, publicJwkOf, signingAlgorithmOf, type VerificationJwk } from './cose-key.ts'
 import { withLowS } from './ecdsa-malleability.ts'
@@ -60,13 +61,28 @@ function checkFor(jwk: VerificationJwk, scheme: SignatureScheme): Check {
   const publicKey = jwk.kty === 'OKP' ? fromBase64url(jwk.x) : undefined
   const isWellFormed = (signature: Uint8Array) =>
     publicKey ? isStrictEd25519(publicKey, signature) : signature.length === length
+  const holdsByOpenssl = (data: Uint8Array, signature: Uint8Array) =>
+    isWellFormed(signature) && verify(digest, data, key, signature)
   return {
     isWellFormed,
-    holds: (data, signature) => isWellFormed(signature) && verify(digest, data, key, signature),
+    holds: publicKey ? holdsByLibsodium(publicKey, holdsByOpenssl) : holdsByOpenssl,
     inThreadPool: (data, signature) =>
       new Promise((resolve, reject) => {
         verify(digest, data, key, signature, (error, valid) => (error ? reject(error) : resolve(valid)))
       }),
+  }
+}
+
+/** Loads libsodium when the first signature is to be checked. */
+function holdsByLibsodium(publicKey: Uint8Array, otherwise: Check['holds']): Check['holds'] {
+  // Memory that other threads share is not libsodium's to read.
+  const own = new Uint8Array(64)
+  return (data, signature) => {
+    const check = libsodium()
+    if (!check || data.buffer instanceof SharedArrayBuffer) return otherwise(data, signature)
+    if (!isStrictEd25519(publicKey, signature)) return false
+    own.set(signature)
+    return check(publicKey, data, own)
   }
 }
 

@@ -59,6 +59,7 @@ const ONE_IMPORTER: Readonly<Record<string, readonly string[]>> = {
   // Nobody: it judges our own reader of CBOR in the tests.
   'cbor-x': [],
   tweetnacl: ['merkle/ed25519.ts'],
+  'sodium-native': ['merkle/libsodium.node.ts'],
   level: ['log-server/storage/level/open.ts'],
   jose: ['statement/jwe.ts', 'provenance/jws.ts'],
   '@peculiar/x509': ['clients/issuer/x509.ts'],
@@ -85,10 +86,10 @@ const sources = Object.keys(ALLOWED).flatMap((folder) =>
 const imports: readonly Import[] = sources.flatMap((file) => {
   const text = readFileSync(file, 'utf8')
   const found = text.matchAll(
-    /^(?:import|export)\b[^'"\n;]*?(?:\n[^'"\n]*?)*?from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm,
+    /^(?:import|export)\b[^'"\n;]*?(?:\n[^'"\n]*?)*?from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)|\bcreateRequire\([^)]*\)\('([^']+)'\)/gm,
   )
   return [...found].map((match) => {
-    const target = match[1] ?? match[2] ?? match[3] ?? ''
+    const target = match[1] ?? match[2] ?? match[3] ?? match[4] ?? ''
     return { file, target: target.startsWith('.') ? join(dirname(file), target) : target }
   })
 })

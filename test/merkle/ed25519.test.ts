@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { ed25519 as noble } from '@noble/curves/ed25519.js'
 import fc from 'fast-check'
 import { concatBytes, fromHex } from '../../merkle/bytes.ts'
 import * as native from '../../merkle/ed25519.node.ts'
 import * as portable from '../../merkle/ed25519.ts'
+import { isStrictEd25519 } from '../../merkle/ed25519-encoding.ts'
+import { libsodium } from '../../merkle/libsodium.node.ts'
 
 const seed = Uint8Array.from({ length: 32 }, (_, i) => i)
 const message = new TextEncoder().encode('a checkpoint')
@@ -35,12 +38,18 @@ const nonCanonical = [
   'ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
 ].map(fromHex)
 
-for (const [name, build] of [
-  ['native', native],
-  ['portable', portable],
+/** As threads that check many ask it. */
+const libsodiumVerify = (publicKey: Uint8Array, text: Uint8Array, signature: Uint8Array) =>
+  isStrictEd25519(publicKey, signature) && libsodium()!(publicKey, text, signature)
+const skip = libsodium() === undefined && 'sodium-native is not installed, or does not run here'
+
+for (const [name, build, options] of [
+  ['native build', native, {}],
+  ['portable build', portable, {}],
+  ['by libsodium', { ...native, ed25519Verify: libsodiumVerify }, { skip }],
 ] as const) {
   const { ed25519PublicKey, ed25519Sign, ed25519Verify, isStrongEd25519Key } = build
-  describe(`Ed25519, ${name} build`, () => {
+  describe(`Ed25519, ${name}`, options, () => {
     const publicKey = ed25519PublicKey(seed)
     const signature = ed25519Sign(seed, message)
 
@@ -114,7 +123,7 @@ for (const [name, build] of [
   })
 }
 
-describe('the two builds of Ed25519', () => {
+describe('the builds of Ed25519', () => {
   it('derive the same keys and signatures, as @noble/curves does', () => {
     fc.assert(
       fc.property(bytes32, fc.uint8Array({ maxLength: 200 }), (secret, text) => {
@@ -139,9 +148,47 @@ describe('the two builds of Ed25519', () => {
       fc.property(keys, halves, scalars, (A, R, S) => {
         const verdict = native.ed25519Verify(A, message, concatBytes(R, S))
         assert.equal(portable.ed25519Verify(A, message, concatBytes(R, S)), verdict)
+        if (!skip) assert.equal(libsodiumVerify(A, message, concatBytes(R, S)), verdict)
         assert.equal(noble.verify(concatBytes(R, S), message, A, { zip215: false }) || !verdict, true)
       }),
       { numRuns: 100 },
     )
   })
+
+  it('compare R without the cofactor: of what the holder of a key can make with points of small order, all take the same', () => {
+    const { Point } = noble
+    const order8 = Point.fromBytes(smallOrder[6]!)
+    const verdicts = new Set<string>()
+    for (let i = 0; i < 64; i++) {
+      const [a, r] = [BigInt(1000 + i), BigInt(2000 + i)]
+      const A = Point.BASE.multiply(a)
+        .add(multiple(order8, i % 8))
+        .toBytes()
+      const R = Point.BASE.multiply(r)
+        .add(multiple(order8, i >> 3))
+        .toBytes()
+      const k = toNumber(new Uint8Array(createHash('sha512').update(R).update(A).update(message).digest())) % L
+      const signature = concatBytes(R, toBytes((r + k * a) % L))
+      const verdict = native.ed25519Verify(A, message, signature)
+      assert.equal(portable.ed25519Verify(A, message, signature), verdict)
+      if (!skip) assert.equal(libsodiumVerify(A, message, signature), verdict)
+      // With the cofactor every one of them holds.
+      assert.equal(noble.verify(signature, message, A, { zip215: true }), true)
+      verdicts.add(`${verdict}, R ${i >> 3 === 0 ? 'clean' : 'mixed'}`)
+    }
+    assert.deepEqual([...verdicts].sort(), ['false, R clean', 'false, R mixed', 'true, R clean', 'true, R mixed'])
+  })
 })
+
+describe('libsodium', { skip }, () => {
+  it('says nothing of memory that threads share, which is an error and no refusal', () => {
+    const [key, signature] = [native.ed25519PublicKey(seed), native.ed25519Sign(seed, message)]
+    const shared = new Uint8Array(new SharedArrayBuffer(message.length))
+    shared.set(message)
+    assert.throws(() => libsodium()!(key, shared, signature), TypeError)
+  })
+})
+
+function multiple(point: InstanceType<typeof noble.Point>, times: number): InstanceType<typeof noble.Point> {
+  return Array.from({ length: times }, () => point).reduce((sum, each) => sum.add(each), noble.Point.ZERO)
+}

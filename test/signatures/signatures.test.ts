@@ -20,6 +20,7 @@ import {
   toBase64url,
   utf8,
 } from '../../merkle/index.ts'
+import { libsodium } from '../../merkle/libsodium.node.ts'
 import { verifyCompactJws } from '../../provenance/index.ts'
 import {
   type CborValue,
@@ -98,14 +99,31 @@ for (const [name, { ed25519Verify }] of [
   })
 }
 
-for (const [name, { importVerificationKey }] of [
-  ['native', native],
-  ['portable', portable],
+type Import = (typeof native)['importVerificationKey']
+const atOnce: Import = async (jwk) => {
+  const key = await native.importVerificationKey(jwk)
+  return { ...key, verify: async (data, signature) => key.holds!(data, signature) }
+}
+const shared: Import = async (jwk) => {
+  const key = await native.importVerificationKey(jwk)
+  const inShared = (bytes: Uint8Array) => {
+    const copy = new Uint8Array(new SharedArrayBuffer(bytes.length))
+    copy.set(bytes)
+    return copy
+  }
+  return { ...key, verify: async (data, signature) => key.holds!(inShared(data), inShared(signature)) }
+}
+
+for (const [name, importVerificationKey] of [
+  ['native build', native.importVerificationKey],
+  [`native build, at once, Ed25519 by ${libsodium() ? 'libsodium' : 'OpenSSL'}`, atOnce],
+  ['native build, at once, in memory that threads share', shared],
+  ['portable build', portable.importVerificationKey],
 ] as const) {
   const accepts = async (jwk: PublicJwk, message: Uint8Array, signature: Uint8Array) =>
     (await importVerificationKey(parsePublicJwk(jwk))).verify(message, signature)
 
-  describe(`#signature, ${name} build`, () => {
+  describe(`#signature, ${name}`, () => {
     for (const message of MESSAGES) {
       it(`gives each Ed25519 signature over ${message.length} bytes its verdict`, async () => {
         for (const { what, key, signature, valid } of ed25519Cases(message)) {
