@@ -24,6 +24,9 @@ export class KeySet {
   readonly #shards = Array.from({ length: SHARDS }, () => new Shard())
   readonly #runs: Runs
   readonly #seeds = seeds()
+  /** Those that were asked for last, with their hashes: it is asked who holds the names of a record before it gets them. */
+  readonly #lately: { name: string; high: number; low: number }[] = []
+  #oldest = 0
 
   constructor(scratch: Scratch) {
     this.#runs = new Runs(scratch)
@@ -59,6 +62,18 @@ export class KeySet {
   }
 
   #hash(name: string): void {
+    const known = this.#lately.find((each) => each.name === name)
+    if (known === undefined) {
+      this.#hashAnew(name)
+      this.#lately[this.#oldest] = { name, high: hashed[0]!, low: hashed[1]! }
+      this.#oldest = (this.#oldest + 1) % LATELY
+    } else {
+      hashed[0] = known.high
+      hashed[1] = known.low
+    }
+  }
+
+  #hashAnew(name: string): void {
     let [a, b] = [this.#seeds[0]!, this.#seeds[1]!]
     for (let i = 0; i < name.length; i++) {
       const code = name.charCodeAt(i)
@@ -73,6 +88,7 @@ export class KeySet {
 }
 
 const hashed = new Uint32Array(2)
+const LATELY = 4
 
 /** Places in the order of the bits, so that it grows by itself. */
 class Shard {

@@ -48,7 +48,7 @@ export interface StatementReaderOptions {
 }
 
 /** As many as are under way. */
-const MAX_SPARE = 4
+const MAX_SPARE = 8
 /** Keys that were said to be somebody's, and by nobody who may. */
 const MAX_DECLARED = 65_536
 

@@ -56,8 +56,8 @@ export interface WalkedBundle {
   append(range: CompactRange): CompactRange
 }
 
-/** Bundles fetched before they are judged: each thread checks one while another one travels. */
-const AHEAD = 4
+/** Bundles fetched before they are judged: while the database writes what was judged, the threads have as many to check. */
+const AHEAD = 8
 
 /** An audit against a key that the log itself supplied would find whatever the log likes. @throws `AnswerError` `untrusted_log` */
 export async function checkTrusted(client: Pick<ReplayLog, 'origin' | 'vkeys'>, trust: Trust): Promise<void> {
