@@ -142,10 +142,21 @@ function mayHold(bytes: Uint8Array, from: number, to: number): boolean {
   for (let at = from + 1; at < to; at += 2) {
     const place = IN_BYTES[bytes[at]!]!
     if (place === 0) continue
-    if ((place & FIRST) !== 0 && beginsAt(bytes, at, IN_BYTES, BEGINNINGS)) return true
-    if ((place & SECOND) !== 0 && beginsAt(bytes, at - 1, IN_BYTES, BEGINNINGS)) return true
+    if ((place & FIRST) !== 0 && mayBeginAt(bytes, at, to)) return true
+    if ((place & SECOND) !== 0 && mayBeginAt(bytes, at - 1, to)) return true
   }
   return false
+}
+
+/** Two letters stand together by chance in one section of twenty, and to look at its text takes as long as all else: so a third is asked for. */
+function mayBeginAt(bytes: Uint8Array, at: number, to: number): boolean {
+  if (!beginsAt(bytes, at, IN_BYTES, BEGINNINGS)) return false
+  const thirds = THIRDS.get(bytes[at + 1]!)
+  if (bytes[at] !== LETTER_E || thirds === undefined) return true
+  let third = at + 2
+  // What the scan leaves out, as white space is, and may leave out, as some of what is no ASCII.
+  while (third < to && (bytes[third]! <= 0x20 || bytes[third]! >= 0x7f || bytes[third] === BACKSLASH)) third++
+  return third < to && thirds.includes(bytes[third]!)
 }
 
 const codesOf = (word: string) => Array.from(word, (letter) => letter.charCodeAt(0))
@@ -153,6 +164,16 @@ const codesOf = (word: string) => Array.from(word, (letter) => letter.charCodeAt
 const WORDS = ['ey', 'ew', 'PRIV', 'SECR', 'kty'].map(codesOf)
 /** In binary data, where three letters stand by chance too often. */
 const BEGINNINGS = ['ey', 'ew', 'PRIV', 'SECR', '"kty'].map(codesOf)
+
+const LETTER_E = 0x65
+const BACKSLASH = 0x5c
+/** {@link JSON_HEAD}, by its second letter. */
+const THIRDS: ReadonlyMap<number, readonly number[]> = new Map(
+  [
+    ['y', 'AIJ'],
+    ['w', '0gko'],
+  ].map(([second, thirds]) => [second!.charCodeAt(0), codesOf(thirds!)]),
+)
 
 // Where in one of the words a letter stands, for each letter; or that it is what SUSPICIOUS has beside the words.
 const FIRST = 1

@@ -29,6 +29,22 @@ it('finds a secret in binary data at every place, and at its end', () => {
   }
 })
 
+it('finds one that was wrapped or escaped between its second letter and its third', () => {
+  for (const between of ['\n', '\r\n  ', '\\\n', '\u00ad', '\u200b']) {
+    const [secret] = SECRETS
+    const wrapped = `${secret!.slice(0, 2)}${between}${secret!.slice(2)}`
+    const bytes = concatBytes(new Uint8Array(64).fill(1), utf8(wrapped))
+    assert.equal(bytesHaveSecret(bytes), true, JSON.stringify(between))
+  }
+})
+
+it('suspects no two letters that stand together in ciphertext, as they do in one section of twenty', () => {
+  for (const chance of ['eyK', 'ey.', 'ewA', 'ew ', 'ey\u0001Q']) {
+    const bytes = concatBytes(new Uint8Array(64).fill(1), utf8(chance), new Uint8Array(64).fill(2))
+    assert.equal(bytesMayHaveSecret(bytes, 0, bytes.length), false, chance)
+  }
+})
+
 it('takes no letters that look like a beginning for a secret', () => {
   const bytes = concatBytes(new Uint8Array(64).fill(1), utf8('ey ew PRIV SECR "kty'), new Uint8Array(3))
   assert.equal(bytesHaveSecret(bytes), false)
