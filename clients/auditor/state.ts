@@ -19,24 +19,22 @@ import {
   type CompactRange,
   EMPTY_RANGE,
   equalBytes,
-  fromBase64,
   fromHex,
   HASH_LENGTH,
   hashLeaf,
-  toBase64,
   toHex,
   UnavailableError,
   type VerifiedCheckpoint,
 } from '../../merkle/index.ts'
-import { type LinkTarget, type RecordType, recordKey } from '../../provenance/index.ts'
 import type { AuditedEntry } from './audited-entry.ts'
 import type { CheckId, Finding } from './checks.ts'
-import type { Cell, Row } from './database/cells.ts'
+import type { Cell } from './database/cells.ts'
 import type { Database } from './database/duckdb.ts'
 import { addEntry, addFinding, type Locate } from './database/rows.ts'
 import { SCHEMA_VERSION, schemaSql, TABLES, type TableName } from './database/schema.ts'
 import type { TableWriter } from './database/table-writer.ts'
 import { AuditError } from './error.ts'
+import { formatMemory, type MemoryRow, parseMemory } from './memory.ts'
 import type { Recorded } from './recorded.ts'
 import { Scratch } from './scratch.ts'
 
@@ -140,7 +138,7 @@ export class AuditState {
       if (index !== next++) throw damaged('its entries are not in the order of the log')
       leaves.set(hashLeaf(entry), filled++ * HASH_LENGTH)
       if (filled === 256) append()
-      yield parseMemory(row)
+      yield parseMemory(row as MemoryRow)
     }
     append()
     // Otherwise a bit that flipped here would make the next audit say that the log does not lead to the root it signed.
@@ -246,17 +244,6 @@ class Run {
 /** As they were written, which is in the order of the log: to sort a million of them takes more memory than there is. */
 const RECORDS_IN_ORDER = 'SELECT index, entry, identity, type, issued_at, kid, record_id, memory FROM records'
 
-type MemoryRow = [
-  index: number,
-  entry: Uint8Array,
-  identity: Uint8Array | null,
-  type: RecordType | null,
-  issuedAt: number,
-  signer: string,
-  id: Uint8Array | null,
-  memory: string,
-]
-
 /** The row of `audit`; undefined where an audit left the database before it had anything, or another version did. */
 export async function readAudit(database: Database): Promise<Omit<AuditedSoFar, 'findings'> | undefined> {
   const [versions] = await database.rows(
@@ -330,42 +317,6 @@ async function makePrivate(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   if (!(await lstat(directory)).isDirectory()) throw new AuditError('damaged_audit', `${directory} is no directory`)
   await chmod(directory, 0o700)
-}
-
-/** Kept of an entry beside what the other columns of its row say: each letter of it is written, packed and read again for every entry. */
-type Memory = Omit<Recorded, 'entry' | 'identity' | 'statement' | 'target'> & {
-  /** Of a record without its type, date and signer. */
-  readonly target?: Partial<LinkTarget>
-  readonly statement?: string
-}
-
-function formatMemory({ recorded, record }: AuditedEntry): string {
-  const { entry: _entry, identity: _identity, statement, target, unique, ...rest } = recorded
-  return JSON.stringify({
-    // The first unique name of a record is its id.
-    unique: record === undefined ? unique : unique.slice(1),
-    ...rest,
-    ...(target && { target: record === undefined ? target : ownPartOf(target) }),
-    ...(statement && { statement: toBase64(statement) }),
-  } satisfies Memory)
-}
-
-function ownPartOf({ index: _index, type: _type, issuedAt: _issuedAt, signer: _signer, ...own }: LinkTarget) {
-  return own
-}
-
-function parseMemory(row: Row): Recorded {
-  const [index, entry, identity, type, issuedAt, signer, id, memory] = row as MemoryRow
-  const { statement, target, unique, ...rest } = JSON.parse(memory) as Memory
-  const common = type === null ? {} : { type, issuedAt, signer }
-  return {
-    entry: toHex(entry),
-    identity: identity === null ? '' : toHex(identity),
-    unique: id === null ? unique : [recordKey(id), ...unique],
-    ...rest,
-    ...(target && { target: { index, ...common, ...target } as LinkTarget }),
-    ...(statement !== undefined && { statement: fromBase64(statement) }),
-  }
 }
 
 function damaged(why: string): AuditError {

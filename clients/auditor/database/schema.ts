@@ -431,7 +431,7 @@ export function schemaSql(): string {
 }
 
 /** What is in `records.memory`. */
-const MEMORY = 'without what other columns have'
+const MEMORY = 'without what other columns have, and names without type and signer'
 
 /** A database of another version is made again from the log. Any change above makes another. */
 export const SCHEMA_VERSION = `${CHECKED}-${toHex(sha256(utf8(`${schemaSql()};${MEMORY}`))).slice(0, 16)}`
