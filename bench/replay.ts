@@ -149,10 +149,10 @@ async function* benchAudits(directory: string, made: MadeLog, rounds: number): A
     const asked: readonly [
       name: string,
       ask: (stateDir: string) => Promise<{ findings: readonly object[] }>,
-      must: number,
+      must?: number,
     ][] = [
       ['a replay of signatures', (stateDir) => replayLog({ ...input, stateDir, kind: 'signatures' }), 0.9],
-      ['a whole audit', (stateDir) => replay({ ...input, stateDir }), 0.9],
+      ['a whole audit', (stateDir) => replay({ ...input, stateDir })],
     ]
     for (const [name, ask, must] of asked) {
       if (rounds > 1) for (const warm of [() => bound(), () => run(ask)]) await warm()
@@ -173,7 +173,7 @@ async function* benchAudits(directory: string, made: MadeLog, rounds: number): A
         bound: median(pairs.map((each) => each.bound)),
         unit: '/s',
         ratio: median(pairs.map((each) => each.ours / each.bound)),
-        must,
+        ...(must !== undefined && { must }),
         notes: `${median(pairs.map(({ processor }) => processor)).toFixed(0)} µs of processor time an entry, log and auditor together; its signature alone ${node} by crypto.verify, which is the bound, ${threads} as our threads check it`,
       }
     }
