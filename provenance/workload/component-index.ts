@@ -97,6 +97,19 @@ export function text(value: Json | undefined, title: string): string {
   return value
 }
 
+/** Checks that `value` is a time of RFC 3339. @throws {@link ProvenanceError} `malformed_sbom` */
+export function checkTime(value: Json | undefined, title: string): void {
+  if (typeof value !== 'string' || !TIME.test(value)) throw refuse(`${title} is none`)
+}
+
+const TIME =
+  /^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T[0-9]{2}:[0-5][0-9]:[0-6][0-9](?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})$/i
+
+/** @throws {@link ProvenanceError} `malformed_sbom` */
+export function checkHexDigits(value: string, digits: number, title: string): void {
+  if (value.length !== digits || !/^[0-9a-f]*$/i.test(value)) throw refuse(`${title} that is none`)
+}
+
 /** @throws {@link ProvenanceError} `malformed_sbom` */
 export function array(value: Json | undefined, title: string): readonly Json[] {
   if (value === undefined) return []

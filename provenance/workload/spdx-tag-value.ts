@@ -23,17 +23,22 @@ export function isSpdxTagValue(text: string): boolean {
 
 /** The document as its JSON form has it, with the members that are looked at. @throws ProvenanceError `malformed_sbom` */
 export function parseSpdxTagValue(text: string): JsonObject {
-  const document = element({ packages: [], files: [], relationships: [] })
+  const creation = element({ creators: [] })
+  const document = element({ packages: [], files: [], relationships: [], creationInfo: creation })
   let current = document
   for (const [tag, value] of tagsOf(text)) {
     if (tag === 'PackageName' || tag === 'FileName') {
-      current = element({ name: value, checksums: [], externalRefs: [] })
-      push(document, tag === 'PackageName' ? 'packages' : 'files', current)
+      const isPackage = tag === 'PackageName'
+      current = element({ [isPackage ? 'name' : 'fileName']: value, checksums: [], externalRefs: [] })
+      push(document, isPackage ? 'packages' : 'files', current)
     } else if (tag === 'SnippetSPDXID') current = element({ checksums: [] })
-    else if (tag === 'SPDXVersion') document['spdxVersion'] = value
-    else if (tag === 'DocumentNamespace') document['documentNamespace'] = value
-    else if (tag === 'SPDXID') current['SPDXID'] = value
-    else if (tag === 'PackageVersion') current['versionInfo'] = value
+    else if (DOCUMENT.has(tag)) put(document, DOCUMENT.get(tag)!, value)
+    else if (tag === 'Created') put(creation, 'created', value)
+    else if (tag === 'Creator') push(creation, 'creators', value)
+    else if (tag === 'SPDXID') put(current, 'SPDXID', value)
+    else if (tag === 'PackageVersion') put(current, 'versionInfo', value)
+    else if (tag === 'PackageDownloadLocation') put(current, 'downloadLocation', value)
+    else if (tag === 'PrimaryPackagePurpose') put(current, 'primaryPackagePurpose', value)
     else if (tag === 'PackageChecksum' || tag === 'FileChecksum') push(current, 'checksums', checksum(value))
     else if (tag === 'ExternalRef') push(current, 'externalRefs', externalReference(value))
     else if (tag === 'Relationship') push(document, 'relationships', relationship(value))
@@ -41,10 +46,24 @@ export function parseSpdxTagValue(text: string): JsonObject {
   return document
 }
 
+/** Tags of the document, as JSON has them. */
+const DOCUMENT: ReadonlyMap<string, string> = new Map([
+  ['SPDXVersion', 'spdxVersion'],
+  ['DataLicense', 'dataLicense'],
+  ['DocumentName', 'name'],
+  ['DocumentNamespace', 'documentNamespace'],
+])
+
 type Element = Record<string, Json>
 
 function element(members: Element): Element {
   return Object.assign(Object.create(null) as Element, members)
+}
+
+/** Of two readers one would take the first, and one the last. */
+function put(to: Element, member: string, value: Json): void {
+  if (to[member] !== undefined) throw refuse(`a second ${member}, of one thing`)
+  to[member] = value
 }
 
 function push(to: Element, member: string, value: Json): void {
@@ -64,7 +83,7 @@ function externalReference(value: string): Json {
   if (!category || referenceType === undefined || referenceLocator === undefined || more.length > 0) {
     throw refuse('an external reference that is none')
   }
-  return element({ referenceType, referenceLocator })
+  return element({ referenceCategory: category, referenceType, referenceLocator })
 }
 
 function relationship(value: string): Json {

@@ -10,6 +10,7 @@ import { ProvenanceError } from '../error.ts'
 import { isJsonObject, type Json, type JsonObject } from '../json.ts'
 import { array, ComponentCollector, refuse } from './component-index.ts'
 import type { SbomContent } from './sbom.ts'
+import { checkSpdx2 } from './spdx2-form.ts'
 import { sha256OfImage, sha256sOf } from './subject-digest.ts'
 
 /** @throws {@link ProvenanceError} `malformed_sbom`, `unsupported_sbom` */
@@ -20,6 +21,7 @@ export function readSpdx2(document: JsonObject): SbomContent {
   if (specVersion === undefined) {
     throw new ProvenanceError('unsupported_sbom', `${version.slice(0, 32)}: read are SPDX 2.2, 2.3 and 3.0`)
   }
+  checkSpdx2(document, specVersion)
   const collector = new ComponentCollector()
   for (const item of array(packages, 'packages')) {
     if (!isJsonObject(item)) throw refuse('a package is not an object')
