@@ -98,6 +98,7 @@ async function verifyAttestation(
 /** Takes a document apart. Nobody has checked a signature. @throws {@link ProvenanceError} `malformed_attestation` */
 export function unwrap(document: Json): Unwrapped {
   if (!isJsonObject(document)) throw refuse('not an object')
+  if (!isAttestation(document)) throw refuse('neither an in-toto Statement, nor a DSSE envelope, nor a Sigstore bundle')
   if (document['_type'] !== undefined) return { statement: readStatement(document) }
   const envelope = readEnvelope(isSigstoreBundle(document) ? envelopeOf(document) : document)
   if (envelope.payloadType !== 'application/vnd.in-toto+json') {

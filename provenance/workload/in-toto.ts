@@ -42,13 +42,33 @@ export function readStatement(document: Json): InTotoStatement {
 }
 
 function sha256Of(subject: Json): string[] {
-  const digest = isJsonObject(subject) ? subject['digest'] : undefined
+  const { name, digest } = isJsonObject(subject) ? subject : {}
+  if (name !== undefined && typeof name !== 'string') throw refuse('the name of a subject is not a text')
   if (!isJsonObject(digest) || Object.keys(digest).length === 0) throw refuse('a subject without a digest')
+  for (const [algorithm, value] of Object.entries(digest)) checkDigest(algorithm, value)
   const { sha256 } = digest
-  if (sha256 === undefined) return []
-  if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) throw refuse('a SHA-256 value that is none')
-  return [sha256]
+  return sha256 === undefined ? [] : [sha256 as string]
 }
+
+/** Of each algorithm that the specification has (`digest_set.md`), as others check it: one that is none would make them refuse the whole. */
+function checkDigest(algorithm: string, value: Json): void {
+  const bytes = DIGEST_BYTES.get(algorithm)
+  if (typeof value !== 'string' || value === '') throw refuse('a digest that is not a text')
+  if (bytes && !(bytes.includes(value.length / 2) && /^[0-9a-f]+$/.test(value))) {
+    throw refuse(`a digest ${JSON.stringify(algorithm)} that is none`)
+  }
+}
+
+/** Git names its objects by SHA-1 or SHA-256. */
+const DIGEST_BYTES: ReadonlyMap<string, readonly number[]> = new Map([
+  ['md5', [16]],
+  ['sha1', [20]],
+  ...['gitBlob', 'gitCommit', 'gitTag', 'gitTree'].map((name): [string, number[]] => [name, [20, 32]]),
+  ...['sha', 'sha512_', 'sha3_'].flatMap((name) =>
+    [224, 256].map((bits): [string, number[]] => [name + bits, [bits / 8]]),
+  ),
+  ...['sha', 'sha3_'].flatMap((name) => [384, 512].map((bits): [string, number[]] => [name + bits, [bits / 8]])),
+])
 
 /** A text of 1 to `max` characters on one line. @throws {@link ProvenanceError} `malformed_attestation` */
 export function text(value: Json | undefined, title: string, max = 1024): string {

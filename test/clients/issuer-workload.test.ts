@@ -273,7 +273,7 @@ describe('issuing by what a workload is made of', () => {
     [
       'tests of something that is known by another algorithm',
       'subject_mismatch',
-      async () => ({ compliance: [await attest(TEST_RESULT, { result: 'PASSED' }, OTHER, 'sha512')] }),
+      async () => ({ compliance: [await attest(TEST_RESULT, { result: 'PASSED' }, OTHER + OTHER, 'sha512')] }),
     ],
     [
       'a list of tests of something else',

@@ -43,8 +43,8 @@ const stranger = signerOf(newKeyPair('ec', { namedCurve: 'P-256' }), 'sha256')
 const v1 = {
   _type: 'https://in-toto.io/Statement/v1',
   subject: [
-    { name: 'payments', digest: { sha256: DIGEST, sha512: 'cd' } },
-    { name: 'git', digest: { gitCommit: 'ef' } },
+    { name: 'payments', digest: { sha256: DIGEST, sha512: 'cd'.repeat(64) } },
+    { name: 'git', digest: { gitCommit: 'ef'.repeat(20) } },
   ],
   predicateType: 'https://slsa.dev/provenance/v1',
   predicate: {
@@ -130,6 +130,13 @@ describe('readAttestations', () => {
     ['a statement about nothing', { ...v1, subject: [] }],
     ['a subject without a digest', { ...v1, subject: [{ name: 'payments', digest: {} }] }],
     ['a SHA-256 value in upper case', { ...v1, subject: [{ digest: { sha256: 'AB'.repeat(32) } }] }],
+    ['a digest that is too short', { ...v1, subject: [{ digest: { sha256: DIGEST, sha512: 'ab' } }] }],
+    [
+      'a digest of a Git object that is no hexadecimal',
+      { ...v1, subject: [{ digest: { gitCommit: 'x'.repeat(40) } }] },
+    ],
+    ['a digest that is a number', { ...v1, subject: [{ digest: { other: 1 } }] }],
+    ['a subject whose name is a number', { ...v1, subject: [{ name: 1, digest: { sha256: DIGEST } }] }],
     ['a predicate that is a list', { ...v1, predicate: [] }],
     ['a predicate without a type', { ...v1, predicateType: '' }],
     ['an envelope around something else', envelope(v1, builder, { payloadType: 'text/plain' })],
