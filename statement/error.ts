@@ -14,7 +14,7 @@ export type StatementErrorCode =
   | 'unencodable_value' //        a value that deterministic CBOR of this profile has no form for (floats, undefined, …)
   | 'malformed_key' //            not a JWK or COSE_Key in its one canonical form
   | 'unsupported_key' //          a key type, curve or purpose that we do not use
-  | 'weak_key' //                 off the curve, of small order, or a private key of another public key
+  | 'weak_key' //                 off the curve, of small order, too short, such that anybody can work it out, or of another public key
   | 'malformed_cose' //           CBOR, and not a COSE_Sign1
   | 'unsupported_algorithm' //    a signature algorithm that we do not accept
   | 'algorithm_mismatch' //       the header names another algorithm than the key has

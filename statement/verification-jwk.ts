@@ -14,6 +14,7 @@ import type { SignatureScheme, VerificationAlgorithm } from './algorithm.ts'
 import { parsePublicJwk, type RsaJwk, type VerificationJwk, type WideEcJwk } from './cose-key.ts'
 import { StatementError } from './error.ts'
 import { COORDINATE_LENGTH, isOnCurve } from './point.ts'
+import { isRocaModulus } from './roca.ts'
 
 /**
  * Bits of an RSA modulus. Below, factoring is within reach of states (NIST SP 800-131A); above, one verification with a key that
@@ -37,7 +38,12 @@ export function parseVerificationJwk(value: unknown): VerificationJwk {
       'malformed_key',
       `a private key, where the public one belongs: a JWK with ${JSON.stringify(secret)}`,
     )
+  // RFC 7517 §4.2, §4.3: whose holder says that it is for something else did not say what was signed with it.
   if (members['use'] === 'enc') throw new StatementError('unsupported_key', 'this key is for encryption')
+  const { key_ops: operations } = members
+  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) {
+    throw new StatementError('unsupported_key', 'this key is not for verifying, by its key_ops')
+  }
   const jwk = readMembers(members)
   algorithmsOf(jwk)
   return jwk
@@ -131,6 +137,8 @@ function readRsa(n: unknown, e: unknown, alg: unknown): RsaJwk {
   if (value < 65_537 || value % 2 === 0 || modulus.at(-1)! % 2 === 0) {
     throw new StatementError('weak_key', 'an RSA key whose numbers are not those of one')
   }
+  if (isRocaModulus(modulus))
+    throw new StatementError('weak_key', 'an RSA key whose private one can be worked out (ROCA)')
   return { kty: 'RSA', n: n as string, e: e as string, ...(algorithm ? { alg: algorithm } : {}) }
 }
 

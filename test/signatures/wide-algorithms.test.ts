@@ -26,6 +26,7 @@ import {
 import * as native from '../../statement/signature.node.ts'
 import * as portable from '../../statement/signature.ts'
 import { newKeyPair } from '../key-pairs.ts'
+import { rocaModulus } from '../roca-modulus.ts'
 
 interface Pair {
   readonly jwk: VerificationJwk
@@ -219,6 +220,7 @@ describe('parseVerificationJwk', () => {
     ['RSA of 2047 bits', 'weak_key', () => rsa({ n: toBase64url(new Uint8Array(256).fill(0x7f)) })],
     ['RSA of 8200 bits', 'weak_key', () => rsa({ n: number(1025) })],
     ['RSA of a megabit', 'malformed_key', () => rsa({ n: number(131_072) })],
+    ['RSA whose private key can be worked out', 'weak_key', () => rsa({ n: toBase64url(rocaModulus()) })],
     ['an even modulus', 'weak_key', () => rsa({ n: number(256, 2) })],
     ['an exponent of 1', 'weak_key', () => rsa({ e: 'AQ' })],
     ['an exponent of 3', 'weak_key', () => rsa({ e: 'Aw' })],
@@ -233,6 +235,8 @@ describe('parseVerificationJwk', () => {
     ['RSA for encryption', 'unsupported_key', () => rsa({ alg: 'RSA-OAEP' })],
     ['RSA with SHA-1', 'unsupported_key', () => rsa({ alg: 'RS1' })],
     ['a key that says it encrypts', 'unsupported_key', () => rsa({ use: 'enc' })],
+    ['a key that does not say it verifies', 'unsupported_key', () => p384Key({ key_ops: ['encrypt', 'deriveKey'] })],
+    ['a key whose operations are no list', 'unsupported_key', () => rsa({ key_ops: 'verify' })],
     ['P-384 for ES256', 'unsupported_key', () => p384Key({ alg: 'ES256' })],
     ['secp256k1', 'unsupported_key', () => ({ ...pairs['P-256'].jwk, crv: 'secp256k1' })],
     ['a P-256 point as P-384', 'malformed_key', () => ({ ...pairs['P-256'].jwk, crv: 'P-384' })],

@@ -14,6 +14,7 @@ import { appraise, parseAppraisalPolicy, parseReferenceValues } from '../../../c
 import { concatBytes, fromHex, toHex, utf8 } from '../../../merkle/index.ts'
 import { spkiOfJwk } from '../../../provenance/index.ts'
 import { publicJwkOf } from '../../../statement/index.ts'
+import { rocaModulus } from '../../roca-modulus.ts'
 import { ES256_JWK, OTHER_ES256_JWK } from '../../statement/fixtures.ts'
 import { authorityExtensions, basicConstraints, certificate, ecKeys, rsaKeys, sha256Hex } from './forge.ts'
 import { refusesWhatIsHostile } from './hostile.ts'
@@ -143,7 +144,9 @@ describe('tpm2 evidence', () => {
     ['another attestation key', 'bad_evidence_signature', () => changed({ ak: otherAk.toString('base64') })],
     ['another kind of key', 'malformed_evidence', () => changed({ ak: JSON.parse(Buffer.from(rsa).toString()).ak })],
     ['a key that is none', 'malformed_evidence', () => changed({ ak: 'MAAA' })],
-    ['a key that is too weak', 'malformed_evidence', () => changed({ ak: weakKey() })],
+    ['a key that is too short', 'malformed_evidence', () => changed({ ak: rsaKey(short()) })],
+    ['a key that can be worked out', 'malformed_evidence', () => changed({ ak: rsaKey(rocaModulus()) })],
+    ['a key that hides nothing', 'malformed_evidence', () => changed({ ak: rsaKey(modulus(), 'AQ') })],
     ['another PCR', 'measurement_mismatch', () => changed(pcrs('0', '00'.repeat(32)))],
     ['a PCR less', 'measurement_mismatch', () => changed({ pcrs: { sha256: json.pcrs['sha256'] } })],
     ['a PCR of another length', 'malformed_evidence', () => changed(pcrs('0', '00'))],
@@ -169,10 +172,11 @@ describe('tpm2 evidence', () => {
   for (const [what, code, evidence] of wrong) {
     it(`refuses ${what} (${code})`, () => assert.rejects(examined(evidence()), refused(code)))
   }
-  function weakKey(): string {
-    const { n } = rsaKeys().publicKey.export({ format: 'jwk' })
-    const short = Buffer.from(n!, 'base64url').subarray(0, 128).toString('base64url')
-    const key = createPublicKey({ key: { kty: 'RSA', n: short, e: 'AQAB' }, format: 'jwk' })
+  const modulus = () => Buffer.from(rsaKeys().publicKey.export({ format: 'jwk' }).n!, 'base64url')
+  const short = () => modulus().subarray(0, 128)
+  function rsaKey(modulus: Uint8Array, e = 'AQAB'): string {
+    const n = Buffer.from(modulus).toString('base64url')
+    const key = createPublicKey({ key: { kty: 'RSA', n, e }, format: 'jwk' })
     return key.export({ format: 'der', type: 'spki' }).toString('base64')
   }
 

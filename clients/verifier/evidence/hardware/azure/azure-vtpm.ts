@@ -34,6 +34,7 @@ import { type HardwareFacts, hardwareFormat, type ReaderContext } from '../hardw
 import { readTdx, TDX_VALUES, tdx } from '../intel/intel.ts'
 import { fieldsOf, isZero, unsigned } from '../layout.ts'
 import { AMD_ROOTS, INTEL_ROOTS } from '../roots.ts'
+import { isSoundRsa } from '../rsa-key.ts'
 import { readSnpReport, SNP_VALUES } from '../sev-snp.ts'
 import { checkPcrDigest, checkTpmSignature, decodeTpmQuote, PCRS } from '../tpm/quote.ts'
 
@@ -143,8 +144,7 @@ function akOf(runtime: JsonObject): KeyObject {
   const { n, e } = ak
   if (typeof n !== 'string' || typeof e !== 'string') throw malformedEvidence('an attestation key without numbers')
   const key = readingEvidence(() => createPublicKey({ key: { kty: 'RSA', n, e }, format: 'jwk' }))
-  if ((key.asymmetricKeyDetails?.modulusLength ?? 0) < 2048)
-    throw malformedEvidence('an attestation key of less than 2048 bits')
+  if (!isSoundRsa(key)) throw malformedEvidence('an attestation key that is weak')
   return key
 }
 

@@ -26,6 +26,7 @@ import { malformedEvidence, VerifierError } from '../../../error.ts'
 import type { EvidenceFormat } from '../../format.ts'
 import { chainFrom, checkChain } from '../chain.ts'
 import { type HardwareFacts, hardwareFormat, type ReaderContext } from '../hardware-format.ts'
+import { isSoundRsa } from '../rsa-key.ts'
 import { replayEventLog } from './event-log.ts'
 import {
   checkPcrDigest,
@@ -131,10 +132,9 @@ function importAk(spki: Uint8Array): KeyObject {
   } catch (cause) {
     throw malformedEvidence('the attestation key cannot be read', cause)
   }
-  const { namedCurve = '', modulusLength = 0 } = key.asymmetricKeyDetails ?? {}
-  // 2048 bits: TPMs have no longer ones.
-  const sound =
-    key.asymmetricKeyType === 'rsa' ? modulusLength >= 2048 : ['prime256v1', 'secp384r1'].includes(namedCurve)
+  const { namedCurve = '' } = key.asymmetricKeyDetails ?? {}
+  if (key.asymmetricKeyType === 'rsa' && !isSoundRsa(key)) throw malformedEvidence('an attestation key that is weak')
+  const sound = key.asymmetricKeyType === 'rsa' || ['prime256v1', 'secp384r1'].includes(namedCurve)
   const canonical = new Uint8Array(key.export({ format: 'der', type: 'spki' }))
   // Its digest is a name: one key must not have two.
   if (!sound || !equalBytes(canonical, spki)) throw malformedEvidence('an attestation key of another kind or encoding')
