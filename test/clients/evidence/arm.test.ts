@@ -292,6 +292,12 @@ describe('psa evidence', () => {
     ],
     ['a verification service without a name', 'malformed_evidence', () => psaToken([[2400, '']])],
     ['a realm’s token', 'malformed_evidence', () => ccaToken()],
+    ['a token under a MAC', 'malformed_evidence', () => Uint8Array.of(0xd1, ...psaToken().subarray(1))],
+    [
+      'a token whose protected header is empty',
+      'malformed_evidence',
+      () => encodeCbor(tagged(18, [new Uint8Array(), new Map(), fill(9, 1), fill(64, 1)])),
+    ],
     ['claims of two profiles', 'malformed_evidence', () => firstToken([[10, bound]])],
     ['claims of two profiles, all of both', 'malformed_evidence', () => psaToken(firstClaims)],
     [
@@ -395,6 +401,7 @@ describe('cca evidence', () => {
       () => ccaToken({ realm: [[44239, [fill(32, 1), fill(32, 1), fill(32, 1)]]] }),
     ],
     ['another tag', 'malformed_evidence', () => ccaToken({ tag: 907 })],
+    ['one token for two', 'malformed_evidence', () => psaToken()],
     ['records under the tag without', 'malformed_evidence', () => ccaToken({ ...records, tag: 399 })],
     ['records of another type', 'malformed_evidence', () => ccaToken({ ...records, type: 601 })],
     [

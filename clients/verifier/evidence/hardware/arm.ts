@@ -18,7 +18,7 @@ import { type Static, Type } from 'typebox'
 import { equalBytes, toHex } from '../../../../merkle/index.ts'
 import { asArray, asBytes, asMap, CborTag, type CborValue } from '../../../../statement/cbor.ts'
 import { readDocument } from '../../document.ts'
-import { malformedCollateral, readingEvidence, VerifierError } from '../../error.ts'
+import { malformedCollateral, malformedEvidence, readingEvidence, VerifierError } from '../../error.ts'
 import type { EvidenceFormat } from '../format.ts'
 import {
   ccaPlatformClaims,
@@ -42,13 +42,32 @@ const IGNORED: IgnoredHeaders = {
   unprotected: [KEY_HINTS.kid, KEY_HINTS.x5chain],
 }
 
+/** What is handed over in the place of either, by the tag that it begins with. */
+const MISTAKEN: readonly (readonly [format: 'psa' | 'cca', head: string, what: string])[] = [
+  // Whoever can check it could have made it, so that no third party can be shown it.
+  ['psa', 'd1', 'a COSE_Mac0: a MAC proves nothing to others, and only COSE_Sign1 is read'],
+  ['psa', 'd862', 'a COSE_Sign, of several signers, and only COSE_Sign1 is read'],
+  ['psa', 'd9018f', 'a CCA token, and no PSA token'],
+  ['psa', 'd9038b', 'a CCA token, and no PSA token'],
+  ['cca', 'd1', 'a COSE_Mac0, and no CCA token'],
+  ['cca', 'd2', 'one COSE_Sign1, and no CCA token of two'],
+]
+
+function refuseMistaken(format: 'psa' | 'cca', bytes: Uint8Array): void {
+  const head = toHex(bytes.subarray(0, 3))
+  const found = MISTAKEN.find(([of, start]) => of === format && head.startsWith(start))
+  if (found) throw malformedEvidence(found[2])
+}
+
 function readPsa(bytes: Uint8Array, context: ReaderContext): HardwareFacts {
+  refuseMistaken('psa', bytes)
   const token = readingEvidence(() => decodeCoseSign1(bytes, true, IGNORED))
   const platform = readingEvidence(() => psaClaims(token))
   return { ...attested(token, platform, context), chosen: { nonce: platform.nonce } }
 }
 
 function readCca(bytes: Uint8Array, context: ReaderContext): HardwareFacts {
+  refuseMistaken('cca', bytes)
   const { platformToken, platform, realmToken, realm } = readingEvidence(() => decodeCca(bytes))
   // The platform vouches for one realm: for the key that is its challenge.
   const hash = createHash(realm.keyHash).update(realm.keyBytes).digest()

@@ -55,6 +55,8 @@ export function decodeCoseSign1(bytes: Uint8Array, isTagged: boolean, ignored: I
   if (isTagged && !(value instanceof CborTag && value.tag === 18)) throw new Error('no tag 18')
   const array = asArray(value instanceof CborTag ? value.value : value, 'COSE_Sign1', 4)
   const protectedHeader = asBytes(array[0], 'protected header')
+  // RFC 9052 §3: no bytes are an empty map.
+  if (protectedHeader.length === 0) throw new Error('nothing in the protected header, not even alg')
   const headers = asMap(decodeLoosely(protectedHeader), 'protected header')
   const algorithm = ([-7, -35] as const).find((known) => known === headers.get(1))
   if (!algorithm) throw new Error('alg is neither ES256 nor ES384')
