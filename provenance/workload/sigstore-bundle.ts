@@ -92,10 +92,10 @@ export function readCertified(document: JsonObject, envelope: DsseEnvelope): Cer
 }
 
 function leafOf({ certificate, x509CertificateChain, publicKey }: JsonObject): Uint8Array | undefined {
-  if ([certificate, x509CertificateChain, publicKey].filter((each) => each !== undefined).length !== 1) {
+  if ([certificate, x509CertificateChain, publicKey].filter(isThere).length !== 1) {
     throw refuse('not one of certificate, x509CertificateChain and publicKey')
   }
-  if (publicKey !== undefined) return undefined
+  if (isThere(publicKey)) return undefined
   const leaf = certificate ?? listOf(objectOf(x509CertificateChain, 'the chain')['certificates'], 'certificates', 16)[0]
   return bytes(objectOf(leaf, 'a certificate')['rawBytes'], 'rawBytes')
 }
@@ -114,8 +114,8 @@ function bounded(certificate: Uint8Array): Uint8Array {
   return certificate
 }
 
-function bundled({ mediaType }: JsonObject, { tlogEntries, timestampVerificationData = EMPTY }: JsonObject) {
-  const { rfc3161Timestamps } = objectOf(timestampVerificationData, 'timestampVerificationData')
+function bundled({ mediaType }: JsonObject, { tlogEntries, timestampVerificationData }: JsonObject) {
+  const { rfc3161Timestamps } = objectOf(timestampVerificationData ?? EMPTY, 'timestampVerificationData')
   return {
     mediaType: mediaType as string,
     entries: listOf(tlogEntries, 'tlogEntries', MAX_ENTRIES).map(entryOf),
@@ -130,10 +130,7 @@ function bundled({ mediaType }: JsonObject, { tlogEntries, timestampVerification
 function entryOf(value: Json): LogEntry {
   const entry = objectOf(value, 'a log entry')
   const { kind, version } = objectOf(entry['kindVersion'], 'kindVersion')
-  const { inclusionPromise, inclusionProof } = entry
-  // What other programs make of a member "null" is "absent", so we do as well.
-  const promise = inclusionPromise ?? undefined
-  const proof = inclusionProof ?? undefined
+  const { inclusionPromise: promise, inclusionProof: proof } = entry
   return {
     logId: bytes(objectOf(entry['logId'], 'logId')['keyId'], 'keyId'),
     kind: word(kind, 'kind'),
@@ -141,16 +138,16 @@ function entryOf(value: Json): LogEntry {
     logIndex: decimal(entry['logIndex']),
     integratedTime: Number(decimal(entry['integratedTime'])),
     body: bytes(entry['canonicalizedBody'], 'canonicalizedBody'),
-    ...(promise === undefined
-      ? {}
-      : { promise: bytes(objectOf(promise, 'a promise')['signedEntryTimestamp'], 'signedEntryTimestamp') }),
-    ...(proof === undefined ? {} : proofOf(objectOf(proof, 'a proof'))),
+    ...(isThere(promise) && {
+      promise: bytes(objectOf(promise, 'a promise')['signedEntryTimestamp'], 'signedEntryTimestamp'),
+    }),
+    ...(isThere(proof) && proofOf(objectOf(proof, 'a proof'))),
   }
 }
 
 /** Without a checkpoint, as v0.1 allows, a proof leads to a root that nobody signed: it is none. */
 function proofOf({ logIndex, hashes, checkpoint }: JsonObject): { proof?: InclusionProof } {
-  if (checkpoint === undefined) return {}
+  if (!isThere(checkpoint)) return {}
   const { envelope } = objectOf(checkpoint, 'a checkpoint')
   if (typeof envelope !== 'string' || envelope.length > MAX_CHECKPOINT_LENGTH) throw refuse('no checkpoint')
   return {
@@ -166,7 +163,12 @@ function proofOf({ logIndex, hashes, checkpoint }: JsonObject): { proof?: Inclus
   }
 }
 
-/** The protobuf form of JSON has 64-bit integers as texts, takes them as numbers, and leaves out what is 0. */
+/** In the protobuf form of JSON a member that is null is not there, and bundles that are about have such members. */
+function isThere(value: Json | undefined): boolean {
+  return value !== undefined && value !== null
+}
+
+/** That form has 64-bit integers as texts, takes them as numbers, and leaves out what is 0. */
 function decimal(value: Json | undefined): string {
   const text = typeof value === 'number' ? String(value) : (value ?? '0')
   if (typeof text !== 'string' || !/^(?:0|[1-9][0-9]{0,14})$/.test(text)) {
@@ -186,7 +188,7 @@ function objectOf(value: Json | undefined, title: string): JsonObject {
 }
 
 function listOf(value: Json | undefined, title: string, max: number): readonly Json[] {
-  if (value === undefined) return []
+  if (!isThere(value)) return []
   if (!Array.isArray(value) || value.length > max) throw refuse(`${title} is not a list of at most ${max}`)
   return value as readonly Json[]
 }

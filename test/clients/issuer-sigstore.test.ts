@@ -68,6 +68,15 @@ describe('an attestation with a certificate, where roots are given', () => {
     assert.equal((await read(bundleOf(signed, [promised], { version: '0.1' })))[0]!.identity, identity)
   })
 
+  it('verifies with members that are null, as bundles of npm have them, and which are not there', async () => {
+    const bundle = bundleOf(signed, [entry])
+    const material = { ...bundle.verificationMaterial, publicKey: null, timestampVerificationData: null }
+    assert.equal((await read({ ...bundle, verificationMaterial: material }))[0]!.identity, identity)
+    const older = bundleOf(signed, [], { version: '0.1' })
+    const promised = { ...older.verificationMaterial, tlogEntries: [{ ...entry, inclusionProof: null }] }
+    assert.equal((await read({ ...older, verificationMaterial: promised }))[0]!.identity, identity)
+  })
+
   it('verifies by a proof and a timestamp, of a log that promises nothing', async () => {
     const { inclusionPromise: _, ...proven } = await ours.log(entryBody('dsse 0.0.2', signed))
     const bundle = bundleOf(signed, [{ ...proven, integratedTime: '0' }], {
