@@ -114,6 +114,14 @@ describe('an attestation with a certificate, where roots are given', () => {
     await assert.rejects(read(bundle), { code: 'attestation_not_logged' })
   })
 
+  it('verifies without an SCT only where the roots name no certificate log', async () => {
+    const unlogged = await ours.attest(statement, { sct: false })
+    const bundle = bundleOf(unlogged, [], { timestamps: [await ours.timestamp(unlogged.signature)] })
+    const roots = { ...ours.roots, tlogs: [] }
+    assert.equal((await read(bundle, { ...roots, ctlogs: [] }))[0]!.identity, identity)
+    await assert.rejects(read(bundle, roots), { code: 'untrusted_certificate' })
+  })
+
   it('takes names in a checkpoint for names, and not for patterns', async () => {
     const { envelope } = entry.inclusionProof!.checkpoint
     // Under the log's own key hint, or the name would not be looked at.
@@ -384,13 +392,7 @@ describe('an attestation with a certificate, where roots are given', () => {
 
   it('refuses roots that are none (malformed_roots)', async () => {
     const { roots } = ours
-    const wrong = [
-      {},
-      [],
-      { ...roots, ctlogs: [] },
-      { ...roots, certificateAuthorities: [] },
-      { ...roots, tlogs: [{}] },
-    ]
+    const wrong = [{}, [], { ...roots, certificateAuthorities: [] }, { ...roots, tlogs: [{}] }]
     for (const each of [...wrong, { ...roots, tlogs: [], timestampAuthorities: [] }]) {
       await assert.rejects(read(bundleOf(signed, [entry]), each), { code: 'malformed_roots' })
     }
