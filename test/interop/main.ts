@@ -1,13 +1,14 @@
 /**
  * `npm run interop`: other people's programs against a running log. See README.md.
  *
- *     npm run interop -- [--json] [--with-spire] [part…]        parts: pkits, prometheus, access, go, python, possession, rotation
+ *     npm run interop -- [--json] [--with-spire] [part…]        parts: pkits, bettertls, prometheus, access, go, python, possession, rotation
  *
  * One line for each check. Exits 0 when nothing failed; what could not run is named and counted, never passed over.
  *
  * @module
  */
 import { runAccess } from './access.ts'
+import { runBetterTls } from './bettertls.ts'
 import { fixtureOf } from './fixture.ts'
 import { runGo, runRotation } from './go.ts'
 import { startLog } from './log.ts'
@@ -17,7 +18,7 @@ import { runPrometheus } from './prometheus.ts'
 import { runPython } from './python.ts'
 import { Report } from './report.ts'
 
-const ALONE = { pkits: runPkits, prometheus: runPrometheus, access: runAccess }
+const ALONE = { pkits: runPkits, bettertls: runBetterTls, prometheus: runPrometheus, access: runAccess }
 /** All before one log. The last leaves it with other keys. */
 const BEFORE_A_LOG = { go: runGo, python: runPython, possession: runPossession, rotation: runRotation }
 const PARTS = { ...ALONE, ...BEFORE_A_LOG }
