@@ -29,8 +29,16 @@ export function readDocument<S extends TSchema>(
   }
   if (!Value.Check(schema, value)) {
     const [first] = Value.Errors(schema, value)
-    throw new VerifierError(code, `${first?.instancePath || '/'} ${first?.message ?? 'does not fit'}`)
+    throw new VerifierError(code, first ? inWords(first) : 'does not fit')
   }
   // Read strictly and found good: now as ordinary objects, which have a prototype.
   return JSON.parse(text)
+}
+
+/** Of two messages the library says what the schema is, and not what is wrong. */
+function inWords({ keyword, instancePath, params, message }: ReturnType<typeof Value.Errors>[number]): string {
+  const at = instancePath.slice(0, 256) || '/'
+  if (keyword === 'boolean') return `${at} is a member that there is not`
+  if (keyword === 'const') return `${at} must be ${JSON.stringify(params.allowedValue)}`
+  return `${at} ${message}`
 }
