@@ -30,11 +30,15 @@ export function checkSpdx2(document: JsonObject, specVersion: string): void {
       }
     }
   }
+  if (!array(document['documentDescribes'], 'documentDescribes').every((each) => typeof each === 'string')) {
+    throw refuse('documentDescribes what has no name')
+  }
   const elements = [...objects(document, 'packages'), ...objects(document, 'files')]
   checkNames(elements)
   for (const { checksums } of elements)
     for (const each of array(checksums, 'checksums')) checkChecksum(each, specVersion)
-  for (const { externalRefs, primaryPackagePurpose: purpose } of objects(document, 'packages')) {
+  for (const { externalRefs, versionInfo: version, primaryPackagePurpose: purpose } of objects(document, 'packages')) {
+    if (version !== undefined && typeof version !== 'string') throw refuse('a version that is no text')
     for (const each of array(externalRefs, 'externalRefs')) checkReference(each)
     if (purpose !== undefined && (specVersion === '2.2' || !PURPOSES.has(purpose))) {
       throw refuse('a package for a purpose that there is not')

@@ -29,7 +29,20 @@ function checkElement({ spdxId, creationInfo, type, ...members }: JsonObject, gr
     throw refuse(`a ${type as string} without an IRI`)
   const creation = isJsonObject(creationInfo) ? creationInfo['type'] === 'CreationInfo' : graph.has(creationInfo)
   if (!creation) throw refuse(`${JSON.stringify(spdxId.slice(0, 80))} has no creationInfo`)
+  checkRead(members, graph)
   if (members['relationshipType'] !== undefined || /Relationship$/.test(type as string)) checkRelationship(members)
+}
+
+/** What something is made of: of the wrong type it would be passed over. */
+function checkRead(members: JsonObject, graph: Graph): void {
+  for (const member of ['externalIdentifier', 'verifiedUsing']) {
+    // These are no elements, which might be in another document.
+    const isThere = (each: Json) => isJsonObject(each) || graph.has(each)
+    if (!array(members[member], member).every(isThere)) throw refuse(`${member} that is nowhere`)
+  }
+  if (!array(members['rootElement'], 'rootElement').every(isReference)) throw refuse('a rootElement that is none')
+  const { software_packageVersion: version } = members
+  if (version !== undefined && typeof version !== 'string') throw refuse('a version that is no text')
 }
 
 function checkRelationship({ from, to, relationshipType }: JsonObject): void {

@@ -186,6 +186,8 @@ describe('readSbom, of SPDX 2', () => {
     ['creators that are no list', { creationInfo: { ...creationInfo, creators: 'Tool: a' } }],
     ['no time', { creationInfo: { ...creationInfo, created: undefined } }],
     ['a time in another form', { creationInfo: { ...creationInfo, created: '2026-01-31 12:00:00' } }],
+    ['a description of what has no name', { documentDescribes: [{}] }],
+    ['a version that is a number', { packages: [{ ...a, versionInfo: 7, externalRefs: [purl] }] }],
     ['a package without SPDXID', { packages: [{ ...a, SPDXID: undefined }] }],
     ['a package without a name', { packages: [{ ...a, name: undefined, externalRefs: [purl] }] }],
     ['a package that is nowhere', { packages: [{ ...a, downloadLocation: undefined }] }],
@@ -297,7 +299,7 @@ describe('readSbom, of SPDX 3', () => {
     const circle = [
       made,
       { type: 'SpdxDocument', creationInfo, spdxId: 'urn:a', rootElement: ['urn:b'] },
-      { type: 'Bom', creationInfo, spdxId: 'urn:b', rootElement: 'urn:b' },
+      { type: 'Bom', creationInfo, spdxId: 'urn:b', rootElement: ['urn:b'] },
     ]
     assert.deepEqual(read({ '@context': [context], '@graph': circle }).subjects, [])
   })
@@ -365,6 +367,11 @@ describe('readSbom, of SPDX 3', () => {
       a,
       { ...a, type: 'software_File', externalIdentifier: [terms] },
     ],
+    ['a version that is a number', { ...a, software_packageVersion: 7, software_packageUrl: 'pkg:npm/a@1' }],
+    ['identifiers that are no list', { ...a, externalIdentifier: terms }],
+    ['an identifier that is nowhere', { ...a, externalIdentifier: ['_:i'] }],
+    ['hashes that are numbers', { ...a, verifiedUsing: [7] }],
+    ['roots that are none', { ...a, type: 'Bom', rootElement: [7] }],
     ['an element that is no object', 'urn:a'],
     ['an element without a name', { ...a, spdxId: undefined }],
     ['an element whose name is nobody else’s', { ...a, spdxId: '_:a' }],
