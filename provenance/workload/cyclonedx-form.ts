@@ -10,14 +10,21 @@ import { isJsonObject, type Json, type JsonObject } from '../json.ts'
 import { array, checkHexDigits, checkTime, refuse, text } from './component-index.ts'
 
 /** @throws ProvenanceError `malformed_sbom` */
-export function checkDocument({ serialNumber, metadata, dependencies }: JsonObject): void {
+export function checkDocument({ serialNumber, version, metadata, dependencies }: JsonObject): void {
   // Tools write an empty text where they know none.
   if (serialNumber !== undefined && serialNumber !== '' && !SERIAL_NUMBER.test(texted(serialNumber))) {
     throw refuse('a serialNumber that is no urn:uuid: in lower case')
   }
   const timestamp = isJsonObject(metadata) ? metadata['timestamp'] : undefined
   if (timestamp !== undefined) checkTime(timestamp, 'the timestamp')
-  for (const each of array(dependencies, 'dependencies')) text(isJsonObject(each) ? each['ref'] : undefined, 'a ref')
+  if (version !== undefined && !(typeof version === 'number' && Number.isInteger(version) && version >= 1)) {
+    throw refuse('a version of the document that is no number from 1 on')
+  }
+  for (const each of array(dependencies, 'dependencies')) {
+    const { ref, dependsOn } = isJsonObject(each) ? each : {}
+    text(ref, 'a ref')
+    if (!array(dependsOn, 'dependsOn').every((on) => typeof on === 'string')) throw refuse('dependsOn what has no name')
+  }
 }
 
 /**
@@ -27,6 +34,11 @@ export function checkDocument({ serialNumber, metadata, dependencies }: JsonObje
 export function checkComponent(component: JsonObject, references: Set<string>): void {
   const { type, scope, hashes, swid, version, versionRange, 'bom-ref': reference } = component
   if (!TYPES.has(type)) throw refuse('a component of no type')
+  if (typeof component['name'] !== 'string') throw refuse('the name of a component is not a text')
+  for (const member of ['group', 'version']) {
+    if (component[member] !== undefined && typeof component[member] !== 'string')
+      throw refuse(`a ${member} that is no text`)
+  }
   if (scope !== undefined && !SCOPES.has(scope)) throw refuse('a component of no scope')
   if (reference !== undefined) {
     const named = text(reference, 'a bom-ref')
