@@ -1,6 +1,6 @@
 /**
- * Ed25519 by libsodium, in half of the time that OpenSSL takes for it: 50 µs against 107, measured beside one another. For threads that check signature after
- * signature; a process that checks one has it from OpenSSL before this is loaded (25 ms).
+ * Ed25519 by libsodium, in half of the time that OpenSSL takes for it: 50 µs against 107, measured beside one another. For whoever checks signature after
+ * signature; who checks one has it from OpenSSL before this is loaded (25 ms).
  *
  * The package is optional, and there is no build of it for every system: without it OpenSSL goes on, and all that changes is the time. So both must
  * give one verdict on every input. Like OpenSSL, libsodium compares R without the cofactor; what it refuses besides (S ≥ L, encodings that are
