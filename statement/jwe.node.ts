@@ -90,14 +90,25 @@ function agreementWith(jwk: PublicJwk): Agreement {
 function byX25519(jwk: PublicJwk): Agreement {
   const publicKey: KeyObject = createPublicKey({ key: publicJwkOf(jwk) as JsonWebKey, format: 'jwk' })
   return () => {
-    const ephemeral = generateKeyPairSync('x25519')
-    const { x } = ephemeral.publicKey.export({ format: 'jwk' })
+    const { publicKey: x, privateKey } = ephemeralX25519()
     // Of a public key of small order OpenSSL makes no secret, and throws.
-    return {
-      epk: { crv: 'X25519', kty: 'OKP', x },
-      secret: diffieHellman({ privateKey: ephemeral.privateKey, publicKey }),
-    }
+    return { epk: { crv: 'X25519', kty: 'OKP', x }, secret: diffieHellman({ privateKey, publicKey }) }
   }
+}
+
+/**
+ * The public key is written where it is made. To export it afterwards stops the process for good, once in a hundred thousand wraps: Node 20 holds the
+ * key's lock meanwhile, and when the collector comes by just then, it takes what made the pair away, which waits for the same lock.
+ */
+function ephemeralX25519(): { readonly publicKey: string; readonly privateKey: KeyObject } {
+  const generate = generateKeyPairSync as unknown as (type: 'x25519', options: object) => Generated
+  const { publicKey, privateKey } = generate('x25519', { publicKeyEncoding: { format: 'jwk' } })
+  return { publicKey: publicKey.x, privateKey }
+}
+
+interface Generated {
+  readonly publicKey: { readonly x: string }
+  readonly privateKey: KeyObject
 }
 
 function byP256({ x, y }: PublicJwk & { readonly crv: 'P-256' }): Agreement {
