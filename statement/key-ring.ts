@@ -5,11 +5,14 @@
  * the bundles of one issuer share all records but one: a relying party that sees a hundred of them would check the same few signatures
  * a hundred times. Verdicts are kept by SHA-256 over all that was asked, and only those of yes: whoever sends garbage fills nothing.
  *
- * For readers. A log that admits statements sees each signature once, and keeps its keys itself.
+ * For clients; a log that admits statements sees each signature once, and keeps its keys itself. What is signed and verified here is so at once,
+ * on Node: the way through the thread pool costs a client as much processor time as the signature, and credentials that are issued together did
+ * not stay together, but went to the log in twice as many requests. Signatures that take longer than 0.1 ms do go there: a log asks here about
+ * the tokens of its callers too, and who forges those is to keep nobody waiting.
  *
  * @module
  */
-import { importSigningKey, importVerificationKey, type SigningKey, type VerificationKey } from '#signature'
+import { importSigningKey, importVerificationKey, type SigningKey, type VerificationKey, type Verify } from '#signature'
 import { concatBytes, toHex } from '../merkle/bytes.ts'
 import { sha256 } from '../merkle/hash.ts'
 import type { VerificationAlgorithm } from './algorithm.ts'
@@ -59,7 +62,7 @@ function keyNamed(jwk: VerificationJwk, algorithm: VerificationAlgorithm | undef
 export function signingKeyOf(jwk: PrivateJwk): Promise<SigningKey> {
   const known = signingKeys.get(jwk)
   if (known) return known
-  const imported = importSigningKey(jwk)
+  const imported = importSigningKey(jwk).then(atOnce)
   signingKeys.set(jwk, imported)
   return imported
 }
@@ -72,10 +75,17 @@ const verificationKeys = new Map<string, Promise<VerificationKey>>()
 /** By identity, and no longer than whoever holds the key: nothing here keeps a private key alive, or a text of it. */
 const signingKeys = new WeakMap<PrivateJwk, Promise<SigningKey>>()
 
+function atOnce(key: SigningKey): SigningKey {
+  const { signNow } = key
+  return signNow ? { ...key, sign: async (data) => signNow(data) } : key
+}
+
 function remembering(key: VerificationKey): VerificationKey {
   const verified = new Map<string, true>()
   /** What is being asked: the receipts of one batch arrive together, with one signature. */
   const asking = new Map<string, Promise<boolean>>()
+  const holdsNow = isQuick(key) ? key.holds : undefined
+  const verify: Verify = holdsNow ? async (data, signature) => holdsNow(data, signature) : key.verify
   return {
     ...key,
     async verify(data, signature) {
@@ -86,13 +96,18 @@ function remembering(key: VerificationKey): VerificationKey {
       if (verified.has(asked)) return true
       const already = asking.get(asked)
       if (already) return already
-      const asks = key.verify(data, signature).finally(() => asking.delete(asked))
+      const asks = verify(data, signature).finally(() => asking.delete(asked))
       asking.set(asked, asks)
       const holds = await asks
       if (holds) keep(verified, asked, true, MAX_VERDICTS)
       return holds
     },
   }
+}
+
+/** Under 0.1 ms; of curves and moduli that are larger, up to a millisecond. */
+function isQuick({ algorithm }: VerificationKey): boolean {
+  return algorithm === 'ES256' || algorithm === 'Ed25519'
 }
 
 /** The oldest goes. */

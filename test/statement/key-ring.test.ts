@@ -33,6 +33,18 @@ describe('verificationKeyOf', () => {
     assert.deepEqual(await ask(data), Array(8).fill(true))
   })
 
+  it('signs and verifies before anybody else has a turn, where that takes no time', async () => {
+    let turns = 0
+    setImmediate(() => turns++)
+    for (const jwk of [ES256_JWK, ED25519_JWK]) {
+      const [signer, key] = [await signingKeyOf(jwk), await verificationKeyOf(publicJwkOf(jwk))]
+      const data = utf8('asked in one turn')
+      assert.equal(await key.verify(data, await signer.sign(data)), true)
+      assert.equal(await key.verify(data, flipped(await signer.sign(data), 5)), false)
+    }
+    assert.equal(turns, 0)
+  })
+
   it('what one key signed, no other is believed to have', async () => {
     const [mine, other] = [
       await verificationKeyOf(publicJwkOf(ES256_JWK)),
