@@ -56,7 +56,8 @@ export async function benchIssue({ quick }: BenchOptions): Promise<BenchResult[]
   const world = await createWorld(directory)
   try {
     const [rounds, perRound] = quick ? [1, 64] : [5, 1000]
-    await world.issueMany(quick ? 32 : 500, AT_ONCE)
+    // Until it is compiled, which takes some thousands: all of it is used for each.
+    await world.issueMany(quick ? 32 : 3000, AT_ONCE)
     const pairs: Measured[] = []
     for (let round = 0; round < rounds; round++) {
       const before = await world.processorTime()
