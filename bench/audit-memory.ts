@@ -9,7 +9,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { replay } from '../clients/auditor/index.ts'
 import { LogClient } from '../clients/log-client/index.ts'
 import { parseTrust } from '../provenance/index.ts'
@@ -50,7 +50,7 @@ export async function benchAuditMemory({ entries }: { entries: number }): Promis
 async function peakOf(directory: string, entries: number): Promise<number> {
   const dataDir = join(directory, 'log')
   const { now } = await makeLog({ dataDir, entries, seed: 'bench', faults: false, wrapEvery: 0, jobs: 2 })
-  const server = fork(new URL('replay.ts', import.meta.url), ['--serve-made', dataDir])
+  const server = fork(new URL(`replay${extname(import.meta.url)}`, import.meta.url), ['--serve-made', dataDir])
   const auditor = fork(new URL(import.meta.url), [AUDITS])
   try {
     const [served] = (await once(server, 'message')) as [Pick<Order, 'url' | 'origin' | 'vkey'>]
