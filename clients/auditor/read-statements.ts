@@ -95,9 +95,17 @@ export class StatementReader {
     this.#threads.start()
   }
 
-  /** A bundle of `count` statements. Nobody writes to it, until {@link room} gives it out again. */
-  ahead(bundle: Uint8Array, count: number): Promise<CheckedBundle> {
-    return this.#threads.check(inSharedMemory(bundle), count)
+  /**
+   * A bundle of `count` statements. Nobody writes to it, until {@link room} gives it out again: to whoever keeps what is read of it, when it was
+   * released; otherwise at once, for then what comes back has memory of its own. Memory that a thread has seen lives until the collector of that
+   * thread comes by, which has little reason to.
+   */
+  async ahead(bundle: Uint8Array, count: number): Promise<CheckedBundle> {
+    const checked = await this.#threads.check(inSharedMemory(bundle), count)
+    if (this.#keep) return checked
+    const own = checked.inMemoryOfItsOwn()
+    this.release(checked)
+    return own
   }
 
   /** The record at a place of a bundle. */

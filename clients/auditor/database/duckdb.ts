@@ -70,8 +70,6 @@ export class Database {
         memory_limit: readOnly ? MEMORY_LIMIT.asking : MEMORY_LIMIT.writing,
         // Threads of an audit are busy with signatures: a second one of the engine's costs a fifth more and ends no sooner.
         ...(!readOnly && { threads: '1' }),
-        // At the engine's own 16 MB every third run is packed with what is left over of those before: 5 µs an entry, of 140.
-        ...(!readOnly && { wal_autocheckpoint: '48MB' }),
         allocator_background_threads: 'true',
         enable_external_access: 'false',
         autoinstall_known_extensions: 'false',
