@@ -184,10 +184,10 @@ async function benchVerified(
     // What it must reach was set for Ed25519. A record costs as much beside a signature that takes a third less.
     if (algorithm !== 'Ed25519') return resultOf(name, pairs.slice(1))
     const result = resultOf(name, pairs.slice(1), { must: 0.75, goal: 0.9 })
-    const libsodium = await libsodiumRate(last, signed, rounds)
+    const threads = await threadsRate(last, signed, rounds)
     return {
       ...result,
-      notes: `libsodium, by which the log's threads check, alone: ${(libsodium / 1000).toFixed(0)}k /s`,
+      notes: `as the log's threads check them, alone: ${(threads / 1000).toFixed(0)}k /s`,
     }
   } finally {
     await app.close()
@@ -218,7 +218,7 @@ async function verificationRate(statements: readonly SignedStatement[], { log }:
 }
 
 /** The same, as threads of ours check it. */
-async function libsodiumRate(statements: readonly SignedStatement[], { log }: SignedLog, rounds: number) {
+async function threadsRate(statements: readonly SignedStatement[], { log }: SignedLog, rounds: number) {
   const jwk = log.authorities.keyOf(statements[0]!.header.kid!)!
   const bound = await VerifyBound.start(
     statements.map(({ sign1, payload }) => ({

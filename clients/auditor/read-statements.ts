@@ -83,11 +83,13 @@ export class StatementReader {
     return this.#spare.pop()
   }
 
-  /** A bundle of which nobody reads anything any more. */
+  /**
+   * A bundle of which nobody reads anything any more. Memory that a thread has seen lives until the collector of that thread comes by, which has
+   * little reason to, so the next bundles go there.
+   */
   release({ bytes }: CheckedBundle): void {
-    this.#spare.push(new Uint8Array(bytes.buffer))
-    this.#spare.sort((a, b) => a.length - b.length)
-    if (this.#spare.length > MAX_SPARE) this.#spare.shift()
+    // Otherwise no thread has seen it.
+    if (this.#keep) this.#giveOut(bytes)
   }
 
   /** Has the threads begin while there is nothing for them yet. */
@@ -95,16 +97,12 @@ export class StatementReader {
     this.#threads.start()
   }
 
-  /**
-   * A bundle of `count` statements. Nobody writes to it, until {@link room} gives it out again: to whoever keeps what is read of it, when it was
-   * released; otherwise at once, for then what comes back has memory of its own. Memory that a thread has seen lives until the collector of that
-   * thread comes by, which has little reason to.
-   */
+  /** A bundle of `count` statements, which are read as views unless they are kept: then what comes back has memory of its own. */
   async ahead(bundle: Uint8Array, count: number): Promise<CheckedBundle> {
     const checked = await this.#threads.check(inSharedMemory(bundle), count)
     if (this.#keep) return checked
     const own = checked.inMemoryOfItsOwn()
-    this.release(checked)
+    this.#giveOut(checked.bytes)
     return own
   }
 
@@ -134,6 +132,12 @@ export class StatementReader {
 
   close(): void {
     this.#threads.close()
+  }
+
+  #giveOut(bytes: Uint8Array): void {
+    this.#spare.push(new Uint8Array(bytes.buffer))
+    this.#spare.sort((a, b) => a.length - b.length)
+    if (this.#spare.length > MAX_SPARE) this.#spare.shift()
   }
 
   #signed(bundle: CheckedBundle, place: number, views: boolean): ReadStatement {

@@ -138,6 +138,7 @@ async function replayFrom(state: AuditState, input: ReplayInput): Promise<AuditR
       audited = { ...audited, note: checkpoint.note, range: bundle.append(audited.range), findings: found }
       onProgress({ phase: 'statements', done: audited.range.size, total: checkpoint.size })
       await state.reached(audited)
+      reader.release(checked)
     }
   } finally {
     reader.close()
