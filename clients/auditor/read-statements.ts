@@ -83,12 +83,9 @@ export class StatementReader {
     return this.#spare.pop()
   }
 
-  /**
-   * A bundle of which nobody reads anything any more. Memory that a thread has seen lives until the collector of that thread comes by, which has
-   * little reason to, so the next bundles go there.
-   */
+  /** A bundle of which nobody reads anything any more. The collector does not count shared memory, so the next bundles go there. */
   release({ bytes }: CheckedBundle): void {
-    // Otherwise no thread has seen it.
+    // Otherwise it is not shared.
     if (this.#keep) this.#giveOut(bytes)
   }
 
